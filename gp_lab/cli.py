@@ -1,0 +1,223 @@
+"""The commands: train, resume, figure, report, list, clean. Each imports only what it needs."""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice
+
+USAGE = """\
+gp-lab: gradient penalties and generalisation in GANs, five papers as an executable edition
+
+  gp-lab train [-m] [key=value ...]      one run, or with -m the product of comma-separated values
+  gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
+  gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
+  gp-lab report [OUTPUTS]                one page of all figures, claims and runs
+  gp-lab list [figures|datasets|...]     what there is to choose from
+  gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
+
+  gp-lab train --cfg job [key=value ...] the composed config        --help    all of Hydra's flags
+  eval "$(gp-lab -sc install=bash)"      shell completion
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status. Problems that a user can mend are one sentence."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        return int(_command(arguments))
+    except LabError as error:
+        print(f"gp-lab: {error}", file=sys.stderr)
+        return int(error.status)
+    except KeyboardInterrupt:
+        print("gp-lab: interrupted", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.OK)
+    except Exception:
+        traceback.print_exc()
+        print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
+        return int(Exit.FAILED)
+
+
+def _command(arguments: list[str]) -> Exit:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return Exit.OK
+    if arguments[0] in ("-sc", "--shell-completion"):
+        from gp_lab.launching.completion import complete
+
+        return complete(arguments, list(COMMANDS))
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise bad_choice("command", name, COMMANDS)
+    return COMMANDS[name](rest)
+
+
+def train(arguments: list[str]) -> Exit:
+    """`gp-lab train`: one run, or a sweep with -m."""
+    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, parse_arguments
+
+    args = parse_arguments(arguments)
+    with hydra_session() as hydra:
+        if args.help:
+            hydra.app_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
+        elif args.hydra_help:
+            hydra.hydra_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
+        elif args.cfg:
+            hydra.show_cfg(CONFIG_NAME, args.overrides, args.cfg, args.package, args.resolve)
+        elif args.info is not None:
+            hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=args.overrides)
+        elif args.multirun:
+            _, outcomes = hydra.multirun(CONFIG_NAME, _no_task, args.overrides, False)
+            return _summary(outcomes)
+        else:
+            config = compose(hydra, args.overrides)
+            if config["figure"]["id"]:
+                raise BadInput(
+                    f"figure={config['figure']['id']}: a figure has many runs; use gp-lab figure"
+                )
+            return _train_one(config)
+    return Exit.OK
+
+
+def resume(arguments: list[str]) -> Exit:
+    """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
+    from gp_lab.runs.folder import RunFolder
+
+    if not arguments or "=" in arguments[0]:
+        raise BadInput("resume: which run? write gp-lab resume RUN [steps=N]")
+    folder = RunFolder(arguments[0])
+    if not folder.exists:
+        raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
+    config = folder.config
+    for override in arguments[1:]:
+        key, _, value = override.partition("=")
+        if key != "steps":
+            raise BadInput(f"{key}: only steps can be changed when a run is resumed")
+        if not value.isdigit() or int(value) < config["steps"]:
+            raise BadInput(f"steps={value}: the run has {config['steps']}; it can only be extended")
+        config["steps"] = int(value)
+    return _train_one(config | {"force": False}, folder)
+
+
+def figure(arguments: list[str]) -> Exit:
+    """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
+    from gp_lab.figures.make import make_figure
+    from gp_lab.launching.places import choices
+
+    if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
+        raise BadInput("figure: which one? write gp-lab figure PAPER/ITEM; see gp-lab list figures")
+    name, *overrides = arguments
+    if name not in (known := [n for n in choices("figure") if n != "none"]):
+        raise bad_choice("figure", name, known)
+    return make_figure(name, overrides)
+
+
+def report(arguments: list[str]) -> Exit:
+    """`gp-lab report OUTPUTS`: one self-contained page."""
+    from gp_lab.report.page import write_report
+
+    root = Path(arguments[0] if arguments else "outputs")
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder; write gp-lab report OUTPUTS")
+    print(f"report: {write_report(root)}")
+    return Exit.OK
+
+
+def list_(arguments: list[str]) -> Exit:
+    """`gp-lab list WHAT`: the members of a group, each with its first comment."""
+    from gp_lab.launching.places import choices, config_folder, groups
+
+    singular = {_plural(group): group for group in groups()} | {g: g for g in groups()}
+    if not arguments:
+        print("\n".join(_plural(group) for group in groups()))
+        return Exit.OK
+    if arguments[0] not in singular:
+        raise bad_choice("list", arguments[0], [_plural(g) for g in groups()])
+    group = singular[arguments[0]]
+    for name in choices(group):
+        lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
+        comments = [
+            line[2:]
+            for line in lines
+            if line.startswith("# ") and not line.startswith("# @") and "gp-lab " not in line
+        ]
+        print(f"{name:24} {comments[0] if comments else ''}")
+    return Exit.OK
+
+
+def clean(arguments: list[str]) -> Exit:
+    """`gp-lab clean OUTPUTS [--yes]`: unfinished and diverged runs, and what they take."""
+    from gp_lab.runs.cleaning import delete, sweepings
+
+    paths = [a for a in arguments if not a.startswith("-")]
+    if unknown := [a for a in arguments if a.startswith("-") and a != "--yes"]:
+        raise BadInput(f"{unknown[0]}: no such flag; clean takes OUTPUTS and --yes")
+    root = Path(paths[0] if paths else "outputs")
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder; write gp-lab clean OUTPUTS")
+    found = sweepings(root)
+    for item in found:
+        print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {item.path}")
+    total = sum(item.bytes for item in found) / 1e6
+    if "--yes" in arguments:
+        delete(found)
+        print(f"deleted {len(found)} items, {total:.1f} MB")
+    else:
+        print(f"{len(found)} items, {total:.1f} MB; nothing is deleted without --yes")
+    return Exit.OK
+
+
+def _train_one(config: dict, folder: object = None) -> Exit:  # type: ignore[type-arg]
+    from gp_lab.training.trainer import train as train_runs
+
+    outcome = train_runs([config], folders=[folder] if folder else None)[0]
+    print(f"{outcome.state} at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}")
+    return outcome.exit
+
+
+def _summary(outcomes: Sequence) -> Exit:  # type: ignore[type-arg]
+    """How a sweep ended: divergence is data, a failure is not."""
+    states = [str(o.state) for o in outcomes]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+    print(f"{len(outcomes)} runs: {counts}; in {outcomes[0].folder.path.parent}")
+    failed = [o for o in outcomes if o.exit == Exit.FAILED]
+    for outcome in failed:
+        print(f"  {outcome.folder.path.name}{_because(outcome.why)}", file=sys.stderr)
+    return Exit.FAILED if failed else Exit.OK
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
+
+
+def _plural(group: str) -> str:
+    irregular = {"loss": "losses", "penalty": "penalties", "tracking": "tracking"}
+    return irregular.get(group, group + "s")
+
+
+def _no_task(_: object) -> None:
+    """Hydra wants a task function; the lab's launchers take configs instead."""
+
+
+COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
+    "train": train,
+    "resume": resume,
+    "figure": figure,
+    "report": report,
+    "list": list_,
+    "clean": clean,
+}
+
+
+def entry() -> None:
+    """The console script."""
+    warnings.filterwarnings("ignore", category=SyntaxWarning)
+    sys.exit(main())

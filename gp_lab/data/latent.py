@@ -1,0 +1,125 @@
+"""What a generator is fed: latent noise, or the reals themselves for a fixed generator."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from gp_lab.parts import Count, Finite, Positive
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """The common signature of latents and of `gp_lab.data.points.Points`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample, without the batch."""
+
+    def prepare(self, rng: torch.Generator) -> "Latent":
+        """What is to be drawn from: a copy with its finite set, or itself if it has none."""
+
+    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """n samples [n, *shape], float32, on the device of `rng`; `real` [n, *shape] is the batch
+        of reals that they will be compared with."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """z ~ N(0, I).
+
+    Args:
+        dim: number of coordinates.
+    """
+
+    dim: Count
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    def prepare(self, rng: torch.Generator) -> "Normal":
+        """Itself: there is nothing to prepare."""
+        return self
+
+    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """[n, dim], float32, on the device of `rng`; `real` is not used."""
+        return torch.randn(n, self.dim, generator=rng, device=rng.device)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """z uniform on [low, high) in every coordinate.
+
+    Args:
+        dim: number of coordinates.
+        low, high: the ends. Raises ValueError unless low < high.
+    """
+
+    dim: Count
+    low: Finite = -1.0
+    high: Finite = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low={self.low}: not below high={self.high}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    def prepare(self, rng: torch.Generator) -> "Uniform":
+        """Itself: there is nothing to prepare."""
+        return self
+
+    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """[n, dim], float32, on the device of `rng`; `real` is not used."""
+        u = torch.rand(n, self.dim, generator=rng, device=rng.device)
+        return self.low + (self.high - self.low) * u
+
+
+@dataclass(frozen=True)
+class DataPlusNoise:
+    """The reals plus N(0, std^2 I): the fixed generator of `papers/wgan_gp.txt`, Fig. 1a.
+
+    The authors' toy code adds the noise to the very batch of reals that the critic sees beside it
+    (`paired`). The text only says that P_g is "the real distribution plus unit-variance Gaussian
+    noise": with `paired: false` the reals are shuffled first, so that a fake lies near another
+    sample's real. The fakes have the same distribution either way; the pairs that a penalty
+    interpolates between do not.
+
+    Args:
+        std: of the noise, after the data's scale.
+        dim: number of coordinates of the data.
+        paired: keep row i of the fakes near row i of the reals.
+    """
+
+    std: Positive = 1.0
+    dim: Count = 2
+    paired: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    def prepare(self, rng: torch.Generator) -> "DataPlusNoise":
+        """Itself: there is nothing to prepare."""
+        return self
+
+    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """real [n, dim] + std * N(0, I), [n, dim], on the device of `rng`.
+
+        Raises ValueError without `real`, or if its shape is another than [n, dim].
+        """
+        if real is None:
+            raise ValueError("DataPlusNoise adds noise to a batch of reals, and was given none")
+        if real.shape != (n, self.dim):
+            raise ValueError(
+                f"DataPlusNoise draws [{n}, {self.dim}], and was given reals {list(real.shape)}"
+            )
+        # The noise is drawn in float32 at any precision, so that all precisions see the same.
+        noise = torch.randn(n, self.dim, generator=rng, device=rng.device)
+        if not self.paired:
+            real = real[torch.randperm(n, generator=rng, device=rng.device)]
+        return real + self.std * noise

@@ -1,0 +1,42 @@
+"""What can go wrong in a way that a user can mend, and the exit status of each."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit statuses of the `gp-lab` command, as the README lists them."""
+
+    OK = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    DIVERGED = 3
+    PREEMPTED = 4
+    INTERRUPTED = 130
+
+
+class LabError(Exception):
+    """A failure that one sentence explains; the command prints it without a traceback."""
+
+    status = Exit.FAILED
+
+
+class BadInput(LabError):
+    """What the user asked for cannot be done: names the key, the value and the choices."""
+
+    status = Exit.BAD_INPUT
+
+
+class Diverged(LabError):
+    """The numbers of a run became NaN or infinite."""
+
+    status = Exit.DIVERGED
+
+
+def bad_choice(key: str, value: object, choices: Iterable[str]) -> BadInput:
+    """The sentence for a value outside a closed list, with the nearest choice if one is near."""
+    choices = sorted(choices)
+    near = get_close_matches(str(value), choices, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return BadInput(f"{key}={value}: no such choice; choose from {', '.join(choices)}{hint}")

@@ -1,0 +1,231 @@
+"""Verdicts on a paper's sentences from few seeds: intervals, paired tests and equivalence.
+
+Every test has one rule: the two-sided interval of the measured quantity is compared with the region
+that the sentence claims. Inside: supported; outside: not supported; across its border:
+inconclusive. So at the border each wrong verdict has a probability of at most (1 - level) / 2.
+Fewer than `MIN_SEEDS` values are inconclusive whatever they say. A NaN is a diverged seed: it is
+dropped, with its partner where values are paired, and counted; an infinite value cannot be averaged
+and makes the test inconclusive.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+from scipy.stats import binomtest
+
+Array = NDArray[np.float64]
+
+MIN_SEEDS = 5
+
+
+class Verdict(StrEnum):
+    """What the measurements say about a sentence."""
+
+    SUPPORTED = "supported"
+    NOT_SUPPORTED = "not supported"
+    INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not run at paper scale"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its two-sided confidence interval at `level`, from `n` values."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    level: float = 0.95
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}] (n={self.n})"
+
+
+@dataclass(frozen=True)
+class Test:
+    """A verdict and all that it rests on: the quantity, its interval, and the test used."""
+
+    __test__: ClassVar[bool] = False  # or pytest collects it
+
+    verdict: Verdict
+    interval: Interval
+    method: str
+    quantity: str = ""
+    n_dropped: int = 0
+
+    @property
+    def n(self) -> int:
+        """How many seeds (pairs, trials) count; the diverged ones are left out."""
+        return self.interval.n
+
+    def __str__(self) -> str:
+        dropped = f", {self.n_dropped} diverged left out" if self.n_dropped else ""
+        quantity = f"{self.quantity} = " if self.quantity else ""
+        return f"{self.verdict}: {quantity}{self.interval}{dropped}; {self.method}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a paper, the test of it, and the paper's own number where it gives one."""
+
+    text: str
+    test: Test
+    where: str
+    """Paper and place, as in "zero_gp Fig. 1, sec. 6.1"."""
+    paper: float | str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON: numbers that are not finite become None."""
+        interval = {
+            name: value if math.isfinite(value) else None
+            for name, value in asdict(self.test.interval).items()
+        }
+        return {
+            "text": self.text,
+            "where": self.where,
+            "paper": self.paper,
+            "verdict": str(self.test.verdict),
+            "quantity": self.test.quantity,
+            "method": self.test.method,
+            "n_dropped": self.test.n_dropped,
+            **interval,
+        }
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """The mean of `values` `[n]` and its Student t interval, NaNs left out.
+
+    Infinite for fewer than two values or an infinite one; a point if all values are equal. Raises
+    ValueError for another shape, or a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level}: must lie between 0 and 1")
+    x = _values(values)
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n == 0:
+        return Interval(math.nan, -math.inf, math.inf, 0, level)
+    if not np.isfinite(x).all():
+        return Interval(math.nan, -math.inf, math.inf, n, level)
+    if n == 1:
+        return Interval(float(x[0]), -math.inf, math.inf, 1, level)
+    if np.ptp(x) == 0:
+        return Interval(float(x[0]), float(x[0]), float(x[0]), n, level)
+    mean = float(x.mean())
+    half = float(stdtrit(n - 1, (1 + level) / 2) * x.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n, level)
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
+    """a - b of the same seeds, `[n]` each: NaN where either diverged, infinite if either is.
+
+    Raises ValueError if the lengths differ.
+    """
+    a, b = _values(a), _values(b)
+    if len(a) != len(b):
+        raise ValueError(f"not paired: {len(a)} values against {len(b)}")
+    both_infinite = np.isinf(a) & np.isinf(b)
+    return np.where(both_infinite, np.inf, a - np.where(both_infinite, 0.0, b))
+
+
+def greater(values: ArrayLike, bound: float, level: float = 0.95, *, quantity: str = "") -> Test:
+    """Is the mean of `values` `[n]` above `bound`? One-sample t."""
+    return _test_mean(values, level, f"one-sample t, mean > {bound:g}", quantity, bound, math.inf)
+
+
+def less(values: ArrayLike, bound: float, level: float = 0.95, *, quantity: str = "") -> Test:
+    """Is the mean of `values` `[n]` below `bound`? One-sample t."""
+    return _test_mean(values, level, f"one-sample t, mean < {bound:g}", quantity, -math.inf, bound)
+
+
+def paired_greater(
+    a: ArrayLike,
+    b: ArrayLike,
+    margin: float = 0.0,
+    relative: bool = False,
+    level: float = 0.95,
+    *,
+    quantity: str = "",
+) -> Test:
+    """Is `a` greater than `b`, paired by seed (`[n]` each)? Paired t.
+
+    Absolute: the mean of a - b is above `margin` (in their units). Relative: the mean of
+    a - (1 - margin) b is above 0, that is, a falls short of b by no more than the share `margin`;
+    for errors, "a is not better than b by more than `margin`". Raises ValueError for lengths that
+    differ, and, if relative, for a margin outside [0, 1) or negative values of `b`.
+    """
+    if not relative:
+        method = f"paired t, mean of a - b > {margin:g}"
+        return _test_mean(paired_difference(a, b), level, method, quantity, margin, math.inf)
+    if not 0 <= margin < 1 or (_values(b) < 0).any():
+        raise ValueError(f"relative margin={margin}: must lie in [0, 1), and b be non-negative")
+    method = f"paired t, mean of a - {1 - margin:g} b > 0"
+    difference = paired_difference(a, (1 - margin) * _values(b))
+    return _test_mean(difference, level, method, quantity, 0.0, math.inf)
+
+
+def equivalent(
+    a: ArrayLike, b: ArrayLike, margin: float, level: float = 0.95, *, quantity: str = ""
+) -> Test:
+    """Is the mean of a - b, paired by seed (`[n]` each), within -`margin` and `margin`?
+
+    Two one-sided paired t tests, each at (1 - level) / 2, stricter than the common 0.05 each.
+    Raises ValueError for lengths that differ or a margin that is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin={margin}: must be positive")
+    method = f"two one-sided paired t, |mean of a - b| < {margin:g}"
+    return _test_mean(paired_difference(a, b), level, method, quantity, -margin, margin)
+
+
+def share_greater(
+    successes: int, trials: int, bound: float, level: float = 0.95, *, quantity: str = ""
+) -> Test:
+    """Is the probability of success above `bound`? Exact binomial (Clopper-Pearson interval).
+
+    Raises ValueError unless 0 <= successes <= trials.
+    """
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes in {trials} trials")
+    interval = Interval(math.nan, 0.0, 1.0, 0, level)
+    if trials:
+        exact = binomtest(successes, trials).proportion_ci(level, method="exact")
+        interval = Interval(successes / trials, float(exact.low), float(exact.high), trials, level)
+    method = f"exact binomial, share > {bound:g}"
+    return Test(_verdict(interval, bound, math.inf), interval, method, quantity)
+
+
+def not_run(quantity: str = "") -> Test:
+    """The verdict on a sentence that only a run at the paper's scale could judge."""
+    nothing = Interval(math.nan, -math.inf, math.inf, 0)
+    return Test(Verdict.NOT_RUN, nothing, "none", quantity)
+
+
+def _test_mean(
+    values: ArrayLike, level: float, method: str, quantity: str, above: float, below: float
+) -> Test:
+    interval = mean_interval(values, level)
+    dropped = int(np.isnan(_values(values)).sum())
+    return Test(_verdict(interval, above, below), interval, method, quantity, dropped)
+
+
+def _verdict(interval: Interval, above: float, below: float) -> Verdict:
+    if interval.n < MIN_SEEDS:
+        return Verdict.INCONCLUSIVE
+    if above < interval.low and interval.high < below:
+        return Verdict.SUPPORTED
+    if interval.high < above or interval.low > below:
+        return Verdict.NOT_SUPPORTED
+    return Verdict.INCONCLUSIVE
+
+
+def _values(values: ArrayLike) -> Array:
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1:
+        raise ValueError(f"one value per seed wanted, got shape {x.shape}")
+    return x

@@ -1,0 +1,151 @@
+"""Many runs on one machine: one after another or in processes, alone or stacked."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of
+
+if TYPE_CHECKING:
+    from gp_lab.training.trainer import Outcome
+
+
+class Stopped(LabError):
+    """A sweep that a signal ended; what was under way is saved."""
+
+    status = Exit.INTERRUPTED
+
+
+def groups(configs: Sequence[Config], stack: int) -> list[list[Config]]:
+    """Configs in stacks of at most `stack`: those that differ in nothing but seed and tags.
+
+    A run that has begun already goes on alone, from its own step.
+    """
+    found: dict[str, list[Config]] = {}
+    for config in configs:
+        key = _structure(config)
+        if stack == 1 or (RunFolder(folder_of(config)).exists and not config["force"]):
+            key += str(folder_of(config))
+        found.setdefault(key, []).append(config)
+    return [g[i : i + stack] for g in found.values() for i in range(0, len(g), stack)]
+
+
+def train_all(
+    configs: Sequence[Config], processes: int = 1, stack: int = 1
+) -> list["Outcome"]:
+    """Train what is not finished yet; the outcomes in the order of the configs.
+
+    processes=0 is one for each core, or one if there is a GPU. A run that fails leaves its reason
+    in its folder and in its place here; the others go on. Raises `BadInput` for a config that can
+    never run, `Stopped` when a signal ended the sweep.
+    """
+    todo = []
+    seen = set()
+    for config in configs:
+        folder = folder_of(config)
+        fresh = config["force"] or not RunFolder(folder).finished(config["steps"])
+        if fresh and folder not in seen:
+            todo.append(config)
+            seen.add(folder)
+    batches = groups(todo, stack)
+    count = min(processes or _cores(), len(batches))
+    if count <= 1:
+        for number, batch in enumerate(batches):
+            if len(batches) > 1:
+                print(f"[{number + 1}/{len(batches)}]", end=" ", file=sys.stderr)
+            _train(batch, progress=True)
+    else:
+        _in_processes(batches, count)
+    from gp_lab.training.trainer import outcome_of
+
+    return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+
+
+def _train(batch: list[Config], progress: bool, threads: int = 0) -> None:
+    """One stack. Its failures are in the run folders; only a stop and bad input are raised."""
+    from gp_lab.training.trainer import train
+
+    if threads:
+        batch = [config | {"threads": config["threads"] or threads} for config in batch]
+    try:
+        outcomes = train(batch, progress=progress)
+    except BadInput:
+        raise
+    except Exception as error:
+        print(f"a run failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return
+    if any(o.exit in (Exit.INTERRUPTED, Exit.PREEMPTED) for o in outcomes):
+        raise Stopped(f"stopped at step {outcomes[0].step}; the same command goes on from there")
+
+
+def _in_processes(batches: list[list[Config]], count: int) -> None:
+    threads = max(1, _cores() // count)
+    pool = ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet
+    )
+    # SIGTERM reaches this process alone: it is handed on, and the workers save what they have.
+    before = signal.signal(signal.SIGTERM, lambda *_: _stop_workers(pool))
+    try:
+        futures = [pool.submit(_train, batch, False, threads) for batch in batches]
+        _watch(futures, [c for batch in batches for c in batch], count)
+        for future in futures:
+            future.result()
+    except KeyboardInterrupt:
+        raise Stopped("stopped; the same command goes on from there") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watch(futures: list[Future[None]], configs: list[Config], count: int) -> None:
+    """One bar for all processes: iterations of all runs, from their status.json."""
+    folders = [RunFolder(folder_of(config)) for config in configs]
+    total = sum(config["steps"] for config in configs)
+    with tqdm(total=total, unit="it", desc=f"{len(configs)} runs", dynamic_ncols=True) as bar:
+        while True:
+            over = all(f.done() for f in futures)
+            statuses = [folder.status for folder in folders]
+            bar.n = sum(s.get("step", 0) for s in statuses)
+            ended = [s.get("state") for s in statuses]
+            bar.set_postfix(
+                finished=ended.count("finished"), diverged=ended.count("diverged"), refresh=False
+            )
+            bar.refresh()
+            failed = next((f for f in futures if f.done() and f.exception()), None)
+            if over or failed is not None:
+                return
+            time.sleep(0.5)
+
+
+def _stop_workers(pool: ProcessPoolExecutor) -> None:
+    for process in list(pool._processes.values()):
+        process.terminate()
+
+
+def _quiet() -> None:
+    """In a worker: one line of progress belongs to the parent."""
+    os.environ["TQDM_DISABLE"] = "1"
+
+
+def _structure(config: Config) -> str:
+    kept: dict[str, Any] = {k: v for k, v in config.items() if k not in NOT_IDENTITY | {"seed"}}
+    kept |= {k: config[k] for k in ("device", "compile", "threads", "log_every", "force")}
+    kept |= {k: config[k] for k in ("checkpoint_every", "out", "trust")}
+    return json.dumps(kept, sort_keys=True)
+
+
+def _cores() -> int:
+    """Processes that train at the same time: the GPU is one place, a core is one each."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))

@@ -1,0 +1,59 @@
+"""From overrides to jobs: products of comma-separated values, and the panels of a figure."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gp_lab.errors import BadInput
+from gp_lab.runs.identity import Config
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is wanted: the panel it belongs to, its overrides, its config."""
+
+    panel: str | None
+    overrides: tuple[str, ...]
+    config: Config
+
+
+def panel_overrides(
+    figure: Mapping[str, Any], scale: str, user: Mapping[str, Sequence[str]]
+) -> list[tuple[str, list[list[str]]]]:
+    """(panel, the override lists of its runs) for every panel of a figure at a scale.
+
+    The entry's `common` overrides come first, then the panel's, then the scale's, then the
+    user's, which may be sweeps (key -> values). Seeds are 0 .. n-1, n by scale, unless the user
+    says which. Raises `BadInput` if the entry has no panels or no such scale.
+    """
+    name = figure.get("id")
+    panels, scales = figure.get("panels") or {}, figure.get("scales") or {}
+    if not panels:
+        raise BadInput(f"figure={name}: its file has no panels; write panels: name -> overrides")
+    if scale not in scales:
+        raise BadInput(f"scale={scale}: figure {name} has no such scale; choose from "
+                       f"{', '.join(scales)}")  # fmt: skip
+    budget = scales[scale]
+    swept = dict(user)
+    if "seed" not in swept:
+        swept["seed"] = [str(seed) for seed in range(int(budget["seeds"]))]
+    found = []
+    for panel, own in panels.items():
+        common = [*figure.get("common", ()), *own, *budget.get("overrides", ())]
+        common += [*budget.get("panels", {}).get(panel, ()), f"panel={panel}"]
+        runs = [merged([*common, *choice]) for choice in product(swept)]
+        found.append((str(panel), runs))
+    return found
+
+
+def product(swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Every combination of the values of each key, as override lists."""
+    axes = [[f"{key}={value}" for value in values] for key, values in swept.items()]
+    return [list(choice) for choice in itertools.product(*axes)]
+
+
+def merged(overrides: Sequence[str]) -> list[str]:
+    """The same overrides with only the last value of each key: Hydra refuses a group named twice."""
+    last = {override.partition("=")[0]: override for override in overrides}
+    return list(last.values())

@@ -1,0 +1,124 @@
+"""Activations, linear layers and their initialisation, for the 2-D networks of all five papers."""
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Activation = Literal["relu", "leaky_relu", "tanh", "selu", "elu", "softplus_elu", "identity"]
+Init = Literal["default", "he_uniform", "he_normal", "glorot_uniform", "orthogonal"]
+"""How an `nn.Linear` begins; equalised layers are another class, see `EqualizedLinear`."""
+
+LEAKY_SLOPE = 0.2
+
+_GAINS = {
+    "relu": math.sqrt(2),
+    "leaky_relu": math.sqrt(2 / (1 + LEAKY_SLOPE**2)),
+    "tanh": 1.5925374197228304,
+    "selu": 1.0,
+    "elu": 1.2451983007007064,
+    "softplus_elu": 1.2296326251681617,
+    "identity": 1.0,
+}
+
+
+class SoftplusELU(nn.Module):
+    """softplus(2x + 2)/2 - 1, a smooth ELU: its second derivative exists everywhere.
+
+    Any shape, kept. `papers/wgan_gp.txt`, App. D.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The default threshold of 20 leaves a step of 1e-9 in the derivative, seen in float64.
+        return functional.softplus(x + 1, beta=2, threshold=40) - 1
+
+
+def activation(name: Activation) -> nn.Module:
+    """The nonlinearity of that name, applied element by element; leaky_relu has slope 0.2.
+
+    `papers/wgan_gp.txt`, Table 2 and App. D; `papers/lipschitz.txt`, Figs. 8 to 12 (SELU). Raises
+    `ValueError` for an unknown name.
+    """
+    match name:
+        case "relu":
+            return nn.ReLU()
+        case "leaky_relu":
+            return nn.LeakyReLU(LEAKY_SLOPE)
+        case "tanh":
+            return nn.Tanh()
+        case "selu":
+            return nn.SELU()
+        case "elu":
+            return nn.ELU()
+        case "softplus_elu":
+            return SoftplusELU()
+        case "identity":
+            return nn.Identity()
+    raise ValueError(f"activation={name}: choose from {', '.join(get_args(Activation))}")
+
+
+def gain(name: Activation) -> float:
+    """(E act(Z)^2)^(-1/2) for Z ~ N(0, 1): the weight scale that keeps the second moment at 1.
+
+    sqrt(2) for ReLU (He et al. 2015), 1 for SELU (Klambauer et al. 2017); the same definition for
+    the others. Raises `ValueError` for an unknown name.
+    """
+    if name not in _GAINS:
+        raise ValueError(f"activation={name}: choose from {', '.join(_GAINS)}")
+    return _GAINS[name]
+
+
+class EqualizedLinear(nn.Module):
+    """x [batch, inputs] -> x (scale W)^T + b [batch, outputs], W ~ N(0, 1), b = 0.
+
+    `scale` = gain/sqrt(inputs) is applied at run time, so an optimiser whose steps do not depend on
+    the gradient's size (Adam) moves all layers by the same share of their scale: a learning rate
+    means something else here than with `nn.Linear`. The authors' code of `papers/lipschitz.txt`
+    (2-D figures). Draws from the global generator.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, gain: float = 1.0) -> None:
+        super().__init__()
+        self.scale = gain / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.scale * self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        outputs, inputs = self.weight.shape
+        return f"{inputs}, {outputs}, scale={self.scale:.4g}, bias={self.bias is not None}"
+
+
+def initialize(layer: nn.Linear, init: Init, gain: float = 1.0, last: bool = False) -> None:
+    """Draws the weights of a linear layer in place, from the global generator.
+
+    - default: PyTorch's, weights and biases U(+-1/sqrt(fan_in)); nothing is drawn again;
+    - he_uniform, he_normal: standard deviation sqrt(2/fan_in), and Glorot's of the same family,
+      sqrt(2/(fan_in + fan_out)), in the `last` layer (he_uniform: the toy code of
+      `papers/wgan_gp.txt`, Fig. 1a);
+    - glorot_uniform: U(+-sqrt(6/(fan_in + fan_out))) in all layers;
+    - orthogonal: orthonormal rows or columns times `gain`.
+
+    Biases are zero except with `default`. Raises `ValueError` for an unknown name.
+    """
+    match init:
+        case "default":
+            return
+        case "he_uniform" if not last:
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+        case "he_normal" if not last:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        case "he_normal":
+            nn.init.xavier_normal_(layer.weight)
+        case "he_uniform" | "glorot_uniform":
+            nn.init.xavier_uniform_(layer.weight)
+        case "orthogonal":
+            nn.init.orthogonal_(layer.weight, gain)
+        case _:
+            raise ValueError(f"init={init}: choose from {', '.join(get_args(Init))}")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

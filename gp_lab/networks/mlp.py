@@ -1,0 +1,88 @@
+"""The multi-layer perceptron, generator and discriminator of the papers' 2-D figures."""
+
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gp_lab.networks import layers
+from gp_lab.networks.layers import Activation, EqualizedLinear, Init
+from gp_lab.parts import Count, CountOrZero
+
+Norm = Literal["none", "layer", "batch"]
+Connection = Literal["plain", "concatenate"]
+
+
+class MLP(nn.Module):
+    """`depth` hidden layers of `width` units (linear, norm, activation), then a linear layer.
+
+    Points [batch, inputs], or anything that flattens to that, to [batch, outputs]; a discriminator
+    has `outputs` None and gives logits [batch]. Depth 0 is a linear map (the linear nets of
+    `papers/zero_gp.txt`, App. C). `init` is a scheme of `layers.initialize`, or `equalized` for
+    layers scaled at run time. With `concatenate` each layer, the last one too, sees the input and
+    the outputs of all hidden layers before it (the dense net of `papers/lipschitz.txt`, Fig. 4;
+    its growth is `width`).
+    `bias` is that of the linear layers; norms keep theirs. Batch norm uses the statistics of the
+    batch at hand at all times and keeps none, so that the network stays a pure function; it makes
+    an output depend on the whole batch.
+
+    Hidden layer i is `hidden[i]`, with parts `linear`, `norm` and `activation`; the last layer is
+    `output`. Weights come from the global generator. Raises `ValueError` for a norm at depth 0.
+    """
+
+    def __init__(
+        self,
+        inputs: Count,
+        outputs: Count | None,
+        depth: CountOrZero = 3,
+        width: Count = 512,
+        activation: Activation = "relu",
+        norm: Norm = "none",
+        connection: Connection = "plain",
+        init: Init | Literal["equalized"] = "default",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if depth == 0 and norm != "none":
+            raise ValueError(f"norm={norm}: a network of depth 0 has no hidden layer to normalise")
+        self.is_discriminator = outputs is None
+        self.concatenate = connection == "concatenate"
+        gain = layers.gain(activation)
+        seen = inputs
+        hidden: list[nn.Module] = []
+        for _ in range(depth):
+            parts: OrderedDict[str, nn.Module] = OrderedDict()
+            parts["linear"] = _linear(seen, width, init, bias, gain, last=False)
+            if norm == "layer":
+                parts["norm"] = nn.LayerNorm(width)
+            elif norm == "batch":
+                parts["norm"] = nn.BatchNorm1d(width, track_running_stats=False)
+            parts["activation"] = layers.activation(activation)
+            hidden.append(nn.Sequential(parts))
+            seen = seen + width if self.concatenate else width
+        self.hidden = nn.ModuleList(hidden)
+        self.output = _linear(seen, outputs or 1, init, bias, gain=1.0, last=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = x.flatten(1)
+        for layer in self.hidden:
+            y = layer(seen)
+            seen = torch.cat([seen, y], dim=1) if self.concatenate else y
+        y = self.output(seen)
+        return y.squeeze(1) if self.is_discriminator else y
+
+
+def _linear(
+    inputs: int,
+    outputs: int,
+    init: Init | Literal["equalized"],
+    bias: bool,
+    gain: float,
+    last: bool,
+) -> nn.Module:
+    if init == "equalized":
+        return EqualizedLinear(inputs, outputs, bias, gain)
+    layer = nn.Linear(inputs, outputs, bias)
+    layers.initialize(layer, init, gain, last)
+    return layer

@@ -1,0 +1,98 @@
+"""Constraints on the discriminator's weights: none, clipping (WGAN), spectral normalisation.
+
+A constraint acts at three moments of a step, each a pure function: `prepare` before the loss
+(power iteration), `apply` inside it (which weights the network sees), `project` after the update
+(clipping).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gp_lab.parts import Count, Positive
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class NoConstraint:
+    """The weights as they are; also the base of the others."""
+
+    def start(self, params: Tensors) -> Tensors:
+        """The constraint's own state, from the initial weights."""
+        return {}
+
+    def prepare(self, params: Tensors, state: Tensors) -> Tensors:
+        """The state for this step; no gradient flows through it."""
+        return state
+
+    def apply(self, params: Tensors, state: Tensors) -> Tensors:
+        """The weights that the network uses, differentiable in `params`."""
+        return params
+
+    def project(self, params: Tensors) -> Tensors:
+        """The weights after the update."""
+        return params
+
+
+@dataclass(frozen=True)
+class WeightClipping(NoConstraint):
+    """Every weight and bias clipped to [-value, value] after each update (wgan_gp, sec. 2.2)."""
+
+    value: Positive = 0.01
+
+    def project(self, params: Tensors) -> Tensors:
+        return {k: torch.clamp(p, -self.value, self.value) for k, p in params.items()}
+
+
+@dataclass(frozen=True)
+class SpectralNorm(NoConstraint):
+    """Each weight matrix divided by its largest singular value (Miyato et al., 2018).
+
+    sigma = u^T W v with u, v from `iterations` power iterations a step, once per step and outside
+    the loss; the gradient flows through W, not through u and v. Weights of more than two
+    dimensions are matrices [out, rest]; vectors (biases, norms' scales) are left alone.
+    """
+
+    iterations: Count = 1
+
+    def start(self, params: Tensors) -> Tensors:
+        state = {}
+        for name, weight in _matrices(params).items():
+            # A fixed start, good enough for power iteration: the row of largest norm points
+            # into the row space, so v is never orthogonal to it.
+            row = weight[weight.square().sum(1).argmax()]
+            state[f"{name}.v"] = _unit(row)
+            state[f"{name}.u"] = _unit(weight @ state[f"{name}.v"])
+        for _ in range(15):  # close to the singular vector before the first step
+            state = self.prepare(params, state)
+        return state
+
+    def prepare(self, params: Tensors, state: Tensors) -> Tensors:
+        new = {}
+        for name, weight in _matrices(params).items():
+            weight, v = weight.detach(), state[f"{name}.v"]
+            for _ in range(self.iterations):
+                u = _unit(weight @ v)
+                v = _unit(weight.T @ u)
+            new[f"{name}.v"], new[f"{name}.u"] = v, u
+        return new
+
+    def apply(self, params: Tensors, state: Tensors) -> Tensors:
+        scaled = dict(params)
+        for name, weight in _matrices(params).items():
+            sigma = state[f"{name}.u"] @ weight @ state[f"{name}.v"]
+            scaled[name] = params[name] / sigma
+        return scaled
+
+
+Constraint = NoConstraint
+
+
+def _matrices(params: Tensors) -> Tensors:
+    return {k: p.flatten(1) for k, p in params.items() if p.dim() > 1}
+
+
+def _unit(vector: Tensor) -> Tensor:
+    return vector / (torch.linalg.vector_norm(vector) + 1e-12)

@@ -1,0 +1,166 @@
+"""GAN losses as three scalar functions of the logit f, for all five papers.
+
+D minimises E_fake[phi(f)] + E_real[varphi(f)] and G minimises E_fake[psi(f)]
+(`papers/lipschitz.txt`, sec. 2). Each function maps f of any shape, elementwise; averages over
+samples, with weights where a correction or an uneven split needs them, are taken outside.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from gp_lab.parts import Finite, Positive
+
+
+class Loss(Protocol):
+    """Three scalar functions; `meets_eq10` claims Eq. 10 of lipschitz.
+
+    Eq. 10: phi increasing, varphi decreasing, both convex, slopes that cancel at some a.
+    """
+
+    meets_eq10: ClassVar[bool]
+
+    def phi(self, f: Tensor) -> Tensor: ...
+    def varphi(self, f: Tensor) -> Tensor: ...
+    def psi(self, f: Tensor) -> Tensor: ...
+
+
+def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of `values` [batch], or their weighted mean with `weights` [batch] (sum need not be 1).
+
+    >>> mean(torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0]))
+    tensor(1.5000)
+    """
+    if weights is None:
+        return values.mean()
+    return (weights * values).sum() / weights.sum()
+
+
+@dataclass(frozen=True)
+class Vanilla:
+    """The original GAN, saturating (`papers/zero_gp.txt`, Eq. 1): G minimises log(1 - D)."""
+
+    meets_eq10: ClassVar[bool] = True
+
+    def phi(self, f: Tensor) -> Tensor:
+        return softplus(f)  # -log(1 - sigmoid(f))
+
+    def varphi(self, f: Tensor) -> Tensor:
+        return softplus(-f)  # -log sigmoid(f)
+
+    def psi(self, f: Tensor) -> Tensor:
+        return -softplus(f)
+
+
+@dataclass(frozen=True)
+class NonSaturating(Vanilla):
+    """The original GAN with the generator of practice: G minimises -log D (wgan_gp, sec. 2.1)."""
+
+    def psi(self, f: Tensor) -> Tensor:
+        return softplus(-f)
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    """`papers/wgan_gp.txt`, Eq. 2: the critic's values as they are."""
+
+    meets_eq10: ClassVar[bool] = True
+
+    def phi(self, f: Tensor) -> Tensor:
+        return f
+
+    def varphi(self, f: Tensor) -> Tensor:
+        return -f
+
+    def psi(self, f: Tensor) -> Tensor:
+        return -f
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """LSGAN (`papers/lipschitz.txt`, sec. 2.1): squares about alpha, beta and gamma."""
+
+    meets_eq10: ClassVar[bool] = False  # a square falls on one side of its centre
+
+    alpha: Finite = -1.0
+    beta: Finite = 1.0
+    gamma: Finite = 1.0
+
+    def phi(self, f: Tensor) -> Tensor:
+        return (f - self.alpha) ** 2
+
+    def varphi(self, f: Tensor) -> Tensor:
+        return (f - self.beta) ** 2
+
+    def psi(self, f: Tensor) -> Tensor:
+        return (f - self.gamma) ** 2
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """The hinge loss of SAGAN; flat beyond the margin, so Eq. 10 fails where its slope is 0."""
+
+    meets_eq10: ClassVar[bool] = False
+
+    def phi(self, f: Tensor) -> Tensor:
+        return relu(1 + f)
+
+    def varphi(self, f: Tensor) -> Tensor:
+        return relu(1 - f)
+
+    def psi(self, f: Tensor) -> Tensor:
+        return -f
+
+
+class _Mirrored:
+    """varphi(f) = phi(-f) and psi = varphi: the loss families of lipschitz (appendix).
+
+    The paper leaves psi open ("not required to be -phi", sec. 3.3); the non-saturating choice,
+    psi = varphi, is ours.
+    """
+
+    meets_eq10: ClassVar[bool] = True
+
+    def phi(self, f: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def varphi(self, f: Tensor) -> Tensor:
+        return self.phi(-f)
+
+    def psi(self, f: Tensor) -> Tensor:
+        return self.varphi(f)
+
+
+@dataclass(frozen=True)
+class SquareRoot(_Mirrored):
+    """phi(f) = sqrt(f^2 + 1) + f (`papers/lipschitz.txt`, Fig. 5)."""
+
+    def phi(self, f: Tensor) -> Tensor:
+        # For f < 0 the sum cancels; 1 / (sqrt(f^2 + 1) - f) is the same number, exactly.
+        root = torch.sqrt(f * f + 1)
+        return torch.where(f < 0, 1 / (root - torch.clamp(f, max=0)), root + f)
+
+
+@dataclass(frozen=True)
+class Exponential(_Mirrored):
+    """phi(f) = exp(f) (`papers/lipschitz.txt`, Fig. 5)."""
+
+    def phi(self, f: Tensor) -> Tensor:
+        return torch.exp(f)
+
+
+@dataclass(frozen=True)
+class Combined(_Mirrored):
+    """phi(f) = -(alpha/beta) log sigmoid(-beta f) + f (`papers/lipschitz.txt`, Fig. 6).
+
+    Wasserstein plus vanilla: the slope stays inside (1, 1 + alpha) and there is no free offset.
+    """
+
+    alpha: Positive = 1.0
+    beta: Positive = 1.0
+
+    def phi(self, f: Tensor) -> Tensor:
+        return self.alpha / self.beta * softplus(self.beta * f) + f

@@ -1,0 +1,156 @@
+"""Gradient penalties as a product: where x shape x reduction, on the logit or the probability.
+
+    penalty = weight * reduction over points of shape(|grad D|)     (half of it where a paper says so)
+
+- *where* (the measure): between, real, fake, both, midpoint, anchor, none;
+- *shape*: squared |g|^2, two_sided (|g| - center)^2, one_sided max(0, |g| - center)^2;
+- *reduction*: mean, or maximum with the hardest points carried over to the next step.
+
+1-GP (wgan_gp, Eq. 3) is (between, two_sided about 1, mean), 0-GP (zero_gp, Eq. 6) is (between,
+squared, mean) on the probability, 0-GP-sample (zero_gp, Table 1) is (both, squared, mean), the
+measures of mu_wgan (Table 1) are all squared, and max-GP (lipschitz) is (between, squared, max).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gp_lab.parts import Finite, Fraction, NonNegative
+
+Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor"]
+Shape = Literal["squared", "two_sided", "one_sided"]
+Reduction = Literal["mean", "max"]
+Output = Literal["logit", "probability"]
+
+Critic = Callable[[Tensor], Tensor]
+"""Points [batch, ...] to logits [batch], each sample by itself."""
+
+InputGradient = Callable[[Critic, Tensor], Tensor]
+"""(critic, points [batch, ...]) to per-sample gradients [batch, ...], differentiable again."""
+
+
+def interpolate(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
+    """u x + (1 - u) y for pairs of reals x and fakes y [batch, ...] and u [batch] in [0, 1].
+
+    `papers/wgan_gp.txt`, Algorithm 1, line 6; `papers/zero_gp.txt`, Eq. 6.
+    """
+    u = u.reshape(-1, *[1] * (real.dim() - 1))
+    return u * real + (1 - u) * fake
+
+
+def points_of(measure: Measure, real: Tensor, fake: Tensor, u: Tensor, anchor: Tensor) -> Tensor:
+    """Where the gradient is penalised: [batch, ...], or [2 batch, ...] for `both`.
+
+    `papers/mu_wgan.txt`, Table 1, names between mu_GP, midpoint mu_mid and anchor mu_g,anc; `both`
+    is the union of reals and fakes, each with the same weight.
+    """
+    if measure == "between":
+        return interpolate(real, fake, u)
+    if measure == "real":
+        return real
+    if measure == "fake":
+        return fake
+    if measure == "both":
+        return torch.cat([real, fake])
+    if measure == "midpoint":
+        return 0.5 * real + 0.5 * fake
+    if measure == "anchor":
+        return interpolate(anchor.expand_as(fake), fake, u)
+    raise ValueError(f"measure={measure}: no points")
+
+
+def safe_sqrt(squares: Tensor) -> Tensor:
+    """sqrt with derivative 0 at 0, where the square root itself has none."""
+    positive = squares > 0
+    return torch.where(positive, torch.sqrt(torch.where(positive, squares, 1.0)), 0.0)
+
+
+def shaped(shape: Shape, squared_norm: Tensor, center: float | Tensor) -> Tensor:
+    """The penalty at each point [n] from |g|^2 [n].
+
+    `squared` |g|^2 has no square root in it, so its gradient is finite where g = 0; the others
+    take the gradient of |g| there as 0.
+    """
+    if shape == "squared":
+        return squared_norm
+    excess = safe_sqrt(squared_norm) - center
+    if shape == "one_sided":
+        excess = torch.relu(excess)  # wgan_gp, App. C
+    return excess**2
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A point of the product, with its weight (lambda of the papers; lambda/2 with `half`).
+
+    Args:
+        measure: where; `none` is no penalty at all, whatever the other keys say.
+        shape: of |grad D| at each point.
+        center: the norm that two_sided and one_sided ask for (1-GP: 1).
+        reduction: over the points of the batch.
+        output: of D that is differentiated, the logit f or the probability sigmoid(f).
+        weight: lambda >= 0.
+        half: multiply by 1/2, as mu_wgan's text writes rho/2 E|grad D|^2.
+        anchor: the fixed point of the measure `anchor`, one number for every coordinate or one
+            each.
+        carry: for reduction `max`, the share of the batch that the hardest points of the last
+            step replace (lipschitz, the authors' follow-up code: an eighth). An assumption there.
+    """
+
+    measure: Measure = "between"
+    shape: Shape = "squared"
+    center: NonNegative = 0.0
+    reduction: Reduction = "mean"
+    output: Output = "logit"
+    weight: NonNegative = 10.0
+    half: bool = False
+    anchor: tuple[Finite, ...] = (0.0,)
+    carry: Fraction = 0.125
+
+    def carried(self, batch_size: int) -> int:
+        """How many hardest points go from one step to the next: carry * batch, 0 for a mean."""
+        if self.measure == "none" or self.reduction == "mean":
+            return 0
+        return math.floor(self.carry * batch_size)
+
+    def points(self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor) -> Tensor:
+        """The points of this step [n, ...]; `hardest` [k, ...] of the last replace the first k.
+
+        NaN in `hardest` (there was no last step) leaves the fresh points.
+        """
+        anchor = torch.as_tensor(self.anchor, dtype=fake.dtype, device=fake.device)
+        if anchor.numel() > 1:
+            anchor = anchor.reshape(fake.shape[1:])
+        fresh = points_of(self.measure, real, fake, u, anchor)
+        k = hardest.shape[0]
+        if k == 0:
+            return fresh
+        first = torch.where(torch.isnan(hardest), fresh[:k], hardest)
+        return torch.cat([first, fresh[k:]])
+
+    def __call__(
+        self, critic: Critic, points: Tensor, gradient: InputGradient, keep: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The penalty (a scalar, weighted), mean |grad D| (a scalar) and the hardest points.
+
+        `points` [n, ...] are constants: no gradient flows through them. `hardest` [keep, ...] are
+        those with the largest gradient norms.
+        """
+        output = critic if self.output == "logit" else lambda x: torch.sigmoid(critic(x))
+        squared_norm = gradient(output, points).flatten(1).square().sum(1)
+        at_points = shaped(self.shape, squared_norm, self.center)
+        value = at_points.mean() if self.reduction == "mean" else at_points.amax()
+        hardest = points[torch.topk(squared_norm.detach(), keep).indices] if keep else points[:0]
+        weight = 0.5 * self.weight if self.half else self.weight
+        return weight * value, safe_sqrt(squared_norm.detach()).mean(), hardest
+
+    def __post_init__(self) -> None:
+        # Replicas of a stack carry tensors here, checked before they were stacked.
+        if self.shape == "squared" and isinstance(self.center, float) and self.center != 0:
+            raise ValueError(
+                f"center={self.center}: shape squared has no centre; use shape=two_sided or one_sided"
+            )

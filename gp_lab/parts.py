@@ -1,0 +1,156 @@
+"""Parts from configs: which targets are trusted, and how a YAML node becomes a checked object.
+
+A target is accepted for what it resolves to, not for how its path begins: the object's own module
+and name equal the path, and it is a public class of one of the rooms that hold parts, an
+`nn.Module` or an optimiser. The constructor's signature is the schema: unknown keys, missing keys,
+wrong types and impossible values end in one sentence that names the key.
+"""
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from gp_lab.errors import BadInput
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+
+ROOMS = (
+    "gp_lab.data.",
+    "gp_lab.networks.",
+    "gp_lab.objectives.",
+    "gp_lab.probes.",
+    "gp_lab.tracking.",
+    "gp_lab.training.optimizers.",
+    "gp_lab.training.schedules.",
+)
+
+
+def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type:
+    """The class that a dotted path names, if it is one that a config may name.
+
+    Raises `BadInput` if the path leads nowhere, leads somewhere under another name than its own,
+    or names something that is no part (a function, a private name, a class of another package).
+    """
+    refusal = f"{key}={path}: not a part that a config may name"
+    root = path.split(".")[0]
+    if root not in ("gp_lab", "torch", *trust):
+        raise BadInput(
+            f"{refusal}; parts are classes of gp_lab, torch.nn.Module and torch.optim.Optimizer"
+            f" (add trust=[{root}] on the command line to admit your own package)"
+        )
+    module_name, _, name = path.rpartition(".")
+    if any(part.startswith("_") or not part.isidentifier() for part in path.split(".")):
+        raise BadInput(f"{refusal}: private or malformed name")
+    if root == "torch" and module_name not in sys.modules:
+        importlib.import_module("torch")
+    try:
+        # Of torch only what its own import loads; of gp_lab only the rooms that hold parts.
+        if root == "gp_lab" and not (module_name + ".").startswith(ROOMS):
+            raise BadInput(f"{refusal}: gp_lab's parts live in {', '.join(r[:-1] for r in ROOMS)}")
+        module = sys.modules[module_name] if root == "torch" else _import(module_name)
+        target = getattr(module, name)
+    except (KeyError, AttributeError, ModuleNotFoundError) as error:
+        raise BadInput(f"{key}={path}: nothing of that name can be imported") from error
+    if not inspect.isclass(target):
+        raise BadInput(f"{refusal}: it is not a class")
+    own = f"{target.__module__}.{target.__qualname__}"
+    if own != path:
+        raise BadInput(f"{refusal}: its own name is {own}")
+    if root == "torch":
+        import torch
+
+        if not issubclass(target, torch.nn.Module | torch.optim.Optimizer):
+            raise BadInput(f"{refusal}: neither an nn.Module nor an optimiser")
+    return target
+
+
+def checked(target: type, values: Mapping[str, Any], **given: Any) -> Any:
+    """`target(**values)` with the checks of `build`; keys are named as they stand at the top."""
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return _construct(target, plain, "", given)
+
+
+def build(node: Any, key: str, trust: Sequence[str] = (), **given: Any) -> Any:
+    """The object that a config node describes, built from the leaves up.
+
+    `node` is a plain value (mapping, list, scalar); a mapping with `_target_` becomes an instance
+    of that class. Keys are checked against the constructor's signature and types; `name`, which
+    every group file carries, and keys that only other members of the same group use are passed
+    over at the top of a group (`key` without a dot). `given` supplies arguments that are not in
+    the config. Raises `BadInput` naming the key.
+    """
+    if isinstance(node, Mapping) and "_target_" in node:
+        target = resolve(node["_target_"], f"{key}._target_", trust)
+        values = {k: build(v, f"{key}.{k}", trust) for k, v in node.items() if k != "_target_"}
+        return _construct(target, values, key, given)
+    if isinstance(node, Mapping):
+        return {k: build(v, f"{key}.{k}", trust) for k, v in node.items()}
+    if isinstance(node, list | tuple):
+        return tuple(build(v, f"{key}[{i}]", trust) for i, v in enumerate(node))
+    return node
+
+
+def _import(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, Any]) -> Any:
+    parameters = inspect.signature(target).parameters
+    hints = get_type_hints(target.__init__, include_extras=True)
+    of_group = "." not in key
+    arguments = dict(given)
+    for name, value in values.items():
+        if name not in parameters or name in given:
+            if of_group:
+                continue
+            choices = ", ".join(p for p in parameters if p not in given)
+            raise BadInput(f"{key}.{name}: no such key; {target.__name__} takes {choices}")
+        arguments[name] = _checked(value, hints.get(name, Any), _join(key, name))
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in arguments:
+            raise BadInput(f"{_join(key, name)}: missing; {target.__name__} needs it")
+    try:
+        return target(**arguments)
+    except ValueError as error:  # a part says what it cannot be in its own words
+        raise BadInput(f"{key}: {error}") from error
+
+
+def _checked(value: Any, hint: Any, key: str) -> Any:
+    if hint is Any:
+        return value
+    adapter: TypeAdapter[Any] = TypeAdapter(hint, config={"arbitrary_types_allowed": True})
+    try:
+        return adapter.validate_python(value, strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = "".join(f"[{i}]" for i in problem["loc"] if isinstance(i, int))
+        raise BadInput(f"{key}{where}={show(value)}: {_lower(problem['msg'])}") from None
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def show(value: Any) -> str:
+    """A config value as a user would type it."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value)
+    except TypeError:
+        return type(value).__name__
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

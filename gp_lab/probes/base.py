@@ -1,0 +1,119 @@
+"""What a probe is: it looks at a run at chosen steps and returns arrays and numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gp_lab.errors import BadInput
+from gp_lab.parts import CountOrZero
+
+
+@dataclass(frozen=True)
+class View:
+    """One run at one step, as a probe sees it.
+
+    critic: points [n, ...] to logits [n], under this step's parameters (and constraint);
+    generate: latents [n, ...] to fakes [n, ...] (of the average where there is one);
+    dataset, latent: where reals and latents come from; loss: phi, varphi, psi;
+    discriminator: the module, d: its parameters by name;
+    rng: a stream -> a generator of this step's own.
+    """
+
+    step: int
+    critic: Callable[[Tensor], Tensor]
+    generate: Callable[[Tensor], Tensor]
+    dataset: Any
+    latent: Any
+    loss: Any
+    discriminator: torch.nn.Module
+    d: dict[str, Tensor]
+    batch_size: int
+    device: torch.device
+    dtype: torch.dtype
+    rng: Callable[[str], torch.Generator]
+
+    def place(self, x: Tensor) -> Tensor:
+        """`x` on the run's device, in its precision."""
+        return x.to(self.device, self.dtype)
+
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Base of the probes: what they measure every so many steps, and at the end.
+
+    Args:
+        every: iterations between two measurements; 0 measures at the end only.
+        start: also before the first step.
+    """
+
+    every: CountOrZero = 0
+    start: bool = False
+
+    def due(self, step: int, last: int) -> bool:
+        """Whether to measure after `step` iterations of a run of `last`."""
+        if step == 0:
+            return self.start
+        return step == last or (self.every > 0 and step % self.every == 0)
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises `BadInput` if this probe cannot look at samples of this shape."""
+
+    def measure(self, view: View) -> Arrays:
+        """Arrays for `arrays/<probe>-<step>.npz`."""
+        raise NotImplementedError
+
+    def scalars(self, arrays: Arrays) -> dict[str, float]:
+        """Numbers that belong in the metrics, from the arrays."""
+        return {}
+
+    def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        """Images for the dashboard: uint8 [height, width, 3]."""
+        return {}
+
+
+@dataclass(frozen=True)
+class PlaneProbe(Probe):
+    """Base of the probes that look at a square of the plane through a grid of points."""
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        if shape != (2,):
+            raise BadInput(
+                f"probe.{name}: looks at the plane, but the samples have shape {list(shape)};"
+                " choose a 2-D data set or leave the probe out"
+            )
+
+
+def grid(low: float, high: float, points: int, view: View) -> tuple[np.ndarray, Tensor]:
+    """The axis [points] and the grid's points [points^2, 2]: x runs fastest, y slowest."""
+    axis = np.linspace(low, high, points)
+    x, y = np.meshgrid(axis, axis)
+    flat = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1))
+    return axis, view.place(flat)
+
+
+def values_and_gradients(
+    critic: Callable[[Tensor], Tensor], points: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """f [n] and its gradient [n, ...] at the points, in float64."""
+    with torch.enable_grad():
+        points = points.detach().requires_grad_()
+        f = critic(points)
+        (gradient,) = torch.autograd.grad(f.sum(), points)
+    return to_numpy(f), to_numpy(gradient)
+
+
+def to_numpy(x: Tensor) -> np.ndarray:
+    """A tensor as a float64 array."""
+    return x.detach().double().cpu().numpy()
+
+
+def sigmoid(f: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-f)), without overflow."""
+    return np.exp(-np.logaddexp(0.0, -f))

@@ -1,0 +1,91 @@
+"""Probes of the discriminator's layers: gradient norms and weight histograms (wgan_gp, Fig. 1b)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gp_lab.objectives.losses import mean
+from gp_lab.parts import Count
+from gp_lab.probes.base import Arrays, Probe, View, to_numpy
+
+
+@dataclass(frozen=True)
+class LayerGradients(Probe):
+    """Norms of the critic loss's gradient with respect to each layer's output and weights.
+
+    The loss is E phi(f(fake)) + E varphi(f(real)), without the penalty, on one batch of each.
+    Arrays: layers (names, input first), activations [layers] root of the summed squares over the
+    batch, parameters [layers] likewise over the layer's weights.
+    """
+
+    def measure(self, view: View) -> Arrays:
+        real = view.dataset.draw(view.rng("layers_real"), view.batch_size)
+        latent = view.latent.draw(view.rng("layers_latent"), view.batch_size, real)
+        layers = {n: m for n, m in view.discriminator.named_modules() if _has_weight(m)}
+        outputs: dict[str, Tensor] = {}
+
+        def keep(name: str) -> object:
+            def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+                outputs[name] = output
+
+            return hook
+
+        handles = [m.register_forward_hook(keep(n)) for n, m in layers.items()]  # type: ignore[arg-type]
+        try:
+            with torch.enable_grad():
+                fake = view.generate(view.place(latent)).detach()
+                params = {k: p.detach().requires_grad_() for k, p in view.d.items()}
+                both = torch.cat([view.place(real), fake])
+                f_real, f_fake = functional_call(view.discriminator, params, (both,)).chunk(2)
+                loss = mean(view.loss.phi(f_fake)) + mean(view.loss.varphi(f_real))
+                wanted = [*outputs.values(), *params.values()]
+                grads = torch.autograd.grad(loss, wanted, materialize_grads=True)
+        finally:
+            for handle in handles:
+                handle.remove()
+        of_output = dict(zip(outputs, grads, strict=False))
+        of_weight = dict(zip(params, grads[len(outputs) :], strict=True))
+        return {
+            "layers": np.array(list(layers)),
+            "activations": np.array([_norm([of_output[n]]) for n in layers]),
+            "parameters": np.array(
+                [_norm([g for k, g in of_weight.items() if _owner(k) == n]) for n in layers]
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class WeightHistogram(Probe):
+    """Where D's weights lie (biases too, as clipping takes them).
+
+    Arrays: counts [layers, bins] between edges [layers, bins + 1], layers (names), extreme
+    [layers]: the share within 1 % of the layer's largest absolute weight.
+    """
+
+    bins: Count = 100
+
+    def measure(self, view: View) -> Arrays:
+        weights = {k: to_numpy(p).ravel() for k, p in view.d.items()}
+        counts, edges = zip(*(np.histogram(w, self.bins) for w in weights.values()), strict=True)
+        extreme = [float(np.mean(np.abs(w) >= 0.99 * np.abs(w).max())) for w in weights.values()]
+        return {
+            "layers": np.array(list(weights)),
+            "counts": np.array(counts),
+            "edges": np.array(edges),
+            "extreme": np.array(extreme),
+        }
+
+
+def _has_weight(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "weight", None), Tensor)
+
+
+def _owner(parameter: str) -> str:
+    return parameter.rpartition(".")[0]
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return float(sum(t.double().square().sum() for t in tensors)) ** 0.5

@@ -1,0 +1,67 @@
+"""Probes of the plane: value surfaces and gradient fields of the discriminator."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gp_lab.parts import Count, Finite
+from gp_lab.probes.base import Arrays, PlaneProbe, View, grid, sigmoid, values_and_gradients
+from gp_lab.probes.pictures import field_picture, surface_picture
+
+
+@dataclass(frozen=True)
+class ValueSurface(PlaneProbe):
+    """D over a square grid (zero_gp, Fig. 1; wgan_gp, Fig. 1a; lipschitz, Figs. 1-3).
+
+    Arrays: axis [points]; logit, probability, logit_slope, probability_slope [points, points],
+    row = y, column = x; the slopes are gradient norms.
+    """
+
+    low: Finite = -3.0
+    high: Finite = 3.0
+    points: Count = 128
+
+    def measure(self, view: View) -> Arrays:
+        axis, flat = grid(self.low, self.high, self.points, view)
+        f, gradient = values_and_gradients(view.critic, flat)
+        shape = (self.points, self.points)
+        logit, slope = f.reshape(shape), np.linalg.norm(gradient, axis=1).reshape(shape)
+        p = sigmoid(logit)
+        return {
+            "axis": axis,
+            "logit": logit,
+            "probability": p,
+            "logit_slope": slope,
+            "probability_slope": p * (1 - p) * slope,
+        }
+
+    def scalars(self, arrays: Arrays) -> dict[str, float]:
+        slope = arrays["logit_slope"]
+        return {"slope_mean": float(slope.mean()), "slope_max": float(slope.max())}
+
+    def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        return {"surface": surface_picture(arrays["axis"], arrays["logit"])}
+
+
+@dataclass(frozen=True)
+class GradientField(PlaneProbe):
+    """Arrows of grad f, or of grad log D as zero_gp draws it (Fig. 2), over a square grid.
+
+    Arrays: axis [points], gradient [points, points, 2] (row = y, column = x).
+    """
+
+    low: Finite = -10.0
+    high: Finite = 10.0
+    points: Count = 20
+    of: Literal["log_probability", "logit"] = "log_probability"
+
+    def measure(self, view: View) -> Arrays:
+        axis, flat = grid(self.low, self.high, self.points, view)
+        f, gradient = values_and_gradients(view.critic, flat)
+        if self.of == "log_probability":
+            gradient = gradient * sigmoid(-f)[:, None]  # grad log sigmoid(f) = (1 - D) grad f
+        return {"axis": axis, "gradient": gradient.reshape(self.points, self.points, 2)}
+
+    def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        return {"field": field_picture(arrays["axis"], arrays["gradient"])}

@@ -1,0 +1,96 @@
+"""Probes of samples: what G makes, and what D says of data it has seen and has not seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gp_lab.parts import Count
+from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
+from gp_lab.probes.pictures import scatter_picture
+
+
+@dataclass(frozen=True)
+class Samples(Probe):
+    """Fakes from latents that are the same at every step, beside as many reals.
+
+    Arrays: real, fake [count, ...].
+    """
+
+    count: Count = 1000
+
+    def measure(self, view: View) -> Arrays:
+        real = view.dataset.draw(view.rng("samples_real"), self.count)
+        latent = view.latent.draw(view.rng("samples_latent"), self.count, real)
+        with torch.no_grad():
+            fake = view.generate(view.place(latent))
+        return {"real": to_numpy(real), "fake": to_numpy(fake)}
+
+    def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        if arrays["real"].shape[1:] != (2,):
+            return {}
+        return {"samples": scatter_picture(arrays["real"], arrays["fake"])}
+
+
+@dataclass(frozen=True)
+class HeldOut(Probe):
+    """The discriminator on training data and on data it never saw (zero_gp, Eq. 3 and sec. 3).
+
+    Training data are the whole finite sets where they are finite, a draw of `count` otherwise;
+    held-out data are `count` new samples of the same distributions.
+    Arrays, for each of train_real, train_fake, held_out_real, held_out_fake:
+    <name> [n, ...] the points, <name>_logit [n], <name>_slope [n] the norm of grad f.
+    """
+
+    count: Count = 10_000
+
+    def measure(self, view: View) -> Arrays:
+        arrays: Arrays = {}
+        for name, points in self._points(view).items():
+            f, gradient = values_and_gradients(view.critic, points)
+            slope = np.linalg.norm(gradient.reshape(len(f), -1), axis=1)
+            arrays |= {name: to_numpy(points), f"{name}_logit": f, f"{name}_slope": slope}
+        for part in ("train", "held_out"):
+            phi, varphi = (
+                function(torch.from_numpy(arrays[f"{part}_{kind}_logit"])).mean()
+                for function, kind in ((view.loss.phi, "fake"), (view.loss.varphi, "real"))
+            )
+            arrays[f"{part}_loss"] = np.array(float(phi + varphi))
+        return arrays
+
+    def scalars(self, arrays: Arrays) -> dict[str, float]:
+        out = {}
+        for part in ("train", "held_out"):
+            right = [arrays[f"{part}_real_logit"] > 0, arrays[f"{part}_fake_logit"] < 0]
+            out[f"accuracy_{part}"] = float(np.mean([np.mean(r) for r in right]))
+            out[f"critic_loss_{part}"] = float(arrays[f"{part}_loss"])
+        return out
+
+    def _points(self, view: View) -> dict[str, Tensor]:
+        train_real = _finite(view.dataset)
+        if train_real is None:
+            train_real = view.dataset.draw(view.rng("train_real"), self.count)
+        latent = _finite(view.latent)
+        if latent is None:
+            latent = view.latent.draw(view.rng("train_fake"), len(train_real), train_real)
+        real = view.dataset.fresh(view.rng("held_out_real"), self.count)
+        fresh = getattr(view.latent, "fresh", None)
+        if fresh is not None:
+            held_out = fresh(view.rng("held_out_fake"), self.count)
+        else:
+            # A latent that follows the reals gets reals of its own.
+            partners = view.dataset.fresh(view.rng("held_out_partners"), self.count)
+            held_out = view.latent.draw(view.rng("held_out_fake"), self.count, partners)
+        with torch.no_grad():
+            return {
+                "train_real": view.place(train_real),
+                "train_fake": view.generate(view.place(latent)),
+                "held_out_real": view.place(real),
+                "held_out_fake": view.generate(view.place(held_out)),
+            }
+
+
+def _finite(source: object) -> Tensor | None:
+    """All points of a finite set, None of an endless one."""
+    return getattr(source, "points", None)

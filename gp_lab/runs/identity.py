@@ -1,0 +1,62 @@
+"""Which run a config describes: its hash, its readable name, its folder.
+
+The hash is of the resolved config without what cannot change its numbers (tracking, logging,
+where it runs, which entry asked for it), so a figure finds the runs it needs, resuming is
+automatic, and two entries share a run.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Config = dict[str, Any]
+"""A composed config, resolved to plain dicts, lists and scalars."""
+
+NOT_IDENTITY = frozenset(
+    {
+        "tracking", "figure", "scale", "panel", "out", "force", "trust", "log_every",
+        "checkpoint_every", "device", "compile", "threads", "hydra",
+    }
+)  # fmt: skip
+
+
+def run_id(config: Config) -> str:
+    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the last part tells runs apart."""
+    names = [config[group]["name"] for group in ("dataset", "loss", "penalty")]
+    if config["constraint"]["name"] != "none":
+        names.append(config["constraint"]["name"])
+    slug = "-".join(name.replace("_", "") if len(name) > 24 else name for name in names)
+    return f"{slug}-s{config['seed']}-{run_hash(config)}"
+
+
+def run_hash(config: Config) -> str:
+    """12 hexadecimal digits of the identity: the same on every machine and Python."""
+    identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def runs_folder(out: str | Path) -> Path:
+    """Where the runs of an output root live."""
+    return Path(out) / "runs"
+
+
+def folder_of(config: Config) -> Path:
+    """The folder of this run: the one that holds its hash already, or where it would be made.
+
+    A run keeps its id when its folder is renamed inside the root: it is found by the hash.
+    """
+    root = runs_folder(config["out"])
+    found = sorted(root.glob(f"*-{run_hash(config)}"))
+    return found[0] if found else root / run_id(config)
+
+
+def _nameless(node: Any) -> Any:
+    """A group's `name` is what people call it; `penalty=none` and its twin are the same run."""
+    if isinstance(node, Mapping):
+        return {k: _nameless(v) for k, v in node.items() if k != "name"}
+    if isinstance(node, float) and node.is_integer():
+        return int(node)  # weight=10 and weight=10.0 are the same run
+    return [_nameless(v) for v in node] if isinstance(node, list | tuple) else node

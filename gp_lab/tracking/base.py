@@ -1,0 +1,49 @@
+"""What the trainer asks of a tracker; `NoTracking` asks for nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from gp_lab.errors import BadInput
+from gp_lab.parts import build
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import Config
+
+Mode = Literal["auto", "online", "offline"]
+
+
+class Tracker:
+    """A run's line to a dashboard. This one leads nowhere; a dashboard is never a reason to die."""
+
+    @staticmethod
+    def of(config: Config, folder: RunFolder) -> "Tracker":
+        """The tracker that the config asks for. Raises `BadInput`."""
+        tracking = build(config["tracking"], "tracking", config.get("trust", ()))
+        if not hasattr(tracking, "open"):
+            raise BadInput(f"tracking: a {type(tracking).__name__} is no tracking")
+        return tracking.open(config, folder)
+
+    def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Lines of metrics.jsonl, each with its step."""
+
+    def pictures(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Images of a step, uint8 [height, width, 3]; `draw` is called only if they are wanted."""
+
+    def close(self) -> None:
+        """Finish what is under way."""
+
+
+class Tracking(Protocol):
+    """The part that `tracking` names."""
+
+    def open(self, config: Config, folder: RunFolder) -> Tracker: ...
+
+
+@dataclass(frozen=True)
+class NoTracking:
+    """Metrics stay in the run folder; `gp-lab report` shows them."""
+
+    def open(self, config: Config, folder: RunFolder) -> Tracker:
+        return Tracker()

@@ -1,0 +1,84 @@
+"""Which machinery runs the pure step: eager or compiled, one run or a stack of them."""
+
+import shutil
+import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gp_lab.training.step import (
+    AUTOGRAD,
+    FUNC,
+    Game,
+    State,
+    discriminator_step,
+    generator_step,
+)
+
+UPDATES_THAT_PAY = 50_000
+"""Compiling takes about half a minute; `auto` compiles runs of at least so many updates ..."""
+
+SMALL_PARAMETERS = 100_000
+"""... on a CPU only if D is at most this large: beyond, arithmetic fills the machine either way."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The two updates, ready to call, and why they are run the way they are.
+
+    `discriminator_step(state, hyper, lr, real, latent, u)` and
+    `generator_step(state, hyper, lr, latent)`; with `stack` > 1 every tensor has the replica as
+    its first dimension.
+    """
+
+    name: str
+    reason: str
+    stack: int
+    discriminator_step: Callable[..., tuple[State, Tensor]]
+    generator_step: Callable[..., tuple[State, Tensor]]
+
+
+def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engine:
+    """An engine called `eager` or `compiled`. Alone and eager is plain autograd, the quickest."""
+    differentiate = AUTOGRAD if name == "eager" and stack == 1 else FUNC
+    steps: list[Callable[..., Any]] = []
+    for step in (discriminator_step, generator_step):
+        function: Callable[..., Any] = partial(step, game, differentiate)
+        if stack > 1:
+            function = torch.vmap(function)
+        if name == "compiled":
+            function = torch.compile(function, fullgraph=True, dynamic=False)
+        steps.append(torch.no_grad()(function))
+    return Engine(name, reason, stack, *steps)
+
+
+def choose(setting: str, game: Game, updates: int, device: torch.device) -> tuple[str, str]:
+    """(`eager` or `compiled`, the reason) for a run of so many updates.
+
+    `setting` is the config's `compile`: auto, always or never.
+    """
+    if setting == "never":
+        return "eager", "compile=never"
+    if device.type == "cpu" and (missing := _missing_tool()):
+        return "eager", f"compiling needs {missing}, which is not here"
+    if setting == "always":
+        return "compiled", "compile=always"
+    if updates < UPDATES_THAT_PAY:
+        return "eager", f"{updates} updates do not pay for the compilation"
+    size = sum(p.numel() for p in game.discriminator.parameters())
+    if device.type == "cpu" and size > SMALL_PARAMETERS:
+        return "eager", f"with {size} parameters the arithmetic fills the CPU either way"
+    return "compiled", f"{updates} updates pay for the compilation"
+
+
+def _missing_tool() -> str | None:
+    if not any(shutil.which(compiler) for compiler in ("g++", "c++", "clang++")):
+        return "a C++ compiler"
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+        return "Python's headers"
+    return None

@@ -1,0 +1,145 @@
+"""Update rules as pure functions on tensors: Adam, RMSProp, SGD, equal to torch.optim in float64.
+
+torch.optim takes one learning rate for a whole tensor; replicas stacked along a first dimension
+need one each. A rule maps (parameters, gradients, its state, learning rate) to new parameters and
+state, elementwise, so it can be stacked with `vmap` and compiled with the step it belongs to.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gp_lab.parts import BelowOne, NonNegative, Positive
+
+Tensors = dict[str, Tensor]
+State = dict[str, Tensors]
+
+
+class Optimizer(Protocol):
+    """`lr` is the base rate; `update` takes the rate of this step, in the same units."""
+
+    lr: float
+
+    def start(self, params: Tensors) -> State:
+        """The state before the first update: zeros, and the number of updates made."""
+        ...
+
+    def update(
+        self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
+    ) -> tuple[Tensors, State]:
+        """New parameters and state; the arguments are left as they are."""
+        ...
+
+
+def _zeros(params: Tensors) -> Tensors:
+    return {k: torch.zeros_like(p) for k, p in params.items()}
+
+
+def _count(params: Tensors) -> Tensors:
+    some = next(iter(params.values()))
+    return {"t": torch.zeros((), dtype=torch.float64, device=some.device)}
+
+
+def _decayed(params: Tensors, grads: Tensors, weight_decay: float) -> Tensors:
+    """L2 decay as a term of the gradient, as torch.optim's (not decoupled)."""
+    if isinstance(weight_decay, float) and weight_decay == 0:
+        return grads
+    return {k: grads[k] + weight_decay * params[k] for k in params}
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba, 2014), with bias correction; `amsgrad` is not offered.
+
+    lr in units of the parameters per step; betas in [0, 1).
+    """
+
+    lr: Positive = 1e-3
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+
+    def start(self, params: Tensors) -> State:
+        return {"m": _zeros(params), "v": _zeros(params), "count": _count(params)}
+
+    def update(
+        self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
+    ) -> tuple[Tensors, State]:
+        beta1, beta2 = self.betas
+        t = state["count"]["t"] + 1
+        # Bias corrections in float64: 1 - beta^t loses its digits in float32 for small t.
+        rate = lr / (1 - beta1**t)
+        root = torch.sqrt(1 - beta2**t)
+        grads = _decayed(params, grads, self.weight_decay)
+        m, v, new = {}, {}, {}
+        for k, p in params.items():
+            m[k] = torch.lerp(grads[k], state["m"][k], _as(beta1, p))
+            v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], _as(beta2, p))
+            step = m[k] / (v[k].sqrt() / root.to(p.dtype) + self.eps)
+            new[k] = p - rate.to(p.dtype) * step
+        return new, {"m": m, "v": v, "count": {"t": t}}
+
+
+@dataclass(frozen=True)
+class RMSProp:
+    """RMSProp as torch.optim has it: eps outside the root, no centring, optional momentum."""
+
+    lr: Positive = 1e-2
+    alpha: BelowOne = 0.99
+    eps: Positive = 1e-8
+    momentum: BelowOne = 0.0
+    weight_decay: NonNegative = 0.0
+
+    def start(self, params: Tensors) -> State:
+        return {"v": _zeros(params)} | _buffer(params, self.momentum)
+
+    def update(
+        self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
+    ) -> tuple[Tensors, State]:
+        grads = _decayed(params, grads, self.weight_decay)
+        v, steps = {}, {}
+        for k, p in params.items():
+            v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], _as(self.alpha, p))
+            steps[k] = grads[k] / (v[k].sqrt() + self.eps)
+        steps, buffer = _accumulated(steps, state, self.momentum)
+        return {k: p - lr * steps[k] for k, p in params.items()}, {"v": v} | buffer
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent with optional momentum, as torch.optim has it (dampening 0)."""
+
+    lr: Positive = 1e-2
+    momentum: BelowOne = 0.0
+    weight_decay: NonNegative = 0.0
+
+    def start(self, params: Tensors) -> State:
+        return _buffer(params, self.momentum)
+
+    def update(
+        self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
+    ) -> tuple[Tensors, State]:
+        grads = _decayed(params, grads, self.weight_decay)
+        steps, buffer = _accumulated(grads, state, self.momentum)
+        return {k: p - lr * steps[k] for k, p in params.items()}, buffer
+
+
+def _buffer(params: Tensors, momentum: float) -> State:
+    """Without momentum no buffer is kept, so no memory is spent on it."""
+    return {"momentum": _zeros(params)} if momentum > 0 else {}
+
+
+def _accumulated(steps: Tensors, state: State, momentum: float) -> tuple[Tensors, State]:
+    if "momentum" not in state:
+        return steps, {}
+    buffer = {k: momentum * state["momentum"][k] + step for k, step in steps.items()}
+    return buffer, {"momentum": buffer}
+
+
+def _as(weight: float | Tensor, like: Tensor) -> float | Tensor:
+    """lerp wants its weight in the tensors' own type; a Python number suits every type."""
+    return weight.to(like.dtype) if isinstance(weight, Tensor) else weight
+
+

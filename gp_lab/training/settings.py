@@ -1,0 +1,56 @@
+"""The scalars of a run, checked before anything heavy is imported."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gp_lab.parts import BelowOne, Count, CountOrZero, checked
+
+GROUPS = (
+    "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
+    "tracking",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `train.yaml` says beside the groups.
+
+    Args:
+        seed: of everything random in the run.
+        steps: iterations; each is d_steps updates of D, then g_steps of G.
+        batch_size: reals (and as many fakes) per update.
+        d_steps, g_steps: updates per iteration; g_steps=0 trains D against a fixed generator.
+        average: decay of the exponential average of G's weights, 0 for none.
+        precision: of parameters and arithmetic (bf16: parameters in fp32, layers in bf16).
+        log_every: iterations between two lines of metrics.jsonl.
+        checkpoint_every: iterations between two checkpoints; the last step has one always.
+        device: auto is the GPU if there is one.
+        compile: auto compiles where it is expected to pay.
+        threads: of the CPU; 0 leaves PyTorch's choice.
+        out: root of the runs.
+        force: start over even if the run exists.
+        trust: the user's own packages that configs may name, from the command line only.
+    """
+
+    seed: CountOrZero = 0
+    steps: Count = 10_000
+    batch_size: Count = 64
+    d_steps: Count = 1
+    g_steps: CountOrZero = 1
+    average: BelowOne = 0.0
+    precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32"
+    log_every: Count = 100
+    checkpoint_every: Count = 1000
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    compile: Literal["auto", "always", "never"] = "auto"
+    threads: CountOrZero = 0
+    out: str = "outputs"
+    force: bool = False
+    trust: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> "Settings":
+        """From a composed config. Raises `BadInput` naming the key, the value and the choices."""
+        return checked(cls, {k: v for k, v in config.items() if k in cls.__dataclass_fields__})

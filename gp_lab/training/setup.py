@@ -1,0 +1,175 @@
+"""From a config to the parts of a run, with the checks that no single part can make."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gp_lab.data.random import generator
+from gp_lab.errors import BadInput
+from gp_lab.objectives.constraints import Constraint
+from gp_lab.objectives.penalties import Penalty
+from gp_lab.parts import build
+from gp_lab.probes.base import Probe
+from gp_lab.runs.identity import Config
+from gp_lab.training.schedules import Schedule
+from gp_lab.training.settings import Settings
+from gp_lab.training.step import Game, has_batch_norm
+
+DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.float32}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that one run is made of, built and checked, on its device."""
+
+    config: Config
+    settings: Settings
+    game: Game
+    dataset: Any
+    latent: Any
+    schedule: Schedule
+    probes: Mapping[str, Probe]
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def initial(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Copies of the initial parameters of D and G."""
+        return _parameters(self.game.discriminator), _parameters(self.game.generator)
+
+
+def setup(config: Config) -> Setup:
+    """Build a run's parts. Raises `BadInput` before anything is computed."""
+    settings = Settings.of(config)
+    device = _device(settings.device)
+    dtype = DTYPES[settings.precision]
+    trust = settings.trust
+    parts = {
+        group: build(config[group], group, trust)
+        for group in ("loss", "penalty", "constraint", "optimizer", "schedule", "probe")
+    }
+    dataset, latent, nets = _data_and_networks(config, settings)
+    _expect(parts["penalty"], Penalty, "penalty")
+    _expect(parts["constraint"], Constraint, "constraint")
+    _expect(parts["schedule"], Schedule, "schedule")
+    _expect(nets["discriminator"], nn.Module, "architecture.discriminator")
+    _expect(nets["generator"], nn.Module, "architecture.generator")
+    for key, methods in (("loss", "phi varphi psi"), ("optimizer", "start update")):
+        if not all(hasattr(parts[key], method) for method in methods.split()):
+            raise BadInput(f"{key}._target_={config[key].get('_target_')}: not a part for {key}")
+    game = Game(
+        discriminator=nets["discriminator"].to(device, dtype),
+        generator=nets["generator"].to(device, dtype),
+        loss=parts["loss"],
+        penalty=parts["penalty"],
+        constraint=parts["constraint"],
+        optimizer=parts["optimizer"],
+        average=settings.average,
+        autocast=settings.precision == "bf16",
+    )
+    run = Setup(
+        config, settings, game, dataset, latent, parts["schedule"], parts["probe"], device, dtype
+    )
+    _check_together(run)
+    return run
+
+
+def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, dict[str, Any]]:
+    dataset = build(config["dataset"], "dataset", settings.trust)
+    _expect_source(dataset, "dataset")
+    architecture = config["architecture"]
+    latent = build(architecture["latent"], "architecture.latent", settings.trust)
+    _expect_source(latent, "architecture.latent")
+    nets = {}
+    for name in ("discriminator", "generator"):
+        # Built under a seed of its own, so that one network's size does not shift the other's.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
+            nets[name] = build(architecture[name], f"architecture.{name}", settings.trust)
+    for key, source in (("dataset", dataset), ("architecture.latent", latent)):
+        size = getattr(source, "size", None)
+        if size is not None and settings.batch_size > size:
+            raise BadInput(
+                f"batch_size={settings.batch_size}: larger than the {size} samples of {key};"
+                f" choose at most {size}, or {key}.size=null for endless samples"
+            )
+    return (
+        dataset.prepare(generator(settings.seed, "dataset", 0)),
+        latent.prepare(generator(settings.seed, "latent_set", 0)),
+        nets,
+    )
+
+
+def _check_together(run: Setup) -> None:
+    game, settings = run.game, run.settings
+    penalised = game.penalty.measure != "none"
+    if penalised and has_batch_norm(game.discriminator):
+        raise BadInput(
+            "architecture.norm=batch: batch norm couples the samples of a batch, and"
+            " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
+            " use norm=layer or norm=none, or penalty=none"
+        )
+    if penalised and game.penalty.measure == "anchor":
+        size, dim = len(game.penalty.anchor), math.prod(run.dataset.shape)
+        if size not in (1, dim):
+            raise BadInput(
+                f"penalty.anchor={list(game.penalty.anchor)}: {size} numbers for samples of"
+                f" {dim}; give 1 or {dim}"
+            )
+    if settings.g_steps > 0 and not list(game.generator.parameters()):
+        raise BadInput(
+            f"g_steps={settings.g_steps}: the generator of architecture="
+            f"{run.config['architecture'].get('name')} is fixed, it has no parameters; use g_steps=0"
+        )
+    real = torch.zeros(2, *run.dataset.shape, device=run.device, dtype=run.dtype)
+    latent = torch.zeros(2, *run.latent.shape, device=run.device, dtype=run.dtype)
+    with torch.no_grad():
+        fake = _shape_of(game.generator, latent, "architecture.generator")
+        if fake.shape != real.shape:
+            raise BadInput(
+                f"architecture: generates samples of shape {list(fake.shape[1:])},"
+                f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])}"
+            )
+        f = _shape_of(game.discriminator, real, "architecture.discriminator")
+    if f.shape != (2,):
+        raise BadInput(
+            f"architecture.discriminator: gives {list(f.shape[1:])} numbers a sample, not one logit"
+        )
+    for name, probe in run.probes.items():
+        _expect(probe, Probe, f"probe.{name}")
+        probe.check(name, run.dataset.shape)
+
+
+def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:
+    try:
+        return net(x)
+    except RuntimeError as error:
+        raise BadInput(
+            f"{key}: does not take samples of shape {list(x.shape[1:])} ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def _expect(part: Any, kind: type, key: str) -> None:
+    if not isinstance(part, kind):
+        raise BadInput(f"{key}: a {type(part).__name__} is no {kind.__name__}")
+
+
+def _expect_source(part: Any, key: str) -> None:
+    if not all(hasattr(part, name) for name in ("draw", "prepare", "shape")):
+        raise BadInput(f"{key}: a {type(part).__name__} draws no samples")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise BadInput(f"device={name}: no GPU is available here; use device=cpu or device=auto")
+    return torch.device(name)
+
+
+def _parameters(net: nn.Module) -> dict[str, Tensor]:
+    return {k: p.detach().clone() for k, p in net.named_parameters()}

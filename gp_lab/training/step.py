@@ -1,0 +1,215 @@
+"""One step of a GAN, a pure function of (parameters, hyper-parameters, data, noise).
+
+Nothing here knows of devices, files, replicas or compilers: `engine.py` wraps these functions.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gp_lab.objectives.constraints import Constraint
+from gp_lab.objectives.losses import Loss, mean
+from gp_lab.objectives.penalties import Critic, InputGradient, Penalty
+from gp_lab.training.optimizers import Optimizer, Tensors
+
+State = dict[str, Any]
+"""What a step changes: nested dicts of tensors.
+
+    d, g: parameters; d_optimizer, g_optimizer; constraint: its own; hardest [k, ...]: the points
+    carried over by a maximum; average: of the generator's parameters ({} without one).
+"""
+
+Hyper = Mapping[str, Mapping[str, Any]]
+"""part -> field -> tensor, for the numbers that differ between stacked replicas."""
+
+D_METRICS = ("loss_d", "penalty", "gradient_norm", "f_real", "f_fake")
+G_METRICS = ("loss_g",)
+
+
+@dataclass(frozen=True)
+class Game:
+    """The parts of a run that do not change while it trains.
+
+    The networks give structure only; their parameters travel in the state.
+    """
+
+    discriminator: nn.Module
+    generator: nn.Module
+    loss: Loss
+    penalty: Penalty
+    constraint: Constraint
+    optimizer: Optimizer
+    average: float = 0.0
+    autocast: bool = False
+
+    def with_hyper(self, hyper: Hyper) -> "Game":
+        """The same game with some parts' numbers replaced (by tensors, one per replica)."""
+        parts = {part: replace(getattr(self, part), **values) for part, values in hyper.items()}
+        return replace(self, **parts)
+
+    def critic(self, params: Tensors) -> Critic:
+        """Points [batch, ...] to logits f [batch] under these parameters."""
+        return lambda x: self._call(self.discriminator, params, x)
+
+    def generate(self, params: Tensors, latent: Tensor) -> Tensor:
+        """Latents [batch, ...] to fakes [batch, ...]."""
+        return self._call(self.generator, params, latent)
+
+    def _call(self, net: nn.Module, params: Tensors, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            out = functional_call(net, params, (x,))
+        return out.to(x.dtype)
+
+    @property
+    def joint(self) -> bool:
+        """Reals and fakes may go through D in one batch: no layer couples the samples."""
+        return not has_batch_norm(self.discriminator)
+
+
+class Differentiation(NamedTuple):
+    """How gradients are taken: by plain autograd or by torch.func."""
+
+    of_inputs: InputGradient
+    of_parameters: Callable[
+        [Callable[[Tensors], tuple[Tensor, Any]], Tensors], tuple[Tensors, Any]
+    ]
+
+
+def _autograd_of_inputs(critic: Critic, points: Tensor) -> Tensor:
+    with torch.enable_grad():
+        points = points.detach().requires_grad_()
+        return torch.autograd.grad(critic(points).sum(), points, create_graph=True)[0]
+
+
+def _autograd_of_parameters(
+    objective: Callable[[Tensors], tuple[Tensor, Any]], params: Tensors
+) -> tuple[Tensors, Any]:
+    with torch.enable_grad():
+        leaves = {k: p.detach().requires_grad_() for k, p in params.items()}
+        value, rest = objective(leaves)
+        grads = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, grads, strict=True)), rest
+
+
+def _func_of_inputs(critic: Critic, points: Tensor) -> Tensor:
+    return torch.func.grad(lambda x: critic(x).sum())(points)
+
+
+def _func_of_parameters(
+    objective: Callable[[Tensors], tuple[Tensor, Any]], params: Tensors
+) -> tuple[Tensors, Any]:
+    return torch.func.grad(objective, has_aux=True)(params)
+
+
+AUTOGRAD = Differentiation(_autograd_of_inputs, _autograd_of_parameters)
+FUNC = Differentiation(_func_of_inputs, _func_of_parameters)
+
+
+def discriminator_step(
+    game: Game,
+    differentiate: Differentiation,
+    state: State,
+    hyper: Hyper,
+    lr: Tensor | float,
+    real: Tensor,
+    latent: Tensor,
+    u: Tensor,
+) -> tuple[State, Tensor]:
+    """One update of D: the new state and D_METRICS as a vector.
+
+    real [batch, ...], latent [batch, ...], u [batch] uniform in [0, 1]; lr multiplies the
+    optimiser's rate. f_real and f_fake are the batch's means before the update.
+    """
+    game = game.with_hyper(hyper)
+    fake = game.generate(state["g"], latent).detach()
+    constraint = game.constraint.prepare(state["d"], state["constraint"])
+    penalised = game.penalty.measure != "none"
+    points = game.penalty.points(real, fake, u, state["hardest"]) if penalised else real
+
+    def objective(params: Tensors) -> tuple[Tensor, Any]:
+        critic = game.critic(game.constraint.apply(params, constraint))
+        if game.joint:
+            f_real, f_fake = critic(torch.cat([real, fake])).split([len(real), len(fake)])
+        else:
+            f_real, f_fake = critic(real), critic(fake)
+        value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
+        penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
+        if penalised:
+            keep = state["hardest"].shape[0]
+            penalty, norm, hardest = game.penalty(critic, points, differentiate.of_inputs, keep)
+            value = value + penalty
+        metrics = torch.stack([value, penalty, norm, f_real.mean(), f_fake.mean()]).detach()
+        return value, (metrics, hardest.detach())
+
+    grads, (metrics, hardest) = differentiate.of_parameters(objective, state["d"])
+    d, optimizer = game.optimizer.update(
+        state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
+    )
+    new = {"d": game.constraint.project(d), "d_optimizer": optimizer}
+    return state | new | {"constraint": constraint, "hardest": hardest}, metrics
+
+
+def generator_step(
+    game: Game,
+    differentiate: Differentiation,
+    state: State,
+    hyper: Hyper,
+    lr: Tensor | float,
+    latent: Tensor,
+) -> tuple[State, Tensor]:
+    """One update of G (and of its average): the new state and G_METRICS as a vector.
+
+    latent [batch, ...]; lr multiplies the optimiser's rate.
+    """
+    game = game.with_hyper(hyper)
+    critic = game.critic(game.constraint.apply(state["d"], state["constraint"]))
+
+    def objective(params: Tensors) -> tuple[Tensor, Any]:
+        value = mean(game.loss.psi(critic(game.generate(params, latent))))
+        return value, torch.stack([value]).detach()
+
+    grads, metrics = differentiate.of_parameters(objective, state["g"])
+    g, optimizer = game.optimizer.update(
+        state["g"], grads, state["g_optimizer"], lr * game.optimizer.lr
+    )
+    average = {k: torch.lerp(g[k], a, game.average) for k, a in state["average"].items()}
+    return state | {"g": g, "g_optimizer": optimizer, "average": average}, metrics
+
+
+def start_state(game: Game, d: Tensors, g: Tensors, batch_size: int, shape: tuple[int, ...]) -> State:
+    """The state before the first step, from initial parameters and the shape of one sample."""
+    some = next(iter(d.values()))
+    hardest = torch.full(
+        (game.penalty.carried(batch_size), *shape), torch.nan, dtype=some.dtype, device=some.device
+    )
+    return {
+        "d": d,
+        "g": g,
+        "d_optimizer": game.optimizer.start(d),
+        "g_optimizer": game.optimizer.start(g) if g else {},
+        "constraint": game.constraint.start(d),
+        "hardest": hardest,
+        "average": dict(g) if game.average > 0 else {},
+    }
+
+
+def has_batch_norm(net: nn.Module) -> bool:
+    """Whether a layer of the network makes the samples of a batch depend on one another."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
+
+
+def stackable_fields(part: Any, stackable: tuple[type, ...] = (float,)) -> dict[str, Any]:
+    """The numbers of a part that may differ between replicas: its float fields and tuples of them."""
+    found = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, stackable) or (
+            isinstance(value, tuple) and value and all(isinstance(v, stackable) for v in value)
+        ):
+            found[field.name] = value
+    return found

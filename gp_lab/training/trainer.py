@@ -1,0 +1,422 @@
+"""The trainer: every run of every paper goes through this loop.
+
+It takes a list of configs that can be stacked (one is the usual case) and trains them together;
+each leaves the folder that it would have left alone.
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gp_lab.data.random import generator
+from gp_lab.errors import BadInput, Exit
+from gp_lab.probes.base import View
+from gp_lab.runs import checkpoint
+from gp_lab.runs.folder import RunFolder, State, provenance
+from gp_lab.runs.identity import Config, folder_of, run_id
+from gp_lab.tracking.base import Tracker
+from gp_lab.training.blocks import block_length, draw_block, stack_blocks
+from gp_lab.training.engine import Engine, choose, make_engine
+from gp_lab.training.setup import Setup, setup
+from gp_lab.training.step import D_METRICS, G_METRICS, start_state
+
+STATUS_SECONDS = 2.0
+"""How often a running run says in status.json how far it is."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, and where it is."""
+
+    folder: RunFolder
+    state: State
+    step: int
+    why: str = ""
+
+    @property
+    def exit(self) -> Exit:
+        return {
+            State.FINISHED: Exit.OK,
+            State.DIVERGED: Exit.DIVERGED,
+            State.INTERRUPTED: Exit.INTERRUPTED,
+            State.PREEMPTED: Exit.PREEMPTED,
+        }.get(self.state, Exit.FAILED)
+
+
+@dataclass
+class Replica:
+    """One run of the stack: its parts, its folder, its tracker, and whether it still trains."""
+
+    run: Setup
+    folder: RunFolder
+    tracker: Tracker
+    diverged_at: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def train(
+    configs: Sequence[Config],
+    folders: Sequence[RunFolder] | None = None,
+    progress: bool = True,
+) -> list[Outcome]:
+    """Train the runs that these configs describe, from where they stand, to `steps`.
+
+    Configs of one call differ only in `seed`; runs that are finished are left as they are.
+    `folders` says where they are; left out, they are found by what the configs say.
+    Raises `BadInput` before anything is computed.
+    """
+    runs = [setup(config) for config in configs]
+    folders = folders or [RunFolder(folder_of(config)) for config in configs]
+    todo = []
+    for run, folder in zip(runs, folders, strict=True):
+        if run.settings.force or not folder.finished(run.settings.steps):
+            todo.append((run, folder))
+    if todo:
+        _Training(todo, progress).go()
+    return [outcome_of(folder) for folder in folders]
+
+
+class _Training:
+    """The state of one call to `train`."""
+
+    def __init__(self, todo: list[tuple[Setup, RunFolder]], progress: bool) -> None:
+        self.first = todo[0][0]
+        self.settings = self.first.settings
+        self.replicas = [_open(run, folder) for run, folder in todo]
+        self.stack = len(todo)
+        if self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+        torch.set_float32_matmul_precision("high" if self.settings.precision == "tf32" else "highest")
+        self.progress = progress
+        self.window: list[tuple[int, Tensor]] = []
+
+    def go(self) -> None:
+        try:
+            with _stop_signals() as stop:
+                self._go(stop)
+        except BaseException as error:
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            for replica in self.replicas:
+                replica.folder.set_status(State.FAILED, why=why)
+            raise
+        finally:
+            for replica in self.replicas:
+                replica.tracker.close()
+                replica.folder.unlock()
+
+    def _go(self, stop: "_Stop") -> None:
+        self.step, self.state = self._start()
+        self.engine = self._engine()
+        began, s = time.monotonic(), self.settings
+        self.told = 0.0
+        for replica in self.replicas:
+            replica.folder.set_status(
+                State.RUNNING,
+                why="",
+                step=self.step,
+                engine=self.engine.name,
+                engine_reason=self.engine.reason,
+                stack=self.stack,
+                threads=torch.get_num_threads(),
+                device=str(self.first.device),
+                disk_bytes=replica.folder.size(),
+                **provenance(),
+            )
+        with tqdm(
+            total=s.steps,
+            initial=self.step,
+            disable=not self.progress,
+            unit="it",
+            dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 15.0,
+            desc=self.replicas[0].folder.path.name + (f" x{self.stack}" if self.stack > 1 else ""),
+        ) as bar:
+            if self.step == 0:
+                self._probe()
+            while self.step < s.steps and not stop.asked and self._alive():
+                self._iterate()
+                if self.step % s.log_every == 0 or self.step == s.steps:
+                    self._flush()
+                    bar.set_postfix(self._headline(), refresh=False)
+                    self._tell(began)
+                if any(p.due(self.step, s.steps) for p in self.first.probes.values()):
+                    self._flush()
+                    self._probe()
+                if self.step % s.checkpoint_every == 0:
+                    self._flush()
+                    self._save()
+                bar.update()
+            bar.refresh()
+        self._flush()
+        if self._alive():
+            self._save()
+        ending = State.FINISHED if self.step >= s.steps else stop.state
+        for r in self.replicas:
+            if r.diverged_at is None:
+                r.folder.set_status(
+                    ending, step=self.step, why=stop.why, disk_bytes=r.folder.size()
+                )
+
+    # -- where it starts -------------------------------------------------------------------
+
+    def _start(self) -> tuple[int, dict[str, Any]]:
+        """The step and state to go on from: the newest checkpoint that all replicas have, or 0."""
+        common = set.intersection(*(set(checkpoint.steps(r.folder)) for r in self.replicas))
+        for step in sorted(common, reverse=True):
+            saved = [checkpoint.load(r.folder, step, str(r.run.device)) for r in self.replicas]
+            whole = [entry for entry in saved if entry is not None]
+            if len(whole) == self.stack:
+                for replica in self.replicas:
+                    replica.folder.cut_metrics(step)
+                return step, _stacked([state for _, state, _ in whole])
+        states = []
+        for replica in self.replicas:
+            replica.folder.cut_metrics(-1)
+            run = replica.run
+            states.append(
+                start_state(run.game, *run.initial, run.settings.batch_size, run.dataset.shape)
+            )
+        return 0, _stacked(states)
+
+    def _engine(self) -> Engine:
+        """The engine that this run has used so far, or the one that suits it."""
+        s, game = self.settings, self.first.game
+        status = self.replicas[0].folder.status
+        if self.step and "engine" in status:
+            name, reason = status["engine"], "as before the run was resumed"
+            torch.set_num_threads(status["threads"])
+        else:
+            updates = s.steps * (s.d_steps + s.g_steps)
+            name, reason = choose(s.compile, game, updates, self.first.device)
+        engine = make_engine(game, name, reason, self.stack)
+        if name == "compiled":
+            # The step is pure: a trial changes nothing, and shows whether it compiles.
+            trial = tqdm(
+                total=1, desc="compiling", disable=not self.progress, leave=False, bar_format="{desc} {elapsed}"
+            )
+            try:
+                self._one_iteration(engine, self.state, 0)
+            except Exception as error:
+                why = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+                engine = make_engine(game, "eager", f"it did not compile ({why})", self.stack)
+            finally:
+                trial.close()
+        return engine
+
+    # -- one iteration ---------------------------------------------------------------------
+
+    def _iterate(self) -> None:
+        self.state, metrics = self._one_iteration(self.engine, self.state, self.step)
+        self.step += 1
+        self.window.append((self.step, metrics))
+
+    def _one_iteration(
+        self, engine: Engine, state: dict[str, Any], step: int
+    ) -> tuple[dict[str, Any], Tensor]:
+        """d_steps updates of D, then g_steps of G: the new state and the last updates' metrics."""
+        length = block_length(self.first)
+        k, i = divmod(step, length)
+        if getattr(self, "block_number", None) != k:
+            self.block = stack_blocks([draw_block(r.run, k) for r in self.replicas])
+            self.block_number = k
+        b = self.block
+        for j in range(self.settings.d_steps):
+            state, metrics = engine.discriminator_step(
+                state, {}, b.rate_d[i], b.real[i, j], b.latent[i, j], b.u[i, j]
+            )
+        for j in range(self.settings.g_steps):
+            state, of_g = engine.generator_step(state, {}, b.rate_g[i], b.latent_g[i, j])
+            if j == self.settings.g_steps - 1:
+                metrics = torch.cat([metrics, of_g], dim=-1)
+        return state, metrics
+
+    # -- what it leaves --------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Bring the window's metrics to the host, in one go; find divergence; write due lines."""
+        if not self.window:
+            return
+        steps = [step for step, _ in self.window]
+        values = torch.stack([metrics for _, metrics in self.window]).double().cpu()
+        values = values.reshape(len(steps), self.stack, -1)  # [steps, replicas, metrics]
+        self.window.clear()
+        names = D_METRICS + (G_METRICS if self.settings.g_steps else ())
+        for r, replica in enumerate(self.replicas):
+            if replica.diverged_at is not None:
+                continue
+            bad = (~torch.isfinite(values[:, r])).any(dim=1).nonzero()
+            end = int(bad[0]) if len(bad) else len(steps)
+            lines = [
+                {"step": step} | dict(zip(names, row.tolist(), strict=True))
+                for step, row in zip(steps[:end], values[:end, r], strict=True)
+                if step % self.settings.log_every == 0 or step == self.settings.steps
+            ]
+            replica.folder.append_metrics(lines)
+            replica.tracker.log(lines)
+            replica.extra["loss"] = values[-1, r].tolist()
+            if len(bad):
+                self._diverged(replica, steps[end], names, values[end, r])
+
+    def _diverged(
+        self, replica: Replica, step: int, names: tuple[str, ...], row: Tensor
+    ) -> None:
+        first = next(n for n, v in zip(names, row, strict=True) if not torch.isfinite(v))
+        replica.diverged_at = step
+        replica.folder.set_status(
+            State.DIVERGED, step=step, why=f"{first} is {row[names.index(first)]:.0f} at step {step}"
+        )
+
+    def _probe(self) -> None:
+        for r, replica in enumerate(self.replicas):
+            if replica.diverged_at is not None:
+                continue
+            view = _view(replica.run, _replica(self.state, r, self.stack), self.step)
+            scalars: dict[str, float] = {}
+            for name, probe in replica.run.probes.items():
+                if probe.due(self.step, self.settings.steps):
+                    arrays = probe.measure(view)
+                    replica.folder.write_arrays(name, self.step, arrays)
+                    scalars |= {f"{name}/{k}": v for k, v in probe.scalars(arrays).items()}
+                    replica.tracker.pictures(self.step, lambda p=probe, a=arrays: p.pictures(a))
+            if scalars:
+                line = {"step": self.step} | scalars
+                replica.folder.append_metrics([line])
+                replica.tracker.log([line])
+
+    def _save(self) -> None:
+        for r, replica in enumerate(self.replicas):
+            if replica.diverged_at is None:
+                state = _replica(self.state, r, self.stack)
+                checkpoint.save(replica.folder, self.step, state, {})
+
+    def _tell(self, began: float) -> None:
+        now = time.monotonic()
+        if now - self.told > STATUS_SECONDS:
+            self.told = now
+            for replica in self.replicas:
+                if replica.diverged_at is None:
+                    replica.folder.set_status(State.RUNNING, step=self.step)
+
+    def _alive(self) -> bool:
+        return any(r.diverged_at is None for r in self.replicas)
+
+    def _headline(self) -> dict[str, str]:
+        alive = [r.extra["loss"] for r in self.replicas if r.diverged_at is None]
+        if not alive:
+            return {}
+        mean = [sum(values) / len(values) for values in zip(*alive, strict=True)]
+        shown = {"loss_d": f"{mean[0]:.4g}", "penalty": f"{mean[1]:.3g}"}
+        return shown | ({"loss_g": f"{mean[-1]:.4g}"} if self.settings.g_steps else {})
+
+
+def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
+    """A run at a state, for probes and for `gp_lab.load`."""
+    return _view(run, state, step)
+
+
+def _view(run: Setup, state: dict[str, Any], step: int) -> View:
+    game = run.game
+    d = game.constraint.apply(state["d"], state["constraint"])
+    g = state["average"] or state["g"]
+    return View(
+        step=step,
+        critic=game.critic(d),
+        generate=lambda z: game.generate(g, z),
+        dataset=run.dataset,
+        latent=run.latent,
+        loss=game.loss,
+        discriminator=game.discriminator,
+        d=d,
+        batch_size=run.settings.batch_size,
+        device=run.device,
+        dtype=run.dtype,
+        rng=lambda stream: generator(run.settings.seed, f"probe_{stream}", 0),
+    )
+
+
+def _open(run: Setup, folder: RunFolder) -> Replica:
+    config = run.config
+    fresh = run.settings.force or not folder.exists
+    if fresh:
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"out={run.settings.out}: cannot write there ({error.strerror})"
+            ) from error
+    folder.lock()
+    if fresh:
+        folder.clear()
+        folder.create(config, run_id(config))
+    tracker = Tracker.of(config, folder)
+    return Replica(run, folder, tracker)
+
+
+def outcome_of(folder: RunFolder) -> Outcome:
+    status = folder.status
+    return Outcome(folder, State(status["state"]), status["step"], status.get("why", ""))
+
+
+def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """Trees of tensors as one tree with a replica dimension in front; one tree as it is."""
+    if len(states) == 1:
+        return states[0]
+    first = states[0]
+    return {
+        k: _stacked([s[k] for s in states])
+        if isinstance(first[k], dict)
+        else torch.stack([s[k] for s in states])
+        for k in first
+    }
+
+
+def _replica(state: dict[str, Any], r: int, stack: int) -> dict[str, Any]:
+    """One replica's tree out of a stack; copies, so that a saved slice does not hold the whole."""
+    if stack == 1:
+        return state
+    return {
+        k: _replica(v, r, stack) if isinstance(v, dict) else v[r].clone() for k, v in state.items()
+    }
+
+
+class _Stop:
+    """What a signal asked for: the loop looks between two iterations."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.state = State.INTERRUPTED
+        self.why = ""
+
+    def ask(self, number: int, _frame: object = None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice: now
+        self.asked = True
+        self.why = f"stopped by {signal.Signals(number).name}"
+        self.state = State.INTERRUPTED if number == signal.SIGINT else State.PREEMPTED
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stop]:
+    """While inside, SIGINT and SIGTERM ask for a stop at the end of the iteration."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {s: signal.signal(s, stop.ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Outcome", "outcome_of", "train", "view_of"]
