@@ -3,12 +3,20 @@
 import logging
 import os
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice
+
+if TYPE_CHECKING:
+    from gp_lab.runs.folder import RunFolder
+    from gp_lab.runs.identity import Config
+    from gp_lab.runs.outcome import Outcome
 
 USAGE = """\
 gp-lab: gradient penalties and generalisation in GANs, five papers as an executable edition
@@ -16,6 +24,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab train [-m] [key=value ...]      one run, or with -m the product of comma-separated values
   gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
+  gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
   gp-lab report [OUTPUTS]                one page of all figures, claims and runs
   gp-lab list [figures|datasets|...]     what there is to choose from
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
@@ -37,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
         return int(Exit.INTERRUPTED)
+    except SystemExit as stop:  # Hydra's --cfg, --info and --version end so, and have said why
+        return int(Exit.BAD_INPUT if stop.code else Exit.OK)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.OK)
@@ -49,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(arguments: list[str]) -> Exit:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
+        return Exit.OK
+    if arguments[0] == "--version":
+        print(f"gp-lab {version('gp-lab')}")
         return Exit.OK
     if arguments[0] in ("-sc", "--shell-completion"):
         from gp_lab.launching.completion import complete
@@ -65,7 +79,7 @@ def train(arguments: list[str]) -> Exit:
     from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, parse_arguments
 
     args = parse_arguments(arguments)
-    with hydra_session() as hydra:
+    with hydra_session(args.config_dir) as hydra:
         if args.help:
             hydra.app_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
         elif args.hydra_help:
@@ -89,59 +103,105 @@ def train(arguments: list[str]) -> Exit:
 
 def resume(arguments: list[str]) -> Exit:
     """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
+    from gp_lab.launching.compose import check_keys
     from gp_lab.runs.folder import RunFolder
+    from gp_lab.training.settings import Settings
 
-    if not arguments or "=" in arguments[0]:
-        raise BadInput("resume: which run? write gp-lab resume RUN [steps=N]")
+    usage = "gp-lab resume RUN [steps=N] [trust=PACKAGE]"
+    if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
+        raise BadInput(f"resume: which run? write {usage}")
     folder = RunFolder(arguments[0])
     if not folder.exists:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
-    config = folder.config
+    # A config that was found is data: what it says of trust and of starting over does not count.
+    config = folder.config | {"trust": [], "force": False}
+    try:
+        check_keys(config)
+        Settings.of(config)
+    except BadInput as error:
+        raise BadInput(f"{folder.path / 'config.yaml'}: {error}") from error
     for override in arguments[1:]:
         key, _, value = override.partition("=")
-        if key != "steps":
-            raise BadInput(f"{key}: only steps can be changed when a run is resumed")
-        if not value.isdigit() or int(value) < config["steps"]:
+        if key == "trust":
+            config["trust"] = value.strip("[]").split(",")
+        elif key != "steps":
+            raise BadInput(
+                f"{override}: only steps can change when a run is resumed; write {usage}"
+            )
+        elif not value.isdigit() or int(value) < config["steps"]:
             raise BadInput(f"steps={value}: the run has {config['steps']}; it can only be extended")
-        config["steps"] = int(value)
-    return _train_one(config | {"force": False}, folder)
+        else:
+            config["steps"] = int(value)
+    return _train_one(config, folder)
 
 
 def figure(arguments: list[str]) -> Exit:
     """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
-    from gp_lab.figures.make import make_figure
-    from gp_lab.launching.places import choices
+    from gp_lab.launching.compose import CONFIG_NAME, hydra_session, parse_arguments
+    from gp_lab.launching.places import figure_ids
 
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput("figure: which one? write gp-lab figure PAPER/ITEM; see gp-lab list figures")
-    name, *overrides = arguments
-    if name not in (known := [n for n in choices("figure") if n != "none"]):
-        raise bad_choice("figure", name, known)
-    return make_figure(name, overrides)
+    name, *rest = arguments
+    if name not in figure_ids():
+        raise bad_choice("figure", name, figure_ids())
+    if flags := [word for word in rest if word.startswith("-")]:
+        raise BadInput(f"{flags[0]}: gp-lab figure takes overrides only, written key=value")
+    overrides = [f"figure={name}", *parse_arguments(rest, sweep=True).overrides]
+    if not any(o.startswith("hydra/launcher=") for o in overrides):
+        overrides.append("hydra/launcher=replicas")
+    with hydra_session() as hydra:
+        jobs, outcomes = hydra.multirun(CONFIG_NAME, _no_task, overrides, False)
+    status = _summary(outcomes)
+
+    from gp_lab.figures.make import make_figure
+
+    print(make_figure(name, jobs, outcomes))
+    return status
+
+
+def figures(arguments: list[str]) -> Exit:
+    """`gp-lab figures`: every entry, one after another, then the report and a table."""
+    from gp_lab.launching.places import figure_ids
+
+    worst, root = Exit.OK, "outputs"
+    began, minutes = time.monotonic(), {}
+    for name in figure_ids():
+        print(f"\n== {name}")
+        worst = max(worst, figure([name, *arguments]))
+        minutes[name] = (time.monotonic() - began) / 60
+        began = time.monotonic()
+    for override in arguments:
+        root = override.removeprefix("out=") if override.startswith("out=") else root
+
+    from gp_lab.figures.make import summary_table
+    from gp_lab.report.page import write_report
+
+    print(f"\n{summary_table(Path(root), minutes)}\nreport: {write_report(Path(root)).resolve()}")
+    return worst
 
 
 def report(arguments: list[str]) -> Exit:
     """`gp-lab report OUTPUTS`: one self-contained page."""
     from gp_lab.report.page import write_report
 
-    root = Path(arguments[0] if arguments else "outputs")
-    if not root.is_dir():
-        raise BadInput(f"{root}: no such folder; write gp-lab report OUTPUTS")
+    root = _outputs(arguments, "report [OUTPUTS]")
     print(f"report: {write_report(root)}")
     return Exit.OK
 
 
 def list_(arguments: list[str]) -> Exit:
     """`gp-lab list WHAT`: the members of a group, each with its first comment."""
-    from gp_lab.launching.places import choices, config_folder, groups
+    from gp_lab.launching.places import choices, config_folder, groups, plural
 
-    singular = {_plural(group): group for group in groups()} | {g: g for g in groups()}
-    if not arguments:
-        print("\n".join(_plural(group) for group in groups()))
+    singular = {plural(group): group for group in groups()} | {g: g for g in groups()}
+    what = _only(arguments, "list [GROUP]")
+    if what is None:
+        print("\n".join(plural(group) for group in groups()))
         return Exit.OK
-    if arguments[0] not in singular:
-        raise bad_choice("list", arguments[0], [_plural(g) for g in groups()])
-    group = singular[arguments[0]]
+    if what not in singular:
+        raise bad_choice("list", what, [plural(g) for g in groups()])
+    group = singular[what]
     for name in choices(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
         comments = [
@@ -157,25 +217,36 @@ def clean(arguments: list[str]) -> Exit:
     """`gp-lab clean OUTPUTS [--yes]`: unfinished and diverged runs, and what they take."""
     from gp_lab.runs.cleaning import delete, sweepings
 
-    paths = [a for a in arguments if not a.startswith("-")]
-    if unknown := [a for a in arguments if a.startswith("-") and a != "--yes"]:
-        raise BadInput(f"{unknown[0]}: no such flag; clean takes OUTPUTS and --yes")
-    root = Path(paths[0] if paths else "outputs")
-    if not root.is_dir():
-        raise BadInput(f"{root}: no such folder; write gp-lab clean OUTPUTS")
+    root = _outputs([a for a in arguments if a != "--yes"], "clean [OUTPUTS] [--yes]")
     found = sweepings(root)
     for item in found:
         print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {item.path}")
     total = sum(item.bytes for item in found) / 1e6
     if "--yes" in arguments:
-        delete(found)
-        print(f"deleted {len(found)} items, {total:.1f} MB")
+        deleted = delete(found)
+        total = sum(item.bytes for item in deleted) / 1e6
+        print(f"deleted {len(deleted)} items, {total:.1f} MB")
     else:
         print(f"{len(found)} items, {total:.1f} MB; nothing is deleted without --yes")
     return Exit.OK
 
 
-def _train_one(config: dict, folder: object = None) -> Exit:  # type: ignore[type-arg]
+def _only(arguments: Sequence[str], usage: str) -> str | None:
+    """The one argument of a command that takes one at most."""
+    for i, word in enumerate(arguments):
+        if i > 0 or word.startswith("-"):
+            raise BadInput(f"{word}: not expected here; write gp-lab {usage}")
+    return arguments[0] if arguments else None
+
+
+def _outputs(arguments: Sequence[str], usage: str) -> Path:
+    root = Path(_only(arguments, usage) or "outputs")
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder; write gp-lab {usage}")
+    return root
+
+
+def _train_one(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.training.trainer import train as train_runs
 
     outcome = train_runs([config], folders=[folder] if folder else None)[0]
@@ -183,7 +254,7 @@ def _train_one(config: dict, folder: object = None) -> Exit:  # type: ignore[typ
     return outcome.exit
 
 
-def _summary(outcomes: Sequence) -> Exit:  # type: ignore[type-arg]
+def _summary(outcomes: "Sequence[Outcome]") -> Exit:
     """How a sweep ended: divergence is data, a failure is not."""
     states = [str(o.state) for o in outcomes]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
@@ -198,11 +269,6 @@ def _because(why: str) -> str:
     return f" ({why})" if why else ""
 
 
-def _plural(group: str) -> str:
-    irregular = {"loss": "losses", "penalty": "penalties", "tracking": "tracking"}
-    return irregular.get(group, group + "s")
-
-
 def _no_task(_: object) -> None:
     """Hydra wants a task function; the lab's launchers take configs instead."""
 
@@ -211,6 +277,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "train": train,
     "resume": resume,
     "figure": figure,
+    "figures": figures,
     "report": report,
     "list": list_,
     "clean": clean,

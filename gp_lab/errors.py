@@ -1,5 +1,6 @@
 """What can go wrong in a way that a user can mend, and the exit status of each."""
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
@@ -36,7 +37,26 @@ class Diverged(LabError):
 
 def bad_choice(key: str, value: object, choices: Iterable[str]) -> BadInput:
     """The sentence for a value outside a closed list, with the nearest choice if one is near."""
+    return BadInput(f"{key}={show(value)}: no such choice{_from(show(value), choices)}")
+
+
+def bad_key(key: str, known: Iterable[str]) -> BadInput:
+    """The sentence for a key that nobody reads, with those that stand beside it."""
+    return BadInput(f"{key}: no such key{_from(key.rpartition('.')[2], known)}")
+
+
+def show(value: object) -> str:
+    """A config value as a user would type it."""
+    if isinstance(value, str | float):
+        return str(value)
+    try:
+        return json.dumps(value)
+    except TypeError:
+        return type(value).__name__
+
+
+def _from(value: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
-    near = get_close_matches(str(value), choices, n=1)
+    near = get_close_matches(value, choices, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return BadInput(f"{key}={value}: no such choice; choose from {', '.join(choices)}{hint}")
+    return f"; choose from {', '.join(choices)}{hint}" if choices else ""

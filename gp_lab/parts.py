@@ -8,14 +8,14 @@ wrong types and impossible values end in one sentence that names the key.
 
 import importlib
 import inspect
-import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, bad_choice, bad_key, show
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -42,7 +42,11 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
     Raises `BadInput` if the path leads nowhere, leads somewhere under another name than its own,
     or names something that is no part (a function, a private name, a class of another package).
     """
-    refusal = f"{key}={path}: not a part that a config may name"
+    refusal = f"{key}={show(path)}: not a part that a config may name"
+    if not isinstance(path, str) or not all(
+        name.isidentifier() and not name.startswith("_") for name in path.split(".")
+    ):
+        raise BadInput(f"{refusal}: a part is a public class, written package.module.Class")
     root = path.split(".")[0]
     if root not in ("gp_lab", "torch", *trust):
         raise BadInput(
@@ -50,8 +54,6 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
             f" (add trust=[{root}] on the command line to admit your own package)"
         )
     module_name, _, name = path.rpartition(".")
-    if any(part.startswith("_") or not part.isidentifier() for part in path.split(".")):
-        raise BadInput(f"{refusal}: private or malformed name")
     if root == "torch" and module_name not in sys.modules:
         importlib.import_module("torch")
     try:
@@ -60,10 +62,12 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
             raise BadInput(f"{refusal}: gp_lab's parts live in {', '.join(r[:-1] for r in ROOMS)}")
         module = sys.modules[module_name] if root == "torch" else _import(module_name)
         target = getattr(module, name)
-    except (KeyError, AttributeError, ModuleNotFoundError) as error:
+    except (KeyError, AttributeError, ValueError, ImportError) as error:
         raise BadInput(f"{key}={path}: nothing of that name can be imported") from error
     if not inspect.isclass(target):
         raise BadInput(f"{refusal}: it is not a class")
+    if getattr(target, "_is_protocol", False):
+        raise BadInput(f"{refusal}: it only says what such a part has to have")
     own = f"{target.__module__}.{target.__qualname__}"
     if own != path:
         raise BadInput(f"{refusal}: its own name is {own}")
@@ -81,24 +85,51 @@ def checked(target: type, values: Mapping[str, Any], **given: Any) -> Any:
     return _construct(target, plain, "", given)
 
 
-def build(node: Any, key: str, trust: Sequence[str] = (), **given: Any) -> Any:
+def build(
+    node: Any, key: str, trust: Sequence[str] = (), kind: type | None = None, **given: Any
+) -> Any:
     """The object that a config node describes, built from the leaves up.
 
     `node` is a plain value (mapping, list, scalar); a mapping with `_target_` becomes an instance
     of that class. Keys are checked against the constructor's signature and types; `name`, which
     every group file carries, and keys that only other members of the same group use are passed
     over at the top of a group (`key` without a dot). `given` supplies arguments that are not in
-    the config. Raises `BadInput` naming the key.
+    the config; `kind` is the base class or protocol of what is asked for. Raises `BadInput`
+    naming the key.
     """
     if isinstance(node, Mapping) and "_target_" in node:
         target = resolve(node["_target_"], f"{key}._target_", trust)
-        values = {k: build(v, f"{key}.{k}", trust) for k, v in node.items() if k != "_target_"}
+        if kind is not None and not _is_a(target, kind):
+            raise BadInput(f"{key}._target_={node['_target_']}: cannot be used as {key}")
+        hints = _hints(target)
+        values = {
+            k: build(v, f"{key}.{k}", trust, _kind(hints.get(k)))
+            for k, v in node.items()
+            if k != "_target_"
+        }
         return _construct(target, values, key, given)
+    if kind is not None:
+        raise BadInput(f"{key}={show(node)}: not a part; a part names its class with _target_")
     if isinstance(node, Mapping):
         return {k: build(v, f"{key}.{k}", trust) for k, v in node.items()}
     if isinstance(node, list | tuple):
         return tuple(build(v, f"{key}[{i}]", trust) for i, v in enumerate(node))
     return node
+
+
+def _is_a(target: type, kind: type) -> bool:
+    if getattr(kind, "_is_protocol", False):
+        return all(hasattr(target, name) for name in vars(kind) if not name.startswith("_"))
+    return issubclass(target, kind)
+
+
+def _hints(target: type) -> dict[str, Any]:
+    return get_type_hints(inspect.getattr_static(target, "__init__"), include_extras=True)
+
+
+def _kind(hint: Any) -> type | None:
+    """A hint that is a class of parts, as `distribution: Distribution`; not int or str."""
+    return hint if isinstance(hint, type) and hint.__module__ != "builtins" else None
 
 
 def _import(name: str) -> Any:
@@ -107,15 +138,14 @@ def _import(name: str) -> Any:
 
 def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, Any]) -> Any:
     parameters = inspect.signature(target).parameters
-    hints = get_type_hints(target.__init__, include_extras=True)
+    hints = _hints(target)
     of_group = "." not in key
     arguments = dict(given)
     for name, value in values.items():
         if name not in parameters or name in given:
             if of_group:
                 continue
-            choices = ", ".join(p for p in parameters if p not in given)
-            raise BadInput(f"{key}.{name}: no such key; {target.__name__} takes {choices}")
+            raise bad_key(f"{key}.{name}", [p for p in parameters if p not in given])
         arguments[name] = _checked(value, hints.get(name, Any), _join(key, name))
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in arguments:
@@ -123,7 +153,13 @@ def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, 
     try:
         return target(**arguments)
     except ValueError as error:  # a part says what it cannot be in its own words
-        raise BadInput(f"{key}: {error}") from error
+        named = re.match(r"\w+", str(error))
+        own = named is not None and named[0] in parameters
+        raise BadInput(_join(key, str(error)) if own else f"{key}: {error}") from error
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise BadInput(f"{key}: too large for the memory of this machine") from error
 
 
 def _checked(value: Any, hint: Any, key: str) -> Any:
@@ -133,24 +169,45 @@ def _checked(value: Any, hint: Any, key: str) -> Any:
     try:
         return adapter.validate_python(value, strict=True)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = "".join(f"[{i}]" for i in problem["loc"] if isinstance(i, int))
-        raise BadInput(f"{key}{where}={show(value)}: {_lower(problem['msg'])}") from None
+        raise _refusal(key, value, error.errors()) from None
+
+
+def _refusal(key: str, value: Any, problems: list[Any]) -> BadInput:
+    """What pydantic found, for the entry of a list that it found it in."""
+    problem = problems[0]
+    short_of = problem["type"] in ("missing", "too_short", "too_long")
+    if not short_of:
+        key += "".join(f"[{i}]" for i in problem["loc"] if isinstance(i, int))
+        value = problem["input"]
+    expected = [p["ctx"]["expected"] for p in problems if p["type"] == "literal_error"]
+    if expected:
+        return bad_choice(key, value, re.findall(r"'([^']*)'", " ".join(expected)))
+    bound = next(iter(problem.get("ctx", {}).values()), "")
+    bound = f"{bound:g}" if isinstance(bound, float) else bound
+    words = _WORDS.get(problem["type"], "").format(bound) or problem["msg"].lower()
+    return BadInput(f"{key}={show(value)}: {words}")
+
+
+_WORDS = {
+    "int_type": "not a whole number",
+    "float_type": "not a number",
+    "bool_type": "not true or false",
+    "string_type": "not a text",
+    "tuple_type": "not a list; write [a,b,...]",
+    "missing": "too few entries",
+    "too_short": "too few entries",
+    "too_long": "too many entries",
+    "finite_number": "not a finite number",
+    "greater_than": "must be greater than {}",
+    "greater_than_equal": "must be at least {}",
+    "less_than": "must be less than {}",
+    "less_than_equal": "must be at most {}",
+    "is_instance_of": "not a {}",
+    "value_error": "{}",
+    "string_too_short": "must not be empty",
+}
+"""pydantic's findings as a user would say them."""
 
 
 def _join(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
-
-
-def show(value: Any) -> str:
-    """A config value as a user would type it."""
-    if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value)
-    except TypeError:
-        return type(value).__name__
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

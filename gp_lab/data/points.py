@@ -222,15 +222,15 @@ class SwissRoll(Distribution):
         return torch.stack([t * torch.cos(t), t * torch.sin(t)], 1)
 
     def sample(self, rng: torch.Generator, n: int) -> Tensor:
-        return _sample_about(self.curve, self.sizeoise, rng, n)
+        return _sample_about(self.curve, self.noise, rng, n)
 
     def log_density(self, x: Tensor) -> Tensor:
         """By quadrature along the curve, [k] float64. Raises ValueError if `noise` is 0."""
         top_speed = 3 * math.pi * math.hypot(1, 4.5 * math.pi)
-        return _log_density_about(self.curve, top_speed, self.sizeoise, x)
+        return _log_density_about(self.curve, top_speed, self.noise, x)
 
     def plus_noise(self, std: float) -> "SwissRoll":
-        return replace(self, noise=math.hypot(self.sizeoise, std))
+        return replace(self, noise=math.hypot(self.noise, std))
 
 
 @dataclass(frozen=True)
@@ -255,14 +255,14 @@ class SCurve(Distribution):
         return torch.stack([torch.sin(t), torch.sign(t) * (torch.cos(t) - 1)], 1)
 
     def sample(self, rng: torch.Generator, n: int) -> Tensor:
-        return _sample_about(self.curve, self.sizeoise, rng, n)
+        return _sample_about(self.curve, self.noise, rng, n)
 
     def log_density(self, x: Tensor) -> Tensor:
         """By quadrature along the curve, [k] float64. Raises ValueError if `noise` is 0."""
-        return _log_density_about(self.curve, 3 * math.pi, self.sizeoise, x)
+        return _log_density_about(self.curve, 3 * math.pi, self.noise, x)
 
     def plus_noise(self, std: float) -> "SCurve":
-        return replace(self, noise=math.hypot(self.sizeoise, std))
+        return replace(self, noise=math.hypot(self.noise, std))
 
 
 @dataclass(frozen=True)
@@ -292,12 +292,12 @@ class Circles(Distribution):
         radius = torch.tensor(self.radii, device=rng.device)[which]
         angle = 2 * math.pi * torch.rand(n, generator=rng, device=rng.device)
         on_circle = radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
-        return on_circle + self.sizeoise * _randn(rng, n, 2)
+        return on_circle + self.noise * _randn(rng, n, 2)
 
     def log_density(self, x: Tensor) -> Tensor:
         """The mean over radii R of exp(-(r^2 + R^2) / 2 s^2) I_0(r R / s^2) / (2 pi s^2), where
         r = |x| and s is the noise; its logarithm, [k] float64. Raises ValueError if s is 0."""
-        variance = _variance(self.sizeoise)
+        variance = _variance(self.noise)
         r = x.double().norm(dim=1, keepdim=True)
         R = _float64(self.radii).to(x.device)
         bessel = torch.special.i0e(r * R / variance)  # exp(-r R / s^2) I_0(r R / s^2)
@@ -305,7 +305,7 @@ class Circles(Distribution):
         return torch.logsumexp(log_each, 1) - math.log(2 * math.pi * variance * len(self.radii))
 
     def plus_noise(self, std: float) -> "Circles":
-        return replace(self, noise=math.hypot(self.sizeoise, std))
+        return replace(self, noise=math.hypot(self.noise, std))
 
 
 @dataclass(frozen=True)

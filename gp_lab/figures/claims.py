@@ -9,7 +9,7 @@ and makes the test inconclusive.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -78,6 +78,12 @@ class Claim:
     where: str
     """Paper and place, as in "zero_gp Fig. 1, sec. 6.1"."""
     paper: float | str | None = None
+    at_any_scale: bool = False
+    """Whether it is decided whatever the training budget (it is about an exact object)."""
+
+    def undecided(self) -> "Claim":
+        """The same numbers without a verdict: the budget was not the paper's."""
+        return self if self.at_any_scale else replace(self, test=replace(self.test, verdict=Verdict.NOT_RUN))
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: numbers that are not finite become None."""

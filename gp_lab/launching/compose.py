@@ -2,34 +2,44 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
-from gp_lab.errors import BadInput, bad_choice
+from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.runs.identity import Config
 
 CONFIG_NAME = "train"
-OPEN_GROUPS = ("dataset", "architecture", "probe", "figure")
-"""Groups whose members have keys of their own: their parts check them one by one."""
+NOT_CHOICES = {"defaults", "hydra", "_target_"}
+"""Keys that are there, but that nobody should be pointed to."""
 
 
 @contextmanager
-def hydra_session() -> Iterator[Hydra]:
-    """Hydra with the lab's configs; its errors become `BadInput`."""
-    search_path: ConfigSearchPathImpl = create_config_search_path(f"file://{config_folder()}")
+def hydra_session(config_dir: str | None = None) -> Iterator[Hydra]:
+    """Hydra with the lab's configs and the user's own; its errors become `BadInput`."""
+    search_path = create_config_search_path(f"file://{config_folder()}")
+    if config_dir:
+        path = f"file://{Path(config_dir).resolve()}"
+        search_path.prepend("command-line", path, SearchPathQuery(provider="schema"))
     hydra = Hydra.create_main_hydra2(task_name="gp_lab", config_search_path=search_path)
     try:
         with one_sentence():
@@ -50,36 +60,66 @@ def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
 def plain(config: DictConfig) -> Config:
     """A composed config as plain data: resolved, without Hydra's node, entries as tags.
 
-    Raises `BadInput` for a missing value, an unknown key that was added with +, or an
-    interpolation that leads nowhere or reads the environment.
+    Raises `BadInput` for a missing value, a key that was added or deleted, or an interpolation
+    that leads nowhere or reads the environment.
     """
     with one_sentence():
-        node = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+        node = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
         _refuse_resolvers(OmegaConf.to_container(node, resolve=False))
         data = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     assert isinstance(data, dict)
     values: Config = {str(k): v for k, v in data.items()}
-    _refuse_added_keys(values)
+    check_keys(values)
+    _refuse_other_names(config, values)
     values["figure"] = {"id": values["figure"]["id"]}
     return values
 
 
-def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Hydra's own flags (-m, --cfg, --info, --help, -sc ...) and overrides."""
+def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.Namespace:
+    """Hydra's own flags (-m, --cfg, --info, --help ...) and overrides, each of them well-formed.
+
+    `sweep` allows several values without -m. Raises `BadInput`.
+    """
     parser = get_args_parser()
 
     def refuse(message: str) -> None:
         raise BadInput(message)
 
     parser.error = refuse  # type: ignore[method-assign, assignment]
-    args, rest = parser.parse_known_args(list(arguments))
+    args, rest = parser.parse_known_intermixed_args(list(arguments))
     if rest:
         raise BadInput(f"{rest[0]}: no such flag; overrides are written key=value")
-    for override in args.overrides:
-        if "=" not in override and not override.startswith("~"):
-            raise BadInput(f"{override}: not an override; write key=value")
+    for flag in ("config_name", "config_path", "experimental_rerun", "shell_completion"):
+        if getattr(args, flag):
+            raise BadInput(f"--{flag.replace('_', '-')}: not a flag of this command")
+    if args.config_dir and not Path(args.config_dir).is_dir():
+        raise BadInput(f"--config-dir={args.config_dir}: no such folder")
+    with one_sentence():
+        for override in args.overrides:
+            _check_override(override, sweep or args.multirun)
     args.parser = parser
     return args
+
+
+def _check_override(text: str, sweep: bool) -> None:
+    """What Hydra would take for something else, or refuse with a traceback."""
+    key, equals, _ = text.partition("=")
+    if not text.startswith("~") and not (key.strip() and equals):
+        raise BadInput(f"{text}: not an override; write key=value")
+    (override,) = OverridesParser.create().parse_overrides([text])
+    if override.is_sweep_override():
+        if not sweep:
+            raise BadInput(f"{text}: several values are a sweep; add -m, or write a list as [a,b]")
+        return
+    group, value = override.key_or_group, override.value()
+    if override.is_delete() or (group not in groups() and not group.startswith("hydra/")):
+        return
+    if override.is_add() or override.is_force_add():
+        raise BadInput(f"{text}: every run has its {group} already; leave out the +")
+    several = group == "probe" and isinstance(value, list)
+    other_sweeper = group == "hydra/sweeper" and value not in choices(group)
+    if other_sweeper or value == "???" or not (isinstance(value, str) or several):
+        raise bad_choice(group, override.get_value_element_as_str(), choices(group))
 
 
 @contextmanager
@@ -91,90 +131,102 @@ def one_sentence() -> Iterator[None]:
         raise _missing(error) from error
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, BadInput) else None
-        raise cause or BadInput(_sentence(error)) from error
+        raise cause or _unfit(error) from error
+    except yaml.YAMLError as error:
+        raise BadInput(f"a config is not YAML: {' '.join(str(error).split())}") from error
 
 
 def _missing(error: MissingConfigException) -> BadInput:
-    group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    if error.options and (group in groups() or group.startswith("hydra/")):
-        return bad_choice(group, name, choices(group) or error.options)
-    for candidate in groups():  # figure=zero_gp/fig9 is looked for below figure/zero_gp
-        if group.startswith(candidate + "/"):
-            wanted = (error.missing_cfg_file or "").removeprefix(candidate + "/")
-            return bad_choice(candidate, wanted, choices(candidate))
-    return BadInput(_first_line(error))
+    """A member of a group that is not there; `figure` has groups inside."""
+    path = error.missing_cfg_file or str(error).partition("Could not load '")[2].partition("'")[0]
+    group = "/".join(path.split("/")[: 2 if path.startswith("hydra/") else 1])
+    ours = group == "figure" or group.startswith("hydra/")
+    known = choices(group) if ours else error.options or choices(group)
+    return bad_choice(group, path.removeprefix(group + "/"), known)
 
 
-def _sentence(error: BaseException) -> str:
-    text = str(error)
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match[1])
-    if match := re.search(r"Could not find a? ?match for '?([\w/.]+)'?", text):
-        return _unknown_key(match[1])
-    if "mismatched input" in text or "extraneous input" in text or "LexerNoViableAlt" in text:
-        return f"an override cannot be read: {_first_line(error)}"
-    if match := re.search(r"Could not append to config.*'([^']+)'", text):
-        return f"{match[1]}: exists already; write it without +"
-    cause = error.__cause__
-    more = f" ({_first_line(cause)})" if cause is not None and str(cause) not in text else ""
-    return _first_line(error) + more
+def _unfit(error: BaseException) -> BadInput:
+    """The sentence for a key or value that Hydra or OmegaConf refuses."""
+    if isinstance(error, OverrideParseException):
+        why = re.search(r"while evaluating .*: (.*)", str(error))
+        hint = why[1] if why else "check its quotes, brackets and commas"
+        return BadInput(f"{error.override}: cannot be read as key=value; {hint}")
+    inner = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if not isinstance(inner, OmegaConfBaseException):
+        more = f" ({_first_line(inner)})" if inner is not None and str(inner) else ""
+        if match := re.search(r"already at '([^']+)'", str(error)):
+            return BadInput(f"{match[1]}: exists already; write it without +")
+        if match := re.search(r"Could not override '([^']+)'", str(error)):
+            return bad_key(match[1], _known())
+        return BadInput(_first_line(error) + more)
+    if isinstance(inner, MissingMandatoryValue):
+        return BadInput(f"{inner.full_key}=???: has no value; write {inner.full_key}=value")
+    if isinstance(inner, ConfigKeyError | ConfigAttributeError):
+        parent = inner.parent_node
+        keys = parent.keys() if isinstance(parent, DictConfig) and not parent._is_none() else ()
+        return bad_key(str(inner.full_key), [str(k) for k in keys if k not in NOT_CHOICES])
+    return BadInput(f"{inner.full_key}: {_first_line(inner)}")
 
 
-def _unknown_key(key: str) -> str:
-    """What could have been meant by a key that is not there."""
-    parts = key.split(".")
-    if parts[0] in groups() and len(parts) > 1:
-        first = next(iter(choices(parts[0])), None)
-        path = config_folder() / parts[0] / f"{first}.yaml"
-        known: Iterable[str] = [k for k in yaml.safe_load(path.read_text()) if k != "_target_"]
-        if parts[0] not in OPEN_GROUPS:
-            return _no_such_key(key, parts[-1], known)
-        return f"{key}: no such key in this {parts[0]}; see configs/{parts[0]}/"
-    train = yaml.safe_load((config_folder() / "train.yaml").read_text())
-    known = [k for k in train if k not in ("defaults", "hydra")] + groups()
-    return _no_such_key(key, parts[0], known)
+def check_keys(config: Config) -> None:
+    """Raises `BadInput` for a key that nobody reads (`+penalty.wieght=3`) or one that is missing.
+
+    The files of the groups say which keys there are; each probe checks its own, and so do parts
+    from outside gp_lab.
+    """
+    _same_keys("", config, _known())
+    for group in groups():
+        node = config[group]
+        if not isinstance(node, Mapping):
+            raise BadInput(f"{group}={show(node)}: not a mapping of keys to values")
+        own = not str(node.get("_target_", "gp_lab.")).startswith("gp_lab.")
+        if group not in ("probe", "figure") and not own and node.get("name") in choices(group):
+            _same_keys(f"{group}.", node, set(_file(f"{group}/{node['name']}")))
 
 
-def _no_such_key(key: str, last: str, known: Iterable[str]) -> str:
-    known = sorted(set(known))
-    near = get_close_matches(last, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{key}: no such key; choose from {', '.join(known)}{hint}"
+def _known() -> set[str]:
+    return {*_file("train"), *groups()} - NOT_CHOICES
 
 
-def _refuse_resolvers(node: Any) -> None:
-    """Custom resolvers have no place in a run: `oc.env` would write secrets into its folder."""
-    values: Iterable[Any] = ()
-    if isinstance(node, Mapping):
-        values = node.values()
-    elif isinstance(node, list):
-        values = node
-    elif isinstance(node, str) and (match := re.search(r"\$\{\s*[\w.]+\s*:", node)):
-        raise BadInput(f"{node}: the resolver {match[0]}...}} is not allowed in a run's config")
-    for value in values:
-        _refuse_resolvers(value)
-
-
-def _refuse_added_keys(config: Config) -> None:
-    """`+penalty.wieght=3` adds a key that nobody reads."""
-    train = yaml.safe_load((config_folder() / "train.yaml").read_text())
-    known = set(train) | set(groups())
-    for key, value in config.items():
+def _same_keys(prefix: str, node: Mapping[str, Any], known: set[str]) -> None:
+    for key in node:
         if key not in known:
-            raise BadInput(_no_such_key(key, key, known - {"defaults", "hydra"}))
-        if key in groups() and key not in OPEN_GROUPS:
-            path = config_folder() / key / f"{choices(key)[0]}.yaml"
-            allowed = set(yaml.safe_load(path.read_text()) or ())
-            own = "." in str(value.get("_target_", "")) and not str(value["_target_"]).startswith(
-                "gp_lab."
-            )
-            for inner in value if not own else ():
-                if inner not in allowed:
-                    raise BadInput(_no_such_key(f"{key}.{inner}", inner, allowed))
+            raise bad_key(f"{prefix}{key}", known - NOT_CHOICES)
+    for key in sorted(known):
+        if key not in node:
+            raise BadInput(f"{prefix}{key}: missing; every run has it")
+
+
+def _refuse_other_names(config: DictConfig, values: Config) -> None:
+    """A run's name is made of these: `penalty.name=../x` would lead out of the runs."""
+    for group, choice in config.hydra.runtime.choices.items():
+        if group in groups() and choice in choices(group):
+            name = values[group].get("name", choice)
+            if name != choice:
+                raise BadInput(f"{group}.name={show(name)}: the {group} is named {choice}")
+
+
+@cache
+def _file(name: str) -> dict[str, Any]:
+    return yaml.safe_load((config_folder() / f"{name}.yaml").read_text())
+
+
+def _refuse_resolvers(node: Any, key: str = "") -> None:
+    """Custom resolvers have no place in a run: `oc.env` would write secrets into its folder."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            _refuse_resolvers(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            _refuse_resolvers(value, f"{key}[{i}]")
+    elif isinstance(node, str):
+        rest, last = node, ""
+        while rest != last:  # what is left when all plain ${a.b} are gone, from the inside out
+            rest, last = re.sub(r"\$\{[^${}:]*\}", "", rest), rest
+        if "${" in rest:
+            raise BadInput(f"{key}={node}: resolvers are not allowed in a run's config")
 
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-

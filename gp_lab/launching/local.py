@@ -8,22 +8,27 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from gp_lab.errors import BadInput, Exit, LabError
-from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.folder import RunFolder, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of
-
-if TYPE_CHECKING:
-    from gp_lab.training.trainer import Outcome
+from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.training.settings import Settings
 
 
 class Stopped(LabError):
     """A sweep that a signal ended; what was under way is saved."""
 
     status = Exit.INTERRUPTED
+
+
+class Preempted(Stopped):
+    """The signal was SIGTERM, as a scheduler sends it."""
+
+    status = Exit.PREEMPTED
 
 
 def groups(configs: Sequence[Config], stack: int) -> list[list[Config]]:
@@ -40,15 +45,15 @@ def groups(configs: Sequence[Config], stack: int) -> list[list[Config]]:
     return [g[i : i + stack] for g in found.values() for i in range(0, len(g), stack)]
 
 
-def train_all(
-    configs: Sequence[Config], processes: int = 1, stack: int = 1
-) -> list["Outcome"]:
+def train_all(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> list[Outcome]:
     """Train what is not finished yet; the outcomes in the order of the configs.
 
     processes=0 is one for each core, or one if there is a GPU. A run that fails leaves its reason
     in its folder and in its place here; the others go on. Raises `BadInput` for a config that can
-    never run, `Stopped` when a signal ended the sweep.
+    never run, before the first one starts; `Stopped` when a signal ended the sweep.
     """
+    for config in configs:
+        Settings.of(config)
     todo = []
     seen = set()
     for config in configs:
@@ -57,6 +62,8 @@ def train_all(
         if fresh and folder not in seen:
             todo.append(config)
             seen.add(folder)
+    if todo:  # else nothing heavy is imported: redrawing a figure is instant
+        _check(todo)
     batches = groups(todo, stack)
     count = min(processes or _cores(), len(batches))
     if count <= 1:
@@ -66,9 +73,21 @@ def train_all(
             _train(batch, progress=True)
     else:
         _in_processes(batches, count)
-    from gp_lab.training.trainer import outcome_of
-
     return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+
+
+def _check(configs: Sequence[Config]) -> None:
+    """Raises `BadInput` for what `train` would refuse in any of the configs; trains nothing."""
+    from gp_lab.training.setup import setup
+
+    seen = set()
+    for config in configs:
+        if (structure := _structure(config)) not in seen:
+            seen.add(structure)
+            setup(config)
+    for config in configs:
+        with writing_to(config["out"]):
+            folder_of(config).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _train(batch: list[Config], progress: bool, threads: int = 0) -> None:
@@ -84,8 +103,9 @@ def _train(batch: list[Config], progress: bool, threads: int = 0) -> None:
     except Exception as error:
         print(f"a run failed: {type(error).__name__}: {error}", file=sys.stderr)
         return
-    if any(o.exit in (Exit.INTERRUPTED, Exit.PREEMPTED) for o in outcomes):
-        raise Stopped(f"stopped at step {outcomes[0].step}; the same command goes on from there")
+    for kind in (Preempted, Stopped):
+        if any(o.exit == kind.status for o in outcomes):
+            raise kind(f"stopped at step {outcomes[0].step}; the same command goes on from there")
 
 
 def _in_processes(batches: list[list[Config]], count: int) -> None:
@@ -112,6 +132,7 @@ def _watch(futures: list[Future[None]], configs: list[Config], count: int) -> No
     folders = [RunFolder(folder_of(config)) for config in configs]
     total = sum(config["steps"] for config in configs)
     with tqdm(total=total, unit="it", desc=f"{len(configs)} runs", dynamic_ncols=True) as bar:
+        shown = time.monotonic()
         while True:
             over = all(f.done() for f in futures)
             statuses = [folder.status for folder in folders]
@@ -120,7 +141,9 @@ def _watch(futures: list[Future[None]], configs: list[Config], count: int) -> No
             bar.set_postfix(
                 finished=ended.count("finished"), diverged=ended.count("diverged"), refresh=False
             )
-            bar.refresh()
+            if sys.stderr.isatty() or time.monotonic() - shown > 15:
+                shown = time.monotonic()
+                bar.refresh()
             failed = next((f for f in futures if f.done() and f.exception()), None)
             if over or failed is not None:
                 return
@@ -140,7 +163,7 @@ def _quiet() -> None:
 def _structure(config: Config) -> str:
     kept: dict[str, Any] = {k: v for k, v in config.items() if k not in NOT_IDENTITY | {"seed"}}
     kept |= {k: config[k] for k in ("device", "compile", "threads", "log_every", "force")}
-    kept |= {k: config[k] for k in ("checkpoint_every", "out", "trust")}
+    kept |= {k: config[k] for k in ("checkpoint_every", "out", "trust", "tracking")}
     return json.dumps(kept, sort_keys=True)
 
 

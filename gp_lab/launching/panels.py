@@ -48,8 +48,11 @@ def panel_overrides(
 
 
 def product(swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Every combination of the values of each key, as override lists."""
-    axes = [[f"{key}={value}" for value in values] for key, values in swept.items()]
+    """Every combination of the values of each key, as override lists; `~key` has no value."""
+    axes = [
+        [key if key.startswith("~") and not value else f"{key}={value}" for value in values]
+        for key, values in swept.items()
+    ]
     return [list(choice) for choice in itertools.product(*axes)]
 
 

@@ -15,9 +15,18 @@ def config_folder() -> Path:
 def choices(group: str) -> list[str]:
     """The names that a group offers, in order; `figure` has a folder for each paper."""
     folder = config_folder() / group
-    return sorted(
-        str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml")
-    )
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+
+
+def plural(group: str) -> str:
+    """What `gp-lab list` calls a group."""
+    irregular = {"loss": "losses", "penalty": "penalties", "tracking": "tracking"}
+    return irregular.get(group, group + "s")
+
+
+def figure_ids() -> list[str]:
+    """The entries of the catalogue that have a file, as `gp-lab figure` takes them."""
+    return [name for name in choices("figure") if name != "none"]
 
 
 def groups() -> list[str]:

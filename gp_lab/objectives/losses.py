@@ -10,7 +10,8 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn import functional
+from torch.nn.functional import relu
 
 from gp_lab.parts import Finite, Positive
 
@@ -37,6 +38,15 @@ def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
     if weights is None:
         return values.mean()
     return (weights * values).sum() / weights.sum()
+
+
+def softplus(f: Tensor) -> Tensor:
+    """log(1 + exp(f)), elementwise.
+
+    PyTorch's own is f beyond its threshold of 20 by default, 2e-9 off and with a slope of exactly
+    1; beyond 40 that is the same number in float64.
+    """
+    return functional.softplus(f, threshold=40)
 
 
 @dataclass(frozen=True)

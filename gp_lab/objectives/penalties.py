@@ -1,6 +1,6 @@
 """Gradient penalties as a product: where x shape x reduction, on the logit or the probability.
 
-    penalty = weight * reduction over points of shape(|grad D|)     (half of it where a paper says so)
+    penalty = weight * reduction over points of shape(|grad D|)   (half of it where a paper says so)
 
 - *where* (the measure): between, real, fake, both, midpoint, anchor, none;
 - *shape*: squared |g|^2, two_sided (|g| - center)^2, one_sided max(0, |g| - center)^2;
@@ -122,15 +122,21 @@ class Penalty:
 
         NaN in `hardest` (there was no last step) leaves the fresh points.
         """
-        anchor = torch.as_tensor(self.anchor, dtype=fake.dtype, device=fake.device)
-        if anchor.numel() > 1:
-            anchor = anchor.reshape(fake.shape[1:])
-        fresh = points_of(self.measure, real, fake, u, anchor)
+        fresh = points_of(self.measure, real, fake, u, self._anchor_like(fake))
         k = hardest.shape[0]
         if k == 0:
             return fresh
         first = torch.where(torch.isnan(hardest), fresh[:k], hardest)
         return torch.cat([first, fresh[k:]])
+
+    def _anchor_like(self, fake: Tensor) -> Tensor:
+        if self.measure != "anchor":
+            return fake[:1]  # not used: no copy to the device for it at each step
+        if isinstance(self.anchor[0], Tensor):  # a replica's own
+            anchor = torch.stack(list(self.anchor)).to(fake.dtype)
+        else:
+            anchor = torch.as_tensor(self.anchor, dtype=fake.dtype, device=fake.device)
+        return anchor.reshape(fake.shape[1:]) if anchor.numel() > 1 else anchor
 
     def __call__(
         self, critic: Critic, points: Tensor, gradient: InputGradient, keep: int = 0
@@ -141,6 +147,7 @@ class Penalty:
         those with the largest gradient norms.
         """
         output = critic if self.output == "logit" else lambda x: torch.sigmoid(critic(x))
+        points = points.detach()
         squared_norm = gradient(output, points).flatten(1).square().sum(1)
         at_points = shaped(self.shape, squared_norm, self.center)
         value = at_points.mean() if self.reduction == "mean" else at_points.amax()
@@ -150,7 +157,8 @@ class Penalty:
 
     def __post_init__(self) -> None:
         # Replicas of a stack carry tensors here, checked before they were stacked.
-        if self.shape == "squared" and isinstance(self.center, float) and self.center != 0:
+        if self.shape == "squared" and not isinstance(self.center, Tensor) and self.center != 0:
             raise ValueError(
-                f"center={self.center}: shape squared has no centre; use shape=two_sided or one_sided"
+                f"center={self.center}: shape squared has no centre;"
+                " use shape=two_sided or one_sided"
             )

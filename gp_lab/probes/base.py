@@ -90,6 +90,12 @@ class PlaneProbe(Probe):
             )
 
 
+def check_square(low: float, high: float) -> None:
+    """Raises `ValueError` unless [low, high]^2 is a square."""
+    if not low < high:
+        raise ValueError(f"low={low}: not below high={high}")
+
+
 def grid(low: float, high: float, points: int, view: View) -> tuple[np.ndarray, Tensor]:
     """The axis [points] and the grid's points [points^2, 2]: x runs fastest, y slowest."""
     axis = np.linspace(low, high, points)

@@ -33,7 +33,7 @@ class LayerGradients(Probe):
 
             return hook
 
-        handles = [m.register_forward_hook(keep(n)) for n, m in layers.items()]  # type: ignore[arg-type]
+        handles = [m.register_forward_hook(keep(n)) for n, m in layers.items()]
         try:
             with torch.enable_grad():
                 fake = view.generate(view.place(latent)).detach()

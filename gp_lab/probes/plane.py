@@ -6,7 +6,15 @@ from typing import Literal
 import numpy as np
 
 from gp_lab.parts import Count, Finite
-from gp_lab.probes.base import Arrays, PlaneProbe, View, grid, sigmoid, values_and_gradients
+from gp_lab.probes.base import (
+    Arrays,
+    PlaneProbe,
+    View,
+    check_square,
+    grid,
+    sigmoid,
+    values_and_gradients,
+)
 from gp_lab.probes.pictures import field_picture, surface_picture
 
 
@@ -21,6 +29,9 @@ class ValueSurface(PlaneProbe):
     low: Finite = -3.0
     high: Finite = 3.0
     points: Count = 128
+
+    def __post_init__(self) -> None:
+        check_square(self.low, self.high)
 
     def measure(self, view: View) -> Arrays:
         axis, flat = grid(self.low, self.high, self.points, view)
@@ -55,6 +66,9 @@ class GradientField(PlaneProbe):
     high: Finite = 10.0
     points: Count = 20
     of: Literal["log_probability", "logit"] = "log_probability"
+
+    def __post_init__(self) -> None:
+        check_square(self.low, self.high)
 
     def measure(self, view: View) -> Arrays:
         axis, flat = grid(self.low, self.high, self.points, view)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gp_lab.runs.folder import RunFolder, write_atomically
+from gp_lab.runs.folder import RunFolder, checked_bytes, checksum_path, write_atomically
 
 FORMAT = 1
 KEPT = 2
@@ -27,11 +27,11 @@ def save(folder: RunFolder, step: int, state: dict[str, Any], extra: dict[str, A
     torch.save({"format": FORMAT, "step": step, "state": state, "extra": extra}, buffer)
     data = buffer.getvalue()
     path = _path(folder, step)
-    write_atomically(_sum_path(path), hashlib.sha256(data).hexdigest().encode())
+    write_atomically(checksum_path(path), hashlib.sha256(data).hexdigest().encode())
     write_atomically(path, data)
     for old in _all(folder)[:-KEPT]:
         old.unlink()
-        _sum_path(old).unlink(missing_ok=True)
+        checksum_path(old).unlink(missing_ok=True)
 
 
 def load(
@@ -45,12 +45,10 @@ def load(
         if step is not None and path != _path(folder, step):
             continue
         try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != _sum_path(path).read_text():
-                raise ValueError("its checksum does not match")
+            data = checked_bytes(path)
             saved = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
             return saved["step"], saved["state"], saved["extra"]
-        except Exception as error:  # whatever is wrong with the file, the one before it may be whole
+        except Exception as error:  # whatever is wrong with it, the one before it may be whole
             warnings.warn(f"{path}: passed over ({error})", stacklevel=2)
     return None
 
@@ -60,13 +58,17 @@ def steps(folder: RunFolder) -> list[int]:
     return [int(p.stem.rsplit("-", 1)[1]) for p in _all(folder)]
 
 
+def drop_after(folder: RunFolder, step: int) -> None:
+    """Delete the checkpoints later than a step: the run goes on from there."""
+    for path in _all(folder):
+        if int(path.stem.rsplit("-", 1)[1]) > step:
+            path.unlink()
+            checksum_path(path).unlink(missing_ok=True)
+
+
 def _all(folder: RunFolder) -> list[Path]:
     return sorted((folder.path / "checkpoints").glob("step-*.pt"))
 
 
 def _path(folder: RunFolder, step: int) -> Path:
     return folder.path / "checkpoints" / f"step-{step:08d}.pt"
-
-
-def _sum_path(path: Path) -> Path:
-    return path.with_suffix(".sha256")

@@ -11,6 +11,7 @@ The format is documented in the README for other readers; `FORMAT` is its versio
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -18,7 +19,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +34,9 @@ from gp_lab.errors import BadInput, LabError
 from gp_lab.runs.identity import Config
 
 FORMAT = 1
+LOCK = ".lock"
+"""Held by the process that trains the run; empty, and of no meaning when none does."""
+START_OVER = "force=true starts the run over"
 
 
 class State(StrEnum):
@@ -68,10 +73,10 @@ class RunFolder:
         path = self.path / "config.yaml"
         try:
             config = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise BadInput(f"{path}: no readable run config ({_first_line(error)})") from error
         if not isinstance(config, dict):
-            raise BadInput(f"{path}: not a mapping")
+            raise BadInput(f"{path}: not the config of a run")
         for key, value in _leaves(config):
             if isinstance(value, str) and "${" in value:
                 raise BadInput(
@@ -81,18 +86,23 @@ class RunFolder:
 
     @property
     def status(self) -> dict[str, Any]:
-        """`status.json`, or {} when there is none yet."""
+        """`status.json`, or {} when there is none yet. Raises `BadInput` if it is damaged."""
+        path = self.path / "status.json"
         try:
-            return json.loads((self.path / "status.json").read_text())
-        except FileNotFoundError:
+            status = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
             return {}
-        except json.JSONDecodeError as error:
-            raise BadInput(f"{self.path / 'status.json'}: not JSON ({error})") from error
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path}: not readable ({error}); {START_OVER}") from error
+        whole = isinstance(status, dict) and isinstance(status.get("step", 0), int)
+        if not whole or status.get("state") not in list(State):
+            raise BadInput(f"{path}: not the status of a run; {START_OVER}")
+        return status
 
     @property
     def state(self) -> State | None:
-        state = self.status.get("state")
-        return State(state) if state in list(State) else None
+        status = self.status
+        return State(status["state"]) if status else None
 
     def finished(self, steps: int) -> bool:
         """Whether the run has come at least this far and ended well, or has diverged."""
@@ -121,32 +131,33 @@ class RunFolder:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
+        total = 0
+        for path in self.path.rglob("*"):
+            with suppress(FileNotFoundError):  # others write here too: W&B
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
     # -- writing ---------------------------------------------------------------------------
 
     def create(self, config: Config, run_id: str) -> None:
         """Make the folder for a new run. Raises `BadInput` if it cannot be written."""
-        try:
+        with writing_to(config["out"]):
             for name in ("arrays", "checkpoints"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
-            write_atomically(
-                self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode()
-            )
-        except OSError as error:
-            raise BadInput(
-                f"out={self.path.parent.parent}: cannot write there ({error.strerror})"
-            ) from error
+            self.write_config(config)
         self.set_status(State.QUEUED, id=run_id, format=FORMAT, step=0, created=_now())
+
+    def write_config(self, config: Config) -> None:
+        """Replace `config.yaml`; the id in `status.json` stays."""
+        text = yaml.safe_dump(config, sort_keys=False)
+        write_atomically(self.path / "config.yaml", text.encode())
 
     def set_status(self, state: State, **entries: Any) -> None:
         """Replace entries of `status.json`; the others stay."""
         status = self.status | {"state": str(state), "updated": _now()} | entries
-        write_atomically(
-            self.path / "status.json", (json.dumps(status, indent=1) + "\n").encode()
-        )
+        write_atomically(self.path / "status.json", (json.dumps(status, indent=1) + "\n").encode())
 
-    def append_metrics(self, lines: list[Mapping[str, Any]]) -> None:
+    def append_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`, in one write."""
         text = "".join(json.dumps(line) + "\n" for line in lines)
         with (self.path / "metrics.jsonl").open("a") as file:
@@ -170,17 +181,22 @@ class RunFolder:
     def clear(self) -> None:
         """Delete what the run wrote; its folder and lock stay."""
         for child in self.path.iterdir() if self.path.exists() else ():
+            if child.name == LOCK:
+                continue
             shutil.rmtree(child) if child.is_dir() else child.unlink()
 
     def lock(self) -> None:
         """Keep other processes from this run while this one lives. Raises `LabError` if taken."""
-        self._lock = os.open(self.path, os.O_RDONLY)
+        # A file that is open for writing: NFS locks nothing else.
         try:
+            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            self._lock = None
+        except BlockingIOError as error:
+            self.unlock()
             raise LabError(f"{self.path}: another process is training this run") from error
+        except OSError as error:
+            self.unlock()
+            raise LabError(f"{self.path}: cannot be locked ({error.strerror})") from error
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -197,6 +213,28 @@ class RunFolder:
 
     def _array_path(self, probe: str, step: int) -> Path:
         return self.path / "arrays" / f"{probe}-{step:08d}.npz"
+
+
+def checksum_path(path: Path) -> Path:
+    """Where the SHA-256 of a checkpoint stands."""
+    return path.with_suffix(".sha256")
+
+
+def checked_bytes(path: Path) -> bytes:
+    """The content of a file that has its SHA-256 beside it. Raises `ValueError` if they differ."""
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != checksum_path(path).read_text():
+        raise ValueError("its checksum does not match")
+    return data
+
+
+@contextmanager
+def writing_to(out: str | Path) -> Iterator[None]:
+    """Turns a failure to write below an output root into `BadInput`."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"out={out}: cannot write there ({error.strerror})") from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:

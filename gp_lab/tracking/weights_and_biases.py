@@ -43,8 +43,8 @@ class WandbTracking:
         wanted = os.environ.get("WANDB_MODE", self.mode)
         if wanted == "disabled":
             return Tracker()
-        mode = wanted if wanted in ("online", "offline") else choose_mode(_server())
         try:
+            mode = "offline" if wanted == "offline" else choose_mode(_server(), wanted == "online")
             return _WandbTracker(self, mode, config, folder)
         except Exception as error:
             log.warning("W&B is left out of this run: %s", error)
@@ -81,7 +81,6 @@ class _WandbTracker(Tracker):
             ),
         )  # fmt: skip
         self._last = self._run.step - 1 if mode == "online" else -1
-        self.log(folder.metrics())
 
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
@@ -91,7 +90,11 @@ class _WandbTracker(Tracker):
 
     def pictures(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
         if step > self._last:
-            images = {k: self._wandb.Image(v) for k, v in draw().items()}
+            try:
+                images = {k: self._wandb.Image(v) for k, v in draw().items()}
+            except Exception as error:
+                log.warning("W&B: no pictures of step %d: %s", step, error)
+                return
             if images:
                 self._send(images, step)
 
@@ -109,11 +112,19 @@ class _WandbTracker(Tracker):
 
 
 @cache
-def choose_mode(server: str) -> str:
-    """`online` if there is a key for the server and it can be reached, else `offline`."""
+def choose_mode(server: str, wanted: bool = False) -> str:
+    """`online` if there is a key for the server and it can be reached, else `offline`.
+
+    `wanted` goes online without asking the server; without a key W&B would ask for one, so that
+    stays offline.
+    """
     host = urlsplit(server).hostname or ""
     if not _has_key(host):
+        if wanted:
+            log.warning("W&B: no key for %s, see wandb login; this run is written offline", host)
         return "offline"
+    if wanted:
+        return "online"
     port = urlsplit(server).port or (80 if server.startswith("http:") else 443)
     try:
         socket.create_connection((host, port), timeout=PROBE_SECONDS).close()

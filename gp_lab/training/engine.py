@@ -76,6 +76,15 @@ def choose(setting: str, game: Game, updates: int, device: torch.device) -> tupl
     return "compiled", f"{updates} updates pay for the compilation"
 
 
+def stacking_pays(game: Game, device: torch.device) -> bool:
+    """Whether runs are quicker trained together than one after another.
+
+    On a CPU not once the arithmetic of one run fills a core: a stack then only adds traffic.
+    """
+    size = sum(p.numel() for p in game.discriminator.parameters())
+    return device.type != "cpu" or size <= SMALL_PARAMETERS
+
+
 def _missing_tool() -> str | None:
     if not any(shutil.which(compiler) for compiler in ("g++", "c++", "clang++")):
         return "a C++ compiler"

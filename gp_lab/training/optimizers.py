@@ -104,7 +104,7 @@ class RMSProp:
             v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], _as(self.alpha, p))
             steps[k] = grads[k] / (v[k].sqrt() + self.eps)
         steps, buffer = _accumulated(steps, state, self.momentum)
-        return {k: p - lr * steps[k] for k, p in params.items()}, {"v": v} | buffer
+        return {k: p - _as(lr, p) * steps[k] for k, p in params.items()}, {"v": v} | buffer
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class SGD:
     ) -> tuple[Tensors, State]:
         grads = _decayed(params, grads, self.weight_decay)
         steps, buffer = _accumulated(grads, state, self.momentum)
-        return {k: p - lr * steps[k] for k, p in params.items()}, buffer
+        return {k: p - _as(lr, p) * steps[k] for k, p in params.items()}, buffer
 
 
 def _buffer(params: Tensors, momentum: float) -> State:
@@ -139,7 +139,5 @@ def _accumulated(steps: Tensors, state: State, momentum: float) -> tuple[Tensors
 
 
 def _as(weight: float | Tensor, like: Tensor) -> float | Tensor:
-    """lerp wants its weight in the tensors' own type; a Python number suits every type."""
+    """lerp wants its weight in the tensors' own type, and a rate in float64 must not change it."""
     return weight.to(like.dtype) if isinstance(weight, Tensor) else weight
-
-

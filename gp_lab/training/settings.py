@@ -1,9 +1,10 @@
 """The scalars of a run, checked before anything heavy is imported."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gp_lab.parts import BelowOne, Count, CountOrZero, checked
 
@@ -11,6 +12,12 @@ GROUPS = (
     "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
     "tracking",
 )  # fmt: skip
+
+
+def _a_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ValueError("no such device; choose from auto, cpu, cuda, cuda:0, cuda:1, ...")
+    return name
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Settings:
         d_steps, g_steps: updates per iteration; g_steps=0 trains D against a fixed generator.
         average: decay of the exponential average of G's weights, 0 for none.
         precision: of parameters and arithmetic (bf16: parameters in fp32, layers in bf16).
+        panel: of the figure that asked for the run.
         log_every: iterations between two lines of metrics.jsonl.
         checkpoint_every: iterations between two checkpoints; the last step has one always.
         device: auto is the GPU if there is one.
@@ -41,12 +49,13 @@ class Settings:
     g_steps: CountOrZero = 1
     average: BelowOne = 0.0
     precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32"
+    panel: str | None = None
     log_every: Count = 100
     checkpoint_every: Count = 1000
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, AfterValidator(_a_device)] = "auto"
     compile: Literal["auto", "always", "never"] = "auto"
     threads: CountOrZero = 0
-    out: str = "outputs"
+    out: Annotated[str, Field(min_length=1)] = "outputs"
     force: bool = False
     trust: tuple[str, ...] = ()
 

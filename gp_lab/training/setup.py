@@ -8,18 +8,37 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.objectives.constraints import Constraint
+from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import Penalty
 from gp_lab.parts import build
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
+from gp_lab.tracking.base import Tracking
+from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.settings import Settings
 from gp_lab.training.step import Game, has_batch_norm
 
-DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.float32}
+DTYPES = {
+    "fp64": torch.float64,
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.float32,
+}
+
+KINDS: dict[str, type] = {
+    "loss": Loss,
+    "penalty": Penalty,
+    "constraint": Constraint,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "tracking": Tracking,
+}
+"""What the part of each group has to be."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +67,9 @@ def setup(config: Config) -> Setup:
     device = _device(settings.device)
     dtype = DTYPES[settings.precision]
     trust = settings.trust
-    parts = {
-        group: build(config[group], group, trust)
-        for group in ("loss", "penalty", "constraint", "optimizer", "schedule", "probe")
-    }
+    parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
+    probes = {k: build(node, f"probe.{k}", trust, Probe) for k, node in config["probe"].items()}
     dataset, latent, nets = _data_and_networks(config, settings)
-    _expect(parts["penalty"], Penalty, "penalty")
-    _expect(parts["constraint"], Constraint, "constraint")
-    _expect(parts["schedule"], Schedule, "schedule")
-    _expect(nets["discriminator"], nn.Module, "architecture.discriminator")
-    _expect(nets["generator"], nn.Module, "architecture.generator")
-    for key, methods in (("loss", "phi varphi psi"), ("optimizer", "start update")):
-        if not all(hasattr(parts[key], method) for method in methods.split()):
-            raise BadInput(f"{key}._target_={config[key].get('_target_')}: not a part for {key}")
     game = Game(
         discriminator=nets["discriminator"].to(device, dtype),
         generator=nets["generator"].to(device, dtype),
@@ -71,25 +80,22 @@ def setup(config: Config) -> Setup:
         average=settings.average,
         autocast=settings.precision == "bf16",
     )
-    run = Setup(
-        config, settings, game, dataset, latent, parts["schedule"], parts["probe"], device, dtype
-    )
+    run = Setup(config, settings, game, dataset, latent, parts["schedule"], probes, device, dtype)
     _check_together(run)
     return run
 
 
 def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, dict[str, Any]]:
-    dataset = build(config["dataset"], "dataset", settings.trust)
-    _expect_source(dataset, "dataset")
+    dataset = build(config["dataset"], "dataset", settings.trust, Latent)
     architecture = config["architecture"]
-    latent = build(architecture["latent"], "architecture.latent", settings.trust)
-    _expect_source(latent, "architecture.latent")
+    latent = build(architecture["latent"], "architecture.latent", settings.trust, Latent)
     nets = {}
     for name in ("discriminator", "generator"):
         # Built under a seed of its own, so that one network's size does not shift the other's.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
-            nets[name] = build(architecture[name], f"architecture.{name}", settings.trust)
+            key = f"architecture.{name}"
+            nets[name] = build(architecture[name], key, settings.trust, nn.Module)
     for key, source in (("dataset", dataset), ("architecture.latent", latent)):
         size = getattr(source, "size", None)
         if size is not None and settings.batch_size > size:
@@ -140,7 +146,6 @@ def _check_together(run: Setup) -> None:
             f"architecture.discriminator: gives {list(f.shape[1:])} numbers a sample, not one logit"
         )
     for name, probe in run.probes.items():
-        _expect(probe, Probe, f"probe.{name}")
         probe.check(name, run.dataset.shape)
 
 
@@ -153,22 +158,15 @@ def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:
         ) from error
 
 
-def _expect(part: Any, kind: type, key: str) -> None:
-    if not isinstance(part, kind):
-        raise BadInput(f"{key}: a {type(part).__name__} is no {kind.__name__}")
-
-
-def _expect_source(part: Any, key: str) -> None:
-    if not all(hasattr(part, name) for name in ("draw", "prepare", "shape")):
-        raise BadInput(f"{key}: a {type(part).__name__} draws no samples")
-
-
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BadInput(f"device={name}: no GPU is available here; use device=cpu or device=auto")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise BadInput(f"device={name}: there are {torch.cuda.device_count()} here, from cuda:0")
+    return device
 
 
 def _parameters(net: nn.Module) -> dict[str, Tensor]:

@@ -4,52 +4,37 @@ It takes a list of configs that can be stacked (one is the usual case) and train
 each leaves the folder that it would have left alone.
 """
 
+import math
 import signal
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from gp_lab.data.random import generator
-from gp_lab.errors import BadInput, Exit
-from gp_lab.probes.base import View
+from gp_lab.probes.base import Probe, View
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State, provenance
+from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
+from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.blocks import block_length, draw_block, stack_blocks
-from gp_lab.training.engine import Engine, choose, make_engine
+from gp_lab.training.engine import Engine, choose, make_engine, stacking_pays
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.step import D_METRICS, G_METRICS, start_state
 
 STATUS_SECONDS = 2.0
 """How often a running run says in status.json how far it is."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended, and where it is."""
-
-    folder: RunFolder
-    state: State
-    step: int
-    why: str = ""
-
-    @property
-    def exit(self) -> Exit:
-        return {
-            State.FINISHED: Exit.OK,
-            State.DIVERGED: Exit.DIVERGED,
-            State.INTERRUPTED: Exit.INTERRUPTED,
-            State.PREEMPTED: Exit.PREEMPTED,
-        }.get(self.state, Exit.FAILED)
 
 
 @dataclass
@@ -58,7 +43,7 @@ class Replica:
 
     run: Setup
     folder: RunFolder
-    tracker: Tracker
+    tracker: Tracker = field(default_factory=Tracker)
     diverged_at: int | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -80,8 +65,11 @@ def train(
     for run, folder in zip(runs, folders, strict=True):
         if run.settings.force or not folder.finished(run.settings.steps):
             todo.append((run, folder))
-    if todo:
-        _Training(todo, progress).go()
+    together = len(todo) > 1 and stacking_pays(todo[0][0].game, todo[0][0].device)
+    for stack in [todo] if together else [[one] for one in todo]:
+        _Training(stack, progress).go()
+        if any(outcome_of(folder).stopped for _, folder in stack):
+            break
     return [outcome_of(folder) for folder in folders]
 
 
@@ -91,30 +79,46 @@ class _Training:
     def __init__(self, todo: list[tuple[Setup, RunFolder]], progress: bool) -> None:
         self.first = todo[0][0]
         self.settings = self.first.settings
-        self.replicas = [_open(run, folder) for run, folder in todo]
+        self.replicas = [Replica(run, folder) for run, folder in todo]
         self.stack = len(todo)
+        self.threads_before = torch.get_num_threads()
         if self.settings.threads:
             torch.set_num_threads(self.settings.threads)
-        torch.set_float32_matmul_precision("high" if self.settings.precision == "tf32" else "highest")
+        torch.set_float32_matmul_precision(
+            "high" if self.settings.precision == "tf32" else "highest"
+        )
         self.progress = progress
         self.window: list[tuple[int, Tensor]] = []
 
     def go(self) -> None:
         try:
-            with _stop_signals() as stop:
-                self._go(stop)
-        except BaseException as error:
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
             for replica in self.replicas:
-                replica.folder.set_status(State.FAILED, why=why)
-            raise
+                _open(replica.run, replica.folder)
+            self._train()
         finally:
             for replica in self.replicas:
                 replica.tracker.close()
                 replica.folder.unlock()
+            torch.set_num_threads(self.threads_before)
+
+    def _train(self) -> None:
+        try:
+            with _stop_signals() as stop:
+                self._go(stop)
+        except BaseException as error:
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            stopped = isinstance(error, KeyboardInterrupt)
+            for replica in self.replicas:
+                if replica.diverged_at is None:
+                    state = State.INTERRUPTED if stopped else State.FAILED
+                    replica.folder.set_status(state, why=why)
+            raise
 
     def _go(self, stop: "_Stop") -> None:
         self.step, self.state = self._start()
+        for replica in self.replicas:
+            replica.tracker = Tracker.of(replica.run.config, replica.folder)
+            _catch_up(replica)
         self.engine = self._engine()
         began, s = time.monotonic(), self.settings
         self.told = 0.0
@@ -157,14 +161,15 @@ class _Training:
                 bar.update()
             bar.refresh()
         self._flush()
+        finished = self.step >= s.steps
+        if finished:
+            self._last_update_diverged()
         if self._alive():
             self._save()
-        ending = State.FINISHED if self.step >= s.steps else stop.state
+        ending, why = (State.FINISHED, "") if finished else (stop.state, stop.why)
         for r in self.replicas:
             if r.diverged_at is None:
-                r.folder.set_status(
-                    ending, step=self.step, why=stop.why, disk_bytes=r.folder.size()
-                )
+                r.folder.set_status(ending, step=self.step, why=why, disk_bytes=r.folder.size())
 
     # -- where it starts -------------------------------------------------------------------
 
@@ -176,11 +181,11 @@ class _Training:
             whole = [entry for entry in saved if entry is not None]
             if len(whole) == self.stack:
                 for replica in self.replicas:
-                    replica.folder.cut_metrics(step)
+                    _cut(replica.folder, step)
                 return step, _stacked([state for _, state, _ in whole])
         states = []
         for replica in self.replicas:
-            replica.folder.cut_metrics(-1)
+            _cut(replica.folder, -1)
             run = replica.run
             states.append(
                 start_state(run.game, *run.initial, run.settings.batch_size, run.dataset.shape)
@@ -201,7 +206,11 @@ class _Training:
         if name == "compiled":
             # The step is pure: a trial changes nothing, and shows whether it compiles.
             trial = tqdm(
-                total=1, desc="compiling", disable=not self.progress, leave=False, bar_format="{desc} {elapsed}"
+                total=1,
+                desc="compiling",
+                disable=not self.progress,
+                leave=False,
+                bar_format="{desc} {elapsed}",
             )
             try:
                 self._one_iteration(engine, self.state, 0)
@@ -266,27 +275,37 @@ class _Training:
             if len(bad):
                 self._diverged(replica, steps[end], names, values[end, r])
 
-    def _diverged(
-        self, replica: Replica, step: int, names: tuple[str, ...], row: Tensor
-    ) -> None:
+    def _diverged(self, replica: Replica, step: int, names: tuple[str, ...], row: Tensor) -> None:
         first = next(n for n, v in zip(names, row, strict=True) if not torch.isfinite(v))
         replica.diverged_at = step
         replica.folder.set_status(
-            State.DIVERGED, step=step, why=f"{first} is {row[names.index(first)]:.0f} at step {step}"
+            State.DIVERGED,
+            step=step,
+            why=f"{first} is {row[names.index(first)]:.0f} at step {step}",
         )
+
+    def _last_update_diverged(self) -> None:
+        """Metrics are from before an update: of the last one, only the parameters tell."""
+        for r, replica in enumerate(self.replicas):
+            if replica.diverged_at is None and not _finite(_replica(self.state, r, self.stack)):
+                replica.diverged_at = self.step
+                why = f"the parameters are not finite after step {self.step}"
+                replica.folder.set_status(State.DIVERGED, step=self.step, why=why)
 
     def _probe(self) -> None:
         for r, replica in enumerate(self.replicas):
-            if replica.diverged_at is not None:
-                continue
-            view = _view(replica.run, _replica(self.state, r, self.stack), self.step)
+            state = _replica(self.state, r, self.stack)
+            if replica.diverged_at is not None or not _finite(state):
+                continue  # the next iteration's metrics, or the end, say that it diverged
+            view = _view(replica.run, state, self.step)
             scalars: dict[str, float] = {}
             for name, probe in replica.run.probes.items():
                 if probe.due(self.step, self.settings.steps):
                     arrays = probe.measure(view)
                     replica.folder.write_arrays(name, self.step, arrays)
-                    scalars |= {f"{name}/{k}": v for k, v in probe.scalars(arrays).items()}
-                    replica.tracker.pictures(self.step, lambda p=probe, a=arrays: p.pictures(a))
+                    numbers = probe.scalars(arrays).items()
+                    scalars |= {f"{name}/{k}": v for k, v in numbers if math.isfinite(v)}
+                    replica.tracker.pictures(self.step, partial(probe.pictures, arrays))
             if scalars:
                 line = {"step": self.step} | scalars
                 replica.folder.append_metrics([line])
@@ -343,27 +362,50 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
     )
 
 
-def _open(run: Setup, folder: RunFolder) -> Replica:
+def _open(run: Setup, folder: RunFolder) -> None:
+    """Lock the run's folder; make it if it is new, note in it if it is to go on for longer."""
     config = run.config
     fresh = run.settings.force or not folder.exists
     if fresh:
-        try:
+        with writing_to(run.settings.out):
             folder.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(
-                f"out={run.settings.out}: cannot write there ({error.strerror})"
-            ) from error
     folder.lock()
     if fresh:
         folder.clear()
         folder.create(config, run_id(config))
-    tracker = Tracker.of(config, folder)
-    return Replica(run, folder, tracker)
+    elif run.settings.steps > (old := folder.config).get("steps", 0):
+        folder.write_config(old | {"steps": run.settings.steps})
 
 
-def outcome_of(folder: RunFolder) -> Outcome:
-    status = folder.status
-    return Outcome(folder, State(status["state"]), status["step"], status.get("why", ""))
+def _cut(folder: RunFolder, step: int) -> None:
+    """Drop everything that is later than the step from which the run goes on."""
+    folder.cut_metrics(step)
+    checkpoint.drop_after(folder, step)
+
+
+def _catch_up(replica: Replica) -> None:
+    """What the run has written so far, in order, for a dashboard that may not have it."""
+    folder, lines, pictures = replica.folder, defaultdict(list), defaultdict(list)
+    for line in folder.metrics():
+        lines[line["step"]].append(line)
+    for name, probe in replica.run.probes.items():
+        for step in folder.array_steps(name):
+            pictures[step].append((name, probe))
+    for step in sorted(lines.keys() | pictures.keys()):
+        for name, probe in pictures[step]:
+            draw = partial(_pictures, probe, folder, name, step)
+            replica.tracker.pictures(step, draw)
+        replica.tracker.log(lines[step])
+
+
+def _pictures(probe: Probe, folder: RunFolder, name: str, step: int) -> dict[str, np.ndarray]:
+    return probe.pictures(folder.arrays(name, step))
+
+
+def _finite(state: dict[str, Any]) -> bool:
+    """Whether all parameters of both networks are numbers."""
+    tensors = [*state["d"].values(), *state["g"].values()]
+    return all(bool(torch.isfinite(t).all()) for t in tensors)
 
 
 def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
@@ -417,6 +459,3 @@ def _stop_signals() -> Iterator[_Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["Outcome", "outcome_of", "train", "view_of"]

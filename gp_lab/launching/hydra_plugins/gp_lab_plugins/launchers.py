@@ -7,6 +7,15 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from gp_lab.errors import BadInput, show
+
+
+def whole(key: str, value: Any, at_least: int) -> int:
+    """A launcher's number, checked. Raises `BadInput`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise BadInput(f"{key}={show(value)}: not a whole number of at least {at_least}")
+    return value
+
 
 class LocalLauncher(Launcher):
     """Trains the jobs on this machine.
@@ -17,23 +26,20 @@ class LocalLauncher(Launcher):
     """
 
     def __init__(self, processes: int = 1, stack: int = 1) -> None:
-        self.processes = processes
-        self.stack = stack
+        self.processes = whole("hydra.launcher.processes", processes, at_least=0)
+        self.stack = whole("hydra.launcher.stack", stack, at_least=1)
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.config = config
-        self.hydra_context = hydra_context
+        self.master = config
+        self.loader = hydra_context.config_loader
 
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[Any]:
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         from gp_lab.launching.compose import plain
 
-        loader = self.hydra_context.config_loader
         return self.launch_configs(
-            [plain(loader.load_sweep_config(self.config, list(o))) for o in job_overrides]
+            [plain(self.loader.load_sweep_config(self.master, list(o))) for o in job_overrides]
         )
 
     def launch_configs(self, configs: Sequence[dict[str, Any]]) -> Sequence[Any]:

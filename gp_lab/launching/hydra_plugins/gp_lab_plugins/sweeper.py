@@ -8,6 +8,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from gp_lab.errors import BadInput, bad_choice
+from gp_lab.launching.places import choices
+
 
 class PanelSweeper(Sweeper):
     """Expands the command line, checks every config, hands the runs to the launcher.
@@ -19,40 +22,47 @@ class PanelSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.config = config
-        self.hydra_context = hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self.master = config
+        self.loader = hydra_context.config_loader
+        self.executor: Any = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
+        if not hasattr(self.executor, "launch_configs"):
+            name = config.hydra.runtime.choices["hydra/launcher"]
+            raise bad_choice("hydra/launcher", name, choices("hydra/launcher"))
 
     def sweep(self, arguments: list[str]) -> Any:
-        from gp_lab.errors import BadInput
         from gp_lab.launching.compose import plain
         from gp_lab.launching.panels import Job, merged, panel_overrides, product
 
-        loader = self.hydra_context.config_loader
         user: dict[str, list[str]] = {}
-        for override in OverridesParser.create(config_loader=loader).parse_overrides(arguments):
-            key = override.get_key_element()
+        for override in OverridesParser.create(config_loader=self.loader).parse_overrides(
+            arguments
+        ):
+            key, text = override.get_key_element(), override.input_line
             if override.is_sweep_override():
                 if not override.is_discrete_sweep():
-                    raise BadInput(f"{key}: a sweep lists its values, as in {key}=1,2 or range(3)")
+                    raise BadInput(f"{text}: a sweep lists its values, as {key}=1,2 or range(3)")
                 user[key] = list(override.sweep_string_iterator())
+                if not user[key]:
+                    raise BadInput(f"{text}: there is no value in this sweep")
+                if key in ("figure", "scale"):
+                    raise BadInput(f"{text}: one {key} at a time")
             else:
                 user[key] = [override.get_value_element_as_str()]
-        figure = OmegaConf.to_container(self.config.figure, resolve=False)
-        assert isinstance(figure, dict)
+        figure: Any = OmegaConf.to_container(self.master.figure, resolve=False)
         panels: list[tuple[str | None, list[list[str]]]]
         if figure.get("id"):
-            panels = list(panel_overrides(figure, self.config.scale.name, user))
+            panels = list(panel_overrides(figure, self.master.scale.name, user))
         else:
             panels = [(None, [merged(choice) for choice in product(user)])]
         jobs = [
-            Job(panel, tuple(overrides), plain(loader.load_sweep_config(self.config, overrides)))
+            Job(
+                panel,
+                tuple(overrides),
+                plain(self.loader.load_sweep_config(self.master, overrides)),
+            )
             for panel, runs in panels
             for overrides in runs
         ]
-        launch_configs = getattr(self.launcher, "launch_configs", None)
-        if launch_configs is not None:  # a launcher of ours takes the configs that are composed
-            return jobs, launch_configs([job.config for job in jobs])
-        return jobs, self.launcher.launch([job.overrides for job in jobs], initial_job_idx=0)
+        return jobs, self.executor.launch_configs([job.config for job in jobs])

@@ -1,0 +1,43 @@
+# make figures   sets everything up, reproduces all that needs no download, on the CPU
+# make test      sets everything up, passes the tests
+# make figure F=zero_gp/fig1 SCALE=paper   one figure;   make figures SCALE=paper   all of them
+
+PYTHON ?= python3
+VENV   ?= .venv
+SCALE  ?= quick
+OUT    ?= outputs
+BIN    := $(VENV)/bin
+LAB    := $(BIN)/gp-lab
+
+.PHONY: figures figure test slow-test setup lint clean
+.DEFAULT_GOAL := figures
+
+figures: setup
+	$(LAB) figures scale=$(SCALE) out=$(OUT)
+
+figure: setup
+	@test -n "$(F)" || { echo "which figure? make figure F=zero_gp/fig1"; exit 2; }
+	$(LAB) figure $(F) scale=$(SCALE) out=$(OUT)
+
+test: setup
+	$(BIN)/pytest -n 2 --dist worksteal
+
+slow-test: setup
+	$(BIN)/pytest --slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	@echo "runs and reports stay in $(OUT); see $(LAB) clean"

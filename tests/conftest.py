@@ -1,0 +1,53 @@
+"""What all tests share: slow tests on request, tools that may be missing, threads."""
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow (minutes)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
+        torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+
+
+def _absent(what: str) -> None:
+    """Skips, or fails where everything has to be there (GP_LAB_REQUIRE_TOOLS=1)."""
+    if os.environ.get("GP_LAB_REQUIRE_TOOLS") == "1":
+        pytest.fail(f"{what} is not here, and GP_LAB_REQUIRE_TOOLS=1 asks for it")
+    pytest.skip(f"{what} is not here")
+
+
+@pytest.fixture
+def needs_tool() -> Callable[[str], None]:
+    """`needs_tool("squeue")` skips the test where that program is missing."""
+
+    def check(name: str) -> None:
+        if shutil.which(name) is None:
+            _absent(name)
+
+    return check
+
+
+@pytest.fixture
+def needs_compiler() -> None:
+    """Skips where torch.compile cannot build for the CPU: a C++ compiler, Python's headers."""
+    if not any(shutil.which(name) for name in ("g++", "c++", "clang++")):
+        _absent("a C++ compiler")
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+        _absent("Python.h")

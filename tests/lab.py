@@ -1,0 +1,146 @@
+"""Small runs for the tests of the trainer, resuming, tracking and figures."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from helpers import Tensors
+
+from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.runs import checkpoint
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import Config
+from gp_lab.training.trainer import train
+
+SMALL = (
+    "architecture=mlp_tanh_64",
+    "architecture.width=8",
+    "batch_size=16",
+    "probe.surface.points=8",
+    "probe.samples.count=20",
+    "tracking=none",
+    "threads=1",
+    "device=cpu",
+)
+"""A run that makes some hundred iterations a second."""
+
+
+def config_of(*overrides: str, base: tuple[str, ...] = SMALL) -> Config:
+    """What `gp-lab train` makes of these overrides, the last of each key."""
+    last = {override.partition("=")[0]: override for override in (*base, *overrides)}
+    with hydra_session() as hydra:
+        return compose(hydra, list(last.values()))
+
+
+def trained(*overrides: str, base: tuple[str, ...] = SMALL) -> RunFolder:
+    """The folder of a run that was trained in this process."""
+    return train([config_of(*overrides, base=base)], progress=False)[0].folder
+
+
+def final(folder: RunFolder) -> tuple[int, Tensors]:
+    """The step of the newest checkpoint and its tensors, by their paths in the tree."""
+    saved = checkpoint.load(folder)
+    assert saved is not None
+    step, state, _ = saved
+    return step, flat(state)
+
+
+def flat(tree: dict, prefix: str = "") -> Tensors:
+    found: Tensors = {}
+    for key, value in tree.items():
+        found |= (
+            flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return found
+
+
+def arrays_of(folder: RunFolder) -> dict[str, np.ndarray]:
+    """Everything that the probes wrote, by file and name."""
+    found = {}
+    for path in sorted((folder.path / "arrays").glob("*.npz")):
+        with np.load(path) as file:
+            found |= {f"{path.name}/{name}": file[name] for name in file}
+    return found
+
+
+def assert_same_run(a: RunFolder, b: RunFolder) -> None:
+    """Two runs left the same metrics, arrays and final tensors, bit for bit."""
+    assert (a.path / "metrics.jsonl").read_text() == (b.path / "metrics.jsonl").read_text()
+    of_a, of_b = arrays_of(a), arrays_of(b)
+    assert of_a.keys() == of_b.keys()
+    for name in of_a:
+        np.testing.assert_array_equal(of_a[name], of_b[name], err_msg=name, strict=True)
+    assert_same_tensors(a, b)
+
+
+def assert_same_tensors(a: RunFolder, b: RunFolder) -> None:
+    """Two runs' newest checkpoints are equal, bit for bit."""
+    (step_a, of_a), (step_b, of_b) = final(a), final(b)
+    assert step_a == step_b
+    assert of_a.keys() == of_b.keys()
+    for name in of_a:
+        torch.testing.assert_close(of_a[name], of_b[name], rtol=0, atol=0, equal_nan=True)
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """This process's environment without W&B's variables, and with another home."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_") and k != "NETRC"}
+    return kept | {"HOME": str(home)} | variables
+
+
+def lab_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "gp_lab", *arguments]
+
+
+def start(
+    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[str]:
+    """A `gp-lab` command in a process of its own; its output in `stdout`."""
+    return subprocess.Popen(
+        lab_command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+    )
+
+
+def lab(
+    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A `gp-lab` command that has ended."""
+    process = start(*arguments, env=env, cwd=cwd)
+    output, _ = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+def signal_after(
+    process: subprocess.Popen[str], folder: RunFolder, step: int, number: signal.Signals
+) -> int:
+    """Send a signal once the run's metrics have come to a step; the exit status of the process."""
+    wait_for(lambda: last_step(folder) >= step or process.poll() is not None)
+    assert process.poll() is None, f"ended before step {step}: {process.communicate()[0]}"
+    os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    return process.returncode
+
+
+def last_step(folder: RunFolder) -> int:
+    lines = folder.metrics()
+    return lines[-1]["step"] if lines else -1
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)

@@ -1,0 +1,350 @@
+"""Wrong commands end in one sentence that names the key, with exit status 2, and leave nothing."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gp_lab.cli import main
+from gp_lab.errors import BadInput, Exit
+from gp_lab.launching.panels import panel_overrides
+
+Refused = Callable[..., str]
+SMALL = ["architecture.width=8", "tracking=none", "steps=2", "out=out"]
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """Runs a command that has to be refused; the sentence. What was there before stays alone."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(*arguments: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        capsys.readouterr()
+        status = main(list(arguments))
+        said = capsys.readouterr()
+        lines = said.err.splitlines()
+        assert (status, len(lines)) == (Exit.BAD_INPUT, 1), said.err
+        assert lines[0].startswith("gp-lab: ")
+        assert said.out == ""
+        assert sorted(tmp_path.rglob("*")) == before
+        return lines[0].removeprefix("gp-lab: ")
+
+    return check
+
+
+# What is typed after `gp-lab train`, and what the sentence has to say: it begins with the first.
+OVERRIDES = [
+    # keys that nobody reads
+    ("foo=bar", "foo: no such key", "penalty"),
+    ("+foo=3", "foo: no such key", "penalty"),
+    ("++foo=3", "foo: no such key", "penalty"),
+    ("penalty.wieght=3", "penalty.wieght: no such key", "did you mean weight?"),
+    ("+penalty.wieght=3", "penalty.wieght: no such key", "did you mean weight?"),
+    ("+dataset.foo=3", "dataset.foo: no such key", "distribution"),
+    ("+architecture.foo=3", "architecture.foo: no such key", "width"),
+    ("+probe.surface.foo=3", "probe.surface.foo: no such key", "points"),
+    ("penalty@other=zero_gp", "penalty@other: no such key", "penalty"),
+    ("hydra.job.nope=1", "hydra.job.nope: no such key", "chdir"),
+    ("~penalty", "penalty: missing",),
+    ("~penalty.weight", "penalty.weight: missing"),
+    ("~steps", "steps: missing"),
+    ("+penalty=zero_gp", "+penalty=zero_gp: every run has its penalty already"),
+    ("+steps=3", "steps: exists already"),
+    # choices that are not there
+    ("penalty=foo", "penalty=foo: no such choice", "zero_gp"),
+    ("penalty=null", "penalty=null: no such choice", "zero_gp"),
+    ("penalty=[zero_gp,one_gp]", "penalty=[zero_gp,one_gp]: no such choice", "max_gp"),
+    ("dataset=???", "dataset=???: no such choice", "swiss_roll"),
+    ("optimizer=adamw", "optimizer=adamw: no such choice", "did you mean adam?"),
+    ("probe=[surface,nope]", "probe=nope: no such choice", "surface"),
+    ("scale=tiny", "scale=tiny: no such choice", "smoke"),
+    ("figure=zero_gp/nope", "figure=zero_gp/nope: no such choice", "zero_gp/fig1"),
+    ("hydra/launcher=nope", "hydra/launcher=nope: no such choice", "replicas"),
+    ("hydra/sweeper=basic", "hydra/sweeper=basic: no such choice", "panels"),
+    ("compile=maybe", "compile=maybe: no such choice", "never"),
+    ("precision=fp8", "precision=fp8: no such choice", "bf16"),
+    ("schedule.shape=cosine", "schedule.shape=cosine: no such choice", "linear"),
+    ("penalty.measure=nowhere", "penalty.measure=nowhere: no such choice", "midpoint"),
+    ("architecture.norm=group", "architecture.discriminator.norm=group: no such choice", "layer"),
+    ("device=tpu", "device=tpu: no such device", "cpu"),
+    # types and ranges
+    ("penalty.weight=abc", "penalty.weight=abc: not a number"),
+    ("penalty.weight=true", "penalty.weight=true: not a number"),
+    ("penalty.weight=-3", "penalty.weight=-3: must be at least 0"),
+    ("penalty.weight=inf", "penalty.weight=inf: not a finite number"),
+    ("penalty.weight=nan", "penalty.weight=nan: not a finite number"),
+    ("penalty.weight=???", "penalty.weight=???: has no value"),
+    ("steps=???", "steps=???: has no value"),
+    ("steps=0", "steps=0: must be at least 1"),
+    ("steps=1.5", "steps=1.5: not a whole number"),
+    ("steps=1e3", "steps=1000.0: not a whole number"),
+    ("batch_size=0", "batch_size=0: must be at least 1"),
+    ("seed=-1", "seed=-1: must be at least 0"),
+    ("average=1", "average=1: must be less than 1"),
+    ("force=maybe", "force=maybe: not true or false"),
+    ("panel=[1]", "panel=[1]: not a text"),
+    ("optimizer.lr=0", "optimizer.lr=0: must be greater than 0"),
+    ("optimizer.betas=0.5", "optimizer.betas=0.5: not a list"),
+    ("optimizer.betas=[0.5]", "optimizer.betas=[0.5]: too few entries"),
+    ("optimizer.betas=[0.5,1.5]", "optimizer.betas[1]=1.5: must be less than 1"),
+    ("probe.surface.points=0", "probe.surface.points=0: must be at least 1"),
+    ("probe.surface.low=5", "probe.surface.low=5.0: not below high=3.0"),
+    ("out=null", "out=null: not a text"),
+    ("out=", "out=: must not be empty"),
+    # names that a config may not use
+    ("penalty._target_=os.system", "penalty._target_=os.system: not a part"),
+    (
+        "penalty._target_=torch.nn.modules.module.torch.load",
+        "penalty._target_=torch.nn.modules.module.torch.load: nothing of that name",
+    ),
+    ("penalty._target_=3", "penalty._target_=3: not a part"),
+    (
+        "loss._target_=gp_lab.runs.cleaning.delete",
+        "loss._target_=gp_lab.runs.cleaning.delete: not a part", "gp_lab.objectives",
+    ),
+    (
+        "loss._target_=gp_lab.objectives.penalties.Penalty",
+        "loss._target_=gp_lab.objectives.penalties.Penalty: cannot be used as loss",
+    ),
+    (
+        "loss._target_=gp_lab.objectives.losses.Loss",
+        "loss._target_=gp_lab.objectives.losses.Loss: not a part",
+    ),
+    (
+        "architecture.generator._target_=gp_lab.objectives.losses.Hinge",
+        "architecture.generator._target_=gp_lab.objectives.losses.Hinge: cannot be used as",
+    ),
+    (
+        "dataset.distribution._target_=subprocess.Popen",
+        "dataset.distribution._target_=subprocess.Popen: not a part",
+    ),
+    (
+        "tracking._target_=gp_lab.objectives.losses.Hinge",
+        "tracking._target_=gp_lab.objectives.losses.Hinge: cannot be used as tracking",
+    ),
+    ("architecture.discriminator=null", "architecture.discriminator=null: not a part"),
+    ("trust=os", "trust=os: not a list"),
+    ("trust=[os] penalty._target_=os.system", "penalty._target_=os.system: not a part", "class"),
+    ("out=${oc.env:HOME}", "out=${oc.env:HOME}: resolvers are not allowed"),
+    ("out=${nope}", "out: ", "nope"),
+    ("penalty.name=../../x", "penalty.name=../../x: the penalty is named one_gp"),
+    # parts that do not go together
+    ("dataset=two_gaussians batch_size=1000", "batch_size=1000: larger than the 100 samples"),
+    ("architecture.norm=batch", "architecture.norm=batch: ", "layer", "penalty=none"),
+    ("architecture=fixed_gaussian g_steps=1 batch_size=50", "g_steps=1: ", "g_steps=0"),
+    ("penalty=mu_anchor penalty.anchor=[1,2,3]", "penalty.anchor=[1.0, 2.0, 3.0]: ", "1 or 2"),
+    ("penalty=zero_gp penalty.center=1", "penalty.center=1.0: ", "two_sided"),
+    ("architecture.generator.outputs=3", "architecture: generates samples of shape [3]"),
+    ("architecture.discriminator.outputs=2", "architecture.discriminator: gives [2] numbers"),
+    # places
+    ("out=/proc/x", "out=/proc/x: cannot write there"),
+    ("out=a_file", "out=a_file: cannot write there"),
+    ("out=a_file/below", "out=a_file/below: cannot write there"),
+    # what cannot be read as an override, and flags
+    ("seed=[0,1", "seed=[0,1: cannot be read", "brackets"),
+    ('seed="0', 'seed="0: cannot be read', "quotes"),
+    ("=3", "=3: not an override", "key=value"),
+    ("seed", "seed: not an override", "key=value"),
+    ("seed=0,1", "seed=0,1: several values are a sweep", "-m"),
+    ("--nope", "--nope: no such flag"),
+    ("--config-name=foo", "--config-name: not a flag of this command"),
+    ("--config-dir=nowhere", "--config-dir=nowhere: no such folder"),
+    ("--cfg nope", "argument --cfg", "'nope'", "'job'"),
+    ("figure=zero_gp/fig1", "figure=zero_gp/fig1: a figure has many runs", "gp-lab figure"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OVERRIDES, ids=lambda case: case[0])
+def test_gp_lab_train_names_what_is_wrong_and_starts_nothing(
+    case: tuple[str, ...], refused: Refused, tmp_path: Path
+) -> None:
+    typed, begins, *also = case
+    (tmp_path / "a_file").touch()
+    words = typed.split()
+    keys = {word.strip("+~").partition("=")[0].partition(".")[0] for word in words}
+    small = [s for s in SMALL if s.partition("=")[0].partition(".")[0] not in keys]
+    sentence = refused("train", *small, *words)
+    assert sentence.startswith(begins)
+    for word in also:
+        assert word in sentence
+
+
+@pytest.mark.skipif("__import__('torch').cuda.is_available()")
+def test_a_gpu_that_is_not_there_is_named_with_what_is(refused: Refused) -> None:
+    assert refused("train", *SMALL, "device=cuda").startswith("device=cuda: no GPU is available")
+
+
+@pytest.mark.parametrize(
+    ("sweep", "begins"),
+    [
+        (["seed=choice(0,-1)"], "seed=-1: must be at least 0"),
+        (["seed=0,a"], "seed=a: not a whole number"),
+        (["seed=interval(0,1)"], "seed=interval(0,1): a sweep lists its values"),
+        (["seed=range(3,1)"], "seed=range(3,1): there is no value"),
+        (["seed=choice()"], "seed=choice(): cannot be read"),
+        (["penalty=none,nope"], "penalty=nope: no such choice"),
+        (["penalty=none,one_gp", "penalty.wieght=1,2"], "penalty.wieght: no such key"),
+        (["penalty=none,one_gp", "architecture.norm=none,batch"], "architecture.norm=batch: "),
+        (["penalty=none,"], "penalty=none,: cannot be read"),
+        (["out=out,a_file"], "out=a_file: cannot write there"),
+        (["figure=zero_gp/fig1,wgan_gp/fig1a"], "figure=zero_gp/fig1,wgan_gp/fig1a: one figure"),
+        (["hydra/launcher=basic"], "hydra/launcher=basic: no such choice"),
+        (["hydra.launcher.stack=0"], "hydra.launcher.stack=0: not a whole number"),
+        (["hydra.launcher.processes=-1"], "hydra.launcher.processes=-1: not a whole number"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_one_wrong_job_of_a_sweep_is_found_before_the_first_one_starts(
+    sweep: list[str], begins: str, refused: Refused, tmp_path: Path
+) -> None:
+    (tmp_path / "a_file").touch()
+    if "out=" in sweep[0]:
+        (tmp_path / "out" / "runs").mkdir(parents=True)
+    keys = {word.partition("=")[0] for word in sweep}
+    small = [s for s in SMALL if s.partition("=")[0] not in keys]
+    assert refused("train", "-m", *small, *sweep).startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("command", "begins", "also"),
+    [
+        ("nope", "command=nope: no such choice", "figure"),
+        ("trian", "command=trian: no such choice", "did you mean train?"),
+        ("list nope", "list=nope: no such choice", "penalties"),
+        ("list penalties losses", "losses: not expected here", "list [GROUP]"),
+        ("figure", "figure: which one?", "gp-lab list figures"),
+        ("figure nope", "figure=nope: no such choice", "zero_gp/fig1"),
+        ("figure none", "figure=none: no such choice", "zero_gp/fig1"),
+        ("figure zero_gp/nope", "figure=zero_gp/nope: no such choice", "zero_gp/fig1"),
+        ("figure zero_gp/fig1 scale=nope", "scale=nope: no such choice", "smoke"),
+        ("figure zero_gp/fig1 penalty.wieght=1", "penalty.wieght: no such key", "weight"),
+        ("figure zero_gp/fig1 scale=smoke steps=-1", "steps=-1: must be at least 1", ""),
+        ("figure zero_gp/fig1 -m", "-m: ", "overrides only"),
+        ("resume", "resume: which run?", "gp-lab resume RUN"),
+        ("resume nowhere", "nowhere: no run there", "config.yaml"),
+        ("report nowhere", "nowhere: no such folder", "gp-lab report"),
+        ("clean nowhere", "nowhere: no such folder", "gp-lab clean"),
+        ("clean --no", "--no: not expected here", "--yes"),
+        ("-sc", "-sc: write gp-lab -sc install=SHELL", ""),
+        ("-sc install=nope", "install=nope: no such choice", "fish"),
+    ],
+    ids=lambda value: value,
+)
+def test_every_command_says_what_it_cannot_do(
+    command: str, begins: str, also: str, refused: Refused
+) -> None:
+    sentence = refused(*command.split())
+    assert sentence.startswith(begins)
+    assert also in sentence
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output root with one finished run of two steps."""
+    root = tmp_path_factory.mktemp("trained") / "out"
+    assert main(["train", *SMALL, "probe=[]", f"out={root}"]) == Exit.OK
+    return root
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run's folder, in a copy of that root."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, tmp_path / "out")
+    (folder,) = (tmp_path / "out" / "runs").iterdir()
+    return folder
+
+
+def test_a_run_is_never_shortened(run: Path, refused: Refused) -> None:
+    sentence = refused("resume", str(run), "steps=1")
+    assert sentence == "steps=1: the run has 2; it can only be extended"
+    assert refused("resume", str(run), "seed=1").startswith("seed=1: only steps can change")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"out": "${oc.env:HOME}"}, "interpolations are not resolved"),
+        ({"steps": "many"}, "steps=many: not a whole number"),
+        ({"penalty": 3}, "penalty=3: not a mapping"),
+        ({"wieght": 3}, "wieght: no such key"),
+        ({"trust": ["mine"], "loss": {"_target_": "mine.Loss"}}, "loss._target_=mine.Loss: not a"),
+    ],
+)
+def test_a_config_that_was_found_is_data(
+    change: dict[str, object], says: str, run: Path, refused: Refused
+) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump(config | change))
+    assert says in refused("resume", str(run), "steps=4")
+
+
+def test_trust_in_a_found_config_imports_nothing(
+    run: Path, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hostile.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["trust"] = ["hostile"]
+    config["loss"]["_target_"] = "hostile.Loss"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert refused("resume", str(run), "steps=4").startswith("loss._target_=hostile.Loss: not a")
+    assert "hostile" not in sys.modules
+
+
+def test_a_damaged_run_folder_is_named_with_its_file(run: Path, refused: Refused) -> None:
+    whole = (run / "config.yaml").read_text()
+    for damaged in (whole[: len(whole) // 2], "a: [1", "\x00", "3", ""):
+        (run / "config.yaml").write_text(damaged)
+        assert refused("resume", str(run)).startswith(str(run / "config.yaml"))
+    (run / "config.yaml").write_text(whole)
+    for damaged in (
+        '{"state": "finis',
+        "[]",
+        '{"state": "asleep"}',
+        '{"state": "failed", "step": ""}',
+    ):
+        (run / "status.json").write_text(damaged)
+        assert refused("resume", str(run)).startswith(str(run / "status.json"))
+        assert "force=true" in refused("train", *SMALL, "probe=[]")
+    assert main(["train", *SMALL, "probe=[]", "force=true"]) == Exit.OK
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+
+
+def test_an_entry_without_panels_says_so() -> None:
+    with pytest.raises(BadInput, match="figure=mine: its file has no panels"):
+        panel_overrides({"id": "mine", "scales": {"paper": {}}}, "paper", {})
+    entry = {"id": "mine", "panels": {"a": []}, "scales": {"quick": {"seeds": 1}}}
+    with pytest.raises(BadInput, match=r"scale=paper: figure mine has no such scale.*quick"):
+        panel_overrides(entry, "paper", {})
+
+
+def test_the_users_own_yaml_is_found_and_its_faults_named(
+    tmp_path: Path, refused: Refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = tmp_path / "mine" / "penalty"
+    group.mkdir(parents=True)
+    text = "name: mild\n_target_: gp_lab.objectives.penalties.Penalty\nweight: 0.5\n"
+    (group / "mild.yaml").write_text(text)
+    (group / "broken.yaml").write_text("name: [\n")
+    own = ["--config-dir=mine", *SMALL, "probe=[]"]
+    assert "not YAML" in refused("train", *own, "penalty=broken")
+    assert "mild" in refused("train", *own, "penalty=nope")
+    assert main(["train", *own, "penalty=mild"]) == Exit.OK
+
+
+@pytest.mark.parametrize("typed", ["train penalty=foo", "train steps=0", "nope"])
+def test_the_console_script_itself_exits_with_2(typed: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gp_lab", *typed.split()]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

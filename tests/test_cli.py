@@ -1,0 +1,422 @@
+"""The commands: sweeps, sharing, resuming, stopping, listing, cleaning, completion."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gp_lab.cli import COMMANDS, main
+from gp_lab.errors import Exit
+from gp_lab.launching.places import choices, groups, plural
+from gp_lab.runs import checkpoint
+from gp_lab.runs.cleaning import delete, sweepings
+from gp_lab.runs.folder import RunFolder, State, find_runs
+
+SMALL = ["architecture.width=8", "tracking=none", "probe=[]", "out=out"]
+GP_LAB = [sys.executable, "-m", "gp_lab"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def train(*overrides: str) -> int:
+    return main(["train", *SMALL, *overrides])
+
+
+def runs() -> list[RunFolder]:
+    return list(find_runs("out"))
+
+
+def states() -> list[str]:
+    return [str(run.state) for run in runs()]
+
+
+def until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    """Waits until something is true, and fails if it does not become so."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process group of its own, as a terminal starts it."""
+    process = subprocess.Popen(
+        [*GP_LAB, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def press_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The signal that a terminal sends to the whole group; the exit status and stderr."""
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def steps_done() -> list[int]:
+    return [run.status.get("step", 0) for run in runs()]
+
+
+# -- one run and many --------------------------------------------------------------------------
+
+
+def test_a_sweep_makes_a_run_folder_for_every_combination(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert train("-m", "penalty=none,one_gp,zero_gp", "seed=0,1", "steps=20") == Exit.OK
+    assert capsys.readouterr().out == "6 runs: 6 finished; in out/runs\n"
+    found = {(run.config["penalty"]["name"], run.config["seed"]) for run in runs()}
+    assert found == {(p, s) for p in ("none", "one_gp", "zero_gp") for s in (0, 1)}
+    assert len(runs()) == 6
+    assert {run.metrics()[-1]["step"] for run in runs()} == {20}
+
+
+def test_flags_stand_where_one_likes() -> None:
+    assert train("seed=0,1", "-m", "steps=2") == Exit.OK
+    assert states() == ["finished"] * 2
+
+
+def test_equal_commands_share_one_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("steps=5") == Exit.OK
+    (run,) = runs()
+    before = run.status
+    assert train("steps=5", "log_every=7", "penalty.weight=10.0") == Exit.OK
+    assert [r.path for r in runs()] == [run.path]
+    assert run.status == before
+    assert str(run.path) in capsys.readouterr().out
+
+
+def test_force_starts_over() -> None:
+    assert train("steps=5") == Exit.OK
+    (run,) = runs()
+    (run.path / "left").touch()
+    made = run.path / "checkpoints" / "step-00000005.pt"
+    first = made.stat().st_mtime_ns
+    assert train("steps=5", "force=true") == Exit.OK
+    assert made.stat().st_mtime_ns > first
+    assert not (run.path / "left").exists()
+    assert len(runs()) == 1
+
+
+def test_resume_extends_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("steps=10", "log_every=1") == Exit.OK
+    (run,) = runs()
+    first = run.metrics()
+    assert main(["resume", str(run.path), "steps=15"]) == Exit.OK
+    assert run.status["step"] == 15
+    assert run.state == State.FINISHED
+    assert run.metrics()[:10] == first
+    assert [line["step"] for line in run.metrics()] == list(range(1, 16))
+
+
+def test_divergence_has_an_exit_status_of_its_own_and_does_not_fail_a_sweep(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wild = ["steps=50", "optimizer=sgd", "optimizer.lr=1e30", "log_every=1"]
+    assert train(*wild) == Exit.DIVERGED
+    assert train("-m", *wild, "seed=0,1") == Exit.OK
+    assert "2 runs: 2 diverged" in capsys.readouterr().out
+
+
+def test_a_failed_run_fails_the_sweep_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save = checkpoint.save
+
+    def fails_for_seed_0(folder: RunFolder, *rest: Any) -> None:
+        if folder.config["seed"] == 0:
+            raise OSError("no space left on device")
+        save(folder, *rest)
+
+    monkeypatch.setattr(checkpoint, "save", fails_for_seed_0)
+    assert train("-m", "seed=0,1", "steps=5") == Exit.FAILED
+    said = capsys.readouterr()
+    assert "1 failed, 1 finished" in said.out
+    assert "no space left on device" in said.err
+
+
+# -- stopping ----------------------------------------------------------------------------------
+
+
+def test_ctrl_c_saves_and_the_same_command_finishes() -> None:
+    command = ["train", *SMALL, "steps=1500", "checkpoint_every=100000"]
+    with started(*command) as process:
+        until(lambda: bool(runs()) and runs()[0].status.get("state") == "running")
+        time.sleep(0.5)
+        status, said = press_ctrl_c(process)
+    assert status == Exit.INTERRUPTED
+    assert "Traceback" not in said
+    (run,) = runs()
+    reached = run.status["step"]
+    assert run.state == State.INTERRUPTED
+    assert 0 < reached < 1500
+    assert checkpoint.steps(run) == [reached]
+    assert main(command) == Exit.OK
+    assert run.state == State.FINISHED
+    assert run.status["step"] == 1500
+    assert len(runs()) == 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_sweep_ends_whole_on_ctrl_c(processes: int) -> None:
+    sweep = ["-m", *SMALL, "steps=100000", "seed=range(4)", f"hydra.launcher.processes={processes}"]
+    with started("train", *sweep) as process:
+        until(lambda: states().count("running") == processes)
+        time.sleep(0.5)
+        status, said = press_ctrl_c(process)
+    assert status == Exit.INTERRUPTED
+    assert "Traceback" not in said
+    assert states() == ["interrupted"] * processes  # those that were under way; no other began
+    assert all(checkpoint.steps(run) == [run.status["step"]] for run in runs())
+
+
+def test_sigterm_is_preemption() -> None:
+    with started("train", *SMALL, "steps=100000") as process:
+        until(lambda: states() == ["running"])
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == Exit.PREEMPTED
+    assert states() == ["preempted"]
+
+
+# -- what is there -----------------------------------------------------------------------------
+
+
+def test_every_group_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == Exit.OK
+    assert capsys.readouterr().out.split() == [plural(group) for group in groups()]
+    for group in groups():
+        assert main(["list", plural(group)]) == Exit.OK
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == choices(group)
+        assert all(len(line.split()) > 1 for line in lines), "each with a comment"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--cfg", "job"], ["list", "penalties"], ["train", "--help"], ["--version"]],
+    ids=" ".join,
+)
+def test_what_only_looks_does_not_import_torch(arguments: list[str]) -> None:
+    code = f"import sys; from gp_lab.cli import main; assert main({arguments}) == 0"
+    heavy = "; print(sorted({'torch', 'scipy', 'wandb', 'matplotlib'} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", code + heavy], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+# -- completion --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def complete(tmp_path: Path) -> Callable[[str], list[str]]:
+    """What bash offers for a line, through the script that `-sc install=bash` prints."""
+    program = tmp_path / "bin" / "gp-lab"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gp_lab "$@"\n')
+    program.chmod(0o755)
+    script = """
+        eval "$(gp-lab -sc install=bash)"
+        declare -F hydra_bash_completion >/dev/null || exit 9
+        complete -p gp-lab | grep -q hydra_bash_completion || exit 8
+        export COMP_LINE="$1" COMP_POINT=${#1}
+        typed=($COMP_LINE); COMP_CWORD=$((${#typed[@]} - 1))
+        [[ "$COMP_LINE" == *" " ]] && COMP_CWORD=$((COMP_CWORD + 1))
+        hydra_bash_completion
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+
+    def ask(line: str) -> list[str]:
+        path = f"{program.parent}:{os.environ['PATH']}"
+        said = subprocess.run(
+            ["bash", "--norc", "-c", script, "bash", line],
+            env=os.environ | {"PATH": path}, capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert said.stderr == ""  # it would land in the line that is being typed
+        return said.stdout.split()
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("gp-lab ", sorted(COMMANDS)),
+        ("gp-lab tr", ["train"]),
+        ("gp-lab train penalty=zero", [f"penalty={c}" for c in choices("penalty") if "zero_" in c]),
+        ("gp-lab train -m penalty=none,zero_gp penalty.we", ["penalty.weight="]),
+        ("gp-lab train penalty=nope see", []),
+        ("gp-lab train seed=[ see", []),
+        ("gp-lab train hydra/launcher=", [f"hydra/launcher={c}" for c in choices("hydra/launcher")]),
+        ("gp-lab train --cf", ["--cfg"]),
+        ("gp-lab figure zero_gp/", [c for c in choices("figure") if c.startswith("zero_gp/")]),
+        ("gp-lab figure zero_gp/fig1 scale=s", ["scale=smoke"]),
+        ("gp-lab list pe", ["penalties"]),
+        ("gp-lab resume there st", ["steps="]),
+        ("gp-lab clean out --", ["--yes"]),
+    ],
+)  # fmt: skip
+def test_bash_completes_commands_parts_and_figures(
+    line: str, offers: list[str], complete: Callable[[str], list[str]]
+) -> None:
+    assert complete(line) == offers
+
+
+def test_completion_answers_before_one_loses_patience() -> None:
+    line = {"COMP_LINE": "gp-lab train penalty=zero", "COMP_POINT": "25"}
+    code = (
+        "import sys, gp_lab.cli as c; c.main(['-sc', 'query=bash']); print('torch' in sys.modules)"
+    )
+    took = []
+    for _ in range(3):  # the best of three: the machine may be busy
+        began = time.monotonic()
+        said = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | line, capture_output=True, text=True
+        )
+        took.append(time.monotonic() - began)
+        assert said.stdout.split()[0] == "penalty=zero_gp"
+        assert said.stdout.split()[-1] == "False"
+    assert min(took) < 1.5
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_and_uninstalled_by_evaluating_what_is_printed(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-sc", f"install={shell}"]) == Exit.OK
+    assert "gp-lab" in capsys.readouterr().out
+    assert main(["-sc", f"uninstall={shell}"]) == Exit.OK
+    assert capsys.readouterr().out
+
+
+# -- cleaning ----------------------------------------------------------------------------------
+
+
+def a_run(name: str, state: State, step: int = 0) -> RunFolder:
+    """A run folder as a run leaves it, without having trained."""
+    folder = RunFolder(Path("out/runs") / name)
+    folder.create({"seed": 0, "out": "out"}, name)
+    folder.set_status(state, step=step)
+    return folder
+
+
+def age(folder: RunFolder, days: float) -> None:
+    then = time.time() - days * 86400
+    os.utime(folder.path / "status.json", (then, then))
+
+
+def swept() -> dict[str, str]:
+    items = sweepings(Path("out"))
+    return {str(item.path.relative_to("out/runs")): item.why for item in items}
+
+
+def test_clean_says_before_it_deletes(capsys: pytest.CaptureFixture[str]) -> None:
+    kept, gone = a_run("good", State.FINISHED), a_run("bad", State.FAILED)
+    assert main(["clean", "out"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert str(gone.path) in said
+    assert "failed" in said
+    assert "nothing is deleted without --yes" in said
+    assert gone.exists
+    assert main(["clean", "out", "--yes"]) == Exit.OK
+    assert "deleted 1 items" in capsys.readouterr().out
+    assert not gone.path.exists()
+    assert kept.exists
+
+
+def test_what_is_unfinished_and_diverged_can_go() -> None:
+    for state in State:
+        a_run(f"{state}-now", state)
+        age(a_run(f"{state}-long-ago", state), days=8)
+    assert swept() == {
+        "running-now": "interrupted (killed)",
+        "running-long-ago": "interrupted (killed)",
+        "queued-long-ago": "queued, 8 days ago",
+        "preempted-long-ago": "preempted, 8 days ago",
+        **{f"{s}-{t}": s for s in ("interrupted", "diverged", "failed") for t in ("now", "long-ago")},
+    }  # fmt: skip
+
+
+def test_a_run_that_is_being_trained_is_never_touched() -> None:
+    run = a_run("busy", State.RUNNING)
+    items = sweepings(Path("out"))
+    assert [item.path for item in items] == [run.path]
+    run.lock()
+    try:
+        assert sweepings(Path("out")) == []
+        assert delete(items) == []
+        assert run.exists
+    finally:
+        run.unlock()
+    assert delete(items) == items
+
+
+def test_a_run_that_finished_meanwhile_stays() -> None:
+    run = a_run("late", State.INTERRUPTED)
+    items = sweepings(Path("out"))
+    run.set_status(State.FINISHED)
+    assert delete(items) == []
+    assert run.exists
+
+
+def test_of_a_finished_run_only_what_nothing_reads_can_go() -> None:
+    assert train("steps=30", "checkpoint_every=10") == Exit.OK
+    (run,) = runs()
+    assert checkpoint.steps(run) == [20, 30]
+    (run.path / "arrays" / "surface-00000030.tmp").touch()
+    (run.path / ".status.json.123.tmp").touch()
+    assert set(swept().values()) == {"older checkpoint", "half written"}
+    delete(sweepings(Path("out")))
+    assert checkpoint.steps(run) == [30]
+    assert not list(run.path.rglob("*.tmp"))
+    assert swept() == {}
+    assert main(["resume", str(run.path), "steps=40"]) == Exit.OK
+    assert run.status["step"] == 40
+
+
+def test_an_older_checkpoint_stays_when_the_newest_is_damaged() -> None:
+    assert train("steps=30", "checkpoint_every=10") == Exit.OK
+    (run,) = runs()
+    (run.path / "checkpoints" / "step-00000030.pt").write_bytes(b"half")
+    assert swept() == {}
+
+
+def test_clean_touches_nothing_but_run_folders_below_the_root() -> None:
+    outside = a_run("outside", State.FAILED).path.rename("outside")
+    a_run("inside", State.FAILED)
+    Path("out/runs/link").symlink_to(outside.resolve())
+    Path("out/runs/notes").mkdir()
+    Path("out/runs/notes/config.yaml").write_text("mine: true\n")
+    damaged = a_run("damaged", State.FAILED)
+    (damaged.path / "status.json").write_text("{")
+    assert swept() == {"inside": "failed"}
+    assert len(delete(sweepings(Path("out")))) == 1
+    assert (outside / "config.yaml").is_file()
+    assert Path("out/runs/notes/config.yaml").is_file()
+    assert damaged.exists
+
+
+def test_deleting_a_run_does_not_follow_its_links() -> None:
+    Path("precious").mkdir()
+    Path("precious/file").touch()
+    run = a_run("bad", State.FAILED)
+    (run.path / "arrays" / "link").symlink_to(Path("precious").resolve())
+    assert len(delete(sweepings(Path("out")))) == 1
+    assert not run.path.exists()
+    assert Path("precious/file").is_file()

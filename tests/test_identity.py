@@ -1,0 +1,156 @@
+"""Which run a config describes: what its hash depends on, and what it does not."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gp_lab.cli import main
+from gp_lab.errors import Exit
+from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.launching.places import choices, config_folder, groups
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of, run_hash, run_id
+
+WHAT_IS_COMPUTED = {
+    "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
+    "seed", "steps", "batch_size", "d_steps", "g_steps", "average", "precision",
+}  # fmt: skip
+HOW_AND_WHERE = {
+    "tracking", "figure", "scale", "panel", "log_every", "checkpoint_every", "device", "compile",
+    "threads", "out", "force", "trust", "hydra",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    with hydra_session() as hydra:
+        return compose(hydra, [])
+
+
+def leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(node, list) and node:
+        for i, value in enumerate(node):
+            yield from leaves(value, (*path, i))
+    else:
+        yield path
+
+
+def changed(config: Config, path: tuple[str | int, ...]) -> Config:
+    """The config with another value at one leaf."""
+    other = copy.deepcopy(config)
+    node: Any = other
+    for step in path[:-1]:
+        node = node[step]
+    old = node[path[-1]]
+    if isinstance(old, bool):
+        node[path[-1]] = not old
+    elif isinstance(old, int | float):
+        node[path[-1]] = old + 0.5
+    else:
+        node[path[-1]] = "another"
+    return other
+
+
+def test_every_key_of_train_yaml_is_either_computed_with_or_not() -> None:
+    train = yaml.safe_load((config_folder() / "train.yaml").read_text())
+    keys = set(train) - {"defaults"} | set(groups())
+    assert keys == WHAT_IS_COMPUTED | HOW_AND_WHERE
+    assert not WHAT_IS_COMPUTED & HOW_AND_WHERE
+
+
+def test_the_hash_changes_with_every_value_that_is_computed_with(config: Config) -> None:
+    paths = [path for path in leaves(config) if path[0] in WHAT_IS_COMPUTED and path[-1] != "name"]
+    assert {path[0] for path in paths} == WHAT_IS_COMPUTED
+    hashes = {run_hash(changed(config, path)) for path in paths} | {run_hash(config)}
+    assert len(hashes) == len(paths) + 1
+
+
+def test_the_hash_does_not_change_with_how_and_where_a_run_is_made(config: Config) -> None:
+    paths = [path for path in leaves(config) if path[0] in HOW_AND_WHERE]
+    assert {path[0] for path in paths} == HOW_AND_WHERE - {"hydra"}
+    assert {run_hash(changed(config, path)) for path in paths} == {run_hash(config)}
+    assert NOT_IDENTITY == HOW_AND_WHERE
+
+
+def test_names_are_for_people_and_do_not_tell_runs_apart(config: Config) -> None:
+    for group in ("dataset", "loss", "penalty", "architecture"):
+        renamed = copy.deepcopy(config)
+        renamed[group]["name"] = "another"
+        assert run_hash(renamed) == run_hash(config)
+    for group in groups():
+        for choice in choices(group) if group not in ("probe", "figure") else ():
+            text = yaml.safe_load((config_folder() / group / f"{choice}.yaml").read_text())
+            assert text["name"] == choice
+
+
+def test_a_whole_number_is_the_same_run_as_an_integer(config: Config) -> None:
+    ten, also_ten = copy.deepcopy(config), copy.deepcopy(config)
+    ten["penalty"]["weight"], also_ten["penalty"]["weight"] = 10, 10.0
+    assert run_hash(ten) == run_hash(also_ten)
+
+
+def test_the_order_of_keys_does_not_matter(config: Config) -> None:
+    backwards = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in reversed(config.items())
+    }
+    assert list(backwards) != list(config)
+    assert run_hash(backwards) == run_hash(config)
+
+
+def test_every_process_gives_a_run_the_same_id(config: Config) -> None:
+    code = (
+        "from gp_lab.launching.compose import compose, hydra_session\n"
+        "from gp_lab.runs.identity import run_id\n"
+        "with hydra_session() as hydra: print(run_id(compose(hydra, [])))"
+    )
+    ids = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert ids == {run_id(config)}
+
+
+def test_the_id_can_be_read(config: Config) -> None:
+    assert run_id(config) == f"eight_gaussians-wasserstein-one_gp-s0-{run_hash(config)}"
+    clipped = config | {"constraint": {"name": "clipping"}, "seed": 3}
+    assert run_id(clipped).startswith("eight_gaussians-wasserstein-one_gp-clipping-s3-")
+
+
+def test_a_run_is_found_under_another_name_and_keeps_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["train", "architecture.width=8", "tracking=none", "probe=[]", "steps=3"]
+    assert main(command) == Exit.OK
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    identity = RunFolder(folder).status["id"]
+    assert identity == folder.name
+    config = RunFolder(folder).config
+    moved = folder.with_name(f"the-good-one-{run_hash(config)}")
+    folder.rename(moved)
+    assert folder_of(config) == Path("outputs/runs") / moved.name
+    assert main(command) == Exit.OK
+    assert list(moved.parent.iterdir()) == [moved]
+    assert RunFolder(moved).status["id"] == identity
+    shutil.move(moved, tmp_path / "elsewhere")
+    assert main(["resume", "elsewhere", "steps=4"]) == Exit.OK
+    assert RunFolder(tmp_path / "elsewhere").status["id"] == identity
+    assert RunFolder(tmp_path / "elsewhere").status["step"] == 4

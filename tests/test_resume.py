@@ -1,0 +1,372 @@
+"""Stopping, killing, resuming, extending, stacking and moving runs changes no number."""
+
+import json
+import random
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from lab import (
+    SMALL,
+    assert_same_run,
+    assert_same_tensors,
+    config_of,
+    environment,
+    final,
+    lab,
+    last_step,
+    signal_after,
+    start,
+    trained,
+    wait_for,
+)
+
+from gp_lab.errors import LabError
+from gp_lab.runs import checkpoint
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.identity import folder_of
+from gp_lab.training.trainer import train
+
+STEPS = 300
+EVERYTHING = (
+    "penalty=max_gp",
+    "constraint=spectral_norm",
+    "schedule=linear",
+    "schedule.over=500",
+    "average=0.9",
+    "d_steps=2",
+    "probe=[surface,samples,held_out]",
+    "probe.held_out.count=20",
+    "probe.surface.every=50",
+    "probe.surface.start=true",
+    f"steps={STEPS}",
+    "log_every=3",
+    "checkpoint_every=7",
+)
+"""A run whose state has every part: carried points, constraint, average, two moments."""
+
+
+def everything(out: Path, *more: str) -> list[str]:
+    """The overrides of that run, as the command line takes them."""
+    return [*SMALL, *EVERYTHING, *more, f"out={out}"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    return trained(*EVERYTHING, f"out={out}")
+
+
+def test_a_run_killed_at_random_steps_ends_as_if_it_had_never_been_killed(
+    tmp_path: Path, uninterrupted: RunFolder
+) -> None:
+    seed = random.randrange(10**6)
+    steps = sorted(random.Random(seed).sample(range(15, STEPS - 60), 3))
+    print(f"seed {seed}: killed after steps {steps}")  # shown by pytest when the test fails
+    folder = RunFolder(folder_of(config_of(*EVERYTHING, f"out={tmp_path}")))
+    for step in steps:
+        if last_step(folder) >= step:
+            continue
+        process = start("train", *everything(tmp_path), env=environment(tmp_path))
+        assert signal_after(process, folder, step, signal.SIGKILL) == -signal.SIGKILL
+        assert folder.state == State.RUNNING
+    assert trained(*EVERYTHING, f"out={tmp_path}").path == folder.path
+    assert_same_run(folder, uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "status"),
+    [(signal.SIGTERM, State.PREEMPTED, 4), (signal.SIGINT, State.INTERRUPTED, 130)],
+)
+def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_bit_for_bit(
+    tmp_path: Path, uninterrupted: RunFolder, number: signal.Signals, state: State, status: int
+) -> None:
+    folder = RunFolder(folder_of(config_of(*EVERYTHING, f"out={tmp_path}")))
+    process = start("train", *everything(tmp_path), env=environment(tmp_path))
+    assert signal_after(process, folder, 50, number) == status
+    assert (folder.state, folder.status["why"]) == (state, f"stopped by {number.name}")
+    assert final(folder)[0] == folder.status["step"] < STEPS
+    trained(*EVERYTHING, f"out={tmp_path}")
+    assert folder.state == State.FINISHED
+    assert_same_run(folder, uninterrupted)
+
+
+def test_a_compiled_run_that_was_killed_ends_as_if_it_had_never_been(
+    tmp_path: Path, needs_compiler: None
+) -> None:
+    overrides = [*SMALL[2:], "compile=always", "steps=400", "log_every=3", "checkpoint_every=7"]
+    overrides += ["architecture=fixed_gaussian", "architecture.width=8", "architecture.depth=1"]
+    overrides += ["batch_size=16", "g_steps=0"]
+    env = environment(tmp_path, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
+    roots = [tmp_path / name for name in ("killed", "whole")]
+    killed, whole = (
+        RunFolder(folder_of(config_of(*overrides, f"out={root}", base=()))) for root in roots
+    )
+    process = start("train", *overrides, f"out={roots[0]}", env=env)
+    assert signal_after(process, killed, 40, signal.SIGKILL) == -signal.SIGKILL
+    done = lab("train", "-m", *overrides, f"out={roots[0]},{roots[1]}", env=env)
+    assert done.returncode == 0, done.stdout
+    assert killed.status["engine"] == whole.status["engine"] == "compiled"
+    assert killed.status["engine_reason"] == "as before the run was resumed"
+    assert_same_run(killed, whole)
+
+
+# -- damage --------------------------------------------------------------------------------
+
+SHORT = ("steps=60", "log_every=3", "checkpoint_every=7", "probe.surface.every=9")
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    out = tmp_path_factory.mktemp("short")
+    return trained(*SHORT, f"out={out}")
+
+
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str, at: int) -> RunFolder:
+    """A run that was left at a step as a kill leaves it: no word in status.json, no last save."""
+
+    class Killed(BaseException):
+        pass
+
+    folder = RunFolder(folder_of(config_of(*overrides, f"out={tmp_path}")))
+    append = RunFolder.append_metrics
+
+    def killed_on_the_way(self: RunFolder, lines: list[dict]) -> None:
+        append(self, lines)
+        if lines and lines[-1]["step"] >= at:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "append_metrics", killed_on_the_way)
+        with pytest.raises(Killed):
+            trained(*overrides, f"out={tmp_path}")
+    return folder
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "truncated", "emptied", "no checksum"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: RunFolder, damage: str
+) -> None:
+    folder = stopped(tmp_path, monkeypatch, *SHORT, at=45)
+    assert checkpoint.steps(folder) == [35, 42]
+    last = folder.path / "checkpoints" / "step-00000042.pt"
+    data = last.read_bytes()
+    if damage == "a flipped bit":
+        last.write_bytes(data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+    elif damage == "truncated":
+        last.write_bytes(data[:-100])
+    elif damage == "emptied":
+        last.write_bytes(b"")
+    else:
+        last.with_suffix(".sha256").unlink()
+    with pytest.warns(UserWarning, match=r"step-00000042\.pt: passed over"):
+        found = checkpoint.load(folder)
+    assert found is not None
+    assert found[0] == 35
+    with pytest.warns(UserWarning, match="passed over"):
+        trained(*SHORT, f"out={tmp_path}")
+    assert_same_run(folder, short)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_starts_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: RunFolder
+) -> None:
+    folder = stopped(tmp_path, monkeypatch, *SHORT, at=45)
+    for path in (folder.path / "checkpoints").glob("*.pt"):
+        path.write_bytes(b"")
+    again = stopped(tmp_path, monkeypatch, *SHORT, at=18)
+    assert again.path == folder.path
+    assert checkpoint.steps(folder) == [7, 14]  # the damaged ones do not push these out
+    trained(*SHORT, f"out={tmp_path}")
+    assert_same_run(folder, short)
+
+
+def test_half_a_line_at_the_end_of_the_metrics_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: RunFolder
+) -> None:
+    folder = stopped(tmp_path, monkeypatch, *SHORT, at=45)
+    with (folder.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 48, "loss_d": 0.1')
+    assert last_step(folder) == 45
+    trained(*SHORT, f"out={tmp_path}")
+    assert_same_run(folder, short)
+
+
+# -- longer --------------------------------------------------------------------------------
+
+CADENCE = ("log_every=4", "checkpoint_every=7", "probe.surface.every=20", "probe.samples.every=20")
+
+
+@pytest.fixture(scope="module")
+def eighty(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return trained(*CADENCE, "steps=80", f"out={tmp_path_factory.mktemp('eighty')}")
+
+
+def test_forty_steps_and_forty_more_are_eighty(tmp_path: Path, eighty: RunFolder) -> None:
+    folder = trained(*CADENCE, "steps=40", f"out={tmp_path}")
+    before = folder.status["id"]
+    done = lab("resume", str(folder.path), "steps=80", env=environment(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert (folder.status["id"], folder.status["step"]) == (before, 80)
+    assert folder.config["steps"] == 80
+    assert_same_run(folder, eighty)
+
+
+def test_an_extended_run_keeps_what_was_written_because_it_was_the_end(tmp_path: Path) -> None:
+    odd = ("log_every=3", "checkpoint_every=7")
+    folder = trained(*odd, "steps=40", f"out={tmp_path / 'a'}")
+    config = folder.config | {"steps": 80}
+    train([config], [folder], progress=False)
+    whole = trained(*odd, "steps=80", f"out={tmp_path / 'b'}")
+    assert_same_tensors(folder, whole)
+    assert folder.array_steps("surface") == [40, 80]
+    kept = [line for line in folder.metrics() if line["step"] != 40]
+    assert kept == whole.metrics()
+    assert len(folder.metrics()) > len(kept)
+
+
+def test_an_extension_that_was_stopped_goes_on_to_its_own_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eighty: RunFolder
+) -> None:
+    folder = trained(*CADENCE, "steps=40", f"out={tmp_path}")
+    append = RunFolder.append_metrics
+
+    def stop_at_60(self: RunFolder, lines: list[dict]) -> None:
+        append(self, lines)
+        if lines and lines[-1]["step"] == 60:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "append_metrics", stop_at_60)
+        (outcome,) = train([folder.config | {"steps": 80}], [folder], progress=False)
+    assert (outcome.state, outcome.step) == (State.PREEMPTED, 60)
+    train([folder.config], [folder], progress=False)
+    assert_same_run(folder, eighty)
+
+
+# -- stacked -------------------------------------------------------------------------------
+
+
+def compare_stacked_and_alone(tmp_path: Path, tolerance: float, *overrides: str) -> None:
+    def configs(name: str) -> list[dict]:
+        return [config_of(*overrides, f"seed={s}", f"out={tmp_path / name}") for s in range(3)]
+
+    together = train(configs("together"), progress=False)
+    assert all(o.folder.status["stack"] == 3 for o in together)
+    for outcome, config in zip(together, configs("alone"), strict=True):
+        (alone,) = train([config], progress=False)
+        assert alone.folder.status["stack"] == 1
+        assert alone.folder.path.name == outcome.folder.path.name
+        (_, a), (_, b) = final(outcome.folder), final(alone.folder)
+        assert a.keys() == b.keys()
+        for name in a:
+            torch.testing.assert_close(
+                a[name], b[name], rtol=tolerance, atol=tolerance, equal_nan=True
+            )
+        for line, other in zip(outcome.folder.metrics(), alone.folder.metrics(), strict=True):
+            assert line == pytest.approx(other, abs=tolerance, rel=tolerance)
+
+
+def test_stacked_runs_are_the_runs_alone_to_1e_9_over_50_steps_in_float64(tmp_path: Path) -> None:
+    parts = [o for o in EVERYTHING if not o.startswith(("steps", "penalty"))]
+    compare_stacked_and_alone(tmp_path, 1e-9, *parts, "steps=50", "precision=fp64")
+
+
+def test_stacked_runs_are_the_runs_alone_to_1e_5_after_one_step_in_float32(tmp_path: Path) -> None:
+    compare_stacked_and_alone(tmp_path, 1e-5, "steps=1", "optimizer=sgd")
+
+
+def test_a_stack_that_was_stopped_goes_on_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def configs(name: str) -> list[dict]:
+        return [config_of(*SHORT, f"seed={s}", f"out={tmp_path / name}") for s in range(2)]
+
+    append = RunFolder.append_metrics
+
+    def stop_at_30(self: RunFolder, lines: list[dict]) -> None:
+        append(self, lines)
+        if lines and lines[-1]["step"] == 30:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "append_metrics", stop_at_30)
+        stopped_at = [o.step for o in train(configs("stopped"), progress=False)]
+    assert stopped_at == [30, 30]
+    for a, b in zip(
+        train(configs("stopped"), progress=False),
+        train(configs("whole"), progress=False),
+        strict=True,
+    ):
+        assert_same_run(a.folder, b.folder)
+
+
+# -- moved and shared ----------------------------------------------------------------------
+
+
+def test_a_run_renamed_inside_its_root_is_found_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: RunFolder
+) -> None:
+    folder = stopped(tmp_path, monkeypatch, *SHORT, at=30)
+    name, run_hash = folder.status["id"], folder.path.name.rpartition("-")[2]
+    renamed = folder.path.rename(folder.path.with_name(f"my_favourite-{run_hash}"))
+    found = trained(*SHORT, f"out={tmp_path}")
+    assert (found.path, found.status["id"]) == (renamed, name)
+    assert [p.name for p in renamed.parent.iterdir()] == [renamed.name]
+    assert_same_run(found, short)
+
+
+def test_a_run_moved_elsewhere_keeps_its_id_and_is_resumed_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: RunFolder
+) -> None:
+    folder = stopped(tmp_path, monkeypatch, *SHORT, at=30)
+    name = folder.status["id"]
+    elsewhere = tmp_path / "elsewhere"
+    moved = RunFolder(folder.path.rename(elsewhere))
+    assert lab("resume", str(elsewhere), env=environment(tmp_path)).returncode == 0
+    assert (moved.state, moved.status["id"]) == (State.FINISHED, name)
+    assert not folder.path.exists()
+    assert_same_run(moved, short)
+
+
+def test_a_run_that_another_process_trains_is_refused_and_left_alone(tmp_path: Path) -> None:
+    overrides = (*SMALL, "steps=100000000", "compile=never", "log_every=3", f"out={tmp_path}")
+    folder = RunFolder(folder_of(config_of(*overrides)))
+    process = start("train", *overrides, env=environment(tmp_path))
+    try:
+        wait_for(lambda: last_step(folder) >= 3 or process.poll() is not None)
+        with pytest.raises(LabError, match="another process is training this run"):
+            train([config_of(*overrides)], progress=False)
+        seen = last_step(folder)
+        assert folder.state == State.RUNNING
+        wait_for(lambda: last_step(folder) > seen)
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 4, output
+
+
+def test_a_stack_that_is_refused_lets_go_of_the_runs_it_had_locked(tmp_path: Path) -> None:
+    configs = [config_of("steps=5", f"seed={s}", f"out={tmp_path}") for s in range(2)]
+    second = RunFolder(folder_of(configs[1]))
+    second.path.mkdir(parents=True)
+    second.lock()
+    with pytest.raises(LabError, match="another process"):
+        train(configs, progress=False)
+    second.unlock()
+    assert [str(o.state) for o in train(configs, progress=False)] == ["finished", "finished"]
+
+
+def test_status_json_is_whole_at_every_moment(tmp_path: Path) -> None:
+    overrides = (*SMALL, "steps=150", "log_every=1", "checkpoint_every=3", f"out={tmp_path}")
+    folder = RunFolder(folder_of(config_of(*overrides)))
+    process = start("train", *overrides, env=environment(tmp_path))
+    seen = 0
+    while process.poll() is None:
+        path = folder.path / "status.json"
+        if path.exists():
+            assert json.loads(path.read_text())["id"]
+            seen += 1
+    process.communicate()
+    assert seen > 10
