@@ -183,9 +183,10 @@ def figures(arguments: list[str]) -> Exit:
 
 def report(arguments: list[str]) -> Exit:
     """`gp-lab report OUTPUTS`: one self-contained page."""
+    root = _outputs(arguments, "report [OUTPUTS]")
+
     from gp_lab.report.page import write_report
 
-    root = _outputs(arguments, "report [OUTPUTS]")
     print(f"report: {write_report(root)}")
     return Exit.OK
 

@@ -2,6 +2,7 @@
 
     python scripts/bench_step.py                     under five minutes on two cores
     python scripts/bench_step.py --pairs 9 --widths 512
+    python scripts/bench_step.py --cpu-time          on a machine that others use too
 
 The run is WGAN-GP on eight Gaussians, 5 updates of D and 1 of G an iteration. The lab's side is all
 of `train`: composed config, run folder, a line of metrics every 100 iterations, a checkpoint at
@@ -125,17 +126,22 @@ def compiled_once() -> Any:
 # The comparison
 
 
-def seconds(function: Callable[[int], None], iterations: int) -> float:
+Clock = Callable[[], float]
+
+
+def seconds(function: Callable[[int], None], iterations: int, clock: Clock) -> float:
     """Of `iterations` more iterations: the longer run less the shorter one."""
     times = []
     for length in (SHORT, SHORT + iterations):
-        began = time.perf_counter()
+        began = clock()
         function(length)
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return times[1] - times[0]
 
 
-def compare(hydra: Any, size: Size, mode: str, pairs: int, out: Path) -> list[tuple[float, float]]:
+def compare(
+    hydra: Any, size: Size, mode: str, pairs: int, out: Path, clock: Clock
+) -> list[tuple[float, float]]:
     """(lab, bare) in iterations a second, `pairs` times; who goes first alternates."""
 
     def of_lab(iterations: int) -> None:
@@ -149,7 +155,7 @@ def compare(hydra: Any, size: Size, mode: str, pairs: int, out: Path) -> list[tu
     found = []
     for pair in range(pairs):
         sides = [of_lab, of_bare] if pair % 2 == 0 else [of_bare, of_lab]
-        rate = {side: size.iterations / seconds(side, size.iterations) for side in sides}
+        rate = {side: size.iterations / seconds(side, size.iterations, clock) for side in sides}
         found.append((rate[of_lab], rate[of_bare]))
     return found
 
@@ -169,17 +175,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5, help="timings of each side (median)")
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 512], choices=list(SIZES))
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="processor time of one thread, where other programs keep the machine busy",
+    )
     arguments = parser.parse_args()
+    clock = time.process_time if arguments.cpu_time else time.perf_counter
+    if arguments.cpu_time:
+        torch.set_num_threads(1)
     os.environ["TQDM_DISABLE"] = "1"
     print(
-        f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {arguments.pairs} pairs"
+        f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, {arguments.pairs} pairs,"
+        f" {'processor' if arguments.cpu_time else 'wall'} time;"
+        f" load before: {os.getloadavg()[0]:.1f} (wall times want less than 0.5)"
     )
     print("step      width batch  lab it/s bare it/s  lab/bare     min..max  target")
     with tempfile.TemporaryDirectory() as out, hydra_session() as hydra, compiled_once():
         for mode in ("eager", "compiled"):
             for width in arguments.widths:
                 size = SIZES[width]
-                rates = compare(hydra, size, mode, arguments.pairs, Path(out))
+                rates = compare(hydra, size, mode, arguments.pairs, Path(out), clock)
                 print(row(mode, size, rates), flush=True)
 
 

@@ -15,7 +15,7 @@ from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.panels import panel_overrides
 
 Refused = Callable[..., str]
-SMALL = ["architecture.width=8", "tracking=none", "steps=2", "out=out"]
+SMALL = ["architecture.width=8", "threads=1", "tracking=none", "steps=2", "out=out"]
 
 
 @pytest.fixture

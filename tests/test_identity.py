@@ -138,7 +138,7 @@ def test_a_run_is_found_under_another_name_and_keeps_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["train", "architecture.width=8", "tracking=none", "probe=[]", "steps=3"]
+    command = ["train", "architecture.width=8", "threads=1", "tracking=none", "probe=[]", "steps=3"]
     assert main(command) == Exit.OK
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     identity = RunFolder(folder).status["id"]

@@ -334,6 +334,22 @@ def test_compiled_steps_are_the_eager_ones() -> None:
     same(ends[1][1], ends[0][1])
 
 
+@pytest.mark.usefixtures("needs_compiler")
+def test_a_process_may_compile_more_runs_than_pytorch_would_compile_one_function() -> None:
+    linear = game(Wasserstein(), NONE, SGD(0.1), depth=0)
+    batch = data(0)
+    arguments = (1.0, batch["real"], batch["latent"], batch["u"])
+    with torch._dynamo.config.patch(recompile_limit=1):
+        for loss in (Wasserstein(), LeastSquares(), Hinge()):
+            g = replace(linear, loss=loss)
+            state = started(g)
+            ends = [
+                make_engine(g, name).discriminator_step(state, {}, *arguments)
+                for name in ("eager", "compiled")
+            ]
+            same(ends[1][0], ends[0][0])
+
+
 @pytest.mark.parametrize("name", list(GAMES))
 def test_four_stacked_replicas_are_each_what_they_are_alone(name: str) -> None:
     g, seeds = GAMES[name], [0, 1, 2, 3]
@@ -446,6 +462,9 @@ def test_in_bf16_layers_compute_in_bf16_and_the_step_stays_near_the_one_in_fp32(
         )
         after, of_g = generator_step(g, differentiate, after, {}, 1.0, batch["latent_g"])
         ends.append((after, torch.cat([of_d, of_g])))
+        # The losses are computed from numbers in fp32.
+        assert g.critic(state["d"])(batch["real"]).dtype == torch.float32
+        assert g.generate(state["g"], batch["latent"]).dtype == torch.float32
     (exact, of_exact), (near, of_near) = ends
     assert torch.isfinite(of_near).all()
     # bf16 keeps 8 bits: a unit in the last place is 0.4 %, a few of them add up in a layer.

@@ -475,7 +475,9 @@ class Points:
         if self.size is None:
             return self.fresh(rng, n)
         if self.points is None:
-            raise ValueError(f"a finite set (size={self.size}) must be prepared before it is drawn from")
+            raise ValueError(
+                f"a finite set (size={self.size}) must be prepared before it is drawn from"
+            )
         if self.order == "replacement":
             which = torch.randint(self.size, (n,), generator=rng, device=rng.device)
         else:

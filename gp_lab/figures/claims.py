@@ -83,7 +83,11 @@ class Claim:
 
     def undecided(self) -> "Claim":
         """The same numbers without a verdict: the budget was not the paper's."""
-        return self if self.at_any_scale else replace(self, test=replace(self.test, verdict=Verdict.NOT_RUN))
+        return (
+            self
+            if self.at_any_scale
+            else replace(self, test=replace(self.test, verdict=Verdict.NOT_RUN))
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: numbers that are not finite become None."""

@@ -1,4 +1,4 @@
-"""How the lab's pictures look: colours that everyone can tell apart, sizes that a column can hold."""
+"""How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ SURFACE = "cividis"
 @contextmanager
 def paper_style() -> Iterator[None]:
     """Settings of matplotlib while a figure is drawn and saved."""
-    settings = {
+    settings: Any = {
         "font.size": 8,
         "axes.titlesize": 8,
         "axes.labelsize": 8,
@@ -54,7 +54,7 @@ def points(axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200) -> N
     """Reals and fakes [n, 2], at most so many of each, inside the axes as they are."""
     for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):
         axes.scatter(
-            *samples[:most].T, s=5, c=colour, marker=marker, edgecolors="black",
+            samples[:most, 0], samples[:most, 1], s=5, c=colour, marker=marker, edgecolors="black",
             linewidths=0.2, label=label,
         )  # fmt: skip
 

@@ -151,7 +151,9 @@ def _fig1_draw(panels: Panels, rows: list[Row]) -> Figure:
         window(axes, axis)
         drawn = axes
     if filled is not None and drawn is not None:
-        figure.colorbar(filled, ax=grid, shrink=0.5, ticks=levels, label="D, the probability of real")
+        figure.colorbar(
+            filled, ax=grid, shrink=0.5, ticks=levels, label="D, the probability of real"
+        )
         handles, labels = drawn.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
     return figure

@@ -8,15 +8,21 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 from tqdm import tqdm
 
 from gp_lab.errors import BadInput, Exit, LabError
-from gp_lab.runs.folder import RunFolder, writing_to
+from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.training.settings import Settings
+from gp_lab.training.stopping import SIGNALS, Stop, listening
+
+_worker_stop = Stop()
+"""In a worker process: the flag that its parent raises."""
 
 
 class Stopped(LabError):
@@ -66,13 +72,17 @@ def train_all(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> 
         _check(todo)
     batches = groups(todo, stack)
     count = min(processes or _cores(), len(batches))
-    if count <= 1:
-        for number, batch in enumerate(batches):
-            if len(batches) > 1:
-                print(f"[{number + 1}/{len(batches)}]", end=" ", file=sys.stderr)
-            _train(batch, progress=True)
-    else:
-        _in_processes(batches, count)
+    with listening(RawValue("i", 0)) as stop:
+        if count <= 1:
+            for number, batch in enumerate(batches):
+                if len(batches) > 1 and not stop.asked:
+                    print(f"[{number + 1}/{len(batches)}]", end=" ", file=sys.stderr)
+                _train(batch, stop, progress=True)
+        else:
+            _in_processes(batches, count, stop)
+    if stop.asked:
+        kind = Preempted if stop.state == State.PREEMPTED else Stopped
+        raise kind(f"{stop.why}; the same command goes on from there")
     return [outcome_of(RunFolder(folder_of(config))) for config in configs]
 
 
@@ -90,44 +100,67 @@ def _check(configs: Sequence[Config]) -> None:
             folder_of(config).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _train(batch: list[Config], progress: bool, threads: int = 0) -> None:
-    """One stack. Its failures are in the run folders; only a stop and bad input are raised."""
+def _train(batch: list[Config], stop: Stop, progress: bool) -> None:
+    """One stack, unless the sweep was stopped. Its failures are in the run folders."""
     from gp_lab.training.trainer import train
 
-    if threads:
-        batch = [config | {"threads": config["threads"] or threads} for config in batch]
+    if stop.asked:
+        return
     try:
-        outcomes = train(batch, progress=progress)
+        train(batch, progress=progress, stop=stop)
     except BadInput:
         raise
     except Exception as error:
         print(f"a run failed: {type(error).__name__}: {error}", file=sys.stderr)
-        return
-    for kind in (Preempted, Stopped):
-        if any(o.exit == kind.status for o in outcomes):
-            raise kind(f"stopped at step {outcomes[0].step}; the same command goes on from there")
 
 
-def _in_processes(batches: list[list[Config]], count: int) -> None:
+def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
+    """This process alone hears signals; the workers look at the flag that it shares with them."""
     threads = max(1, _cores() // count)
     pool = ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet
+        count,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin_worker,
+        initargs=(stop.flag,),
     )
-    # SIGTERM reaches this process alone: it is handed on, and the workers save what they have.
-    before = signal.signal(signal.SIGTERM, lambda *_: _stop_workers(pool))
     try:
-        futures = [pool.submit(_train, batch, False, threads) for batch in batches]
-        _watch(futures, [c for batch in batches for c in batch], count)
+        # Blocked signals are inherited: a worker that is still starting is not killed by Ctrl-C.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            futures = [pool.submit(_train_in_worker, batch, threads) for batch in batches]
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        _watch(futures, [c for batch in batches for c in batch])
         for future in futures:
             future.result()
-    except KeyboardInterrupt:
-        raise Stopped("stopped; the same command goes on from there") from None
+    except BrokenProcessPool as error:
+        raise LabError(
+            "a worker process was killed from outside (out of memory?); what it saved is kept,"
+            " and the same command goes on from there"
+        ) from error
+    except KeyboardInterrupt:  # pressed twice: now
+        for process in list(pool._processes.values()):
+            process.kill()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        signal.signal(signal.SIGTERM, before)
 
 
-def _watch(futures: list[Future[None]], configs: list[Config], count: int) -> None:
+def _begin_worker(flag: Any) -> None:
+    global _worker_stop
+    _worker_stop = Stop(flag)
+    os.environ["TQDM_DISABLE"] = "1"  # one line of progress belongs to the parent
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _train_in_worker(batch: list[Config], threads: int) -> None:
+    batch = [config | {"threads": config["threads"] or threads} for config in batch]
+    _train(batch, _worker_stop, progress=False)
+
+
+def _watch(futures: list[Future[None]], configs: list[Config]) -> None:
     """One bar for all processes: iterations of all runs, from their status.json."""
     folders = [RunFolder(folder_of(config)) for config in configs]
     total = sum(config["steps"] for config in configs)
@@ -148,16 +181,6 @@ def _watch(futures: list[Future[None]], configs: list[Config], count: int) -> No
             if over or failed is not None:
                 return
             time.sleep(0.5)
-
-
-def _stop_workers(pool: ProcessPoolExecutor) -> None:
-    for process in list(pool._processes.values()):
-        process.terminate()
-
-
-def _quiet() -> None:
-    """In a worker: one line of progress belongs to the parent."""
-    os.environ["TQDM_DISABLE"] = "1"
 
 
 def _structure(config: Config) -> str:

@@ -57,6 +57,6 @@ def product(swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
 
 
 def merged(overrides: Sequence[str]) -> list[str]:
-    """The same overrides with only the last value of each key: Hydra refuses a group named twice."""
+    """The overrides with only the last value of each key: Hydra refuses a group named twice."""
     last = {override.partition("=")[0]: override for override in overrides}
     return list(last.values())

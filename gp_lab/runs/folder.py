@@ -52,7 +52,7 @@ class State(StrEnum):
 
 
 class RunFolder:
-    """Reads and writes one run's folder. Nothing in it is executed: a config found there is data."""
+    """Reads and writes one run's folder. Nothing in it is executed: a config there is data."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

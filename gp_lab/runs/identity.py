@@ -23,7 +23,7 @@ NOT_IDENTITY = frozenset(
 
 
 def run_id(config: Config) -> str:
-    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the last part tells runs apart."""
+    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart."""
     names = [config[group]["name"] for group in ("dataset", "loss", "penalty")]
     if config["constraint"]["name"] != "none":
         names.append(config["constraint"]["name"])

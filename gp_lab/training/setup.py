@@ -129,7 +129,7 @@ def _check_together(run: Setup) -> None:
     if settings.g_steps > 0 and not list(game.generator.parameters()):
         raise BadInput(
             f"g_steps={settings.g_steps}: the generator of architecture="
-            f"{run.config['architecture'].get('name')} is fixed, it has no parameters; use g_steps=0"
+            f"{run.config['architecture'].get('name')} is fixed (no parameters); use g_steps=0"
         )
     real = torch.zeros(2, *run.dataset.shape, device=run.device, dtype=run.dtype)
     latent = torch.zeros(2, *run.latent.shape, device=run.device, dtype=run.dtype)
@@ -154,7 +154,8 @@ def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:
         return net(x)
     except RuntimeError as error:
         raise BadInput(
-            f"{key}: does not take samples of shape {list(x.shape[1:])} ({str(error).splitlines()[0]})"
+            f"{key}: does not take samples of shape {list(x.shape[1:])}"
+            f" ({str(error).splitlines()[0]})"
         ) from error
 
 

@@ -5,7 +5,7 @@ Nothing here knows of devices, files, replicas or compilers: `engine.py` wraps t
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -75,9 +75,7 @@ class Differentiation(NamedTuple):
     """How gradients are taken: by plain autograd or by torch.func."""
 
     of_inputs: InputGradient
-    of_parameters: Callable[
-        [Callable[[Tensors], tuple[Tensor, Any]], Tensors], tuple[Tensors, Any]
-    ]
+    of_parameters: Callable[[Callable[[Tensors], tuple[Tensor, Any]], Tensors], tuple[Tensors, Any]]
 
 
 def _autograd_of_inputs(critic: Critic, points: Tensor) -> Tensor:
@@ -181,7 +179,9 @@ def generator_step(
     return state | {"g": g, "g_optimizer": optimizer, "average": average}, metrics
 
 
-def start_state(game: Game, d: Tensors, g: Tensors, batch_size: int, shape: tuple[int, ...]) -> State:
+def start_state(
+    game: Game, d: Tensors, g: Tensors, batch_size: int, shape: tuple[int, ...]
+) -> State:
     """The state before the first step, from initial parameters and the shape of one sample."""
     some = next(iter(d.values()))
     hardest = torch.full(
@@ -201,15 +201,3 @@ def start_state(game: Game, d: Tensors, g: Tensors, batch_size: int, shape: tupl
 def has_batch_norm(net: nn.Module) -> bool:
     """Whether a layer of the network makes the samples of a batch depend on one another."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
-
-
-def stackable_fields(part: Any, stackable: tuple[type, ...] = (float,)) -> dict[str, Any]:
-    """The numbers of a part that may differ between replicas: its float fields and tuples of them."""
-    found = {}
-    for field in fields(part):
-        value = getattr(part, field.name)
-        if isinstance(value, stackable) or (
-            isinstance(value, tuple) and value and all(isinstance(v, stackable) for v in value)
-        ):
-            found[field.name] = value
-    return found

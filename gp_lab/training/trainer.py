@@ -5,13 +5,11 @@ each leaves the folder that it would have left alone.
 """
 
 import math
-import signal
 import sys
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -32,6 +30,7 @@ from gp_lab.training.blocks import block_length, draw_block, stack_blocks
 from gp_lab.training.engine import Engine, choose, make_engine, stacking_pays
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.step import D_METRICS, G_METRICS, start_state
+from gp_lab.training.stopping import Stop, listening
 
 STATUS_SECONDS = 2.0
 """How often a running run says in status.json how far it is."""
@@ -52,11 +51,13 @@ def train(
     configs: Sequence[Config],
     folders: Sequence[RunFolder] | None = None,
     progress: bool = True,
+    stop: Stop | None = None,
 ) -> list[Outcome]:
     """Train the runs that these configs describe, from where they stand, to `steps`.
 
     Configs of one call differ only in `seed`; runs that are finished are left as they are.
-    `folders` says where they are; left out, they are found by what the configs say.
+    `folders` says where they are; left out, they are found by what the configs say. `stop` is
+    looked at between two iterations; left out, SIGINT and SIGTERM are.
     Raises `BadInput` before anything is computed.
     """
     runs = [setup(config) for config in configs]
@@ -67,7 +68,7 @@ def train(
             todo.append((run, folder))
     together = len(todo) > 1 and stacking_pays(todo[0][0].game, todo[0][0].device)
     for stack in [todo] if together else [[one] for one in todo]:
-        _Training(stack, progress).go()
+        _Training(stack, progress, stop).go()
         if any(outcome_of(folder).stopped for _, folder in stack):
             break
     return [outcome_of(folder) for folder in folders]
@@ -76,7 +77,9 @@ def train(
 class _Training:
     """The state of one call to `train`."""
 
-    def __init__(self, todo: list[tuple[Setup, RunFolder]], progress: bool) -> None:
+    def __init__(
+        self, todo: list[tuple[Setup, RunFolder]], progress: bool, stop: Stop | None
+    ) -> None:
         self.first = todo[0][0]
         self.settings = self.first.settings
         self.replicas = [Replica(run, folder) for run, folder in todo]
@@ -88,6 +91,7 @@ class _Training:
             "high" if self.settings.precision == "tf32" else "highest"
         )
         self.progress = progress
+        self.stop = stop
         self.window: list[tuple[int, Tensor]] = []
 
     def go(self) -> None:
@@ -103,7 +107,7 @@ class _Training:
 
     def _train(self) -> None:
         try:
-            with _stop_signals() as stop:
+            with nullcontext(self.stop) if self.stop else listening() as stop:
                 self._go(stop)
         except BaseException as error:
             why = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -114,7 +118,7 @@ class _Training:
                     replica.folder.set_status(state, why=why)
             raise
 
-    def _go(self, stop: "_Stop") -> None:
+    def _go(self, stop: Stop) -> None:
         self.step, self.state = self._start()
         for replica in self.replicas:
             replica.tracker = Tracker.of(replica.run.config, replica.folder)
@@ -428,34 +432,3 @@ def _replica(state: dict[str, Any], r: int, stack: int) -> dict[str, Any]:
     return {
         k: _replica(v, r, stack) if isinstance(v, dict) else v[r].clone() for k, v in state.items()
     }
-
-
-class _Stop:
-    """What a signal asked for: the loop looks between two iterations."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.state = State.INTERRUPTED
-        self.why = ""
-
-    def ask(self, number: int, _frame: object = None) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: now
-        self.asked = True
-        self.why = f"stopped by {signal.Signals(number).name}"
-        self.state = State.INTERRUPTED if number == signal.SIGINT else State.PREEMPTED
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    """While inside, SIGINT and SIGTERM ask for a stop at the end of the iteration."""
-    stop = _Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {s: signal.signal(s, stop.ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

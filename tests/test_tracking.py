@@ -1,0 +1,340 @@
+"""W&B: what an offline run holds, what an unreachable server costs, what never gets there."""
+
+import json
+import logging
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lab import (
+    SMALL,
+    config_of,
+    environment,
+    lab,
+    lab_command,
+    signal_after,
+    start,
+    trained,
+)
+
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.identity import folder_of
+from gp_lab.tracking import weights_and_biases
+from gp_lab.tracking.base import NoTracking, Tracker
+from gp_lab.tracking.weights_and_biases import WandbTracking, choose_mode
+
+TRACKED = (
+    *SMALL,
+    "tracking=wandb",
+    "steps=40",
+    "log_every=3",
+    "checkpoint_every=7",
+    "probe.surface.every=9",
+)
+KEY = "1f0e" * 10
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No W&B settings of whoever runs the tests, nor what the process has learnt before."""
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    choose_mode.cache_clear()
+
+
+def records(folder: RunFolder) -> list[dict]:
+    """What `wandb leet` reads in the run's only offline log."""
+    (log,) = (folder.path / "wandb").glob("offline-run-*/*.wandb")
+    command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(log)]
+    read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return [json.loads(line) for line in read.stdout.splitlines()]
+
+
+def history(folder: RunFolder) -> list[dict]:
+    return [r["history"]["item"] for r in records(folder) if r["type"] == "history"]
+
+
+def by_step(lines: list[dict]) -> dict[int, dict]:
+    """The lines of metrics.jsonl, those of one step as one."""
+    found: dict[int, dict] = {}
+    for line in lines:
+        found.setdefault(line["step"], {}).update(line)
+    return found
+
+
+# -- an offline run ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def of_a_figure(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run as a figure asks for it, written offline."""
+    config = config_of(f"out={tmp_path_factory.mktemp('figure')}", base=TRACKED)
+    config |= {"figure": {"id": "zero_gp/fig1"}, "panel": "one_gp"}
+    config["tracking"] |= {"mode": "offline"}
+    from gp_lab.training.trainer import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WANDB_MODE", raising=False)
+        return train([config], progress=False)[0].folder
+
+
+def test_an_offline_run_has_the_runs_id_group_panel_and_tags(of_a_figure: RunFolder) -> None:
+    (run,) = (r["run"] for r in records(of_a_figure) if r["type"] == "run")
+    assert run["run_id"] == of_a_figure.status["id"]
+    assert run["display_name"] == of_a_figure.path.name
+    assert (run["run_group"], run["job_type"]) == ("zero_gp/fig1", "one_gp")
+    assert set(run["tags"]) == {"eight_gaussians", "wasserstein", "one_gp"}
+    assert run["project"] == "gp_lab"
+
+
+def test_an_offline_run_has_the_config_without_paths_and_trust(of_a_figure: RunFolder) -> None:
+    (run,) = (r["run"] for r in records(of_a_figure) if r["type"] == "run")
+    config = {k: v for k, v in run["config"]["update"].items() if k != "_wandb"}
+    kept = {k: v for k, v in of_a_figure.config.items() if k not in ("out", "trust", "force")}
+    assert config == kept
+
+
+def test_an_offline_run_has_every_metric_at_its_step(of_a_figure: RunFolder) -> None:
+    wanted, found = by_step(of_a_figure.metrics()), history(of_a_figure)
+    assert [item["_step"] for item in found] == sorted(wanted)
+    for item in found:
+        for name, value in wanted[item["_step"]].items():
+            if name != "step":
+                assert item[name] == pytest.approx(value, rel=1e-12)
+
+
+def test_an_offline_run_has_surfaces_and_samples_as_images(of_a_figure: RunFolder) -> None:
+    def steps_with(image: str) -> list[int]:
+        return [i["_step"] for i in history(of_a_figure) if i.get(f"{image}._type")]
+
+    assert steps_with("surface") == [9, 18, 27, 36, 40]
+    assert steps_with("samples") == [40]
+    last = history(of_a_figure)[-1]
+    (root,) = (of_a_figure.path / "wandb").glob("offline-run-*")
+    for image in ("surface", "samples"):
+        assert last[f"{image}._type"] == "image-file"
+        data = (root / "files" / last[f"{image}.path"]).read_bytes()
+        assert data.startswith(b"\x89PNG")
+
+
+def test_after_a_kill_and_a_resume_the_offline_run_holds_every_step_and_image_once(
+    tmp_path: Path,
+) -> None:
+    overrides = [o for o in TRACKED if not o.startswith("steps")]
+    overrides += ["steps=300", "probe.surface.every=30", f"out={tmp_path}"]
+    folder = RunFolder(folder_of(config_of(*overrides, base=())))
+    env = environment(tmp_path)
+    killed = start("train", *overrides, env=env)
+    assert signal_after(killed, folder, 100, signal.SIGKILL) == -signal.SIGKILL
+    resumed = lab("train", *overrides, env=env)
+    assert resumed.returncode == 0, resumed.stdout
+    found, wanted = history(folder), by_step(folder.metrics())
+    assert [item["_step"] for item in found] == sorted(wanted)
+    assert {*range(3, 301, 3)} <= wanted.keys()
+    with_image = [item["_step"] for item in found if item.get("surface._type")]
+    assert with_image == list(range(30, 301, 30))
+
+
+def test_many_runs_of_one_process_have_a_dashboard_run_each(tmp_path: Path) -> None:
+    folders = [
+        trained("tracking.mode=offline", f"seed={s}", f"out={tmp_path}", base=TRACKED) for s in "01"
+    ]
+    ids = [r["run"]["run_id"] for f in folders for r in records(f) if r["type"] == "run"]
+    assert ids == [f.status["id"] for f in folders]
+    assert all(history(f)[-1]["_step"] == 40 for f in folders)
+
+
+# -- without a server ----------------------------------------------------------------------
+
+
+def seconds_to_first_metric(out: Path, seed: int, env: dict[str, str]) -> float:
+    overrides = [*TRACKED, f"seed={seed}", f"out={out}"]
+    folder = RunFolder(folder_of(config_of(*overrides, base=())))
+    began = time.monotonic()
+    process = subprocess.Popen(
+        lab_command("train", *overrides),
+        stdin=subprocess.PIPE,  # a prompt would wait here for ever
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=env,
+    )
+    took = None
+    while took is None and process.poll() is None:
+        took = time.monotonic() - began if folder.metrics() else None
+        time.sleep(0.01)
+        assert time.monotonic() - began < 100
+    assert process.wait(timeout=60) == 0
+    assert folder.state == State.FINISHED
+    assert history(folder)  # an offline log
+    return took or time.monotonic() - began
+
+
+def test_an_unreachable_server_delays_a_run_by_less_than_5_seconds_and_asks_nothing(
+    tmp_path: Path,
+) -> None:
+    without = environment(tmp_path)
+    with_key = environment(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=NOWHERE)
+    times: dict[str, list[float]] = {"without": [], "with": []}
+    for seed in range(2):
+        times["without"].append(seconds_to_first_metric(tmp_path / "a", seed, without))
+        times["with"].append(seconds_to_first_metric(tmp_path / "b", seed, with_key))
+    assert statistics.median(times["with"]) - statistics.median(times["without"]) < 5
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert any(p.suffix == ".wandb" for p in files)
+    assert [p for p in files if KEY.encode() in p.read_bytes()] == []
+
+
+@pytest.mark.parametrize("mode", ["disabled", "offline"])
+def test_wandb_mode_in_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    folder = trained(f"out={tmp_path}", "steps=3", base=TRACKED)
+    assert (folder.path / "wandb").exists() == (mode == "offline")
+
+
+# -- choosing ------------------------------------------------------------------------------
+
+
+class Server:
+    """Stands for `socket.create_connection`; counts how often it is asked."""
+
+    def __init__(self, answers: bool) -> None:
+        self.answers, self.asked = answers, []
+
+    def __call__(self, address: tuple[str, int], timeout: float) -> "Server":
+        self.asked.append((address, timeout))
+        if not self.answers:
+            raise TimeoutError("timed out")
+        return self
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
+    fake = Server(getattr(request, "param", True))
+    monkeypatch.setattr(weights_and_biases.socket, "create_connection", fake)
+    return fake
+
+
+def test_without_a_key_nobody_is_asked_and_the_run_is_offline(server: Server) -> None:
+    assert choose_mode("https://api.wandb.ai") == "offline"
+    assert server.asked == []
+
+
+def test_with_a_key_and_a_server_that_answers_the_run_is_online(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert choose_mode("https://api.wandb.ai") == "online"
+    assert server.asked == [(("api.wandb.ai", 443), 2.0)]
+
+
+def test_a_key_in_netrc_is_a_key(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text(f"machine wandb.example login user password {KEY}\n")
+    netrc.chmod(0o600)
+    assert choose_mode("http://wandb.example:8080") == "online"
+    assert server.asked[0][0] == ("wandb.example", 8080)
+    assert choose_mode("https://api.wandb.ai") == "offline"
+
+
+@pytest.mark.parametrize("server", [False], indirect=True)
+def test_a_server_that_does_not_answer_is_asked_once_and_said_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert [choose_mode("https://api.wandb.ai") for _ in range(3)] == ["offline"] * 3
+    assert len(server.asked) == 1
+    (message,) = caplog.messages
+    assert "api.wandb.ai cannot be reached" in message
+    assert KEY not in message
+
+
+def test_online_without_a_key_is_offline_and_says_so_instead_of_asking(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert choose_mode("https://api.wandb.ai", wanted=True) == "offline"
+    assert "no key" in caplog.text
+
+
+@pytest.mark.parametrize("url", ["http://host:port", "http://[", "nonsense", ""])
+def test_a_broken_address_of_the_server_does_not_stop_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", url)
+    assert trained(f"out={tmp_path}", "steps=3", base=TRACKED).state == State.FINISHED
+
+
+class Broken:
+    """A dashboard that fails whenever it is used."""
+
+    step = 0
+
+    def log(self, values: object, step: int) -> None:
+        raise RuntimeError("the dashboard is full")
+
+    def finish(self) -> None:
+        raise RuntimeError("the dashboard is gone")
+
+
+def test_a_dashboard_that_fails_is_no_reason_for_a_run_to_die(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import wandb
+
+    monkeypatch.setattr(wandb, "init", lambda **_: Broken())
+    with caplog.at_level(logging.WARNING):
+        folder = trained(f"out={tmp_path}", "steps=6", base=TRACKED)
+    assert folder.state == State.FINISHED
+    assert "the dashboard is full" in caplog.text
+    assert "the dashboard is gone" in caplog.text
+
+
+def test_a_picture_that_cannot_be_drawn_is_no_reason_for_a_run_to_die(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from gp_lab.probes.plane import ValueSurface
+
+    def undrawable(self: ValueSurface, arrays: object) -> dict:
+        raise ValueError("nothing to draw")
+
+    monkeypatch.setattr(ValueSurface, "pictures", undrawable)
+    folder = trained(f"out={tmp_path}", "steps=3", base=TRACKED)
+    assert folder.state == State.FINISHED
+    assert "nothing to draw" in caplog.text
+
+
+def test_no_tracking_leads_nowhere_and_draws_nothing(tmp_path: Path) -> None:
+    tracker = NoTracking().open({}, RunFolder(tmp_path))
+    assert type(tracker) is Tracker
+    tracker.pictures(0, lambda: pytest.fail("drawn for nobody"))
+    tracker.log([{"step": 1}])
+    tracker.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tracker_that_wandb_refuses_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import wandb
+
+    def refuse(**_: object) -> None:
+        raise wandb.errors.CommError("not today")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    folder = trained(f"out={tmp_path}", "steps=3", base=TRACKED)
+    assert type(WandbTracking().open(folder.config, folder)) is Tracker
+    assert "not today" in caplog.text
