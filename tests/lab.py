@@ -1,5 +1,6 @@
 """Small runs for the tests of the trainer, resuming, tracking and figures."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from helpers import Tensors
 
@@ -86,6 +88,21 @@ def assert_same_tensors(a: RunFolder, b: RunFolder) -> None:
     assert of_a.keys() == of_b.keys()
     for name in of_a:
         torch.testing.assert_close(of_a[name], of_b[name], rtol=0, atol=0, equal_nan=True)
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, once for all processes of one pytest-xdist session."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        make(out := factory.mktemp(name))
+        return out
+    out = factory.getbasetemp().parent / name
+    with (out.parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (out / "made").exists():
+            out.mkdir()
+            make(out)
+            (out / "made").touch()
+    return out
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:

@@ -357,7 +357,8 @@ def test_what_is_unfinished_and_diverged_can_go() -> None:
         "running-long-ago": "interrupted (killed)",
         "queued-long-ago": "queued, 8 days ago",
         "preempted-long-ago": "preempted, 8 days ago",
-        **{f"{s}-{t}": s for s in ("interrupted", "diverged", "failed") for t in ("now", "long-ago")},
+        **{f"{s}-now": s for s in ("interrupted", "diverged", "failed")},
+        **{f"{s}-long-ago": s for s in ("interrupted", "diverged", "failed")},
     }  # fmt: skip
 
 

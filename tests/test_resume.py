@@ -1,6 +1,6 @@
 """Stopping, killing, resuming, extending, stacking and moving runs changes no number."""
 
-import json
+import os
 import random
 import signal
 from pathlib import Path
@@ -16,6 +16,7 @@ from lab import (
     final,
     lab,
     last_step,
+    once,
     signal_after,
     start,
     trained,
@@ -24,7 +25,7 @@ from lab import (
 
 from gp_lab.errors import LabError
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.folder import RunFolder, State, find_runs, write_atomically
 from gp_lab.runs.identity import folder_of
 from gp_lab.training.trainer import train
 
@@ -54,20 +55,22 @@ def everything(out: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    out = tmp_path_factory.mktemp("uninterrupted")
-    return trained(*EVERYTHING, f"out={out}")
+    def make(out: Path) -> None:
+        trained(*EVERYTHING, f"out={out}")
+
+    (run,) = find_runs(once(tmp_path_factory, "uninterrupted", make))
+    return run
 
 
 def test_a_run_killed_at_random_steps_ends_as_if_it_had_never_been_killed(
     tmp_path: Path, uninterrupted: RunFolder
 ) -> None:
     seed = random.randrange(10**6)
-    steps = sorted(random.Random(seed).sample(range(15, STEPS - 60), 3))
+    rng = random.Random(seed)
+    steps = [rng.randrange(begin, begin + 60) for begin in (10, 100, 190)]
     print(f"seed {seed}: killed after steps {steps}")  # shown by pytest when the test fails
     folder = RunFolder(folder_of(config_of(*EVERYTHING, f"out={tmp_path}")))
     for step in steps:
-        if last_step(folder) >= step:
-            continue
         process = start("train", *everything(tmp_path), env=environment(tmp_path))
         assert signal_after(process, folder, step, signal.SIGKILL) == -signal.SIGKILL
         assert folder.state == State.RUNNING
@@ -152,8 +155,10 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(
     assert checkpoint.steps(folder) == [35, 42]
     last = folder.path / "checkpoints" / "step-00000042.pt"
     data = last.read_bytes()
+    last_tensor = final(folder)[1]["d/hidden.0.linear.weight"].numpy().tobytes()
     if damage == "a flipped bit":
-        last.write_bytes(data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+        middle = data.index(last_tensor) + 5
+        last.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
     elif damage == "truncated":
         last.write_bytes(data[:-100])
     elif damage == "emptied":
@@ -175,7 +180,8 @@ def test_a_run_whose_checkpoints_are_all_damaged_starts_over(
     folder = stopped(tmp_path, monkeypatch, *SHORT, at=45)
     for path in (folder.path / "checkpoints").glob("*.pt"):
         path.write_bytes(b"")
-    again = stopped(tmp_path, monkeypatch, *SHORT, at=18)
+    with pytest.warns(UserWarning, match="passed over"):
+        again = stopped(tmp_path, monkeypatch, *SHORT, at=18)
     assert again.path == folder.path
     assert checkpoint.steps(folder) == [7, 14]  # the damaged ones do not push these out
     trained(*SHORT, f"out={tmp_path}")
@@ -302,6 +308,17 @@ def test_a_stack_that_was_stopped_goes_on_bit_for_bit(
         assert_same_run(a.folder, b.folder)
 
 
+def test_a_resumed_run_keeps_the_number_of_threads_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stopped(tmp_path, monkeypatch, *SHORT, "threads=3", at=30)
+    assert folder.status["threads"] == 3
+    before = torch.get_num_threads()
+    trained(*SHORT, "threads=1", f"out={tmp_path}")
+    assert (folder.state, folder.status["threads"]) == (State.FINISHED, 3)
+    assert torch.get_num_threads() == before  # of the next run in this process
+
+
 # -- moved and shared ----------------------------------------------------------------------
 
 
@@ -358,15 +375,44 @@ def test_a_stack_that_is_refused_lets_go_of_the_runs_it_had_locked(tmp_path: Pat
     assert [str(o.state) for o in train(configs, progress=False)] == ["finished", "finished"]
 
 
-def test_status_json_is_whole_at_every_moment(tmp_path: Path) -> None:
-    overrides = (*SMALL, "steps=150", "log_every=1", "checkpoint_every=3", f"out={tmp_path}")
-    folder = RunFolder(folder_of(config_of(*overrides)))
-    process = start("train", *overrides, env=environment(tmp_path))
-    seen = 0
-    while process.poll() is None:
-        path = folder.path / "status.json"
-        if path.exists():
-            assert json.loads(path.read_text())["id"]
-            seen += 1
-    process.communicate()
-    assert seen > 10
+# -- half written --------------------------------------------------------------------------
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_status_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained("steps=2", f"out={tmp_path}")
+    before = (folder.path / "status.json").read_text()
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        folder.set_status(State.RUNNING, step=1)
+    assert (folder.path / "status.json").read_text() == before
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """The disk is full after the first, the checksum's, write or before it."""
+    folder = trained("steps=7", "checkpoint_every=7", f"out={tmp_path}")
+    saved = checkpoint.load(folder)
+    assert saved is not None
+    _, state, extra = saved
+    done: list[Path] = []
+
+    def write(path: Path, data: bytes) -> None:
+        if len(done) == writes:
+            full_disk()
+        done.append(path)
+        write_atomically(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", write)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(folder, 14, state, extra)
+    found = checkpoint.load(folder)
+    assert found is not None
+    assert found[0] == 7

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lab import SMALL, arrays_of, assert_same_run, config_of, environment, final, lab, trained
+from torch.func import functional_call
 
 import gp_lab
 from gp_lab.data.random import generator
@@ -15,7 +16,13 @@ from gp_lab.errors import BadInput
 from gp_lab.probes.plane import ValueSurface
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
+from gp_lab.training import blocks
+from gp_lab.training.blocks import block_length, draw_block
+from gp_lab.training.setup import setup
 from gp_lab.training.trainer import train
+
+BARE = (*SMALL[:3], *SMALL[-3:])
+"""Without the probes."""
 
 QUICK = ("log_every=1", "steps=10")
 
@@ -41,6 +48,35 @@ def test_another_seed_gives_other_data_other_networks_and_other_numbers(tmp_path
         assert not torch.isclose(a[name], b[name], rtol=1e-3).any()
     real_a, real_b = (gp_lab.load(f.path).arrays("samples")["real"] for f in (zero, one))
     assert not np.isclose(real_a, real_b).any()
+
+
+def test_no_block_of_data_or_noise_is_drawn_twice() -> None:
+    run = setup(config_of("d_steps=2", "seed=4"))
+    first, again, second = (draw_block(run, k) for k in (0, 0, 1))
+    for name in ("real", "latent", "u", "latent_g"):
+        a, b, c = (getattr(block, name).flatten() for block in (first, again, second))
+        assert torch.equal(a, b)
+        assert len(a) == len(a.unique())
+        assert not torch.isin(a, c).any()
+    assert not torch.isin(first.latent, first.latent_g).any()
+
+
+def test_the_schedule_goes_on_from_block_to_block() -> None:
+    run = setup(config_of("schedule=inverse"))
+    length = block_length(run)
+    rates = torch.cat([draw_block(run, k).rate_g for k in range(3)])
+    torch.testing.assert_close(rates, 1 / torch.arange(1, 3 * length + 1, dtype=torch.float64))
+
+
+def test_a_run_is_the_same_whatever_its_position_in_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seven iterations a block: a run of 10 ends in the middle of the second, goes on there.
+    monkeypatch.setattr(blocks, "LONGEST", 7)
+    folder = trained(*QUICK, "probe=[]", f"out={tmp_path / 'a'}", base=BARE)
+    train([folder.config | {"steps": 25}], [folder], progress=False)
+    whole = trained("log_every=1", "steps=25", "probe=[]", f"out={tmp_path / 'b'}", base=BARE)
+    assert_same_run(folder, whole)
 
 
 # -- what a run leaves ---------------------------------------------------------------------
@@ -216,7 +252,7 @@ def test_what_a_probe_measured_at_a_step_is_what_a_run_of_so_many_steps_ends_wit
 
 def test_probes_do_not_change_the_run(tmp_path: Path) -> None:
     watched = trained(*QUICK, "probe.surface.every=1", f"out={tmp_path}")
-    plain = trained(*QUICK, "probe=[]", f"out={tmp_path}", base=(*SMALL[:3], *SMALL[-3:]))
+    plain = trained(*QUICK, "probe=[]", f"out={tmp_path}", base=BARE)
     for name, tensor in final(plain)[1].items():
         assert torch.equal(tensor, final(watched)[1][name])
 
@@ -258,6 +294,20 @@ def test_the_surface_is_the_loaded_discriminator_on_the_grid(probed: RunFolder) 
         }  # fmt: skip
         for name, value in expected.items():
             assert surface[name][row, column] == pytest.approx(value, rel=1e-9)
+
+
+def test_what_probes_see_is_d_under_its_constraint(probed: RunFolder) -> None:
+    saved, net = checkpoint.load(probed), gp_lab.load(probed.path).setup.game.discriminator
+    assert saved is not None
+    d, sides = saved[1]["d"], saved[1]["constraint"]
+    normal = dict(d)
+    for name in [n for n in d if n.endswith("weight")]:
+        normal[name] = d[name] / (sides[f"{name}.u"] @ d[name] @ sides[f"{name}.v"])
+    surface = probed.arrays("surface")
+    corner = torch.tensor([[-3.0, -3.0]], dtype=torch.float64)
+    constrained, raw = (functional_call(net, p, (corner,)).item() for p in (normal, d))
+    assert surface["logit"][0, 0] == pytest.approx(constrained, rel=1e-9)
+    assert abs(raw - constrained) > 1e-3
 
 
 def test_the_slope_of_the_probability_is_that_of_finite_differences(probed: RunFolder) -> None:
@@ -375,8 +425,7 @@ def test_clipped_weights_pile_up_at_the_ends_of_their_range(tmp_path: Path) -> N
     def shares(constraint: str) -> dict[str, np.ndarray]:
         rest = ("penalty=none", "optimizer=rmsprop", "optimizer.lr=5e-4", "steps=100")
         clipped = (f"constraint={constraint}", "probe=[weights]", "probe.weights.bins=10")
-        small = (*SMALL[:3], *SMALL[-3:])
-        return trained(*rest, *clipped, f"out={tmp_path}", base=small).arrays("weights")
+        return trained(*rest, *clipped, f"out={tmp_path}", base=BARE).arrays("weights")
 
     clipped, free = shares("clipping"), shares("none")
     wide = list(clipped["layers"]).index("hidden.1.linear.weight")

@@ -40,13 +40,14 @@ class Preempted(Stopped):
 def groups(configs: Sequence[Config], stack: int) -> list[list[Config]]:
     """Configs in stacks of at most `stack`: those that differ in nothing but seed and tags.
 
-    A run that has begun already goes on alone, from its own step.
+    Runs that have begun go on as they were: those of one stack together, the others alone.
     """
     found: dict[str, list[Config]] = {}
     for config in configs:
-        key = _structure(config)
-        if stack == 1 or (RunFolder(folder_of(config)).exists and not config["force"]):
-            key += str(folder_of(config))
+        key, folder = _structure(config), RunFolder(folder_of(config))
+        begun = folder.exists and not config["force"]
+        if stack == 1 or begun:
+            key += (stack > 1 and folder.status.get("stack_id")) or str(folder.path)
         found.setdefault(key, []).append(config)
     return [g[i : i + stack] for g in found.values() for i in range(0, len(g), stack)]
 

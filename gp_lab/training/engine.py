@@ -23,6 +23,9 @@ from gp_lab.training.step import (
 UPDATES_THAT_PAY = 50_000
 """Compiling takes about half a minute; `auto` compiles runs of at least so many updates ..."""
 
+STACKED_UPDATES_THAT_PAY = 8_000
+"""... or stacks of so many: `vmap` costs eager steps several times what autograd alone does ..."""
+
 SMALL_PARAMETERS = 100_000
 """... on a CPU only if D is at most this large: beyond, arithmetic fills the machine either way."""
 
@@ -71,8 +74,10 @@ def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
-def choose(setting: str, game: Game, updates: int, device: torch.device) -> tuple[str, str]:
-    """(`eager` or `compiled`, the reason) for a run of so many updates.
+def choose(
+    setting: str, game: Game, updates: int, device: torch.device, stack: int = 1
+) -> tuple[str, str]:
+    """(`eager` or `compiled`, the reason) for a run, or a stack of runs, of so many updates each.
 
     `setting` is the config's `compile`: auto, always or never.
     """
@@ -82,21 +87,16 @@ def choose(setting: str, game: Game, updates: int, device: torch.device) -> tupl
         return "eager", f"compiling needs {missing}, which is not here"
     if setting == "always":
         return "compiled", "compile=always"
-    if updates < UPDATES_THAT_PAY:
+    if updates < (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY):
         return "eager", f"{updates} updates do not pay for the compilation"
-    size = sum(p.numel() for p in game.discriminator.parameters())
-    if device.type == "cpu" and size > SMALL_PARAMETERS:
-        return "eager", f"with {size} parameters the arithmetic fills the CPU either way"
+    if device.type == "cpu" and not fits_a_core(game):
+        return "eager", "the networks' arithmetic fills the CPU either way"
     return "compiled", f"{updates} updates pay for the compilation"
 
 
-def stacking_pays(game: Game, device: torch.device) -> bool:
-    """Whether runs are quicker trained together than one after another.
-
-    On a CPU not once the arithmetic of one run fills a core: a stack then only adds traffic.
-    """
-    size = sum(p.numel() for p in game.discriminator.parameters())
-    return device.type != "cpu" or size <= SMALL_PARAMETERS
+def fits_a_core(game: Game) -> bool:
+    """Whether the networks are so small that more than one core has nothing to do."""
+    return sum(p.numel() for p in game.discriminator.parameters()) <= SMALL_PARAMETERS
 
 
 def _missing_tool() -> str | None:

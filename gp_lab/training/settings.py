@@ -36,7 +36,7 @@ class Settings:
         checkpoint_every: iterations between two checkpoints; the last step has one always.
         device: auto is the GPU if there is one.
         compile: auto compiles where it is expected to pay.
-        threads: of the CPU; 0 leaves PyTorch's choice.
+        threads: of the CPU; 0 is one for small networks, PyTorch's choice for others.
         out: root of the runs.
         force: start over even if the run exists.
         trust: the user's own packages that configs may name, from the command line only.

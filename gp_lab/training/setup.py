@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
-from gp_lab.objectives.constraints import Constraint
+from gp_lab.networks.layers import EqualizedLinear
+from gp_lab.objectives.constraints import Constraint, SpectralNorm
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import Penalty
 from gp_lab.parts import build
@@ -118,6 +119,13 @@ def _check_together(run: Setup) -> None:
             "architecture.norm=batch: batch norm couples the samples of a batch, and"
             " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
             " use norm=layer or norm=none, or penalty=none"
+        )
+    if isinstance(game.constraint, SpectralNorm) and any(
+        isinstance(m, EqualizedLinear) for m in game.discriminator.modules()
+    ):
+        raise BadInput(
+            "constraint=spectral_norm: would normalise the stored weights of"
+            " architecture.init=equalized, not those that the layers use; choose another init"
         )
     if penalised and game.penalty.measure == "anchor":
         size, dim = len(game.penalty.anchor), math.prod(run.dataset.shape)

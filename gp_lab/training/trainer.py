@@ -27,7 +27,7 @@ from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.blocks import block_length, draw_block, stack_blocks
-from gp_lab.training.engine import Engine, choose, make_engine, stacking_pays
+from gp_lab.training.engine import Engine, choose, fits_a_core, make_engine
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.step import D_METRICS, G_METRICS, start_state
 from gp_lab.training.stopping import Stop, listening
@@ -66,7 +66,7 @@ def train(
     for run, folder in zip(runs, folders, strict=True):
         if run.settings.force or not folder.finished(run.settings.steps):
             todo.append((run, folder))
-    together = len(todo) > 1 and stacking_pays(todo[0][0].game, todo[0][0].device)
+    together = len(todo) > 1 and _stacking_pays(todo[0][0])
     for stack in [todo] if together else [[one] for one in todo]:
         _Training(stack, progress, stop).go()
         if any(outcome_of(folder).stopped for _, folder in stack):
@@ -85,8 +85,8 @@ class _Training:
         self.replicas = [Replica(run, folder) for run, folder in todo]
         self.stack = len(todo)
         self.threads_before = torch.get_num_threads()
-        if self.settings.threads:
-            torch.set_num_threads(self.settings.threads)
+        alone = 1 if fits_a_core(self.first.game) else self.threads_before
+        torch.set_num_threads(self.settings.threads or alone)
         torch.set_float32_matmul_precision(
             "high" if self.settings.precision == "tf32" else "highest"
         )
@@ -134,6 +134,7 @@ class _Training:
                 engine=self.engine.name,
                 engine_reason=self.engine.reason,
                 stack=self.stack,
+                stack_id=self.replicas[0].folder.status["id"] if self.stack > 1 else None,
                 threads=torch.get_num_threads(),
                 device=str(self.first.device),
                 disk_bytes=replica.folder.size(),
@@ -205,7 +206,7 @@ class _Training:
             torch.set_num_threads(status["threads"])
         else:
             updates = s.steps * (s.d_steps + s.g_steps)
-            name, reason = choose(s.compile, game, updates, self.first.device)
+            name, reason = choose(s.compile, game, updates, self.first.device, self.stack)
         engine = make_engine(game, name, reason, self.stack)
         if name == "compiled":
             # The step is pure: a trial changes nothing, and shows whether it compiles.
@@ -379,6 +380,11 @@ def _open(run: Setup, folder: RunFolder) -> None:
         folder.create(config, run_id(config))
     elif run.settings.steps > (old := folder.config).get("steps", 0):
         folder.write_config(old | {"steps": run.settings.steps})
+
+
+def _stacking_pays(run: Setup) -> bool:
+    """On a CPU not once the arithmetic of one run fills a core: a stack only adds traffic then."""
+    return run.device.type != "cpu" or fits_a_core(run.game)
 
 
 def _cut(folder: RunFolder, step: int) -> None:
