@@ -156,7 +156,7 @@ def figure(arguments: list[str]) -> Exit:
 
     from gp_lab.figures.make import make_figure
 
-    print(make_figure(name, jobs, outcomes))
+    print(make_figure(name, jobs, outcomes, rest))
     return status
 
 

@@ -399,7 +399,7 @@ def test_architecture_files_build_networks_that_fit_each_other(name: str) -> Non
 
 def test_the_fixed_fakes_of_zero_gp_fig1_are_100_samples_of_the_papers_gaussian() -> None:
     latent = build(architecture("fixed_gaussian")["latent"], "architecture.latent")
-    assert latent.n == 100
+    assert latent.size == 100
     x = points(20, 2)
     paper = stats.multivariate_normal([1.3, 1.2], [[1, 0.7], [0.7, 1]])
     torch.testing.assert_close(latent.log_density(x), torch.as_tensor(paper.logpdf(x.numpy())))
@@ -437,8 +437,8 @@ def test_paper_sized_networks_have_the_papers_numbers_of_parameters() -> None:
 def test_a_wrong_key_or_value_of_a_network_ends_in_one_sentence() -> None:
     node = architecture("mlp")["discriminator"]
     for wrong, sentence in [
-        ({"width": 0}, r"architecture\.discriminator\.width=0: .*greater than or equal to 1"),
-        ({"activation": "swish"}, r"architecture\.discriminator\.activation=swish: .*'relu'"),
+        ({"width": 0}, r"architecture\.discriminator\.width=0: must be at least 1"),
+        ({"activation": "swish"}, r"architecture\.discriminator\.activation=swish: .*relu"),
         ({"growth": 3}, r"architecture\.discriminator\.growth: no such key; MLP takes inputs"),
         ({"depth": 0, "norm": "layer"}, r"architecture\.discriminator: norm=layer: .*depth 0"),
     ]:

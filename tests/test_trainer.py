@@ -56,9 +56,10 @@ def test_no_block_of_data_or_noise_is_drawn_twice() -> None:
     for name in ("real", "latent", "u", "latent_g"):
         a, b, c = (getattr(block, name).flatten() for block in (first, again, second))
         assert torch.equal(a, b)
-        assert len(a) == len(a.unique())
-        assert not torch.isin(a, c).any()
-    assert not torch.isin(first.latent, first.latent_g).any()
+        # A few of many numbers in float32 are equal by chance.
+        assert len(a.unique()) > 0.99 * len(a)
+        assert torch.isin(a, c).double().mean() < 0.01
+    assert torch.isin(first.latent, first.latent_g).double().mean() < 0.01
 
 
 def test_the_schedule_goes_on_from_block_to_block() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,20 @@ from gp_lab.figures.style import footer, paper_style
 from gp_lab.launching.panels import Job
 from gp_lab.launching.places import config_folder
 from gp_lab.runs.folder import State, write_atomically
+from gp_lab.runs.identity import NOT_IDENTITY
 from gp_lab.runs.outcome import Outcome
 
+FREE = NOT_IDENTITY | {"seed"}
+"""Keys of the command line that leave an entry what it is."""
 
-def make_figure(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> str:
+
+def make_figure(
+    name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], user: Sequence[str] = ()
+) -> str:
     """Draw an entry from its runs, write everything beside the picture, return the table.
 
+    `user` are the overrides of the command line: one that changes what is trained (another number
+    of steps, say) leaves the numbers and takes the verdicts away.
     Runs that diverged are counted and left out of the picture; if no run of a panel is whole,
     the entry's drawing says so in that panel.
     """
@@ -37,7 +46,8 @@ def make_figure(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> 
         if r.state != State.FINISHED
     ]
     text = yaml.safe_load((config_folder() / "figure" / f"{name}.yaml").read_text())
-    decides = text["scales"][scale]["decides"]
+    changed = [o for o in user if re.split(r"[=./]", o)[0].lstrip("+~") not in FREE]
+    decides = text["scales"][scale]["decides"] and not changed
     claims = [c if decides else c.undecided() for c in what.claims(rows)]
     seeds = max(len(runs) for runs in panels.values())
     with paper_style():
@@ -52,7 +62,8 @@ def make_figure(name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> 
         "scale": scale,
         "seeds": seeds,
         "steps": sorted({job.config["steps"] for job in jobs}),
-        "command": f"gp-lab figure {name} scale={scale}",
+        "command": " ".join(["gp-lab figure", name, f"scale={scale}", *changed]),
+        "overrides": changed,
         "claims": [claim.as_dict() for claim in claims],
         "assumptions": text.get("assumptions", []),
         "cost": text.get("cost", {}),
@@ -98,7 +109,7 @@ def interval_text(claim: dict[str, Any]) -> str:
     """Estimate, interval, how many seeds, how many diverged."""
     numbers = [claim[k] for k in ("estimate", "low", "high")]
     estimate, low, high = ("?" if x is None else f"{x:.3g}" for x in numbers)
-    dropped = f", {claim['n_dropped']} diverged" if claim["n_dropped"] else ""
+    dropped = f", {claim['n_dropped']} left out" if claim["n_dropped"] else ""
     return f"{estimate} [{low}, {high}], n={claim['n']}{dropped}"
 
 
@@ -115,7 +126,7 @@ def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:
 
 def _made_from(name: str, scale: str, seeds: int, jobs: Sequence[Job]) -> str:
     steps = ", ".join(f"{n:,}" for n in sorted({job.config["steps"] for job in jobs}))
-    return f"{name}, scale {scale}: {steps} iterations, {seeds} seeds; seed 0 drawn"
+    return f"{name}, scale {scale}: {steps} iterations, {seeds} seeds; the first is drawn"
 
 
 def _settings(text: dict[str, Any], panel: str, scale: str) -> list[str]:

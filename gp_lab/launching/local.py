@@ -71,7 +71,11 @@ def train_all(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> 
             seen.add(folder)
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
         _check(todo)
-    batches = groups(todo, stack)
+        _train_groups(groups(todo, stack), processes)
+    return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+
+
+def _train_groups(batches: list[list[Config]], processes: int) -> None:
     count = min(processes or _cores(), len(batches))
     with listening(RawValue("i", 0)) as stop:
         if count <= 1:
@@ -84,7 +88,6 @@ def train_all(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> 
     if stop.asked:
         kind = Preempted if stop.state == State.PREEMPTED else Stopped
         raise kind(f"{stop.why}; the same command goes on from there")
-    return [outcome_of(RunFolder(folder_of(config))) for config in configs]
 
 
 def _check(configs: Sequence[Config]) -> None:

@@ -37,7 +37,8 @@ class Samples(Probe):
 class HeldOut(Probe):
     """The discriminator on training data and on data it never saw (zero_gp, Eq. 3 and sec. 3).
 
-    Training data are the whole finite sets where they are finite, a draw of `count` otherwise;
+    Training data are the finite sets where they are finite (their first `count` points, if they
+    have more), a draw of `count` otherwise;
     held-out data are `count` new samples of the same distributions.
     Arrays, for each of train_real, train_fake, held_out_real, held_out_fake:
     <name> [n, ...] the points, <name>_logit [n], <name>_slope [n] the norm of grad f.
@@ -68,10 +69,10 @@ class HeldOut(Probe):
         return out
 
     def _points(self, view: View) -> dict[str, Tensor]:
-        train_real = _finite(view.dataset)
+        train_real = _finite(view.dataset, self.count)
         if train_real is None:
             train_real = view.dataset.draw(view.rng("train_real"), self.count)
-        latent = _finite(view.latent)
+        latent = _finite(view.latent, self.count)
         if latent is None:
             latent = view.latent.draw(view.rng("train_fake"), len(train_real), train_real)
         real = view.dataset.fresh(view.rng("held_out_real"), self.count)
@@ -91,6 +92,7 @@ class HeldOut(Probe):
             }
 
 
-def _finite(source: object) -> Tensor | None:
-    """All points of a finite set, None of an endless one."""
-    return getattr(source, "points", None)
+def _finite(source: object, most: int) -> Tensor | None:
+    """The points of a finite set, so many at most; None of an endless one."""
+    points = getattr(source, "points", None)
+    return None if points is None else points[:most]

@@ -20,10 +20,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gp_lab.data.random import generator
+from gp_lab.errors import BadInput
 from gp_lab.probes.base import Probe, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
-from gp_lab.runs.identity import Config, folder_of, run_id
+from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.blocks import block_length, draw_block, stack_blocks
@@ -60,6 +61,7 @@ def train(
     looked at between two iterations; left out, SIGINT and SIGTERM are.
     Raises `BadInput` before anything is computed.
     """
+    _refuse_unlike(configs)
     runs = [setup(config) for config in configs]
     folders = folders or [RunFolder(folder_of(config)) for config in configs]
     todo = []
@@ -380,6 +382,14 @@ def _open(run: Setup, folder: RunFolder) -> None:
         folder.create(config, run_id(config))
     elif run.settings.steps > (old := folder.config).get("steps", 0):
         folder.write_config(old | {"steps": run.settings.steps})
+
+
+def _refuse_unlike(configs: Sequence[Config]) -> None:
+    """Raises `BadInput` for configs that cannot be one stack, naming the key that forbids it."""
+    for config in configs[1:]:
+        for key in config.keys() - NOT_IDENTITY - {"seed"}:
+            if config[key] != configs[0][key]:
+                raise BadInput(f"{key}: runs of one stack differ in seed alone, these in {key}")
 
 
 def _stacking_pays(run: Setup) -> bool:
