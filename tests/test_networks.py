@@ -439,7 +439,7 @@ def test_a_wrong_key_or_value_of_a_network_ends_in_one_sentence() -> None:
     for wrong, sentence in [
         ({"width": 0}, r"architecture\.discriminator\.width=0: must be at least 1"),
         ({"activation": "swish"}, r"architecture\.discriminator\.activation=swish: .*relu"),
-        ({"growth": 3}, r"architecture\.discriminator\.growth: no such key; MLP takes inputs"),
+        ({"growth": 3}, r"architecture\.discriminator\.growth: no such key; choose from .*inputs"),
         ({"depth": 0, "norm": "layer"}, r"architecture\.discriminator\.norm=layer: .*depth 0"),
     ]:
         with pytest.raises(BadInput, match=sentence):
