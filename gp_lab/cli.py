@@ -76,7 +76,13 @@ def _command(arguments: list[str]) -> Exit:
 
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
-    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, parse_arguments
+    from gp_lab.launching.compose import (
+        CONFIG_NAME,
+        compose,
+        hydra_session,
+        parse_arguments,
+        sweep,
+    )
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
@@ -89,7 +95,7 @@ def train(arguments: list[str]) -> Exit:
         elif args.info is not None:
             hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=args.overrides)
         elif args.multirun:
-            _, outcomes = hydra.multirun(CONFIG_NAME, _no_task, args.overrides, False)
+            _, outcomes = sweep(hydra, args.overrides)
             return _summary(outcomes)
         else:
             config = compose(hydra, args.overrides)
@@ -137,7 +143,7 @@ def resume(arguments: list[str]) -> Exit:
 
 def figure(arguments: list[str]) -> Exit:
     """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
-    from gp_lab.launching.compose import CONFIG_NAME, hydra_session, parse_arguments
+    from gp_lab.launching.compose import hydra_session, parse_arguments, sweep
     from gp_lab.launching.places import figure_ids
 
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
@@ -151,7 +157,7 @@ def figure(arguments: list[str]) -> Exit:
     if not any(o.startswith("hydra/launcher=") for o in overrides):
         overrides.append("hydra/launcher=replicas")
     with hydra_session() as hydra:
-        jobs, outcomes = hydra.multirun(CONFIG_NAME, _no_task, overrides, False)
+        jobs, outcomes = sweep(hydra, overrides)
     status = _summary(outcomes)
 
     from gp_lab.figures.make import make_figure
@@ -268,10 +274,6 @@ def _summary(outcomes: "Sequence[Outcome]") -> Exit:
 
 def _because(why: str) -> str:
     return f" ({why})" if why else ""
-
-
-def _no_task(_: object) -> None:
-    """Hydra wants a task function; the lab's launchers take configs instead."""
 
 
 COMMANDS: dict[str, Callable[[list[str]], Exit]] = {

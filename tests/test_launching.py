@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from gp_lab.cli import main
+from gp_lab.errors import Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.local import groups
-from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_id
 
 
@@ -37,3 +39,11 @@ def test_a_killed_stack_goes_on_together_and_a_run_begun_alone_goes_on_alone(
         together = run_id(configs[0]) if config["seed"] < 2 else None
         folder.set_status(State.RUNNING, stack_id=together)
     assert seeds_of(groups(configs, 64)) == [[0, 1], [2], [3]]
+
+
+def test_an_override_of_a_figure_may_name_a_key_that_only_its_panels_have(tmp_path: Path) -> None:
+    command = ["figure", "zero_gp/fig1", "scale=smoke", "steps=1", "probe.held_out.count=30"]
+    assert main([*command, "tracking=none", f"out={tmp_path}"]) == Exit.OK
+    runs = list(find_runs(tmp_path / "runs"))
+    assert len(runs) == 8
+    assert {len(run.arrays("held_out")["held_out_real"]) for run in runs} == {30}

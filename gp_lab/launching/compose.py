@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -55,6 +57,28 @@ def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
             CONFIG_NAME, list(overrides), RunMode.RUN, with_log_configuration=False
         )
     )
+
+
+def sweep(hydra: Hydra, overrides: Sequence[str]) -> Any:
+    """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them.
+
+    Only what chooses the sweep itself (figure, scale, Hydra's own keys) is composed beforehand:
+    the other overrides are for the runs, and a panel may have keys that no other config has.
+    """
+
+    def root(override: str) -> str:
+        return re.split(r"[=./]", override.lstrip("+~"))[0]
+
+    first = [o for o in overrides if root(o) in ("figure", "scale", "hydra")]
+    master = hydra.compose_config(
+        CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
+    )
+    sweeper = Plugins.instance().instantiate_sweeper(
+        config=master,
+        hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
+        task_function=lambda _: None,  # the lab's launchers take configs instead
+    )
+    return sweeper.sweep([o for o in overrides if root(o) != "hydra"])
 
 
 def plain(config: DictConfig) -> Config:
