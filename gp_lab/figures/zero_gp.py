@@ -97,7 +97,11 @@ def _fig1_claims(rows: list[Row]) -> list[Claim]:
                 f"0-GP-sample does not help: at most {NOT_BETTER:.0%} nearer to D* than no"
                 f" penalty{label}",
                 paired_greater(
-                    sample, error["none"], margin=NOT_BETTER, relative=True, quantity=weighted
+                    sample,
+                    error["none"],
+                    margin=NOT_BETTER,
+                    relative=True,
+                    quantity=f"{weighted}, 0-GP-sample minus {1 - NOT_BETTER:.0%} of none",
                 ),
                 where,
             ),
