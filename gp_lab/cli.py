@@ -143,8 +143,8 @@ def resume(arguments: list[str]) -> Exit:
 
 def figure(arguments: list[str]) -> Exit:
     """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
-    from gp_lab.launching.compose import hydra_session, parse_arguments, sweep
-    from gp_lab.launching.places import figure_ids
+    from gp_lab.launching.compose import compose_figure, hydra_session, parse_arguments, sweep
+    from gp_lab.launching.places import figure_file, figure_ids
 
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput("figure: which one? write gp-lab figure PAPER/ITEM; see gp-lab list figures")
@@ -156,6 +156,14 @@ def figure(arguments: list[str]) -> Exit:
     overrides = [f"figure={name}", *parse_arguments(rest, sweep=True).overrides]
     if not any(o.startswith("hydra/launcher=") for o in overrides):
         overrides.append("hydra/launcher=replicas")
+    if not figure_file(name).get("panels"):
+        with hydra_session() as hydra:
+            node, scale, out = compose_figure(hydra, overrides)
+
+        from gp_lab.figures.make import make_calculation
+
+        print(make_calculation(name, node, scale, out, rest))
+        return Exit.OK
     with hydra_session() as hydra:
         jobs, outcomes = sweep(hydra, overrides)
     status = _summary(outcomes)

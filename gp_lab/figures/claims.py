@@ -193,6 +193,33 @@ def equivalent(
     return _test_mean(paired_difference(a, b), level, method, quantity, -margin, margin)
 
 
+def inside(
+    values: ArrayLike, low: float, high: float, level: float = 0.95, *, quantity: str = ""
+) -> Test:
+    """Does the mean of `values` `[n]` lie between `low` and `high`? One-sample t.
+
+    Raises ValueError unless low < high.
+    """
+    if not low < high:
+        raise ValueError(f"low={low}, high={high}: nothing lies between them")
+    return _test_mean(
+        values, level, f"one-sample t, {low:g} < mean < {high:g}", quantity, low, high
+    )
+
+
+def computed(
+    value: float, above: float = -math.inf, below: float = math.inf, *, quantity: str = ""
+) -> Test:
+    """Does a number with no chance in it lie between `above` and `below`? One value decides.
+
+    For closed forms and exact optima, never for something that depends on a seed.
+    """
+    interval = Interval(value, value, value, 1)
+    verdict = Verdict.SUPPORTED if above < value < below else Verdict.NOT_SUPPORTED
+    method = f"computed, no chance in it: {above:g} < value < {below:g}"
+    return Test(verdict, interval, method, quantity)
+
+
 def share_greater(
     successes: int, trials: int, bound: float, level: float = 0.95, *, quantity: str = ""
 ) -> Test:

@@ -4,23 +4,30 @@ import csv
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+import numpy as np
+from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Verdict
-from gp_lab.figures.registry import Panels, Row, Run, entry
+from gp_lab.errors import BadInput, bad_choice, show
+from gp_lab.figures.claims import Claim, Verdict
+from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, paper_style
 from gp_lab.launching.panels import Job
-from gp_lab.launching.places import config_folder
-from gp_lab.runs.folder import State, write_atomically
+from gp_lab.launching.places import figure_file
+from gp_lab.runs.folder import State, provenance, write_atomically, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY
 from gp_lab.runs.outcome import Outcome
 
 FREE = NOT_IDENTITY | {"seed"}
 """Keys of the command line that leave an entry what it is."""
+
+MAKER = ("device", "engine", "versions", "commit", "dirty")
+"""What `claims.json` says of the machine and the versions that made the runs."""
+
+TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
 
 
 def make_figure(
@@ -33,10 +40,9 @@ def make_figure(
     Runs that diverged are counted and left out of the picture; if no run of a panel is whole,
     the entry's drawing says so in that panel.
     """
-    what = entry(name)
+    what, text = entry(name), figure_file(name)
+    assert isinstance(what, Entry), f"{name} is a calculation, but its file has panels"
     scale = jobs[0].config["scale"]["name"]
-    folder = Path(jobs[0].config["out"]) / "figures" / name / scale
-    folder.mkdir(parents=True, exist_ok=True)
     panels = _panels(jobs, outcomes)
     whole = {p: [r for r in runs if r.state == State.FINISHED] for p, runs in panels.items()}
     rows = what.measure(whole) + [
@@ -45,14 +51,93 @@ def make_figure(
         for r in runs
         if r.state != State.FINISHED
     ]
-    text = yaml.safe_load((config_folder() / "figure" / f"{name}.yaml").read_text())
-    changed = [o for o in user if re.split(r"[=./]", o)[0].lstrip("+~") not in FREE]
-    decides = text["scales"][scale]["decides"] and not changed
-    claims = [c if decides else c.undecided() for c in what.claims(rows)]
     seeds = max(len(runs) for runs in panels.values())
+    steps = sorted({job.config["steps"] for job in jobs})
+    counted = ", ".join(f"{n:,}" for n in steps)
+    return _publish(
+        name,
+        text,
+        Path(jobs[0].config["out"]),
+        scale,
+        [o for o in user if re.split(r"[=./]", o)[0].lstrip("+~") not in FREE],
+        rows,
+        what.claims(rows),
+        lambda: what.draw(whole, rows),
+        f"{counted} iterations, {seeds} seeds; the first is drawn",
+        seeds=seeds,
+        steps=steps,
+        settings={p: _settings(text, p, scale) for p in text["panels"]},
+        made_by=_makers(outcomes),
+        runs=[
+            {"panel": j.panel, "seed": j.config["seed"], "id": o.folder.status.get("id"),
+             "state": str(o.state), "step": o.step, "why": o.why}
+            for j, o in zip(jobs, outcomes, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def make_calculation(
+    name: str, figure: Mapping[str, Any], scale: str, out: Path, user: Sequence[str] = ()
+) -> str:
+    """Work out an entry that needs no runs, write everything beside the picture, return the table.
+
+    `figure` is the entry's composed file; its scale's settings go on top of it. Raises `BadInput`
+    for an override that no calculation reads.
+    """
+    what, text = entry(name), figure_file(name)
+    assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
+    changed = [o for o in user if o.partition("=")[0] not in FREE | {"scale"}]
+    for override in changed:
+        if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
+            raise BadInput(
+                f"{override}: {name} is a calculation without runs; it reads"
+                f" {', '.join(f'figure.settings.{k}' for k in text['settings'])}"
+            )
+    if scale not in text["scales"]:
+        raise bad_choice("scale", scale, text["scales"])
+    given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
+    own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
+    settings = dict(figure["settings"]) | own
+    rows, arrays = what.calculate(settings)
+    folder = _folder(out, name, scale)
+    np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
+    seeds = len({row["seed"] for row in rows if "seed" in row})
+    return _publish(
+        name,
+        text,
+        out,
+        scale,
+        changed,
+        rows,
+        what.claims(rows),
+        lambda: what.draw(arrays, rows),
+        f"{seeds} seeds" if seeds else "calculated",
+        seeds=seeds,
+        steps=[],
+        settings={"settings": [f"{k}={show(v)}" for k, v in settings.items()]},
+        made_by=[{k: v for k, v in provenance().items() if k in MAKER}],
+        runs=[],
+    )
+
+
+def _publish(
+    name: str,
+    text: Mapping[str, Any],
+    out: Path,
+    scale: str,
+    changed: Sequence[str],
+    rows: Sequence[Row],
+    claims: Sequence[Claim],
+    draw: Callable[[], Figure],
+    made_from: str,
+    **more: Any,
+) -> str:
+    """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims."""
+    folder = _folder(out, name, scale)
+    decides = text["scales"][scale]["decides"] and not changed
     with paper_style():
-        picture = what.draw(whole, rows)
-        footer(picture, _made_from(name, scale, seeds, jobs))
+        picture = draw()
+        footer(picture, f"{name}, scale {scale}: {made_from}")
         for suffix in ("png", "pdf"):
             picture.savefig(folder / f"figure.{suffix}", dpi=150, bbox_inches="tight")
     _write_rows(folder / "data.csv", rows)
@@ -60,28 +145,21 @@ def make_figure(
         "figure": name,
         "title": text["title"],
         "scale": scale,
-        "seeds": seeds,
-        "steps": sorted({job.config["steps"] for job in jobs}),
         "command": " ".join(["gp-lab figure", name, f"scale={scale}", *changed]),
-        "overrides": changed,
-        "claims": [claim.as_dict() for claim in claims],
+        "overrides": list(changed),
+        "claims": [(c if decides else c.undecided()).as_dict() for c in claims],
         "assumptions": text.get("assumptions", []),
         "cost": text.get("cost", {}),
-        "settings": {p: _settings(text, p, scale) for p in text["panels"]},
-        "made_by": _makers(outcomes),
-        "runs": [
-            {"panel": j.panel, "seed": j.config["seed"], "id": o.folder.status.get("id"),
-             "state": str(o.state), "step": o.step, "why": o.why}
-            for j, o in zip(jobs, outcomes, strict=True)
-        ],
-    }  # fmt: skip
+        **more,
+    }
     write_atomically(folder / "claims.json", (json.dumps(summary, indent=1) + "\n").encode())
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
 
 
 def claims_table(summary: dict[str, Any]) -> str:
     """The claims of a claims.json for a terminal: verdict, sentence, numbers."""
-    lines = [f"{summary['figure']} at scale {summary['scale']}, {summary['seeds']} seeds"]
+    seeds = f", {summary['seeds']} seeds" if summary["seeds"] else ""
+    lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
     for claim in summary["claims"]:
         lines.append(f"  {claim['verdict']:>22}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")
@@ -90,15 +168,14 @@ def claims_table(summary: dict[str, Any]) -> str:
 
 def summary_table(root: Path, minutes: dict[str, float]) -> str:
     """Entry, scale, seeds, how many claims of each verdict, and the time it took this time."""
-    header = ["entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes"]
-    table = [header]
+    table = [list(TABLE_HEAD)]
     for path in sorted((root / "figures").rglob("claims.json")):
         summary = json.loads(path.read_text())
         found = [claim["verdict"] for claim in summary["claims"]]
         counts = [str(found.count(str(v))) for v in Verdict]
         took = f"{minutes.get(summary['figure'], 0):.1f}"
         table.append([summary["figure"], summary["scale"], str(summary["seeds"]), *counts, took])
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    widths = [max(len(row[i]) for row in table) for i in range(len(TABLE_HEAD))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
@@ -124,9 +201,11 @@ def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:
     return found
 
 
-def _made_from(name: str, scale: str, seeds: int, jobs: Sequence[Job]) -> str:
-    steps = ", ".join(f"{n:,}" for n in sorted({job.config["steps"] for job in jobs}))
-    return f"{name}, scale {scale}: {steps} iterations, {seeds} seeds; the first is drawn"
+def _folder(out: Path, name: str, scale: str) -> Path:
+    folder = out / "figures" / name / scale
+    with writing_to(out):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _settings(text: dict[str, Any], panel: str, scale: str) -> list[str]:
@@ -138,7 +217,7 @@ def _makers(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     for outcome in outcomes:
         status = outcome.folder.status
-        maker = {k: status.get(k) for k in ("device", "engine", "versions", "commit", "dirty")}
+        maker = {k: status.get(k) for k in MAKER}
         if maker not in kept:
             kept.append(maker)
     return kept

@@ -1,10 +1,15 @@
-"""What an entry of the catalogue is in code: measure, claims, draw; and where to find it."""
+"""What an entry of the catalogue is in code: measure, claims, draw; and where to find it.
+
+An entry `<paper>/<item>` is `ENTRY` of `gp_lab/figures/<paper>/<item>.py`, its settings are
+`configs/figure/<paper>/<item>.yaml`. An `Entry` is drawn from runs; a `Calculation` needs none.
+"""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput
@@ -48,15 +53,38 @@ class Entry:
     draw: Callable[[Panels, list[Row]], Figure]
 
 
-def entry(name: str) -> Entry:
-    """The entry `<paper>/<item>`: the object `<item>` of `gp_lab.figures.<paper>`."""
-    paper, _, item = name.partition("/")
+Settings = Mapping[str, Any]
+"""`settings:` of an entry's file, those of the scale on top."""
+
+Arrays = dict[str, np.ndarray]
+"""What a calculation leaves in arrays.npz for the picture."""
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """An entry of the catalogue that needs no run: an equation, worked out.
+
+    calculate: the settings -> the rows of data.csv (one a `seed`, where there is chance in it)
+        and the arrays that are drawn;
+    claims: the rows -> the paper's sentences, tested;
+    draw: the arrays and rows -> the picture.
+    """
+
+    calculate: Callable[[Settings], tuple[list[Row], Arrays]]
+    claims: Callable[[list[Row]], list[Claim]]
+    draw: Callable[[Arrays, list[Row]], Figure]
+
+
+def entry(name: str) -> Entry | Calculation:
+    """The entry `<paper>/<item>`. Raises `BadInput` if its module is not there."""
+    module = f"gp_lab.figures.{name.replace('/', '.').replace('-', '_')}"
     try:
-        return getattr(importlib.import_module(f"gp_lab.figures.{paper}"), item.upper())
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise BadInput(
-            f"figure={name}: has no drawing; write {item.upper()} in gp_lab/figures/{paper}.py"
-        ) from error
+        return importlib.import_module(module).ENTRY
+    except ModuleNotFoundError as error:
+        if not module.startswith(str(error.name)):
+            raise
+        path = module.replace(".", "/")
+        raise BadInput(f"figure={name}: has no drawing; write ENTRY in {path}.py") from error
 
 
 def column(rows: Sequence[Row], panel: str, quantity: str) -> list[float]:

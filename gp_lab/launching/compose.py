@@ -59,6 +59,17 @@ def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
     )
 
 
+def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, str, Path]:
+    """The file of an entry without runs, with the overrides; the name of its scale; `out`."""
+    config = hydra.compose_config(
+        CONFIG_NAME, list(overrides), RunMode.RUN, with_log_configuration=False
+    )
+    figure = OmegaConf.to_container(config.figure, resolve=True)
+    assert isinstance(figure, dict)
+    values = plain(config)
+    return {str(k): v for k, v in figure.items()}, values["scale"]["name"], Path(values["out"])
+
+
 def sweep(hydra: Hydra, overrides: Sequence[str]) -> Any:
     """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them.
 

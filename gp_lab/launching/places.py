@@ -2,6 +2,9 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 @cache
@@ -27,6 +30,11 @@ def plural(group: str) -> str:
 def figure_ids() -> list[str]:
     """The entries of the catalogue that have a file, as `gp-lab figure` takes them."""
     return [name for name in choices("figure") if name != "none"]
+
+
+def figure_file(name: str) -> dict[str, Any]:
+    """The entry's file as it is written: nothing composed, nothing resolved."""
+    return yaml.safe_load((config_folder() / "figure" / f"{name}.yaml").read_text())
 
 
 def groups() -> list[str]:

@@ -10,7 +10,7 @@ from gp_lab.figures.style import empty, new_figure, points, surface, window
 from gp_lab.theory.optimal import optimal_discriminator
 from gp_lab.theory.surfaces import rmse
 
-FIG1_TITLES = {
+TITLES = {
     "none": "(a) no GP",
     "none_more": "(b) no GP, more samples",
     "one_gp": "(c) 1-GP",
@@ -41,7 +41,7 @@ def _densities(run: Run, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def _fig1_row(run: Run) -> Row:
+def _row(run: Run) -> Row:
     at_grid, at_data = run.arrays("surface"), run.arrays("held_out")
     log_real, log_fake = _densities(run, at_grid["axis"])
     optimal = optimal_discriminator(log_real, log_fake)
@@ -71,13 +71,13 @@ def _probability_slope(logit: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return p * (1 - p) * slope
 
 
-def _fig1_measure(panels: Panels) -> list[Row]:
-    return [_fig1_row(run) for runs in panels.values() for run in runs]
+def _measure(panels: Panels) -> list[Row]:
+    return [_row(run) for runs in panels.values() for run in runs]
 
 
-def _fig1_claims(rows: list[Row]) -> list[Claim]:
+def _claims(rows: list[Row]) -> list[Claim]:
     where = "zero_gp, Fig. 1 and sec. 6.1"
-    error = {p: column(rows, p, "rmse_weighted") for p in FIG1_TITLES if p != "optimal"}
+    error = {p: column(rows, p, "rmse_weighted") for p in TITLES if p != "optimal"}
     weighted = "RMSE to D* weighted by p_r + p_g"
     claims = []
     for label, suffix in (("", ""), (" (penalty on the logit)", "_logit")):
@@ -133,11 +133,11 @@ def _fig1_claims(rows: list[Row]) -> list[Claim]:
     return claims
 
 
-def _fig1_draw(panels: Panels, rows: list[Row]) -> Figure:
+def _draw(panels: Panels, rows: list[Row]) -> Figure:
     figure, grid = new_figure(3, 3, 7.4)
     levels = np.linspace(0, 1, 11)
     filled, drawn = None, None
-    for axes, (panel, title) in zip(grid.ravel(), FIG1_TITLES.items(), strict=True):
+    for axes, (panel, title) in zip(grid.ravel(), TITLES.items(), strict=True):
         source = panels["none"] if panel == "optimal" else panels[panel]
         if not source:
             empty(axes, title)
@@ -163,4 +163,4 @@ def _fig1_draw(panels: Panels, rows: list[Row]) -> Figure:
     return figure
 
 
-FIG1 = Entry(_fig1_measure, _fig1_claims, _fig1_draw)
+ENTRY = Entry(_measure, _claims, _draw)

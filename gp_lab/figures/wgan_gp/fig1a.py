@@ -37,7 +37,7 @@ def _exact_of(real: bytes, fake: bytes) -> ExactCritic:
     return exact_critic(np.frombuffer(real).reshape(-1, 2), np.frombuffer(fake).reshape(-1, 2))
 
 
-def _fig1a_row(run: Run) -> Row:
+def _row(run: Run) -> Row:
     at_grid, at_data = run.arrays("surface"), run.arrays("held_out")
     exact = _exact(run)
     real, fake = at_data["held_out_real"], at_data["held_out_fake"]
@@ -66,11 +66,11 @@ def _fig1a_row(run: Run) -> Row:
     }
 
 
-def _fig1a_measure(panels: Panels) -> list[Row]:
-    return [_fig1a_row(run) for runs in panels.values() for run in runs]
+def _measure(panels: Panels) -> list[Row]:
+    return [_row(run) for runs in panels.values() for run in runs]
 
 
-def _fig1a_claims(rows: list[Row]) -> list[Claim]:
+def _claims(rows: list[Row]) -> list[Claim]:
     where = "wgan_gp, Fig. 1a and sec. 3.1"
     share = "(E_r f - E_g f) / (Lip f * W1)"
     claims = []
@@ -127,7 +127,7 @@ def _fig1a_claims(rows: list[Row]) -> list[Claim]:
     return claims
 
 
-def _fig1a_draw(panels: Panels, rows: list[Row]) -> Figure:
+def _draw(panels: Panels, rows: list[Row]) -> Figure:
     figure, grid = new_figure(3, 3, 7.4)
     levels = np.linspace(0, 1, 15)
     filled, drawn = None, None
@@ -166,4 +166,4 @@ def _to_unit(values: np.ndarray) -> np.ndarray:
     return (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
 
 
-FIG1A = Entry(_fig1a_measure, _fig1a_claims, _fig1a_draw)
+ENTRY = Entry(_measure, _claims, _draw)
