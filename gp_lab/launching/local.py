@@ -70,7 +70,7 @@ def groups(
     for (key, _), group in found.items():
         size = min(max_stack, (most or {}).get(key, max_stack))
         count = -(-len(group) // size)
-        ends = [len(group) * i // count for i in range(count + 1)]
+        ends = [-(-len(group) * i // count) for i in range(count + 1)]
         stacks += [group[i:j] for i, j in itertools.pairwise(ends)]
     return stacks
 
@@ -128,7 +128,10 @@ def _most(
         each, free = bytes_per_replica(run), free_bytes(run.device)
         if max_stack == "auto":
             fit = int(SHARE_OF_MEMORY * free / processes / each)
-            found[key] = max(1, min(ENOUGH[run.device.type], fit))
+            share = -(
+                -len(configs) // processes
+            )  # a core that waits costs more than a smaller stack
+            found[key] = max(1, min(ENOUGH[run.device.type], fit, share))
         elif (size := min(count, max_stack)) * each > free:
             raise BadInput(
                 f"hydra.launcher.max_stack={max_stack}: {size} replicas need about"

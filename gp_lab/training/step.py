@@ -128,6 +128,7 @@ def discriminator_step(
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
     points = game.penalty.points(real, fake, u, state["hardest"]) if penalised else real
+    keep = state["hardest"].shape[0]
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         critic = game.critic(game.constraint.apply(params, constraint))
@@ -138,7 +139,6 @@ def discriminator_step(
         value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
-            keep = state["hardest"].shape[0]
             penalty, norm, hardest = game.penalty(critic, points, differentiate.of_inputs, keep)
             value = value + penalty
         metrics = torch.stack([value, penalty, norm, f_real.mean(), f_fake.mean()]).detach()
@@ -148,8 +148,8 @@ def discriminator_step(
     d, optimizer = game.optimizer.update(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
     )
-    new = {"d": game.constraint.project(d), "d_optimizer": optimizer}
-    return state | new | {"constraint": constraint, "hardest": hardest}, metrics
+    new = {"d": game.constraint.project(d), "d_optimizer": optimizer, "constraint": constraint}
+    return state | new | ({"hardest": hardest} if keep else {}), metrics
 
 
 def generator_step(

@@ -241,7 +241,8 @@ class _Training:
         else:
             updates = s.steps * (s.d_steps + s.g_steps)
             name, reason = choose(s.compile, game, updates, self.first.device, self.stack)
-        key = (structure_key if self.stack > 1 else _seedless)(self.first.config)
+        config = self.first.config | {"seed": 0, "steps": 0, "out": "", "force": False}
+        key = structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
         engine = kept_engine(key, game, name, reason, self.stack)
         if name == "compiled":
             try:
@@ -452,12 +453,6 @@ def _same_buffers(a: Game, b: Game) -> bool:
 
 def _parts(count: int, size: int) -> str:
     return "trained one after another" if size == 1 else f"{-(-count // size)} of {size} instead"
-
-
-def _seedless(config: Config) -> str:
-    """What runs that are trained alone share if they can share a compiled step."""
-    kept = config | {"seed": 0}
-    return f"{config['device']} {run_hash(kept)}"
 
 
 def _first_line(error: BaseException) -> str:
