@@ -73,9 +73,10 @@ def test_half_of_a_curve_is_covered_by_half() -> None:
             return super().curve(u / 2)
 
     half = replace(ROLL, distribution=HalfRoll(0.0))
-    numbers = Curve(radius=0.01).scalars(Curve(radius=0.01).measure(view_of(ROLL, half)))
+    probe = Curve(radius=0.01, count=3000, points=1000, transport=10)
+    numbers = probe.scalars(probe.measure(view_of(ROLL, half)))
     assert numbers["coverage"] == pytest.approx(0.5, abs=0.01)
-    assert numbers["distance"] < 1e-5
+    assert numbers["distance"] < 1e-4  # the curve bulges that far over its 999 straight pieces
 
 
 def test_the_curve_of_a_data_set_is_scaled_and_a_data_set_about_none_has_none() -> None:
