@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import solve_ivp
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,25 @@ def full_batch_orbit(
     angle = _turned(t, steps)[:, None]
     cos, sin = np.cos(angle), np.sin(angle)
     return w0 * cos - theta0 * sin, theta0 * cos + w0 * sin
+
+
+def full_batch_flow(
+    t: ArrayLike, w: ArrayLike, theta: ArrayLike, steps: Steps
+) -> tuple[Array, Array]:
+    """What `full_batch_orbit` has in closed form, from the equations themselves (Eqs. 29 and 44):
+    w' = eta dF/dw and theta' = -eta dF/dtheta with F = -w . theta, integrated to a relative 1e-10.
+    """
+    times, w0, theta0 = _floats(t), _floats(w), _floats(theta)
+    d = len(w0)
+
+    def velocity(time: float, x: Array) -> Array:
+        of_w, of_theta = -x[d:], -x[:d]
+        return _rate(np.array(time), steps) * np.concatenate([of_w, -of_theta])
+
+    start = np.concatenate([w0, theta0])
+    ends = times[0], times[-1]
+    path = solve_ivp(velocity, ends, start, "DOP853", times, rtol=1e-10, atol=1e-12).y.T
+    return path[:, :d], path[:, d:]
 
 
 def variances(t: ArrayLike, m: float, steps: Steps) -> tuple[Array, Array]:
