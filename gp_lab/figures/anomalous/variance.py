@@ -81,7 +81,10 @@ def calculate(settings: Settings, steps: Steps) -> tuple[list[Row], Arrays]:
         )
     # [seeds, batch sizes, times]
     arrays |= {f"{k}_of_seeds": np.array(v) for k, v in found.items()}
-    return [*rows, _full_batch(fine, unit, start, steps, arrays)], arrays
+    full = _full_batch(fine, unit, start, steps, arrays)
+    # How far the grid's own variance is from the flow's, without chance.
+    of_grid, of_flow = (f(fine, 1.0, steps)[1][-1] for f in (scheme_variances, variances))
+    return [*rows, full | {"grid_over_formula": of_grid / of_flow}], arrays
 
 
 def _row(
