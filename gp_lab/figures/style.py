@@ -59,6 +59,32 @@ def points(axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200) -> N
         )  # fmt: skip
 
 
+def panels_above_curves(
+    rows: int, columns: int, curves: int, height: float
+) -> tuple[Figure, Any, Any]:
+    """A figure 7 inches wide: axes [rows, columns] that share a plane, axes [curves] in a row
+    below them that share nothing."""
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[rows, 0.9])
+    panels = above.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    return figure, panels, below.subplots(1, curves, squeeze=False)[0]
+
+
+def arrows(axes: Axes, axis: np.ndarray, gradient: np.ndarray) -> float:
+    """Arrows of gradient [points, points, 2], row = y, over a square; the longest spans two cells.
+
+    Returns its norm, for the caption.
+    """
+    largest = float(np.linalg.norm(gradient, axis=2).max())
+    axes.quiver(
+        axis, axis, gradient[..., 0], gradient[..., 1], angles="xy", scale_units="xy",
+        scale=max(largest, 1e-300) / (2 * (axis[1] - axis[0])), width=0.004, minlength=0.2,
+        color="0.25", zorder=0,
+    )  # fmt: skip
+    axes.set_aspect("equal")
+    return largest
+
+
 def window(axes: Axes, axis: np.ndarray) -> None:
     """Limit the axes to the grid."""
     axes.set_xlim(axis[0], axis[-1])
