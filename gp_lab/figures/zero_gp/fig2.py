@@ -213,7 +213,9 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         points(axes, samples["real"], samples["fake"])
         hit = mode_scores(samples["fake"], centers(run))["modes"]
         largest = arrows(axes, field["axis"], field["gradient"])
-        axes.set_title(f"{read.title}, iteration {step:,}\n{hit} modes, arrows to {largest:.2g}")
+        axes.set_title(
+            f"{read.title}, iteration {step:,}\nmodes hit: {hit}, arrows to {largest:.2g}"
+        )
         window(axes, np.array([field["axis"][0], -field["axis"][0]]))
         drawn = axes
     if drawn is not None:
