@@ -236,6 +236,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     _label(norms, "largest |grad D| on segments")
     _label(modes, "modes hit")
     modes.set_ylim(-0.3, MODES + 0.3)
+    modes.set_yticks(range(0, MODES + 1, 2))
     if norms.get_legend_handles_labels()[0]:
         norms.legend(ncols=2, fontsize=6)
     return figure
