@@ -1,6 +1,6 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +83,18 @@ def arrows(axes: Axes, axis: np.ndarray, gradient: np.ndarray) -> float:
     )  # fmt: skip
     axes.set_aspect("equal")
     return largest
+
+
+def heat_map(axes: Axes, shares: np.ndarray, columns: Sequence[str], rows: Sequence[str]) -> Any:
+    """Shares [rows, columns] in [0, 1] as coloured cells with their numbers; NaN stays empty."""
+    cells = axes.imshow(shares, cmap=SURFACE, vmin=0, vmax=1, aspect="auto", origin="lower")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for (y, x), share in np.ndenumerate(shares):
+        if np.isfinite(share):
+            colour = "black" if share > 0.5 else "white"
+            axes.text(x, y, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6)
+    return cells
 
 
 def window(axes: Axes, axis: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from gp_lab.evaluation.paths import equality_of_norms, largest_over_mean_step, s
 from gp_lab.figures.claims import Claim, greater, paired_greater, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import arrows, empty, panels_above_curves, points, window
-from gp_lab.figures.zero_gp.reading import centers, mode_scores, step_at, steps_up_to
+from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes, step_at, steps_up_to
 
 
 class Read(NamedTuple):
@@ -115,7 +115,7 @@ def _measure(panels: Panels) -> list[Row]:
 
 def _claims(rows: list[Row]) -> list[Claim]:
     learns, claims = "zero_gp, sec. 6.2 and Fig. 2", []
-    modes = np.array(column(rows, "zero_gp", "modes"))
+    modes = outcomes(rows, "zero_gp", "modes")
     claims.append(
         Claim(
             "0-GP keeps all 8 modes",
@@ -129,7 +129,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
         )
     )
     for panel in OTHERS:
-        modes = np.array(column(rows, panel, "modes"))
+        modes = outcomes(rows, panel, "modes")
         claims.append(
             Claim(
                 f"{NAMES[panel]} fails to keep all 8 modes",

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, share_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
+from gp_lab.figures.registry import Entry, Panels, Row, Run
 from gp_lab.figures.style import arrows, empty, panels_above_curves, points, window
-from gp_lab.figures.zero_gp.reading import centers, mode_scores, step_at, steps_up_to
+from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes, step_at, steps_up_to
 
 NAMES = {"zero_gp": "GAN-0-GP", "wgan_gp": "WGAN-GP"}
 COLOURS = {"zero_gp": "#0072B2", "wgan_gp": "#D55E00"}
@@ -61,7 +61,7 @@ def _measure(panels: Panels) -> list[Row]:
 def _claims(rows: list[Row]) -> list[Claim]:
     claims = []
     for panel, name in NAMES.items():
-        first = np.array(column(rows, panel, "circle_first")) == 1  # not where it diverged
+        first = outcomes(rows, panel, "circle_first") == 1
         claims.append(
             Claim(
                 f"{name} learns the circle first and its eighth mode later",
@@ -110,7 +110,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     if drawn is not None:
         handles, labels = drawn.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2)
-        errors.legend(loc="upper right")
+        errors.legend()
     return figure
 
 

@@ -11,7 +11,7 @@ from gp_lab.evaluation.points import coverage, distance_to_curve, wasserstein
 from gp_lab.figures.claims import Claim, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import arrows, empty, points, window
-from gp_lab.figures.zero_gp.reading import dataset
+from gp_lab.figures.zero_gp.reading import dataset, outcomes
 
 NAMES = {"none": "no GP", "one_gp": "1-GP", "zero_gp_sample": "0-GP-sample", "zero_gp": "0-GP"}
 SCALES = (1, 10)
@@ -70,8 +70,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
         ("zero_gp_1", "0-GP learns the swiss roll at scale 1", True),
         ("zero_gp_10", "0-GP learns it at scale 10", True),
     ):
-        # A seed that diverged has learnt nothing.
-        learnt = np.array(column(rows, panel, "learnt")) == 1
+        learnt = outcomes(rows, panel, "learnt") == 1
         claims.append(
             Claim(
                 text,

@@ -1,11 +1,14 @@
 """What the 2-D entries of zero_gp read from a run: where its modes are, and its samples' scores."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gp_lab.data.points import Points
 from gp_lab.evaluation.points import balance, modes_hit, share_on_ring
 from gp_lab.figures.registry import Row, Run
 from gp_lab.parts import build
+from gp_lab.runs.folder import State
 
 NEAR = 0.1
 """A sample is at a mode, or on the ring, within this share of the ring's radius."""
@@ -53,3 +56,18 @@ def mode_scores(fake: np.ndarray, modes: np.ndarray) -> Row:
         "balance": balance(fake, modes),
         "radial_error": float(np.median(distance)),
     }
+
+
+def outcomes(rows: Sequence[Row], panel: str, quantity: str) -> np.ndarray:
+    """A quantity of a panel's runs [n] that finished or diverged, NaN for those that diverged.
+
+    A seed that diverged has not reached anything, and counts; one that failed says nothing.
+    """
+    mine = [r for r in rows if r["panel"] == panel]
+    return np.array(
+        [
+            float(r[quantity]) if r["state"] == State.FINISHED else np.nan
+            for r in mine
+            if r["state"] in (State.FINISHED, State.DIVERGED)
+        ]
+    )
