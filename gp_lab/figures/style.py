@@ -65,7 +65,8 @@ def panels_above_curves(
     """A figure 7 inches wide: axes [rows, columns] that share a plane, axes [curves] in a row
     below them that share nothing."""
     figure = Figure(figsize=(7.0, height), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[rows, 0.9])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[rows, 0.9])
+    above, below = parts
     panels = above.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     return figure, panels, below.subplots(1, curves, squeeze=False)[0]
 

@@ -233,10 +233,9 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         heat_map(axes, values, rates, ["0 (none)", *(f"{w:g}" for w in WEIGHTS)])
         axes.set_title(f"{NAMES[penalty]}, SGD, 2 x 512 ReLU")
         axes.set_ylabel("lambda")
-    drawn = None
     for axes, of in zip([*grid[1], grid[2, 0]], MAPS, strict=True):
         values = np.array([[share(p) for p in _map(of, penalty)] for penalty in NAMES])
-        drawn = heat_map(axes, values, [f"{lr:g}" for lr in of.rates], list(NAMES.values()))
+        cells = heat_map(axes, values, [f"{lr:g}" for lr in of.rates], list(NAMES.values()))
         axes.set_title(f"{of.title}, lambda 10")
     for axes in [*grid[0], *grid[1], grid[2, 0]]:
         axes.set_xlabel("learning rate")
@@ -246,7 +245,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     grid[2, 1].set_title("SGD, 2 x 512 ReLU, lambda 10")
     grid[2, 1].set_xlabel("dimension")
     _sizes(grid[2, 2], rows)
-    figure.colorbar(drawn, ax=grid, shrink=0.4, label="share of seeds that keep all 8 modes")
+    figure.colorbar(cells, ax=grid, shrink=0.4, label="share of seeds that keep all 8 modes")
     return figure
 
 
