@@ -104,7 +104,9 @@ def _row(run: Run) -> Row:
         row[f"norm_growth_{output}"], row[f"norm_stays_{output}"] = growth(steps, norms, first)
 
     lines = run.arrays("lines")["fake"]
-    row["jump"] = float(np.mean(largest_over_mean_step(lines)))
+    jumps = largest_over_mean_step(lines)
+    moving = np.isfinite(jumps)  # all but those of a generator that is constant there
+    row["jump"] = float(jumps[moving].mean()) if moving.any() else np.nan
     row["jump_over_radius"] = float(step_lengths(lines).max(1).mean() / radius)
     return row
 

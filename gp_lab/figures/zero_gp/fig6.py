@@ -109,7 +109,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
                 np.nanmean(column(rows, panel, q)) for q in ("distance_median", "coverage")
             )
             axes.set_title(
-                f"{title}\ndistance {distance:.2f}, covered {covered:.0%}\narrows to {largest:.2g}"
+                f"{title}\n{distance:.2f} arms off, covers {covered:.0%}\narrows to {largest:.2g}"
             )
             window(axes, field["axis"])
             drawn = axes
