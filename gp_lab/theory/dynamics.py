@@ -7,7 +7,7 @@ sec. 2.2), with the penalty rho/2 E_mu |grad D|^2 of the text.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,9 +32,7 @@ class Mass:
 
 def constant_mass(mass: float) -> Mass:
     """M = mass everywhere: 1 for probability measures, 0 for no penalty."""
-    return Mass(
-        lambda psi, theta: np.full_like(psi, mass), lambda psi, theta: np.zeros_like(psi)
-    )
+    return Mass(lambda psi, theta: np.full_like(psi, mass), lambda psi, theta: np.zeros_like(psi))
 
 
 def gaussian_mass() -> Mass:
@@ -180,10 +178,14 @@ def squared_dirac_limit(state: Array, rho: float) -> Array:
     psi, theta, c = state[..., 0], state[..., 1], 4 * rho / 3
     side = 1 + c * psi
     small = np.exp(-1 - c**2 * conserved(state, rho))
-    above = -lambertw(-small).real  # y in (0, 1]: a in (-1/c, 0]
-    below = -lambertw(small).real  # y < 0
+    above = -_lambert(-small)  # y in (0, 1]: a in (-1/c, 0]
+    below = -_lambert(small)  # y < 0
     y = np.where(side > 0, above, np.where(side < 0, below, 0.0))
     return np.where(theta == 0, psi, (y - 1) / c)
+
+
+def _lambert(x: Any) -> Array:
+    return np.asarray(lambertw(x).real)
 
 
 # -- integration -----------------------------------------------------------------------------
@@ -271,3 +273,27 @@ def dirac_basin(
         inside = settles(field, middle[:, None] * direction, horizon, step)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     return low.reshape(len(rhos), len(angles))
+
+
+# -- Theorem 1: spectra off the manifold of equilibria ---------------------------------------
+
+
+def projected(jacobian: Array, p: int, tolerance: float = 1e-9) -> Array:
+    """A Jacobian `[p + q, p + q]` seen orthogonally to its equilibria, as in Theorem 1's proof.
+
+    D's block -Q and the mixed block R, of G's rows, keep only the eigenvectors of Q and of R R^T
+    whose eigenvalues are not zero (`mu_wgan`, App. C); the result has their number of rows.
+    """
+    of_d = _range(-(jacobian[:p, :p] + jacobian[:p, :p].T) / 2, tolerance)
+    mixed = jacobian[p:, :p]
+    of_g = _range(mixed @ mixed.T, tolerance)
+    basis = np.zeros((len(jacobian), of_d.shape[1] + of_g.shape[1]))
+    basis[:p, : of_d.shape[1]] = of_d
+    basis[p:, of_d.shape[1] :] = of_g
+    return np.asarray(basis.T @ jacobian @ basis)
+
+
+def _range(symmetric: Array, tolerance: float) -> Array:
+    """Orthonormal eigenvectors `[n, r]` of a symmetric matrix `[n, n]` off its null space."""
+    values, vectors = np.linalg.eigh(symmetric)
+    return vectors[:, np.abs(values) > tolerance]

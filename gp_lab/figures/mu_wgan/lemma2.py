@@ -1,6 +1,7 @@
 """mu_wgan, Lemma 2: the spectrum of a toy GAN at (0, +-1), from its field and from the updates."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,11 +28,12 @@ TURNS = 40.0
 """For how long the drawn curves run."""
 
 
+def _field(measure: Measure, rho: float, anchor: float, state: np.ndarray) -> np.ndarray:
+    return uniform_field(state, rho, lambda theta: second_moment(measure, theta, anchor))
+
+
 def _field_jacobian(measure: Measure, rho: float, anchor: float, theta: float) -> np.ndarray:
-    return jacobian(
-        lambda state: uniform_field(state, rho, lambda t: second_moment(measure, t, anchor)),
-        [0.0, theta],
-    )
+    return jacobian(partial(_field, measure, rho, anchor), [0.0, theta])
 
 
 def _update_jacobian(measure: Measure, rho: float, anchor: float, theta: float) -> np.ndarray:
@@ -100,9 +102,7 @@ def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
         moment = float(second_moment(measure, 1.0, anchor))
         arrays[f"{measure}_eigenvalues"] = np.array([uniform_eigenvalues(r, moment) for r in many])
         arrays[f"{measure}_curve"] = trajectory(
-            lambda state, m=measure: uniform_field(state, 1.0, lambda t: second_moment(m, t, anchor)),
-            [0.3, 1.3],
-            arrays["times"],
+            partial(_field, measure, 1.0, anchor), [0.3, 1.3], arrays["times"]
         )
     return rows, arrays
 
@@ -206,9 +206,7 @@ def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
     )  # fmt: skip
     rate.set(xscale="log", xlabel=r"$\rho$", title="largest real part")
     rate.axhline(0, color="0.6", lw=0.5)
-    curve.set(
-        xlabel="time", title=r"distance to (0, 1) from (0.3, 1.3), $\rho$ = 1", ylim=(1e-8, 2)
-    )
+    curve.set(xlabel="time", title=r"distance to (0, 1), $\rho$ = 1", ylim=(1e-8, 2))
     handles, labels = rate.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=6)
     return figure

@@ -18,8 +18,8 @@ KEPT = 1e-8
 def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     rho = float(settings["rho"])
     n_psi, n_theta = settings["starts"]
-    psis = np.linspace(*settings["psi"], n_psi)
-    thetas = np.linspace(*settings["theta"], n_theta)
+    (left, right), (low, high) = settings["psi"], settings["theta"]
+    psis, thetas = np.linspace(left, right, n_psi), np.linspace(low, high, n_theta)
     grid = np.stack(np.meshgrid(psis, thetas), axis=-1).reshape(-1, 2)
     starts = grid[grid[:, 1] != 0]
     times = np.concatenate([[0.0], np.geomspace(1e-3, float(settings["horizon"]), 300)])
