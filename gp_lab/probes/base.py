@@ -65,6 +65,9 @@ class Probe:
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Raises `BadInput` if this probe cannot look at samples of this shape."""
 
+    def check_dataset(self, name: str, dataset: Any) -> None:
+        """Raises `BadInput` if the data set lacks what this probe compares with."""
+
     def measure(self, view: View) -> Arrays:
         """Arrays for `arrays/<probe>-<step>.npz`."""
         raise NotImplementedError

@@ -155,6 +155,7 @@ def _check_together(run: Setup) -> None:
         )
     for name, probe in run.probes.items():
         probe.check(name, run.dataset.shape)
+        probe.check_dataset(name, run.dataset)
 
 
 def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:
