@@ -18,13 +18,16 @@ class LayerGradients(Probe):
 
     The loss is E phi(f(fake)) + E varphi(f(real)), without the penalty, on one batch of each.
     Arrays: layers (names, input first), activations [layers] root of the summed squares over the
-    batch, parameters [layers] likewise over the layer's weights.
+    batch, of what the layer itself puts out (before its nonlinearity), parameters [layers] likewise
+    over the layer's weights; nonlinearities (names, input first), after [nonlinearities] as
+    activations, of what the nonlinearities put out.
     """
 
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("layers_real"), view.batch_size)
         latent = view.latent.draw(view.rng("layers_latent"), view.batch_size, real)
         layers = {n: m for n, m in view.discriminator.named_modules() if _has_weight(m)}
+        others = {n: m for n, m in view.discriminator.named_modules() if _is_nonlinearity(m)}
         outputs: dict[str, Tensor] = {}
 
         def keep(name: str) -> object:
@@ -33,7 +36,7 @@ class LayerGradients(Probe):
 
             return hook
 
-        handles = [m.register_forward_hook(keep(n)) for n, m in layers.items()]
+        handles = [m.register_forward_hook(keep(n)) for n, m in (layers | others).items()]
         try:
             with torch.enable_grad():
                 fake = view.generate(view.place(latent)).detach()
@@ -54,6 +57,8 @@ class LayerGradients(Probe):
             "parameters": np.array(
                 [_norm([g for k, g in of_weight.items() if _owner(k) == n]) for n in layers]
             ),
+            "nonlinearities": np.array(list(others), dtype=str),
+            "after": np.array([_norm([of_output[n]]) for n in others]),
         }
 
 
@@ -81,6 +86,11 @@ class WeightHistogram(Probe):
 
 def _has_weight(module: nn.Module) -> bool:
     return isinstance(getattr(module, "weight", None), Tensor)
+
+
+def _is_nonlinearity(module: nn.Module) -> bool:
+    """A leaf without parameters."""
+    return not any(True for _ in module.children()) and not any(True for _ in module.parameters())
 
 
 def _owner(parameter: str) -> str:

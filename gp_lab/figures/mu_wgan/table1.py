@@ -80,7 +80,9 @@ def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
                 label="where it is penalised",
             )  # fmt: skip
         if measure == "anchor":
-            axes.plot(*arrays["fixed_anchor"].T, "*", color="#D55E00", ms=8, label="anchor A", ls="none")
+            axes.plot(
+                *arrays["fixed_anchor"].T, "*", color="#D55E00", ms=8, label="anchor A", ls="none"
+            )
         axes.set_title(title)
         axes.set_aspect("equal")
     drawn = grid.ravel()[len(METHODS) - 1]
