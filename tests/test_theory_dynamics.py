@@ -77,7 +77,7 @@ def test_the_basin_of_a_gaussian_mass_ends_at_the_cycle_that_time_reversed_curve
     distance, angle = np.hypot(*cycle.T), np.arctan2(cycle[:, 1], cycle[:, 0])
     nearest = distance.argmin()
     assert distance[nearest] == pytest.approx(radius, abs=0.005)
-    angles, horizon = angle[nearest : nearest + 1], 200 if slow else 40
+    angles, horizon = angle[nearest : nearest + 1], 300 if slow else 40
     found = dirac_basin(np.array([rho]), gaussian_mass(), angles, horizon, 0.2, tolerance=0.01)
     assert found[0, 0] == pytest.approx(distance[nearest], abs=0.02)
 

@@ -66,8 +66,8 @@ class LayerGradients(Probe):
 class WeightHistogram(Probe):
     """Where D's weights lie (biases too, as clipping takes them).
 
-    Arrays: counts [layers, bins] between edges [layers, bins + 1], layers (names), extreme
-    [layers]: the share within 1 % of the layer's largest absolute weight.
+    Arrays: counts [layers, bins] between edges [layers, bins + 1], layers (names), largest [layers]
+    the largest absolute weight, extreme [layers] the share within 1 % of it.
     """
 
     bins: Count = 100
@@ -75,11 +75,16 @@ class WeightHistogram(Probe):
     def measure(self, view: View) -> Arrays:
         weights = {k: to_numpy(p).ravel() for k, p in view.d.items()}
         counts, edges = zip(*(np.histogram(w, self.bins) for w in weights.values()), strict=True)
-        extreme = [float(np.mean(np.abs(w) >= 0.99 * np.abs(w).max())) for w in weights.values()]
+        largest = [float(np.abs(w).max()) for w in weights.values()]
+        extreme = [
+            float(np.mean(np.abs(w) >= 0.99 * most))
+            for w, most in zip(weights.values(), largest, strict=True)
+        ]
         return {
             "layers": np.array(list(weights)),
             "counts": np.array(counts),
             "edges": np.array(edges),
+            "largest": np.array(largest),
             "extreme": np.array(extreme),
         }
 

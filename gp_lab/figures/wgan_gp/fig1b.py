@@ -47,14 +47,13 @@ def slope(norms: np.ndarray) -> float:
     return float(np.polyfit(layer, np.log(norms[norms > 0]), 1)[0])
 
 
-def share_at_bound(counts: np.ndarray, edges: np.ndarray, extreme: np.ndarray, c: float) -> float:
+def share_at_bound(counts: np.ndarray, largest: np.ndarray, extreme: np.ndarray, c: float) -> float:
     """Share of all weights within 1 % of +-c, from what the probe `weights` stores.
 
-    counts `[tensors, bins]`, edges `[tensors, bins + 1]`, extreme `[tensors]` the share within 1 %
-    of the tensor's own largest weight: that one is c where the tensor reaches it; no weight of a
-    tensor that does not come near c counts.
+    counts `[tensors, bins]`, largest `[tensors]` and extreme `[tensors]`, the share within 1 % of
+    the tensor's own largest weight: that one is c where the tensor reaches it; no weight of a
+    tensor that does not reach c counts.
     """
-    largest = np.abs(edges).max(axis=1)
     reaches = largest >= (1 - 1e-5) * c
     of_tensor = counts.sum(axis=1)
     return float((of_tensor * extreme * reaches).sum() / of_tensor.sum())
@@ -69,8 +68,8 @@ def _row(run: Run) -> Row:
     row["norm_first"], row["norm_last"] = float(norms[0]), float(norms[-1])
     row["layers_without_gradient"] = int((norms == 0).sum())
     if run.panel in CLIPPING:
-        counts, edges, extreme = (weights[k] for k in ("counts", "edges", "extreme"))
-        row["share_at_bound"] = share_at_bound(counts, edges, extreme, CLIPPING[run.panel])
+        counts, largest, extreme = (weights[k] for k in ("counts", "largest", "extreme"))
+        row["share_at_bound"] = share_at_bound(counts, largest, extreme, CLIPPING[run.panel])
     return row
 
 
@@ -153,7 +152,7 @@ def _histogram(axes: Axes, panels: Panels, name: str) -> None:
     stored = panels[name][0].arrays("weights")
     counts, edges = stored["counts"], stored["edges"]
     middle = (edges[:, 1:] + edges[:, :-1]) / 2
-    end = float(np.abs(edges).max())
+    end = float(stored["largest"].max())
     bins = np.linspace(-1.02 * end, 1.02 * end, 80).tolist()
     share = counts.ravel() / counts.sum()
     axes.hist(middle.ravel(), bins, weights=share, color=COLOURS[name], log=True)
