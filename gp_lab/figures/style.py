@@ -39,6 +39,12 @@ def new_figure(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
 
 
+def new_panels(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
+    """As `new_figure`, for panels that show different quantities: each has axes of its own."""
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
 def surface(
     axes: Axes, axis: np.ndarray, values: np.ndarray, levels: np.ndarray, title: str
 ) -> Any:
