@@ -92,7 +92,7 @@ def exact_critic(real: ArrayLike, fake: ArrayLike, max_iterations: int = 10**9) 
         raise ValueError(f"samples of shapes {real.shape} and {fake.shape} cannot be coupled")
     n, m = len(real), len(fake)
     cost = cdist(real, fake)
-    ot = _import_pot()
+    ot = import_pot()
     with warnings.catch_warnings():
         # What POT warns about is raised below, from its log.
         warnings.simplefilter("ignore")
@@ -128,7 +128,7 @@ def _points(x: ArrayLike, name: str) -> Array:
     return x
 
 
-def _import_pot() -> ModuleType:
+def import_pot() -> ModuleType:
     # POT imports every array library that it finds, which takes seconds; numpy is enough here.
     for library, name in [
         ("torch", "PYTORCH"),
