@@ -12,15 +12,11 @@ from gp_lab.theory.surfaces import rmse, rmse_up_to_offset
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What the probe `segments` stored, and the optimum f* on its points.
-
-    `scale` multiplies f* where the run's own slope is another than the optimum's (phi = x alone).
-    """
+    """What the probe `segments` stored, and the optimum f* on its points."""
 
     stored: Mapping[str, np.ndarray]
     optimum: OptimalDiscriminator
     loss: str
-    scale: float = 1.0
 
     def error(self) -> float:
         """RMSE to f* on points and coupled segments, in shares of f*'s standard deviation there.
@@ -77,21 +73,14 @@ class Comparison:
         weights = [f.real_weight / 4, f.fake_weight / 4, share / 2]
         return (
             np.concatenate(trained),
-            self.scale * np.concatenate(exact),
+            np.concatenate(exact),
             np.concatenate(weights),
         )
 
 
 def compare(
-    stored: Mapping[str, np.ndarray], loss: str, weight: float, k: float | None = None
+    stored: Mapping[str, np.ndarray], loss: str, weight: float, k0: float = 0.0
 ) -> Comparison:
-    """Against the optimum under lambda k^2, or, with phi = x, the one that has the slope `k`.
-
-    Raises ValueError for a fixed slope with another loss, whose optimum does not scale with it.
-    """
-    optimum = optimal_lipschitz(stored["real"], stored["fake"], loss, weight)
-    if k is None:
-        return Comparison(stored, optimum, loss)
-    if loss != "wasserstein":
-        raise ValueError(f"k={k} with loss={loss}: only with phi = x does f* scale with k")
-    return Comparison(stored, optimum, loss, k / optimum.k)
+    """Against the optimum under lambda (k - k0)^2; an enormous `weight` holds k at k0."""
+    optimum = optimal_lipschitz(stored["real"], stored["fake"], loss, weight, k0)
+    return Comparison(stored, optimum, loss)

@@ -72,7 +72,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
 
 
 def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 5.2), layout="constrained")
+    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, sharey=True)
     for x, (panel, name) in enumerate(NAMES.items()):
         runs = panels[panel]

@@ -105,7 +105,8 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     grid = figure.subplots(1, 3, sharey=True)
     filled = None
     levels = np.linspace(-0.5, 1.5, 17)
-    for axes, (panel, name) in zip(grid, (NAMES | {AWAY: "an optimum of Eq. 7"}).items(), strict=True):
+    names = NAMES | {AWAY: "an optimum of Eq. 7"}
+    for axes, (panel, name) in zip(grid, names.items(), strict=True):
         if panel == AWAY:
             axis = np.linspace(-0.75, 1.75, 101)
             z = np.linspace(0.02, 0.98, 25)
@@ -127,7 +128,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         )
         size = np.linalg.norm(slope, axis=1, keepdims=True)
         unit = np.divide(slope, size, out=np.zeros_like(slope), where=size > 0)
-        axes.quiver(*fake[:20].T, *unit[:20].T, color="black", width=0.006, scale=9, zorder=3)
+        axes.quiver(*fake[:25].T, *unit[:25].T, color="black", width=0.006, scale=9, zorder=3)
         cosine = np.nanmean(column(rows, panel, "cosine"))
         axes.set_title(f"{name}\ncosine with (1, 0): {cosine:.2f}")
         axes.set_xlim(-0.6, 1.6)
