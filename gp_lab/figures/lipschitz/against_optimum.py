@@ -57,7 +57,7 @@ class Comparison:
         return cosines(self.stored["fake_gradient"], directions)
 
     def bound_residual(self) -> float:
-        """Median over fakes x of the least |f(y) - f(x) - k d| / (k d) over reals y, k of D's own."""
+        """Median over fakes x of the least |f(y) - f(x) - k d| / (k d) over reals y; D's own k."""
         rise = self.stored["real_logit"][:, None] - self.stored["fake_logit"][None, :]
         bound = self.slope() * self.optimum.distance
         return float(np.median(np.abs(rise / bound - 1).min(axis=0)))

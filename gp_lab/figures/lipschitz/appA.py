@@ -56,13 +56,17 @@ def _measure(panels: Panels) -> list[Row]:
 
 def _row(run: Run) -> Row:
     start = run.folder.arrays("segments", 0)
-    slopes = np.linalg.norm(np.concatenate([start["real_gradient"], start["fake_gradient"]]), axis=1)
+    slopes = np.linalg.norm(
+        np.concatenate([start["real_gradient"], start["fake_gradient"]]), axis=1
+    )
     row: Row = {
         "panel": run.panel,
         "seed": run.seed,
         "state": run.state,
         "slope_at_start": float(slopes.mean()),
-        "spread_at_start": float(np.std(np.concatenate([start["real_logit"], start["fake_logit"]]))),
+        "spread_at_start": float(
+            np.std(np.concatenate([start["real_logit"], start["fake_logit"]]))
+        ),
     }
     if run.panel in DEEP:
         return row
@@ -98,7 +102,9 @@ def _claims(rows: list[Row]) -> list[Claim]:
         Claim(
             "with phi = x and lambda (k - k0)^2 the optimal k is W1 / (2 lambda) + k0",
             less(
-                np.max([column(rows, p, "lemma_error") for p in METHODS if p != "max_gp_vanilla"], 0),
+                np.max(
+                    [column(rows, p, "lemma_error") for p in METHODS if p != "max_gp_vanilla"], 0
+                ),
                 AGREES / 5,
                 quantity="largest |k / lemma's k - 1| of the convex programmes",
             ),
@@ -144,7 +150,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "black", "0.55")
 
 def _draw(panels: Panels, rows: list[Row]) -> Figure:
     figure = Figure(figsize=(7.0, 6.6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.9, 1])
+    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[1.9, 1], squeeze=False))
     grid = top.subplots(2, 3, sharex=True, sharey=True)
     handles: list[Any] = []
     labels: list[str] = []
@@ -174,7 +180,10 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         axes.set_xlim(axis[0], axis[-1])
         axes.set_ylim(axis[0], axis[-1])
         handles, labels = axes.get_legend_handles_labels()
-        handles, labels = [*handles, *line], [*labels, "coupled in the exact optimum"]
+        handles, labels = (
+            [*handles, *line],
+            [*labels, "coupled in the exact optimum (its k in brackets)"],
+        )
     if handles:
         legend = top.legend(handles, labels, loc="outside upper center", ncols=3)
         legend.get_frame().set_facecolor("0.7")
@@ -183,10 +192,10 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     over_time.set_title("error, as a share of the optimum's deviation", fontsize=7)
     _curves(slopes, panels, "k", 1.0)
     slopes.set_title("k(f) over the optimum's k", fontsize=7)
-    for x, (panel, name) in enumerate(DEEP.items()):
+    for bar, (panel, name) in enumerate(DEEP.items()):
         values = np.array(column(rows, panel, "slope_at_start"))
-        start.bar(x, np.nanmean(values), color=("#0072B2", "0.7")[x], label=name)
-        start.scatter(np.full(len(values), x), values, s=6, color="black", zorder=3)
+        start.bar(bar, np.nanmean(values), color=("#0072B2", "0.7")[bar], label=name)
+        start.scatter(np.full(len(values), bar), values, s=6, color="black", zorder=3)
     start.axhline(VANISHED, color="black", linewidth=0.6, linestyle=":")
     start.set_yscale("log")
     start.set_xticks(range(len(DEEP)), list(DEEP.values()))

@@ -81,7 +81,7 @@ def _measure(panels: Panels) -> list[Row]:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's, over the entries where both are numbers; NaN for fewer than three or constants."""
+    """Spearman's, where both are numbers; NaN for fewer than three or constants."""
     known = np.isfinite(a) & np.isfinite(b)
     a, b = a[known], b[known]
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -95,7 +95,9 @@ def _claims(rows: list[Row]) -> list[Claim]:
     claims = [
         Claim(
             "without noise a gradient points between its targets (n = 2: cosine .707 with each)",
-            inside(cosine["two"], *BETWEEN, quantity="mean cosine of grad f with the nearest target"),
+            inside(
+                cosine["two"], *BETWEEN, quantity="mean cosine of grad f with the nearest target"
+            ),
             where,
             paper=0.707,
         ),
@@ -139,7 +141,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
 
 def _draw(panels: Panels, rows: list[Row]) -> Figure:
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
+    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[1.1, 1], squeeze=False))
     grid = top.subplots(1, 4, sharex=True, sharey=True)
     for axes, (panel, name) in zip(grid, FIXED.items(), strict=True):
         if not panels[panel]:

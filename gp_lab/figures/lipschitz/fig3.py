@@ -56,7 +56,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
                 greater(
                     coupled,
                     POINTING,
-                    quantity="mean cosine of grad f at fakes with the direction to the coupled real",
+                    quantity="mean cosine of grad f at fakes with the way to the coupled real",
                 ),
                 where,
             ),
@@ -125,8 +125,8 @@ def _points(axes: Axes, found: Comparison) -> None:
         (found.stored["fake"], FAKE, "^", "fake"),
     ):
         axes.scatter(
-            *x[: 2 * _SHOWN].T, s=7, c=colour, marker=marker, edgecolors="black", linewidths=0.2,
-            label=label, zorder=2,
+            x[: 2 * _SHOWN, 0], x[: 2 * _SHOWN, 1], s=7, c=colour, marker=marker,
+            edgecolors="black", linewidths=0.2, label=label, zorder=2,
         )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def _row(run: Run) -> Row:
 
 
 def _counter_example() -> Row:
-    """An optimum of Eq. 7, on a grid of Z: what it reaches, violates, and where its gradient goes."""
+    """An optimum of Eq. 7 on a grid of Z: what it reaches and where its gradient goes."""
     z = np.linspace(0, 1, 51)
     fake, real = (np.stack([np.full_like(z, x), z], axis=1) for x in (0.0, 1.0))
     rise = turned_away(real)[:, None] - turned_away(fake)[None, :]
@@ -92,7 +92,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
             computed(
                 away["cosine"] if optimal else float("nan"),
                 below=0.0,
-                quantity="cosine with (1, 0) of f = x - 2x(1 - x), which meets Eq. 7 and reaches W1",
+                quantity="cosine with (1, 0) of x - 2x(1 - x), which meets Eq. 7 and reaches W1",
             ),
             f"{where}, Eq. 9",
             at_any_scale=True,

@@ -83,7 +83,7 @@ def _least(residual: np.ndarray) -> np.ndarray:
 
 
 def segments(optimum: OptimalDiscriminator) -> float:
-    """Lemma 3.3.2: the largest |grad f - k (y - x) / d| / k on bound segments from fake x to real y.
+    """Lemma 3.3.2: the largest |grad f - k (y - x) / d| / k on bound segments, fake x to real y.
 
     Of the largest and the smallest k-Lipschitz extension; NaN without a bound pair.
     """
@@ -157,9 +157,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
     def residual(text: str, quantity: str, where: str, *names: str) -> Claim:
         sets = ", ".join(NAMES[name] for name in names)
         said = f"largest residual over the losses ({sets}), as a share of k d"
-        return Claim(
-            text, less(worst(quantity, *names), BOUND, quantity=said), where
-        )
+        return Claim(text, less(worst(quantity, *names), BOUND, quantity=said), where)
 
     different = ("disjoint", "overlapping", "common")
     claims = [
