@@ -192,6 +192,7 @@ def test_a_common_point_that_reals_prevail_on_need_not_be_below_a_real() -> None
     found = thm331.theorem(optimum, "vanilla")
     assert found["bullet1"] < 1e-3
     assert found["corollary"] > 1
+    assert found["prevailing"] < 1e-3  # it is bound from the side that its force comes from
 
 
 def test_marginals_can_agree_where_conditional_distributions_do_not() -> None:

@@ -50,7 +50,8 @@ def theorem(optimum: OptimalDiscriminator, loss: str) -> Row:
     bullet2: over points of one distribution alone, the largest least residual (NaN without any);
     bullet3: over all pairs, the least residual;
     corollary: over points with a bound pair, the largest least residual of a pair of a fake below
-    and a real above.
+    and a real above;
+    prevailing: the same over the fakes that fakes prevail on and the reals that reals prevail on.
     """
     points = np.concatenate([optimum.real, optimum.fake])
     values = np.concatenate([optimum.at_real, optimum.at_fake])
@@ -62,17 +63,21 @@ def theorem(optimum: OptimalDiscriminator, loss: str) -> Row:
         residual = np.abs(np.abs(rise) / bound - 1)
         upward = np.abs(rise / bound - 1)
     of_point = _least(residual)
-    pull = np.abs(np.concatenate(imbalance(optimum, loss)))
+    pull = np.concatenate(imbalance(optimum, loss))
     # Up from fakes to reals, and down from reals to fakes: the corollary's two halves.
     of_fake, of_real = _least(upward[n:, :n]), _least(upward[n:, :n].T)
     crossing = np.concatenate([of_real, of_fake])
     same = np.concatenate([(distance[:n, n:] == 0).any(1), (distance[:n, n:] == 0).any(0)])
     return {
         "k": optimum.k,
-        "bullet1": float(np.minimum(of_point, pull).max()),
+        "bullet1": float(np.minimum(of_point, np.abs(pull)).max()),
         "bullet2": float(of_point[~same].max()) if not same.all() else np.nan,
         "bullet3": float(of_point.min()),
         "corollary": float(crossing[of_point < TIGHT].max(initial=0.0)),
+        "prevailing": max(
+            float(of_fake[pull[n:] > BOUND].max(initial=0.0)),
+            float(of_real[pull[:n] < -BOUND].max(initial=0.0)),
+        ),
         "bound_fakes": float((of_fake < BOUND).mean()),
     }
 
