@@ -77,6 +77,7 @@ def _row(run: Run) -> Row:
         "k": found.slope(),
         "k_exact": found.optimum.k,
         "k_share": found.slope() / found.optimum.k,
+        "bound_residual": found.bound_residual(),
     }
     if found.loss == "wasserstein":
         w1 = exact_critic(found.optimum.real, found.optimum.fake).w1
