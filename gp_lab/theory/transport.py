@@ -115,6 +115,21 @@ def exact_critic(real: ArrayLike, fake: ArrayLike, max_iterations: int = 10**9) 
     return ExactCritic(fake, centred, w1, critic.coupling)
 
 
+def transport_plan(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> Array:
+    """A plan `[n, m]` of least cost with marginals `a` `[n]` and `b` `[m]`, which sum to one.
+
+    `cost` is `[n, m]`. Network simplex (POT). Raises LabError if it stops before the optimum.
+    """
+    ot = _import_pot()
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # raised below
+        plan, log = ot.emd(a, b, np.asarray(cost, float), numItermax=10**9, log=True)
+    if log["warning"] is not None:
+        raise LabError(f"transport plan of {len(a)} by {len(b)} points: {log['warning']}")
+    return np.asarray(plan)
+
+
 def _coupling(plan: Array) -> Coupling:
     # The smallest true mass is 1 / (n m); what lies far below it is rounding in the simplex.
     i, j = np.nonzero(plan > 1e-9 / max(plan.shape))
