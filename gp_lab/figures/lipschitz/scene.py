@@ -88,5 +88,5 @@ def draw_directions(axes: Axes, x: np.ndarray, gradient: np.ndarray, steep: floa
     scaled = gradient / steep / np.maximum(1, norm / steep / LONGEST_ARROW)
     axes.quiver(
         *x.T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.003, color="#D55E00",
-        zorder=0.9,
+        zorder=3,
     )  # fmt: skip
