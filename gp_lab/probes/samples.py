@@ -122,10 +122,10 @@ class HeldOut(Probe):
         return out
 
     def _points(self, view: View) -> dict[str, Tensor]:
-        train_real = _finite(view.dataset, self.count)
+        train_real = finite_set(view.dataset, self.count)
         if train_real is None:
             train_real = view.dataset.draw(view.rng("train_real"), self.count)
-        latent = _finite(view.latent, self.count)
+        latent = finite_set(view.latent, self.count)
         if latent is None:
             latent = view.latent.draw(view.rng("train_fake"), len(train_real), train_real)
         real = view.dataset.fresh(view.rng("held_out_real"), self.count)
@@ -145,7 +145,7 @@ class HeldOut(Probe):
             }
 
 
-def _finite(source: object, most: int) -> Tensor | None:
+def finite_set(source: object, most: int) -> Tensor | None:
     """The points of a finite set, so many at most; None of an endless one."""
     points = getattr(source, "points", None)
     return None if points is None else points[:most]

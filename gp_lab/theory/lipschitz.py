@@ -24,7 +24,7 @@ Indices = NDArray[np.intp]
 Metric = Literal["euclidean", "cityblock", "chebyshev"]
 
 TIGHT = 1e-4
-"""A pair whose slope is within this share of k is called bound; the solver is exact to about 1e-5."""
+"""A pair whose slope is within this share of k is called bound (the solver errs by 1e-5)."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Family:
     value and slope take arrays `[...]`; convex takes a CVXPY expression `[n]` and returns one.
     """
 
-    value: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
+    value: Callable[[Any], Any]
+    slope: Callable[[Any], Any]
     convex: Callable[[Any], Any]
 
 
@@ -97,8 +97,8 @@ class OptimalDiscriminator:
     """E_fake phi(f) + E_real varphi(f), without lambda (k - k0)^2."""
     coupling: Coupling
     """Real `i[p]` and fake `j[p]` are bound with multiplier `mass[p]`: how strongly f(real) is kept
-    from rising above f(fake). On a fake they add to weight * phi'(f); for phi = x to the weight, and
-    they are the transport plan."""
+    from rising above f(fake). On a fake they add to weight * phi'(f); for phi = x that is the
+    weight, and they are the transport plan."""
     metric: Metric = "euclidean"
 
     @cached_property
@@ -259,7 +259,7 @@ class _Programme:
         values, k, dual = self._solve(len(points), which[:n], which[n:], high, low, distance, shift)
         at_pair = np.zeros((len(points), len(points)))
         at_pair[high, low] = dual
-        # A multiplier on a pair of points is that of the first real and first fake that stand there.
+        # A multiplier on a pair of points goes to the first real and the first fake there.
         first_real = np.full(len(points), -1)
         first_real[which[:n][::-1]] = np.arange(n)[::-1]
         first_fake = np.full(len(points), -1)
@@ -350,9 +350,9 @@ class _Programme:
         return np.asarray(f.value), float(k.value), np.asarray(bound.dual_value)
 
 
-# k enters as its square, so near k = 0 the gap must be far below k. The later ones, down to Clarabel's
-# own, are for programmes where rounding stops the solver before.
-_ACCURACIES = (1e-12, 1e-10, 1e-8)
+# k enters as its square, so near k = 0 the gap must be far below k. The later ones, down to
+# Clarabel's own (1e-8) and beyond, are for programmes where rounding stops the solver before.
+_ACCURACIES = (1e-12, 1e-10, 1e-8, 1e-7, 1e-6)
 _NEAREST = 6
 _SMALL = 3000
 _NOTHING = 1e-4  # of the largest multiplier: what an interior point method leaves on free pairs

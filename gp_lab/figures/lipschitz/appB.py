@@ -1,3 +1,4 @@
+# ruff: noqa: N999
 """lipschitz, App. B: l1-Lipschitz does not give directions; the Euclidean norm does."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# ruff: noqa: N999
 """lipschitz, App. E: four points whose marginals agree though the distributions do not."""
 
 import numpy as np
