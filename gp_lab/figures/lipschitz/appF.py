@@ -1,3 +1,4 @@
+# ruff: noqa: N999
 """lipschitz, App. F: type-I gradient vanishing, and the target gamma of LSGAN's generator."""
 
 from collections.abc import Sequence
@@ -144,14 +145,19 @@ def _draw_slope(axes: Axes, runs: Sequence[Run], title: str) -> None:
     axes.plot(curves["f"], curves["psi_slope"], color="black", lw=1)
     axes.set_title(title)
     axes.set_xlabel("f")
+    least_squares = title == LOSSES["least_squares"]
+    low, high = (-3.0, 3.0) if least_squares else (curves["f"][0], curves["f"][-1])
+    axes.set_xlim(low, high)
+    axes.set_ylim(*((-8.5, 4.5) if least_squares else (-1.5, 0.1)))
     density = axes.twinx()
     density.set_yticks([])
-    # Values beyond the axis stand at its ends.
-    low, high = curves["f"][0], curves["f"][-1]
     for kind, colour in (("fake", FAKE), ("real", REAL)):
+        # Values beyond the axis stand at its ends.
         values = np.clip(data[f"{kind}_logit"], low, high)
-        density.hist(values, bins=40, range=(low, high), color=colour, alpha=0.6, label=kind)
-    density.legend(loc="center right" if title == LOSSES["saturating"] else "best")
+        label = f"f({kind})"
+        density.hist(values, bins=40, range=(low, high), color=colour, alpha=0.6, label=label)
+    if title == LOSSES["saturating"]:
+        density.legend(loc="lower center")
 
 
 def _draw_seeds(axes: Axes, rows: list[Row], kind: str, quantity: str, title: str) -> None:

@@ -208,7 +208,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         every = np.array([error for _, error in found])
         took = np.nanmean(column(rows, panel, "steps_to_converge"))
         there = sum(row.get("converged", False) for row in rows if row["panel"] == panel)
-        label = f"{title}:\n{took:,.0f} steps, {there} of {len(found)} seeds"
+        label = f"{title}: {took:,.0f} steps, {there} of {len(found)} seeds"
         axes.plot(steps, np.median(every, 0), color=colour, linestyle=style, lw=1.2, label=label)
         axes.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.12, lw=0)
     axes.axhline(CONVERGED, color="0.5", lw=0.6)
@@ -217,7 +217,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     axes.set_ylabel("RMSE to f* / spread of f*")
     axes.set_title("how fast each comes to its optimum (median and range over seeds)")
     if axes.lines[1:]:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        axes.legend(loc="lower left", title="mean steps to converge, seeds that did")
     return figure
 
 
@@ -230,6 +230,7 @@ def _draw_curves(axes: Any, runs: Any, title: str) -> None:
     axes.plot(curves["f"], curves["phi"], color="#0072B2", label=r"$\phi$")
     axes.plot(curves["f"], curves["varphi"], color="#E69F00", ls="--", label=r"$\varphi$")
     axes.set_xlim(-3, 3)
+    axes.set_xticks([-2, 0, 2])
     axes.set_ylim(-3, 8)
     axes.axhline(0, color="0.7", lw=0.4, zorder=0)
     axes.axvline(0, color="0.7", lw=0.4, zorder=0)
