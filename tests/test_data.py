@@ -530,7 +530,7 @@ def test_every_dataset_of_points_builds_and_draws(path: Path) -> None:
     batch = points.prepare(stream("set")).draw(stream("batches"), 64)
     assert batch.shape == (64, 2)
     assert batch.isfinite().all()
-    if path.stem != "point_masses":
+    if path.stem not in ("point_masses", "four_points", "vertical_line"):
         assert points.log_density(batch).isfinite().all()
 
 
