@@ -35,6 +35,7 @@ TORCH = {
     "sqrt": losses.SquareRoot(),
     "exp": losses.Exponential(),
     "combined": losses.Combined(),
+    "combined_tenth": losses.Combined(0.1, 0.1),
     "least_squares": losses.LeastSquares(),
     "hinge": losses.Hinge(),
 }

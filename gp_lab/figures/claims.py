@@ -212,6 +212,32 @@ def inside(
     )
 
 
+def holds(
+    values: ArrayLike, value: float, margin: float, level: float = 0.95, *, quantity: str = ""
+) -> Test:
+    """Is `values` `[n]` centred on `value`: does the interval of their mean hold it?
+
+    Supported if it does and reaches no farther than `margin` to either side of its middle; not
+    supported if it leaves `value` out; inconclusive if it holds it by being wide. So a true
+    sentence is called not supported with probability 1 - level. Raises ValueError for a margin
+    that is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin={margin}: must be positive")
+    interval = mean_interval(values, level)
+    dropped = int(np.isnan(_values(values)).sum())
+    if interval.n < MIN_SEEDS:
+        verdict = Verdict.INCONCLUSIVE
+    elif not interval.low <= value <= interval.high:
+        verdict = Verdict.NOT_SUPPORTED
+    elif interval.high - interval.low <= 2 * margin:
+        verdict = Verdict.SUPPORTED
+    else:
+        verdict = Verdict.INCONCLUSIVE
+    method = f"one-sample t, interval holds {value:g} and is no wider than +-{margin:g}"
+    return Test(verdict, interval, method, quantity, dropped)
+
+
 def computed(
     value: float, above: float = -math.inf, below: float = math.inf, *, quantity: str = ""
 ) -> Test:

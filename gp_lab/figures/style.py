@@ -56,6 +56,22 @@ def surface(
     return filled
 
 
+def surface_over(
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, levels: np.ndarray, title: str
+) -> Any:
+    """Filled contours of values [n, m] over axes x [m] and y [n], which become the window.
+
+    Values beyond the levels take the end colours.
+    """
+    filled = axes.contourf(x, y, values, levels=levels, cmap=SURFACE, extend="both")
+    axes.contour(x, y, values, levels=levels, colors="white", linewidths=0.3)
+    axes.set_title(title)
+    axes.set_aspect("equal")
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
+    return filled
+
+
 def points(axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200) -> None:
     """Reals and fakes [n, 2], at most so many of each, inside the axes as they are."""
     for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):

@@ -60,6 +60,11 @@ FAMILIES: dict[str, Family] = {
     "combined": Family(
         lambda f: np.logaddexp(0, f) + f, lambda f: expit(f) + 1, lambda f: _cp().logistic(f) + f
     ),
+    "combined_tenth": Family(
+        lambda f: np.logaddexp(0, 0.1 * f) + f,
+        lambda f: 0.1 * expit(0.1 * f) + 1,
+        lambda f: _cp().logistic(0.1 * f) + f,
+    ),
     "least_squares": Family(
         lambda f: (f + 1) ** 2, lambda f: 2 * (f + 1), lambda f: _cp().square(f + 1)
     ),
@@ -67,8 +72,8 @@ FAMILIES: dict[str, Family] = {
         lambda f: np.maximum(0, 1 + f), lambda f: (f > -1) * 1.0, lambda f: _cp().pos(1 + f)
     ),
 }  # fmt: skip
-"""By the names of configs/loss: phi of `lipschitz`, App. D (combined: alpha = beta = 1), and the
-least squares of its sec. 2.1 with alpha = -1 and beta = 1."""
+"""By the names of configs/loss: phi of `lipschitz`, App. D (combined: alpha = beta = 1;
+combined_tenth: .1), and the least squares of its sec. 2.1 with alpha = -1 and beta = 1."""
 
 
 @dataclass(frozen=True, eq=False)
