@@ -49,6 +49,7 @@ class LayerGradients(Probe):
         finally:
             for handle in handles:
                 handle.remove()
+        others = {n: m for n, m in others.items() if n in outputs}  # an empty list is no part
         of_output = dict(zip(outputs, grads, strict=False))
         of_weight = dict(zip(params, grads[len(outputs) :], strict=True))
         return {

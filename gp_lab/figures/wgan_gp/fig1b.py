@@ -132,7 +132,8 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
                 axes.semilogy(
                     layer, shown, "o-", ms=2, lw=1, color=COLOURS[name], label=LABELS[name]
                 )
-        axes.invert_xaxis()
+        axes.set_xticks([1, 4, 7, 10])
+        axes.set_xlim(12.6, 0.4)
         axes.set(title=title, xlabel="hidden layer of the critic", ylabel="gradient norm")
     histograms = ("clipping_1e-2", "penalty", "l2_decay", "weight_norm")
     places = (grid[0, 1], grid[0, 2], grid[1, 1], grid[1, 2])
@@ -145,18 +146,26 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
 
 
 def _histogram(axes: Axes, panels: Panels, name: str) -> None:
-    """All weights and biases of the first run, in bins as fine as the probe's."""
+    """The first run's weights between hidden layers, all but a few thousand of its weights."""
     if not panels.get(name):
         empty(axes, LABELS[name])
         return
     stored = panels[name][0].arrays("weights")
-    counts, edges = stored["counts"], stored["edges"]
-    middle = (edges[:, 1:] + edges[:, :-1]) / 2
-    end = float(stored["largest"].max())
-    bins = np.linspace(-1.02 * end, 1.02 * end, 80).tolist()
-    share = counts.ravel() / counts.sum()
-    axes.hist(middle.ravel(), bins, weights=share, color=COLOURS[name], log=True)
-    axes.set(title=f"weights: {LABELS[name]}", xlabel="weight", ylabel="share")
+    inner = stored["counts"].sum(axis=1) > 0.01 * stored["counts"].sum()
+    counts, edges = stored["counts"][inner], stored["edges"][inner]
+    end = float(stored["largest"][inner].max())
+    bins = np.linspace(-end, end, 61)
+    # The layers' own bins differ: within each the weights are taken to lie evenly.
+    below = np.sum(
+        [
+            np.interp(bins, own, np.concatenate([[0], np.cumsum(n)]))
+            for own, n in zip(edges, counts, strict=True)
+        ],
+        axis=0,
+    )
+    axes.stairs(np.diff(below) / counts.sum(), bins, fill=True, color=COLOURS[name])
+    axes.set(yscale="log", ylim=(1e-4, 1), title=f"weights: {LABELS[name]}")
+    axes.set(xlabel="weight between hidden layers", ylabel="share")
     axes.locator_params(axis="x", nbins=4)
 
 
