@@ -1,6 +1,6 @@
 """Small results kept in git: pictures, claims and data of the largest scale that was run.
 
-    python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery in README.md
+    python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
 
 A result replaces the one that is kept unless that one was made at a larger scale. Pictures are
 reduced to 256 colours; data.csv is left out where it is large. The gallery stands in README.md

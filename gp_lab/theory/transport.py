@@ -120,7 +120,7 @@ def transport_plan(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> Array:
 
     `cost` is `[n, m]`. Network simplex (POT). Raises LabError if it stops before the optimum.
     """
-    ot = _import_pot()
+    ot = import_pot()
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # raised below

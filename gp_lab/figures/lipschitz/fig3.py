@@ -19,9 +19,7 @@ WINDOW = ((-2.0, 2.0), (-1.5, 1.5))
 
 def _compare(run: Run) -> Comparison:
     config = run.folder.config
-    return compare(
-        run.arrays("pairs"), config["loss"]["name"], float(config["penalty"]["weight"])
-    )
+    return compare(run.arrays("pairs"), config["loss"]["name"], float(config["penalty"]["weight"]))
 
 
 def _measure(panels: Panels) -> list[Row]:
