@@ -182,7 +182,17 @@ def figures(arguments: list[str]) -> Exit:
     began, minutes = time.monotonic(), {}
     for name in figure_ids():
         print(f"\n== {name}")
-        worst = max(worst, figure([name, *arguments]))
+        try:
+            worst = max(worst, figure([name, *arguments]))
+        except LabError as error:
+            if error.status not in (Exit.FAILED, Exit.DIVERGED):
+                raise  # it was stopped, or the command line is wrong for all entries
+            print(f"gp-lab: {name}: {error}", file=sys.stderr)
+            worst = max(worst, Exit.FAILED)
+        except Exception as error:
+            traceback.print_exc()
+            print(f"gp-lab: {name} failed: {error}; the others go on", file=sys.stderr)
+            worst = max(worst, Exit.FAILED)
         minutes[name] = (time.monotonic() - began) / 60
         began = time.monotonic()
     for override in arguments:

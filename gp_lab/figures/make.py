@@ -86,7 +86,8 @@ def make_calculation(
     """
     what, text = entry(name), figure_file(name)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
-    changed = [o for o in user if o.partition("=")[0] not in FREE | {"scale"}]
+    free = FREE | {"scale"}
+    changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
     for override in changed:
         if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
             raise BadInput(
