@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from helpers import small_mlp
+from scipy.optimize import minimize
+from torch import Tensor, nn
 
+from gp_lab.objectives.constraints import NoConstraint
+from gp_lab.objectives.losses import NonSaturating
+from gp_lab.objectives.penalties import Penalty
 from gp_lab.theory.alternating import (
     LinearPair,
     Objective,
@@ -13,6 +19,15 @@ from gp_lab.theory.alternating import (
     steps_to_return,
     steps_to_return_exact,
 )
+from gp_lab.theory.dirac_gan import (
+    SMOOTHING,
+    Order,
+    Output,
+    jacobian,
+    penalty_curvature,
+    spectral_radius,
+    trajectory,
+)
 from gp_lab.theory.epsilon_optimal import (
     eps_reached,
     k_of_a_pair,
@@ -21,6 +36,15 @@ from gp_lab.theory.epsilon_optimal import (
     steepest_of_a_pair,
     steepest_on_segment,
     sufficient_k,
+)
+from gp_lab.theory.one_pair import PAIR_PENALTIES, PairPenalty, largest_slope
+from gp_lab.training.optimizers import SGD
+from gp_lab.training.step import (
+    AUTOGRAD,
+    Game,
+    discriminator_step,
+    generator_step,
+    start_state,
 )
 
 EPS, ALPHA = 0.4, 0.07
@@ -165,3 +189,165 @@ def test_fixed_alternation_is_a_rotation_that_loses_the_optimality_of_d() -> Non
     period = round(np.pi / np.sqrt(n) / lr)
     np.testing.assert_allclose(gap[period : 2 * period], gap[:period], atol=0.02)
     assert gap.min() < 0 < 0.5 < gap.max()
+
+
+# Table 1: slopes between one real and one fake
+
+
+@pytest.mark.parametrize("output", ["probability", "logit"])
+@pytest.mark.parametrize("distance", [0.05, 0.5, 3.0])
+@pytest.mark.parametrize("weight", [0.3, 2.0])
+def test_the_slope_under_0_gp_is_that_of_the_best_profile_on_the_segment(
+    weight: float, distance: float, output: Output
+) -> None:
+    n, scale = 30, min(distance**2, 1.0)
+
+    def profile(x: np.ndarray) -> np.ndarray:
+        return scale * np.concatenate([x[:1], x[0] + x[1:].cumsum() / n])
+
+    def loss(x: np.ndarray) -> float:
+        f = profile(x)
+        p = 1 / (1 + np.exp(-f))
+        slope = np.diff(p if output == "probability" else f) * n / distance
+        at_ends = np.log1p(np.exp(-f[-1])) + np.log1p(np.exp(f[0]))
+        return float(at_ends + weight * (slope**2).mean()) / scale
+
+    best = profile(minimize(loss, np.full(n + 1, 0.1), options={"maxiter": 5000}).x)
+    p = 1 / (1 + np.exp(-best))
+    steepest = np.diff(p).max() * n / distance
+    if output == "probability" and distance**2 > 2 * weight:
+        assert largest_slope("zero_gp", distance, weight) == 1 / distance  # D(x) = 1, D(y) = 0
+    else:
+        assert steepest == pytest.approx(
+            largest_slope("zero_gp", distance, weight, output), rel=0.02
+        )
+
+
+@pytest.mark.parametrize("output", ["probability", "logit"])
+@pytest.mark.parametrize("distance", [0.01, 0.3])
+def test_the_slope_under_1_gp_is_that_of_the_best_gap(distance: float, output: Output) -> None:
+    gap = np.linspace(distance, 1 - 1e-9 if output == "probability" else 5, 2_000_001)
+    at_ends = (
+        -2 * np.log((1 + gap) / 2) if output == "probability" else 2 * np.log1p(np.exp(-gap / 2))
+    )
+    best = gap[np.argmin(at_ends + 3.0 * (gap / distance - 1) ** 2)] / distance
+    slope = best if output == "probability" else best / 4
+    assert largest_slope("one_gp", distance, 3.0, output) == pytest.approx(slope, rel=1e-3)
+
+
+def test_as_the_points_meet_slopes_go_to_0_under_0_gp_to_1_under_1_gp_and_explode_otherwise() -> (
+    None
+):
+    r = 1e-4
+    slopes = {penalty: largest_slope(penalty, r, 2.0) for penalty in PAIR_PENALTIES}
+    assert slopes["zero_gp"] == pytest.approx(r / 2, rel=1e-3)
+    assert slopes["one_gp"] == pytest.approx(1, rel=1e-3)
+    assert slopes["zero_gp_sample"] == slopes["none"] == pytest.approx(1 / r)
+
+
+def test_a_discriminator_that_is_flat_at_the_samples_escapes_the_penalty_on_samples() -> None:
+    # D = 1/2 + c (3 u - u^3)/4, u in [-1, 1] along the segment: no slope at either end.
+    r, u, c = 1e-3, np.linspace(-1, 1, 1001), 1 - 1e-9
+    d = 0.5 + c * (3 * u - u**3) / 4
+    slope = np.gradient(d, u * r / 2)
+    assert -np.log(d[-1]) - np.log1p(-d[0]) < 1e-8
+    assert max(slope[0], slope[-1]) < 0.01 * slope.max()
+    assert slope.max() > largest_slope("zero_gp_sample", r, 1.0)
+
+
+# Table 1: the Dirac-GAN
+
+
+class Point(nn.Module):
+    """A generator whose sample is its parameter, whatever the latent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(1, 1, dtype=torch.float64))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.theta.expand(len(z), 1)
+
+
+def dirac_map(penalty: PairPenalty, lr: float, weight: float, output: Output) -> Game:
+    parts = {
+        "none": Penalty("none"),
+        "zero_gp": Penalty("between", "squared", weight=weight, output=output),
+        "zero_gp_sample": Penalty("both", "squared", weight=weight, output=output),
+        "one_gp": Penalty("between", "two_sided", 1.0, weight=weight, output=output),
+    }
+    critic = small_mlp(inputs=1, depth=0, bias=False)
+    return Game(critic, Point(), NonSaturating(), parts[penalty], NoConstraint(), SGD(lr))
+
+
+def iterate(game: Game, at: Tensor, batch: int = 1) -> Tensor:
+    """One iteration of the lab's own steps from (theta, psi) `[2]`."""
+    g, d = {"theta": at[0].reshape(1, 1)}, {"output.weight": at[1].reshape(1, 1)}
+    state = start_state(game, d, g, batch, (1,))
+    real = torch.zeros(batch, 1, dtype=torch.float64)
+    u = (torch.arange(batch, dtype=torch.float64) + 0.5) / batch
+    state, _ = discriminator_step(game, AUTOGRAD, state, {}, 1.0, real, real, u)
+    state, _ = generator_step(game, AUTOGRAD, state, {}, 1.0, real)
+    return torch.cat([state["g"]["theta"].flatten(), state["d"]["output.weight"].flatten()])
+
+
+@pytest.mark.parametrize("output", ["probability", "logit"])
+@pytest.mark.parametrize("penalty", ["none", "zero_gp", "zero_gp_sample"])
+def test_the_jacobian_of_the_dirac_gan_is_that_of_the_labs_own_training_step(
+    penalty: PairPenalty, output: Output
+) -> None:
+    game = dirac_map(penalty, 0.2, 1.5, output)
+    # The step cuts the graph between D and G, so the derivative of the whole map is by differences.
+    h = 1e-4 * torch.eye(2, dtype=torch.float64)
+    columns = [(iterate(game, e) - iterate(game, -e)) / 2e-4 for e in h]
+    differences = torch.stack(columns, dim=1).numpy()
+    curvature = penalty_curvature(penalty, 1.5, output)
+    np.testing.assert_allclose(jacobian(curvature, 0.2), differences, atol=1e-7)
+
+
+@pytest.mark.parametrize("penalty", PAIR_PENALTIES)
+@pytest.mark.parametrize("output", ["probability", "logit"])
+def test_the_trajectory_is_that_of_the_labs_own_training_step(
+    penalty: PairPenalty, output: Output
+) -> None:
+    game = dirac_map(penalty, 0.1, 1.5, output)
+    at = torch.tensor([0.8, -0.6], dtype=torch.float64)
+    expected = trajectory(penalty, (0.8, -0.6), 0.1, 1.5, 20, output)
+    for row in expected[1:]:
+        at = iterate(game, at, batch=400)
+        np.testing.assert_allclose(row, at.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("lr", [0.01, 0.5, 3.0])
+@pytest.mark.parametrize("curvature", [-3.0, 0.0, 0.1, 2.0, 30.0])
+def test_the_spectral_radius_is_the_largest_eigenvalue_of_the_jacobian(
+    curvature: float, lr: float, order: Order
+) -> None:
+    eigenvalues = np.linalg.eigvals(jacobian(curvature, lr, order))
+    expected = np.abs(eigenvalues).max()
+    assert spectral_radius(curvature, lr, order) == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_a_penalty_the_map_turns_on_the_unit_circle_or_leaves_it() -> None:
+    assert spectral_radius(0.0, 0.1) == 1.0
+    assert spectral_radius(0.0, 0.1, "simultaneous") == pytest.approx(np.sqrt(1 + 0.1**2 / 4))
+
+
+@pytest.mark.parametrize("output", ["probability", "logit"])
+def test_the_curvature_of_1_gp_is_that_of_the_smoothed_penalty(output: Output) -> None:
+    def smoothed(psi: float) -> float:
+        slope = psi if output == "logit" else psi / 4
+        return 1.5 * (np.sqrt(slope**2 + SMOOTHING**2) - 1) ** 2
+
+    h = 1e-5
+    second = (smoothed(h) - 2 * smoothed(0) + smoothed(-h)) / h**2
+    assert penalty_curvature("one_gp", 1.5, output) == pytest.approx(second, rel=1e-3)
+
+
+def test_the_whole_map_settles_with_0_gp_and_neither_with_1_gp_nor_without() -> None:
+    def last(penalty: PairPenalty) -> float:
+        return float(np.linalg.norm(trajectory(penalty, (0.3, 0.0), 0.1, 1.0, 5000)[-1]))
+
+    assert max(last("zero_gp"), last("zero_gp_sample")) < 1e-6
+    assert min(last("one_gp"), last("none")) > 0.1
