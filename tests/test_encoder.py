@@ -19,6 +19,7 @@ from gp_lab.training.optimizers import SGD
 from gp_lab.training.setup import setup
 from gp_lab.training.step import AUTOGRAD, FUNC, Differentiation, Game, discriminator_step
 from gp_lab.training.step import start_state as start
+from gp_lab.training.trainer import train
 
 BATCH = 10
 REAL, LATENT, U = normal(BATCH, 2, seed=1) + 1, normal(BATCH, 3, seed=2), uniform(BATCH, seed=3)
@@ -145,3 +146,16 @@ def test_the_probe_of_paths_stores_them_from_fakes_to_rebuilt_reals(tmp_path: Pa
                   and "latent_paths/missed" in line)  # fmt: skip
     distance = np.linalg.norm(arrays["path"][:, -1] - arrays["real"], axis=1)
     assert missed == pytest.approx(np.median(distance))
+
+
+def test_stacked_runs_train_their_encoders_as_each_alone(tmp_path: Path) -> None:
+    more = (*ENCODED, "precision=fp64", "steps=20", "optimizer.lr=0.05")
+    configs = [config_of(*more, f"seed={seed}", f"out={tmp_path / 'stack'}") for seed in (0, 1)]
+    together = [outcome.folder for outcome in train(configs, progress=False)]
+    assert [folder.status["stack"] for folder in together] == [2, 2]
+    for seed, folder in enumerate(together):
+        alone = trained(*more, f"seed={seed}", f"out={tmp_path / 'alone'}")
+        assert alone.status["stack"] == 1
+        (_, stacked), (_, single) = final(folder), final(alone)
+        assert any(name.startswith("encoder/") for name in single)
+        same(stacked, single, tolerance=1e-9)

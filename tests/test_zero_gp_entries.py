@@ -1,11 +1,15 @@
 """What the entries of zero_gp conclude from rows that are made up."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.registry import Row
-from gp_lab.figures.zero_gp import prop2, prop3, table1
+from gp_lab.figures.zero_gp import alg1, prop2, prop3, table1
 
 GAPS = np.array([0.20, 0.22, 0.19, 0.21, 0.20])
 WOBBLE = np.array([0.0, 0.05, -0.05, 0.06, -0.06])
@@ -97,3 +101,42 @@ def test_prop3_takes_a_count_that_stays_bounded_for_what_it_is() -> None:
 
     assert verdicts(-4.0) == {Verdict.SUPPORTED}
     assert verdicts(0.0) == {Verdict.NOT_SUPPORTED}
+
+
+RING = {"distribution": {"modes": 8, "radius": 10.0, "std": 0.2}, "scale": 0.7}
+
+
+def made_up_run(logit: float, spread: float) -> Any:
+    """A run whose fakes are the 8 Gaussians, `spread` times as wide; D has one value everywhere."""
+    rng, n = np.random.default_rng(0), 1500
+    angle = rng.integers(0, 8, 3 * n) * np.pi / 4
+    points = 7 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    wide = np.repeat([0.14, spread * 0.14], [n, 2 * n])
+    real, fake, train = np.split(points + wide[:, None] * rng.normal(size=(3 * n, 2)), 3)
+    arrays = {
+        "held_out_real": real, "held_out_fake": fake, "train_fake": train,
+        "held_out_real_logit": np.full(n, logit), "held_out_fake_logit": np.full(n, logit),
+    }  # fmt: skip
+    folder = SimpleNamespace(config={"dataset": RING})
+    return SimpleNamespace(
+        panel="line", seed=0, state="finished", folder=folder, arrays=lambda probe: arrays
+    )
+
+
+def test_alg1_measures_no_error_where_d_is_1_2_and_the_fakes_are_like_the_reals() -> None:
+    row = alg1._row(made_up_run(0.0, 1.0))
+    assert row["modes"] == 8
+    assert row["share_near"] > 0.99
+    assert row["rmse_optimal"] < 0.05
+    assert alg1._row(made_up_run(50.0, 1.0))["rmse_optimal"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_alg1_measures_an_error_of_1_2_where_d_is_1_2_and_the_fakes_are_far_off() -> None:
+    assert alg1._row(made_up_run(0.0, 100.0))["rmse_optimal"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_density_of_equal_gaussians_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    x, means = rng.normal(size=(9, 2)), rng.normal(size=(4, 2))
+    density = np.mean([multivariate_normal(m, 0.3**2 * np.eye(2)).pdf(x) for m in means], axis=0)
+    np.testing.assert_allclose(np.exp(alg1.log_mixture(x, means, 0.3)), density, rtol=1e-12)

@@ -71,7 +71,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
 
 
 def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 2.9), layout="constrained")
+    figure = Figure(figsize=(7.0, 2.5), layout="constrained")
     *surfaces, paths = figure.subplots(1, 3)
     filled = None
     for axes, (panel, title) in zip(surfaces, TITLES.items(), strict=True):
@@ -88,9 +88,8 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         window(axes, at_grid["axis"])
     if filled is not None:
         figure.colorbar(
-            filled, ax=surfaces, shrink=0.6, ticks=[0, 0.5, 1], label="D, the probability of real",
-            location="bottom",
-        )  # fmt: skip
+            filled, ax=surfaces, shrink=0.8, ticks=[0, 0.5, 1], label="D, the probability of real"
+        )
     _draw_paths(paths, panels)
     return figure
 
