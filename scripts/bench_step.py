@@ -14,7 +14,6 @@ and the runs of one width share the compiled step. The sides alternate, pair by 
 """
 
 import argparse
-import contextlib
 import os
 import statistics
 import tempfile
@@ -29,7 +28,6 @@ from torch import nn
 
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.training import trainer
-from gp_lab.training.engine import Engine, make_engine
 
 D_STEPS = 5
 SHORT = 4
@@ -105,24 +103,6 @@ def lab(hydra: Any, size: Size, mode: str, iterations: int, out: Path) -> None:
     assert outcome.folder.status["engine"] == mode, outcome.folder.status["engine_reason"]
 
 
-@contextlib.contextmanager
-def compiled_once() -> Any:
-    """Runs of one size share their steps: networks in an engine are structure, not state."""
-    engines: dict[Any, Engine] = {}
-
-    def shared(game: Any, name: str, reason: str = "", stack: int = 1) -> Engine:
-        key = (name, stack, sum(p.numel() for p in game.discriminator.parameters()))
-        if key not in engines:
-            engines[key] = make_engine(game, name, reason, stack)
-        return engines[key]
-
-    trainer.make_engine = shared
-    try:
-        yield
-    finally:
-        trainer.make_engine = make_engine
-
-
 # The comparison
 
 
@@ -191,7 +171,7 @@ def main() -> None:
         f" load before: {os.getloadavg()[0]:.1f} (wall times want less than 0.5)"
     )
     print("step      width batch  lab it/s bare it/s  lab/bare     min..max  target")
-    with tempfile.TemporaryDirectory() as out, hydra_session() as hydra, compiled_once():
+    with tempfile.TemporaryDirectory() as out, hydra_session() as hydra:
         for mode in ("eager", "compiled"):
             for width in arguments.widths:
                 size = SIZES[width]

@@ -161,3 +161,20 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.002)
+
+
+def signal_at(step: int, patch: pytest.MonkeyPatch, number: int = signal.SIGTERM) -> None:
+    """While patched, this process gets a signal once a run has written the metrics of a step."""
+    append = RunFolder.append_metrics
+
+    def append_and_signal(self: RunFolder, lines: list[dict]) -> None:
+        append(self, lines)
+        if lines and lines[-1]["step"] == step:
+            signal.raise_signal(number)
+
+    patch.setattr(RunFolder, "append_metrics", append_and_signal)
+
+
+def values(folder: RunFolder, name: str) -> list[float]:
+    """A metric of a run, in the order of the steps."""
+    return [line[name] for line in folder.metrics() if name in line]

@@ -197,7 +197,7 @@ def test_a_gpu_that_is_not_there_is_named_with_what_is(refused: Refused) -> None
         (["out=out,a_file"], "out=a_file: cannot write there"),
         (["figure=zero_gp/fig1,wgan_gp/fig1a"], "figure=zero_gp/fig1,wgan_gp/fig1a: one figure"),
         (["hydra/launcher=basic"], "hydra/launcher=basic: no such choice"),
-        (["hydra.launcher.stack=0"], "hydra.launcher.stack=0: not a whole number"),
+        (["hydra.launcher.max_stack=0"], "hydra.launcher.max_stack=0: not a whole number"),
         (["hydra.launcher.processes=-1"], "hydra.launcher.processes=-1: not a whole number"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

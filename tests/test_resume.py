@@ -18,6 +18,7 @@ from lab import (
     last_step,
     once,
     signal_after,
+    signal_at,
     start,
     trained,
     wait_for,
@@ -236,15 +237,8 @@ def test_an_extension_that_was_stopped_goes_on_to_its_own_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eighty: RunFolder
 ) -> None:
     folder = trained(*CADENCE, "steps=40", f"out={tmp_path}")
-    append = RunFolder.append_metrics
-
-    def stop_at_60(self: RunFolder, lines: list[dict]) -> None:
-        append(self, lines)
-        if lines and lines[-1]["step"] == 60:
-            signal.raise_signal(signal.SIGTERM)
-
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "append_metrics", stop_at_60)
+        signal_at(60, patch)
         (outcome,) = train([folder.config | {"steps": 80}], [folder], progress=False)
     assert (outcome.state, outcome.step) == (State.PREEMPTED, 60)
     train([folder.config], [folder], progress=False)
@@ -289,15 +283,8 @@ def test_a_stack_that_was_stopped_goes_on_bit_for_bit(
     def configs(name: str) -> list[dict]:
         return [config_of(*SHORT, f"seed={s}", f"out={tmp_path / name}") for s in range(2)]
 
-    append = RunFolder.append_metrics
-
-    def stop_at_30(self: RunFolder, lines: list[dict]) -> None:
-        append(self, lines)
-        if lines and lines[-1]["step"] == 30:
-            signal.raise_signal(signal.SIGTERM)
-
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "append_metrics", stop_at_30)
+        signal_at(30, patch)
         stopped_at = [o.step for o in train(configs("stopped"), progress=False)]
     assert stopped_at == [30, 30]
     for a, b in zip(

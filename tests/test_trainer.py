@@ -7,7 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab import SMALL, arrays_of, assert_same_run, config_of, environment, final, lab, trained
+from lab import (
+    SMALL,
+    arrays_of,
+    assert_same_run,
+    config_of,
+    environment,
+    final,
+    lab,
+    trained,
+    values,
+)
 from torch.func import functional_call
 
 import gp_lab
@@ -25,10 +35,6 @@ BARE = (*SMALL[:3], *SMALL[-3:])
 """Without the probes."""
 
 QUICK = ("log_every=1", "steps=10")
-
-
-def values(folder: RunFolder, name: str) -> list[float]:
-    return [line[name] for line in folder.metrics() if name in line]
 
 
 # -- seeds ---------------------------------------------------------------------------------

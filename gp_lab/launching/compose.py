@@ -1,8 +1,9 @@
 """Composing configs with Hydra, and saying in one sentence what is wrong with one."""
 
 import argparse
+import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -108,6 +109,27 @@ def plain(config: DictConfig) -> Config:
     _refuse_other_names(config, values)
     values["figure"] = {"id": values["figure"]["id"]}
     return values
+
+
+class SeedlessComposer:
+    """Composes the configs of a sweep; those that differ in nothing but their seed, once."""
+
+    def __init__(self, load: Callable[[list[str]], DictConfig]) -> None:
+        self.load = load
+        self.known: dict[tuple[str, ...], Config] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> Config:
+        """The resolved config of a run. Raises `BadInput`."""
+        seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
+        rest = tuple(o for o in overrides if not o.startswith("seed="))
+        if rest in self.known and len(seeds) == 1 and seeds[0].isdigit():
+            return copy.deepcopy(self.known[rest]) | {"seed": int(seeds[0])}
+        composed = self.load(list(overrides))
+        config = plain(composed)
+        node = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+        if "seed}" not in OmegaConf.to_yaml(node):  # else other keys follow the seed
+            self.known[rest] = config
+        return config
 
 
 def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.Namespace:

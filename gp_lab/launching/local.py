@@ -1,24 +1,25 @@
 """Many runs on one machine: one after another or in processes, alone or stacked."""
 
-import json
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import RawValue
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State, writing_to
-from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of
+from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.training.settings import Settings
+from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import SIGNALS, Stop, listening
 
 _worker_stop = Stop()
@@ -37,27 +38,57 @@ class Preempted(Stopped):
     status = Exit.PREEMPTED
 
 
-def groups(configs: Sequence[Config], stack: int) -> list[list[Config]]:
-    """Configs in stacks of at most `stack`: those that differ in nothing but seed and tags.
+MaxStack = int | Literal["auto"]
+"""The most runs in a stack; `auto` is as many as fit the memory, up to `ENOUGH`."""
 
-    Runs that have begun go on as they were: those of one stack together, the others alone.
+ENOUGH = {"cpu": 64, "cuda": 256}
+"""Replicas beyond which a larger stack is not faster."""
+
+SHARE_OF_MEMORY = 0.5
+"""Of the free memory, what `auto` lets the stacks take that train at the same time."""
+
+
+def groups(
+    configs: Sequence[Config], max_stack: int, most: Mapping[str, int] | None = None
+) -> list[list[Config]]:
+    """Configs in stacks of one structure, of at most `max_stack`, or `most[structure_key]`.
+
+    Stacks of one structure are of nearly equal size and follow one another, so that they can share
+    a compiled step. Runs that have begun go on as they were: those of one stack together, the
+    others alone.
     """
-    found: dict[str, list[Config]] = {}
+    found: dict[tuple[str, str], list[Config]] = {}
     for config in configs:
-        key, folder = _structure(config), RunFolder(folder_of(config))
+        key, folder = structure_key(config), RunFolder(folder_of(config))
         begun = folder.exists and not config["force"]
-        if stack == 1 or begun:
-            key += (stack > 1 and folder.status.get("stack_id")) or str(folder.path)
-        found.setdefault(key, []).append(config)
-    return [g[i : i + stack] for g in found.values() for i in range(0, len(g), stack)]
+        own = ""
+        if max_stack == 1 or begun:
+            own = (max_stack > 1 and folder.status.get("stack_id")) or str(folder.path)
+        found.setdefault((key, own), []).append(config)
+    found = dict(sorted(found.items(), key=lambda item: _place(found, item[0])))
+    stacks = []
+    for (key, _), group in found.items():
+        size = min(max_stack, (most or {}).get(key, max_stack))
+        count = -(-len(group) // size)
+        ends = [-(-len(group) * i // count) for i in range(count + 1)]
+        stacks += [group[i:j] for i, j in itertools.pairwise(ends)]
+    return stacks
 
 
-def train_all(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> list[Outcome]:
+def _place(found: Mapping[tuple[str, str], list[Config]], key: tuple[str, str]) -> int:
+    """Where the structure of a group was first met."""
+    return next(i for i, (structure, _) in enumerate(found) if structure == key[0])
+
+
+def train_all(
+    configs: Sequence[Config], processes: int = 1, max_stack: MaxStack = 1
+) -> list[Outcome]:
     """Train what is not finished yet; the outcomes in the order of the configs.
 
     processes=0 is one for each core, or one if there is a GPU. A run that fails leaves its reason
     in its folder and in its place here; the others go on. Raises `BadInput` for a config that can
-    never run, before the first one starts; `Stopped` when a signal ended the sweep.
+    never run or a stack that cannot fit, before the first one starts; `Stopped` when a signal
+    ended the sweep.
     """
     for config in configs:
         Settings.of(config)
@@ -70,9 +101,59 @@ def train_all(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> 
             todo.append(config)
             seen.add(folder)
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
-        _check(todo)
-        _train_groups(groups(todo, stack), processes)
+        setups = _checked(todo)
+        if max_stack == 1:
+            batches = groups(todo, 1)
+        else:
+            most = _most(todo, setups, max_stack, processes or _cores())
+            batches = groups(todo, max(most.values()), most)
+            _explain(batches)
+        _train_groups(batches, processes)
     return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+
+
+def _most(
+    configs: Sequence[Config], setups: Mapping[str, Any], max_stack: MaxStack, processes: int
+) -> dict[str, int]:
+    """structure_key -> the most replicas in a stack. Raises `BadInput` if a stack cannot fit."""
+    from gp_lab.training.stacking import bytes_per_replica, free_bytes
+
+    wanted: dict[str, int] = {}
+    for config in configs:
+        key = structure_key(config)
+        wanted[key] = wanted.get(key, 0) + 1
+    found = {}
+    for key, count in wanted.items():
+        run = setups[key]
+        each, free = bytes_per_replica(run), free_bytes(run.device)
+        if max_stack == "auto":
+            fit = int(SHARE_OF_MEMORY * free / processes / each)
+            share = -(
+                -len(configs) // processes
+            )  # a core that waits costs more than a smaller stack
+            found[key] = max(1, min(ENOUGH[run.device.type], fit, share))
+        elif (size := min(count, max_stack)) * each > free:
+            raise BadInput(
+                f"hydra.launcher.max_stack={max_stack}: {size} replicas need about"
+                f" {size * each / 1e9:.3g} GB and {free / 1e9:.3g} GB are free; at most"
+                f" {max(1, free // each)} fit (max_stack=auto finds a size)"
+            )
+        else:
+            found[key] = max_stack
+    return found
+
+
+def _explain(batches: list[list[Config]]) -> None:
+    """Say how the runs are stacked, and which keys keep them from being one stack."""
+    count = sum(map(len, batches))
+    if count == 1:
+        return
+    sizes = sorted({len(batch) for batch in batches}, reverse=True)
+    keys = differing([batch[0] for batch in batches])
+    shown = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+    apart = f"; kept apart by {shown}" if keys else ""
+    stacks = f"{len(batches)} stack{'s' * (len(batches) > 1)} of {' or '.join(map(str, sizes))}"
+    print(f"{count} runs in {stacks}{apart}", file=sys.stderr)
 
 
 def _train_groups(batches: list[list[Config]], processes: int) -> None:
@@ -90,18 +171,22 @@ def _train_groups(batches: list[list[Config]], processes: int) -> None:
         raise kind(f"{stop.why}; the same command goes on from there")
 
 
-def _check(configs: Sequence[Config]) -> None:
-    """Raises `BadInput` for what `train` would refuse in any of the configs; trains nothing."""
+def _checked(configs: Sequence[Config]) -> dict[str, Any]:
+    """structure_key -> one run's `Setup`; trains nothing.
+
+    Raises `BadInput` for what `train` would refuse in any of the configs.
+    """
     from gp_lab.training.setup import setup
 
-    seen = set()
+    seen, setups = set(), {}
     for config in configs:
-        if (structure := _structure(config)) not in seen:
-            seen.add(structure)
-            setup(config)
+        if (numbers := run_hash(config | {"seed": 0}) + config["device"]) not in seen:
+            seen.add(numbers)
+            setups[structure_key(config)] = setup(config)
     for config in configs:
         with writing_to(config["out"]):
             folder_of(config).parent.mkdir(parents=True, exist_ok=True)
+    return setups
 
 
 def _train(batch: list[Config], stop: Stop, progress: bool) -> None:
@@ -185,13 +270,6 @@ def _watch(futures: list[Future[None]], configs: list[Config]) -> None:
             if over or failed is not None:
                 return
             time.sleep(0.5)
-
-
-def _structure(config: Config) -> str:
-    kept: dict[str, Any] = {k: v for k, v in config.items() if k not in NOT_IDENTITY | {"seed"}}
-    kept |= {k: config[k] for k in ("device", "compile", "threads", "log_every", "force")}
-    kept |= {k: config[k] for k in ("checkpoint_every", "out", "trust", "tracking")}
-    return json.dumps(kept, sort_keys=True)
 
 
 def _cores() -> int:

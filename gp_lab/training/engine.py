@@ -2,8 +2,9 @@
 
 import shutil
 import sysconfig
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ UPDATES_THAT_PAY = 50_000
 
 STACKED_UPDATES_THAT_PAY = 8_000
 """... or stacks of so many: `vmap` costs eager steps several times what autograd alone does ..."""
+
+ENGINES_KEPT = 4
+"""Compiled steps that a process keeps for the next run or stack of the same structure."""
 
 SMALL_PARAMETERS = 100_000
 """... on a CPU only if D is at most this large: beyond, arithmetic fills the machine either way."""
@@ -58,6 +62,22 @@ def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engi
             function = torch.compile(_with_own_code(function), fullgraph=True, dynamic=False)
         steps.append(torch.no_grad()(function))
     return Engine(name, reason, stack, *steps)
+
+
+_kept: OrderedDict[tuple[str, str, int], Engine] = OrderedDict()
+
+
+def kept_engine(key: str, game: Game, name: str, reason: str, stack: int) -> Engine:
+    """`make_engine`, or what it made before for games that share `key`, so that runs and stacks of
+    one structure are compiled once a process. The last few are kept."""
+    if name != "compiled":
+        return make_engine(game, name, reason, stack)
+    whole = (key, name, stack)
+    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack)
+    _kept[whole] = engine
+    while len(_kept) > ENGINES_KEPT:
+        _kept.popitem(last=False)
+    return replace(engine, reason=reason)
 
 
 def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:

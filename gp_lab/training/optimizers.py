@@ -46,7 +46,7 @@ def _decayed(params: Tensors, grads: Tensors, weight_decay: float) -> Tensors:
     """L2 decay as a term of the gradient, as torch.optim's (not decoupled)."""
     if isinstance(weight_decay, float) and weight_decay == 0:
         return grads
-    return {k: grads[k] + weight_decay * params[k] for k in params}
+    return {k: grads[k] + _as(weight_decay, p) * p for k, p in params.items()}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Adam:
         for k, p in params.items():
             m[k] = torch.lerp(grads[k], state["m"][k], _as(beta1, p))
             v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], _as(beta2, p))
-            step = m[k] / (v[k].sqrt() / root.to(p.dtype) + self.eps)
+            step = m[k] / (v[k].sqrt() / root.to(p.dtype) + _as(self.eps, p))
             new[k] = p - rate.to(p.dtype) * step
         return new, {"m": m, "v": v, "count": {"t": t}}
 
@@ -102,7 +102,7 @@ class RMSProp:
         v, steps = {}, {}
         for k, p in params.items():
             v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], _as(self.alpha, p))
-            steps[k] = grads[k] / (v[k].sqrt() + self.eps)
+            steps[k] = grads[k] / (v[k].sqrt() + _as(self.eps, p))
         steps, buffer = _accumulated(steps, state, self.momentum)
         return {k: p - _as(lr, p) * steps[k] for k, p in params.items()}, {"v": v} | buffer
 
@@ -134,7 +134,7 @@ def _buffer(params: Tensors, momentum: float) -> State:
 def _accumulated(steps: Tensors, state: State, momentum: float) -> tuple[Tensors, State]:
     if "momentum" not in state:
         return steps, {}
-    buffer = {k: momentum * state["momentum"][k] + step for k, step in steps.items()}
+    buffer = {k: _as(momentum, step) * state["momentum"][k] + step for k, step in steps.items()}
     return buffer, {"momentum": buffer}
 
 

@@ -145,7 +145,7 @@ def discriminator_step(
     fake = game.generate(state["g"], latent).detach()
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
-    points = real
+    points, keep = real, state["hardest"].shape[0]
     if penalised:
         path = partial(game.latent_path, state, real, latent)
         points = game.penalty.points(real, fake, u, state["hardest"], path)
@@ -159,7 +159,6 @@ def discriminator_step(
         value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
-            keep = state["hardest"].shape[0]
             penalty, norm, hardest = game.penalty(critic, points, differentiate.of_inputs, keep)
             value = value + penalty
         metrics = torch.stack([value, penalty, norm, f_real.mean(), f_fake.mean()]).detach()
@@ -169,10 +168,10 @@ def discriminator_step(
     d, optimizer = game.optimizer.update(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
     )
-    new = {"d": game.constraint.project(d), "d_optimizer": optimizer}
+    new = {"d": game.constraint.project(d), "d_optimizer": optimizer, "constraint": constraint}
     if game.encoder is not None:
         new |= _encoder_step(game, differentiate, state, lr, real)
-    return state | new | {"constraint": constraint, "hardest": hardest}, metrics
+    return state | new | ({"hardest": hardest} if keep else {}), metrics
 
 
 def _encoder_step(

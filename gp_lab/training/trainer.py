@@ -6,10 +6,11 @@ each leaves the folder that it would have left alone.
 
 import math
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,17 +21,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gp_lab.data.random import generator
-from gp_lab.errors import BadInput
 from gp_lab.probes.base import Probe, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
-from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of, run_id
+from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.blocks import block_length, draw_block, stack_blocks
-from gp_lab.training.engine import Engine, choose, fits_a_core, make_engine
+from gp_lab.training.engine import Engine, choose, fits_a_core, kept_engine, make_engine
 from gp_lab.training.setup import Setup, setup
-from gp_lab.training.step import D_METRICS, G_METRICS, start_state
+from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
+from gp_lab.training.step import D_METRICS, G_METRICS, Game, start_state
 from gp_lab.training.stopping import Stop, listening
 
 STATUS_SECONDS = 2.0
@@ -56,24 +57,46 @@ def train(
 ) -> list[Outcome]:
     """Train the runs that these configs describe, from where they stand, to `steps`.
 
-    Configs of one call differ only in `seed`; runs that are finished are left as they are.
-    `folders` says where they are; left out, they are found by what the configs say. `stop` is
-    looked at between two iterations; left out, SIGINT and SIGTERM are.
-    Raises `BadInput` before anything is computed.
+    Configs of one call share the structure of a stack (`training/stacking.py`); runs that are
+    finished are left as they are. `folders` says where they are; left out, they are found by what
+    the configs say. `stop` is looked at between two iterations; left out, SIGINT and SIGTERM are.
+    Where stacking does not pay or is not possible, they are trained one after another, and the
+    reason is printed. Raises `BadInput` before anything is computed.
     """
-    _refuse_unlike(configs)
+    refuse_unlike(configs)
     runs = [setup(config) for config in configs]
     folders = folders or [RunFolder(folder_of(config)) for config in configs]
     todo = []
     for run, folder in zip(runs, folders, strict=True):
         if run.settings.force or not folder.finished(run.settings.steps):
             todo.append((run, folder))
-    together = len(todo) > 1 and _stacking_pays(todo[0][0])
-    for stack in [todo] if together else [[one] for one in todo]:
-        _Training(stack, progress, stop).go()
+    waiting = [todo] if todo else []
+    while waiting:
+        stack = waiting.pop(0)
+        try:
+            if len(stack) > 1:
+                _refuse_to_stack([run for run, _ in stack])
+            _Training(stack, progress, stop).go()
+        except Unstackable as refusal:
+            half = len(stack) // 2 if refusal.too_large else 1
+            if progress:
+                tqdm.write(f"{refusal}: {_parts(len(stack), half)}", file=sys.stderr)
+            waiting = [stack[i : i + half] for i in range(0, len(stack), half)] + waiting
         if any(outcome_of(folder).stopped for _, folder in stack):
             break
     return [outcome_of(folder) for folder in folders]
+
+
+class Unstackable(Exception):
+    """These runs cannot be trained as one stack, or it would not pay; the message says why."""
+
+    too_large = False
+
+
+class TooLarge(Unstackable):
+    """A smaller stack may fit."""
+
+    too_large = True
 
 
 class _Training:
@@ -111,6 +134,8 @@ class _Training:
         try:
             with nullcontext(self.stop) if self.stop else listening() as stop:
                 self._go(stop)
+        except Unstackable:
+            raise
         except BaseException as error:
             why = f"{type(error).__name__}: {error}".splitlines()[0]
             stopped = isinstance(error, KeyboardInterrupt)
@@ -122,11 +147,18 @@ class _Training:
 
     def _go(self, stop: Stop) -> None:
         self.step, self.state = self._start()
+        self.hyper = stacked_numbers([r.run for r in self.replicas]) if self.stack > 1 else {}
         for replica in self.replicas:
             replica.tracker = Tracker.of(replica.run.config, replica.folder)
             _catch_up(replica)
-        self.engine = self._engine()
-        began, s = time.monotonic(), self.settings
+        s, self.engine = self.settings, self._engine()
+        if (
+            self.progress
+            and self.engine.name == "eager"
+            and (self.stack > 1 or s.compile == "always")
+        ):
+            tqdm.write(f"not compiled: {self.engine.reason}", file=sys.stderr)
+        began = time.monotonic()
         self.told = 0.0
         for replica in self.replicas:
             replica.folder.set_status(
@@ -208,24 +240,35 @@ class _Training:
         else:
             updates = s.steps * (s.d_steps + s.g_steps)
             name, reason = choose(s.compile, game, updates, self.first.device, self.stack)
-        engine = make_engine(game, name, reason, self.stack)
+        config = self.first.config | {"seed": 0, "steps": 0, "out": "", "force": False}
+        key = structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
+        engine = kept_engine(key, game, name, reason, self.stack)
         if name == "compiled":
-            # The step is pure: a trial changes nothing, and shows whether it compiles.
-            trial = tqdm(
-                total=1,
-                desc="compiling",
-                disable=not self.progress,
-                leave=False,
-                bar_format="{desc} {elapsed}",
-            )
             try:
-                self._one_iteration(engine, self.state, 0)
+                with _shown("compiling", self.progress):
+                    self._try(engine)
             except Exception as error:
-                why = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-                engine = make_engine(game, "eager", f"it did not compile ({why})", self.stack)
-            finally:
-                trial.close()
+                why = f"it did not compile ({_first_line(error)})"
+                engine = make_engine(game, "eager", why, self.stack)
+        if engine.name == "eager" and self.stack > 1:
+            self._try_stacked(engine)
         return engine
+
+    def _try(self, engine: Engine) -> None:
+        """One iteration whose result is dropped: the step is pure, so it changes nothing."""
+        self._one_iteration(engine, self.state, self.step)
+
+    def _try_stacked(self, engine: Engine) -> None:
+        """Raises `Unstackable` if the networks cannot be stacked (they draw random numbers, say),
+        `TooLarge` if there is no memory for so many."""
+        try:
+            self._try(engine)
+        except (RuntimeError, MemoryError) as error:
+            why = _first_line(error)
+            if isinstance(error, MemoryError) or "memory" in why:
+                raise TooLarge(f"a stack of {self.stack} does not fit the memory") from error
+            name = self.first.config["architecture"].get("name")
+            raise Unstackable(f"architecture={name} cannot be stacked ({why})") from error
 
     # -- one iteration ---------------------------------------------------------------------
 
@@ -246,10 +289,10 @@ class _Training:
         b = self.block
         for j in range(self.settings.d_steps):
             state, metrics = engine.discriminator_step(
-                state, {}, b.rate_d[i], b.real[i, j], b.latent[i, j], b.u[i, j]
+                state, self.hyper, b.rate_d[i], b.real[i, j], b.latent[i, j], b.u[i, j]
             )
         for j in range(self.settings.g_steps):
-            state, of_g = engine.generator_step(state, {}, b.rate_g[i], b.latent_g[i, j])
+            state, of_g = engine.generator_step(state, self.hyper, b.rate_g[i], b.latent_g[i, j])
             if j == self.settings.g_steps - 1:
                 metrics = torch.cat([metrics, of_g], dim=-1)
         return state, metrics
@@ -384,17 +427,59 @@ def _open(run: Setup, folder: RunFolder) -> None:
         folder.write_config(old | {"steps": run.settings.steps})
 
 
-def _refuse_unlike(configs: Sequence[Config]) -> None:
-    """Raises `BadInput` for configs that cannot be one stack, naming the key that forbids it."""
-    for config in configs[1:]:
-        for key in config.keys() - NOT_IDENTITY - {"seed"}:
-            if config[key] != configs[0][key]:
-                raise BadInput(f"{key}: runs of one stack differ in seed alone, these in {key}")
+def _refuse_to_stack(runs: Sequence[Setup]) -> None:
+    """Raises `Unstackable` where stacking does not pay or would mix up the runs."""
+    first = runs[0]
+    if first.device.type == "cpu" and not fits_a_core(first.game):
+        # A stack only adds traffic to the memory then.
+        raise Unstackable("the networks' arithmetic fills the CPU, stacked or not")
+    for run in runs[1:]:
+        if run.dataset.shape != first.dataset.shape or run.latent.shape != first.latent.shape:
+            raise Unstackable("the samples of these data sets differ in shape")
+        if not _same_buffers(run.game, first.game):
+            name = run.config["architecture"].get("name")
+            raise Unstackable(f"architecture={name} has buffers that depend on the seed")
 
 
-def _stacking_pays(run: Setup) -> bool:
-    """On a CPU not once the arithmetic of one run fills a core: a stack only adds traffic then."""
-    return run.device.type != "cpu" or fits_a_core(run.game)
+def _same_buffers(a: Game, b: Game) -> bool:
+    """A stack's step knows the networks' parameters; of the buffers it knows the first run's."""
+    pairs = ((a.discriminator, b.discriminator), (a.generator, b.generator))
+    return all(
+        torch.equal(of_one, of_other)
+        for one, other in pairs
+        for of_one, of_other in zip(one.buffers(), other.buffers(), strict=True)
+    )
+
+
+def _parts(count: int, size: int) -> str:
+    return "trained one after another" if size == 1 else f"{-(-count // size)} of {size} instead"
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextmanager
+def _shown(what: str, progress: bool) -> Iterator[None]:
+    """A line with a clock that runs while something long is done."""
+    if not progress or not sys.stderr.isatty():
+        yield
+        return
+    with tqdm(desc=what, leave=False, bar_format="{desc} {elapsed}") as bar:
+        over = threading.Event()
+
+        def tick() -> None:
+            while not over.wait(1.0):
+                bar.refresh()
+
+        clock = threading.Thread(target=tick, daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            over.set()
+            clock.join()
 
 
 def _cut(folder: RunFolder, step: int) -> None:

@@ -10,10 +10,11 @@ from omegaconf import DictConfig
 from gp_lab.errors import BadInput, show
 
 
-def whole(key: str, value: Any, at_least: int) -> int:
-    """A launcher's number, checked. Raises `BadInput`."""
+def whole(key: str, value: Any, at_least: int, other: str = "") -> int:
+    """A launcher's number, checked; `other` is what it may be instead. Raises `BadInput`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise BadInput(f"{key}={show(value)}: not a whole number of at least {at_least}")
+        choice = f" or {other}" if other else ""
+        raise BadInput(f"{key}={show(value)}: not a whole number of at least {at_least}{choice}")
     return value
 
 
@@ -22,12 +23,15 @@ class LocalLauncher(Launcher):
 
     Args:
         processes: how many train at the same time; 0 is one for each core (one, with a GPU).
-        stack: how many runs that differ only in their seed are trained as one; 1 is none.
+        max_stack: the most runs that are trained as one stack (they may differ in their seeds,
+            data, rates and numbers: `gp_lab/training/stacking.py`); `auto` fits the memory.
     """
 
-    def __init__(self, processes: int = 1, stack: int = 1) -> None:
+    def __init__(self, processes: int = 1, max_stack: Any = 1) -> None:
         self.processes = whole("hydra.launcher.processes", processes, at_least=0)
-        self.stack = whole("hydra.launcher.stack", stack, at_least=1)
+        self.max_stack = max_stack
+        if max_stack != "auto":
+            whole("hydra.launcher.max_stack", max_stack, at_least=1, other="auto")
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -46,4 +50,4 @@ class LocalLauncher(Launcher):
         """Train resolved configs; their outcomes in the same order."""
         from gp_lab.launching.local import train_all
 
-        return train_all(configs, processes=self.processes, stack=self.stack)
+        return train_all(configs, processes=self.processes, max_stack=self.max_stack)

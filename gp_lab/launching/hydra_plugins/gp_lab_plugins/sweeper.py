@@ -32,7 +32,7 @@ class PanelSweeper(Sweeper):
             raise bad_choice("hydra/launcher", name, choices("hydra/launcher"))
 
     def sweep(self, arguments: list[str]) -> Any:
-        from gp_lab.launching.compose import plain
+        from gp_lab.launching.compose import SeedlessComposer
         from gp_lab.launching.panels import Job, merged, panel_overrides, product
 
         user: dict[str, list[str]] = {}
@@ -56,12 +56,9 @@ class PanelSweeper(Sweeper):
             panels = list(panel_overrides(figure, self.master.scale.name, user))
         else:
             panels = [(None, [merged(choice) for choice in product(user)])]
+        compose = SeedlessComposer(lambda o: self.loader.load_sweep_config(self.master, o))
         jobs = [
-            Job(
-                panel,
-                tuple(overrides),
-                plain(self.loader.load_sweep_config(self.master, overrides)),
-            )
+            Job(panel, tuple(overrides), compose(overrides))
             for panel, runs in panels
             for overrides in runs
         ]

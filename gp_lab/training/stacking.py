@@ -1,0 +1,205 @@
+"""Which runs can be trained as one stack of replicas, and the tensors of what they differ in.
+
+Replicas share what the step computes (the networks' shapes, the kind of loss, penalty, constraint
+and update rule, the batch); they may differ in the numbers it computes with, which become tensors
+with one entry for each replica, and in what it never sees but as tensors: the data that are drawn
+for it and the rates of the schedule.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gp_lab.errors import BadInput, show
+from gp_lab.runs.identity import NOT_IDENTITY, Config
+
+if TYPE_CHECKING:  # the launchers ask for groups before anything heavy is imported
+    import torch
+    from torch import Tensor, nn
+
+    from gp_lab.training.setup import Setup
+    from gp_lab.training.step import Hyper
+
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "loss": ("alpha", "beta", "gamma"),
+    "penalty": ("weight", "center", "anchor"),
+    "constraint": ("value",),
+    "optimizer": ("lr", "betas", "alpha", "eps", "momentum", "weight_decay"),
+}
+"""Numbers of the parts that each replica may have of its own."""
+
+DRAWN = ("gp_lab.data.points.Points",)
+"""Data sets and latents whose keys the step never sees: the architecture fixes a sample's shape."""
+
+EXECUTION = ("device", "compile", "threads", "log_every", "checkpoint_every", "out", "trust",
+             "tracking", "force")  # fmt: skip
+"""Keys that leave a run's numbers alone, but that one process can only have one value of."""
+
+WORKING_COPIES = 8
+"""How often the activations of a step are held at its peak: forward, gradient, its derivative."""
+
+
+def structure(config: Config) -> Config:
+    """What all runs of a stack have to share: the config without what may differ."""
+    kept = {k: v for k, v in config.items() if k not in NOT_IDENTITY | {"seed", "schedule"}}
+    kept |= {k: config[k] for k in EXECUTION if k in config}
+    for part, names in NUMBERS.items():
+        kept[part] = {k: _kind(k, v) if k in names else v for k, v in config[part].items()}
+    kept["dataset"] = _drawn(config["dataset"])
+    kept["architecture"] = config["architecture"] | {
+        "latent": _drawn(config["architecture"].get("latent"))
+    }
+    return {k: _nameless(v) if k != "tracking" else v for k, v in kept.items()}
+
+
+def structure_key(config: Config) -> str:
+    """The structure as a text: equal for the runs that can be one stack."""
+    return json.dumps(structure(config), sort_keys=True)
+
+
+def differing(configs: Sequence[Config]) -> list[str]:
+    """The keys, as they are written on the command line, that keep these runs from one stack."""
+    first, *rest = (_flat(structure(config)) for config in configs)
+    return [
+        k for k in sorted({k for c in (first, *rest) for k in c})
+        if any(other.get(k, _ABSENT) != first.get(k, _ABSENT) for other in rest)
+    ]  # fmt: skip
+
+
+def refuse_unlike(configs: Sequence[Config]) -> None:
+    """Raises `BadInput` for configs that cannot be one stack, naming the key that forbids it."""
+    for key in differing(configs)[:1] if len(configs) > 1 else []:
+        values = dict.fromkeys(show(_flat(structure(c)).get(key)) for c in configs)
+        raise BadInput(
+            f"{key}={','.join(map(str, values))}: the runs of one stack cannot differ in {key};"
+            " they share the step's structure and may differ in the seed, the data, the schedule"
+            f" and {', '.join(f'{part}.{n}' for part, names in NUMBERS.items() for n in names)}"
+        )
+
+
+def stacked_numbers(runs: Sequence["Setup"]) -> "Hyper":
+    """part -> number -> a tensor [replicas] (a tuple of them for betas and anchor), for `step`.
+
+    Optimisers compute their corrections in float64; the other numbers are in the run's precision.
+    """
+    import torch
+
+    def tensor(part: str, values: Sequence[Any]) -> Any:
+        if isinstance(values[0], tuple):
+            return tuple(tensor(part, column) for column in zip(*values, strict=True))
+        dtype = torch.float64 if part == "optimizer" else runs[0].dtype
+        return torch.tensor(values, dtype=dtype, device=runs[0].device)
+
+    hyper: dict[str, dict[str, Any]] = {}
+    for part, names in NUMBERS.items():
+        one = getattr(runs[0].game, part)
+        own = [f.name for f in fields(one) if f.name in names] if is_dataclass(one) else []
+        if own:
+            hyper[part] = {
+                n: tensor(part, [getattr(getattr(r.game, part), n) for r in runs]) for n in own
+            }
+    return hyper
+
+
+def bytes_per_replica(run: "Setup") -> int:
+    """What one more replica adds to the memory of a stack at its peak, about.
+
+    The state before and after an update and the gradients; the activations of D on reals, fakes
+    and penalised points and of G, `WORKING_COPIES` times; a block of data and noise, twice while
+    it is stacked. `scripts/bench_replicas.py` prints it beside what was measured.
+    """
+    import torch
+
+    from gp_lab.training.blocks import block_length
+
+    s, game = run.settings, run.game
+    size = torch.finfo(run.dtype).bits // 8
+    d, g = (
+        sum(p.numel() for p in net.parameters()) for net in (game.discriminator, game.generator)
+    )
+    per_parameter = 1 + len(game.optimizer.start({"p": torch.zeros(1)}).keys() - {"count"})
+    state = 2 * (d + g) * per_parameter + max(d, g) + (g if game.average else 0)
+    passes = 3 if game.penalty.measure != "none" else 2
+    if game.penalty.measure == "both":
+        passes = 4
+    of_d = _activations(game.discriminator, run.dataset.shape, run)
+    of_g = _activations(game.generator, run.latent.shape, run)
+    work = WORKING_COPIES * s.batch_size * (passes * of_d + of_g)
+    per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
+    block = 2 * block_length(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
+    return size * (state + work + block)
+
+
+def free_bytes(device: "torch.device") -> int:
+    """Memory that is free now: of the GPU, or of this machine and the control group it is in."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    found = [2**63]
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            found.append(int(line.split()[1]) * 1024)
+    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if limit and used and limit[0].isdigit():
+        found.append(int(limit[0]) - int(used[0]))
+    return min(found)
+
+
+_ABSENT = object()
+
+
+def _kind(name: str, value: Any) -> Any:
+    """What of a number is structure: how many there are, and whether momentum needs a buffer."""
+    if isinstance(value, list | tuple):
+        return len(value)
+    return value > 0 if name == "momentum" and isinstance(value, int | float) else "number"
+
+
+def _drawn(node: Any) -> Any:
+    known = isinstance(node, Mapping) and node.get("_target_") in DRAWN
+    return {"_target_": node["_target_"]} if known else node
+
+
+def _nameless(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {k: _nameless(v) for k, v in node.items() if k != "name"}
+    return node
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        path = f"{prefix}{key}"
+        found |= _flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return found
+
+
+def _activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
+    """Numbers that the layers of a network hand on, for one sample."""
+    import torch
+
+    counted = [math.prod(shape)]
+
+    def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
+        counted.append(out.numel() // 2)
+
+    leaves = [m for m in net.modules() if not list(m.children())]
+    hooks = [m.register_forward_hook(count) for m in leaves]
+    try:
+        with torch.no_grad():
+            net(torch.zeros(2, *shape, device=run.device, dtype=run.dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(counted)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
