@@ -1,4 +1,4 @@
-"""Constraints on D's weights: clipping, and spectral norm against torch and the exact SVD."""
+"""Constraints on D's weights: clipping, norms, decay; spectral norm against torch and the SVD."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from gp_lab.errors import BadInput
-from gp_lab.objectives.constraints import NoConstraint, SpectralNorm, WeightClipping
+from gp_lab.objectives.constraints import (
+    L1Decay,
+    L2Decay,
+    L2NormClipping,
+    NoConstraint,
+    SpectralNorm,
+    WeightClipping,
+    WeightNorm,
+)
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.objectives.penalties import Penalty
 from gp_lab.training.optimizers import SGD, Adam
@@ -24,7 +32,15 @@ from gp_lab.training.step import (
 )
 
 BATCH = 16
-CLASSES = {"none": NoConstraint, "clipping": WeightClipping, "spectral_norm": SpectralNorm}
+CLASSES = {
+    "none": NoConstraint,
+    "clipping": WeightClipping,
+    "l1_decay": L1Decay,
+    "l2_clipping": L2NormClipping,
+    "l2_decay": L2Decay,
+    "spectral_norm": SpectralNorm,
+    "weight_norm": WeightNorm,
+}
 
 
 def game(constraint: NoConstraint, penalty: str = "none", activation: str = "relu") -> Game:
@@ -223,6 +239,55 @@ def test_the_penalty_and_the_generators_loss_see_the_normalised_network() -> Non
     _, loss_g = generator_step(g, AUTOGRAD, state, {}, 1.0, latent)
     fake = caller(g.generator)(state["g"], latent)
     assert float(loss_g) == pytest.approx(-float((fake @ unit + bias).mean()), rel=1e-9)
+
+
+# Norm clipping, weight norm, decay
+
+
+def test_norm_clipping_shortens_tensors_that_are_too_long_and_leaves_the_others() -> None:
+    params = {"long": normal(5, 4), "short": normal(5, seed=1, scale=0.01), "zero": normal(3) * 0}
+    clipped = L2NormClipping(0.5).project(params)
+    assert float(clipped["long"].norm()) == pytest.approx(0.5, rel=1e-9)
+    same(clipped["long"] * params["long"].norm() / 0.5, params["long"])
+    for name in ("short", "zero"):
+        assert torch.equal(clipped[name], params[name])
+
+
+def test_weight_norm_equals_torchs_with_its_gain_held_at_the_value() -> None:
+    layer = nn.Linear(4, 6).double()
+    params = parameters(layer)
+    theirs = parametrizations.weight_norm(layer, dim=0)
+    with torch.no_grad():
+        theirs.parametrizations.weight.original0.fill_(0.7)
+    x = normal(BATCH, 4)
+    ours = WeightNorm(0.7).apply(params, {})
+    same(x @ ours["weight"].T + ours["bias"], theirs(x).detach())
+
+
+def test_with_weight_norm_the_scale_of_the_weights_plays_no_part_and_gets_no_gradient() -> None:
+    params = parameters(small_mlp())
+    norm, f, x = WeightNorm(1.0), caller(small_mlp()), normal(BATCH, 2)
+    doubled = {k: 2 * p if p.dim() > 1 else p for k, p in params.items()}
+    same(f(norm.apply(params, {}), x), f(norm.apply(doubled, {}), x))
+    grads = torch.func.grad(lambda p: f(norm.apply(p, {}), x).sum())(params)
+    for name, grad in grads.items():
+        if grad.dim() > 1:
+            same((grad * params[name]).sum(dim=1), torch.zeros(len(grad)).double())
+            assert grad.norm() > 0
+
+
+def test_l2_decay_shrinks_all_by_its_share_and_l1_decay_by_its_value_but_not_past_zero() -> None:
+    params = {"weight": torch.tensor([0.5, -0.25, 0.01, -0.01, 0.0], dtype=torch.float64)}
+    same(L2Decay(0.1).project(params)["weight"], 0.9 * params["weight"])
+    expected = torch.tensor([0.45, -0.2, 0.0, 0.0, 0.0], dtype=torch.float64)
+    same(L1Decay(0.05).project(params)["weight"], expected)
+
+
+@pytest.mark.parametrize("constraint", [L2NormClipping(0.3), L1Decay(0.01), L2Decay(0.05)])
+def test_a_step_projects_after_the_update(constraint: NoConstraint) -> None:
+    bound, free = game(constraint), game(NoConstraint())
+    after = step_of_d(bound, started(bound))["d"]
+    same(after, constraint.project(step_of_d(free, started(free))["d"]))
 
 
 @pytest.mark.parametrize("name", names_in("constraint"))

@@ -91,6 +91,7 @@ CLASSES = {
     "sqrt": SquareRoot,
     "exp": Exponential,
     "combined": Combined,
+    "combined_tenth": Combined,
 }
 each_loss = pytest.mark.parametrize("name", list(FORMULAS))
 EPSILON = 2.0**-52

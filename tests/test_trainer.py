@@ -419,6 +419,7 @@ def test_gradient_norms_of_a_linear_discriminator_are_those_by_hand(tmp_path: Pa
     assert list(layers["layers"]) == ["output"]
     assert layers["activations"] == pytest.approx(np.linalg.norm(of_f), rel=1e-9)
     assert layers["parameters"] == pytest.approx(np.linalg.norm(of_weight), rel=1e-9)
+    assert len(layers["nonlinearities"]) == len(layers["after"]) == 0
 
 
 def test_layers_are_named_from_the_input_on(probed: RunFolder) -> None:

@@ -514,6 +514,14 @@ class Points:
         centers = self.distribution.centers()
         return None if centers is None else self.scale * centers
 
+    def curve(self, n: int) -> Tensor | None:
+        """n points [n, 2] along the curve that the data lie about, scaled, float64; None if they
+        lie about none. Equal steps of the curve's parameter, both ends included."""
+        curve = getattr(self.distribution, "curve", None)
+        if curve is None:
+            return None
+        return self.scale * curve(torch.linspace(0, 1, n, dtype=torch.float64))
+
 
 def _float64(values: tuple[object, ...]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)

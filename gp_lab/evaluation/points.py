@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from gp_lab.errors import LabError
-from gp_lab.theory.transport import _import_pot
+from gp_lab.theory.transport import import_pot
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def wasserstein(a: ArrayLike, b: ArrayLike, order: Literal[1, 2] = 1) -> float:
         return np.nan
     cost = cdist(a, b) ** order
     n, m = cost.shape
-    plan, log = _import_pot().emd(
+    plan, log = import_pot().emd(
         np.full(n, 1 / n), np.full(m, 1 / m), cost, numItermax=10**9, log=True
     )
     if log["warning"] is not None:

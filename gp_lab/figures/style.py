@@ -1,6 +1,6 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,12 @@ def new_figure(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
 
 
+def new_panels(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
+    """As `new_figure`, for panels that show different quantities: each has axes of its own."""
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
 def surface(
     axes: Axes, axis: np.ndarray, values: np.ndarray, levels: np.ndarray, title: str
 ) -> Any:
@@ -50,6 +56,22 @@ def surface(
     return filled
 
 
+def surface_over(
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, levels: np.ndarray, title: str
+) -> Any:
+    """Filled contours of values [n, m] over axes x [m] and y [n], which become the window.
+
+    Values beyond the levels take the end colours.
+    """
+    filled = axes.contourf(x, y, values, levels=levels, cmap=SURFACE, extend="both")
+    axes.contour(x, y, values, levels=levels, colors="white", linewidths=0.3)
+    axes.set_title(title)
+    axes.set_aspect("equal")
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
+    return filled
+
+
 def points(axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200) -> None:
     """Reals and fakes [n, 2], at most so many of each, inside the axes as they are."""
     for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):
@@ -57,6 +79,45 @@ def points(axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200) -> N
             samples[:most, 0], samples[:most, 1], s=5, c=colour, marker=marker, edgecolors="black",
             linewidths=0.2, label=label,
         )  # fmt: skip
+
+
+def panels_above_curves(
+    rows: int, columns: int, curves: int, height: float
+) -> tuple[Figure, Any, Any]:
+    """A figure 7 inches wide: axes [rows, columns] that share a plane, axes [curves] in a row
+    below them that share nothing."""
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=[rows, 0.9])
+    above, below = parts
+    panels = above.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    return figure, panels, below.subplots(1, curves, squeeze=False)[0]
+
+
+def arrows(axes: Axes, axis: np.ndarray, gradient: np.ndarray) -> float:
+    """Arrows of gradient [points, points, 2], row = y, over a square; the longest spans two cells.
+
+    Returns its norm, for the caption.
+    """
+    largest = float(np.linalg.norm(gradient, axis=2).max())
+    axes.quiver(
+        axis, axis, gradient[..., 0], gradient[..., 1], angles="xy", scale_units="xy",
+        scale=max(largest, 1e-300) / (2 * (axis[1] - axis[0])), width=0.004, minlength=0.2,
+        color="0.25", zorder=0,
+    )  # fmt: skip
+    axes.set_aspect("equal")
+    return largest
+
+
+def heat_map(axes: Axes, shares: np.ndarray, columns: Sequence[str], rows: Sequence[str]) -> Any:
+    """Shares [rows, columns] in [0, 1] as coloured cells with their numbers; NaN stays empty."""
+    cells = axes.imshow(shares, cmap=SURFACE, vmin=0, vmax=1, aspect="auto", origin="lower")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for (y, x), share in np.ndenumerate(shares):
+        if np.isfinite(share):
+            colour = "black" if share > 0.5 else "white"
+            axes.text(x, y, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6)
+    return cells
 
 
 def window(axes: Axes, axis: np.ndarray) -> None:

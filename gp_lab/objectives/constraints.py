@@ -1,8 +1,8 @@
-"""Constraints on the discriminator's weights: none, clipping (WGAN), spectral normalisation.
+"""Constraints on the discriminator's weights: none, clipping (WGAN), norms, decay.
 
 A constraint acts at three moments of a step, each a pure function: `prepare` before the loss
 (power iteration), `apply` inside it (which weights the network sees), `project` after the update
-(clipping).
+(clipping, decay).
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Count, Positive
+from gp_lab.parts import Count, Fraction, Positive
 
 Tensors = dict[str, Tensor]
 
@@ -44,6 +44,70 @@ class WeightClipping(NoConstraint):
 
     def project(self, params: Tensors) -> Tensors:
         return {k: torch.clamp(p, -self.value, self.value) for k, p in params.items()}
+
+
+@dataclass(frozen=True)
+class L2NormClipping(NoConstraint):
+    """Each weight matrix and bias scaled back to an L2 norm of at most `value` after each update.
+
+    One of the constraints that `papers/wgan_gp.txt`, sec. 3, tried beside clipping; that the norm
+    is taken of each tensor by itself is an assumption.
+    """
+
+    value: Positive = 1.0
+
+    def project(self, params: Tensors) -> Tensors:
+        return {
+            k: p * torch.clamp(self.value / (torch.linalg.vector_norm(p) + 1e-12), max=1)
+            for k, p in params.items()
+        }
+
+
+@dataclass(frozen=True)
+class WeightNorm(NoConstraint):
+    """The weights of each unit scaled to an L2 norm of `value` where the network sees them.
+
+    Weight normalisation (`papers/wgan_gp.txt`, sec. 3) with its gain held fixed: a gain that is
+    learned would bound nothing. Weights of more than two dimensions are matrices [out, rest];
+    vectors (biases, norms' scales) are left alone.
+    """
+
+    value: Positive = 1.0
+
+    def apply(self, params: Tensors, state: Tensors) -> Tensors:
+        scaled = dict(params)
+        for name, weight in _matrices(params).items():
+            rows = torch.linalg.vector_norm(weight, dim=1, keepdim=True) + 1e-12
+            scaled[name] = (self.value * weight / rows).reshape(params[name].shape)
+        return scaled
+
+
+@dataclass(frozen=True)
+class L1Decay(NoConstraint):
+    """Every weight and bias moved towards 0 by `value` after each update, and not past it.
+
+    L1 weight decay (`papers/wgan_gp.txt`, sec. 3) as its proximal step, beside the optimiser: its
+    strength does not depend on the learning rate.
+    """
+
+    value: Positive = 1e-5
+
+    def project(self, params: Tensors) -> Tensors:
+        return {k: p.sign() * torch.clamp(p.abs() - self.value, min=0) for k, p in params.items()}
+
+
+@dataclass(frozen=True)
+class L2Decay(NoConstraint):
+    """Every weight and bias multiplied by 1 - `value` after each update.
+
+    L2 weight decay (`papers/wgan_gp.txt`, sec. 3), beside the optimiser: its strength does not
+    depend on the learning rate.
+    """
+
+    value: Fraction = 1e-3
+
+    def project(self, params: Tensors) -> Tensors:
+        return {k: (1 - self.value) * p for k, p in params.items()}
 
 
 @dataclass(frozen=True)

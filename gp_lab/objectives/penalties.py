@@ -174,3 +174,38 @@ class Penalty:
                 f"center={self.center}: shape squared has no centre;"
                 " use shape=two_sided or one_sided"
             )
+
+
+@dataclass(frozen=True)
+class CrossPairs(Penalty):
+    """f(x) - f(y) <= center |x - y| for reals x and fakes y alone (`papers/lipschitz.txt`, Eq. 7).
+
+    No gradient is penalised: weight times the mean (or the largest) of
+    max(0, f(x) - f(y) - center |x - y|)^2 over all pairs of a batch. The other keys have no effect.
+    """
+
+    def carried(self, batch_size: int) -> int:
+        return 0
+
+    def points(self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor) -> Tensor:
+        """Reals, then as many fakes [2 batch, ...]."""
+        return torch.cat([real, fake])
+
+    def __call__(
+        self, critic: Critic, points: Tensor, gradient: InputGradient, keep: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The penalty (a scalar, weighted), mean |grad f| at the points, and no hardest points."""
+        points = points.detach()
+        output = critic if self.output == "logit" else lambda x: torch.sigmoid(critic(x))
+        f_real, f_fake = output(points).chunk(2)
+        real, fake = points.flatten(1).chunk(2)
+        distance = safe_sqrt((real[:, None] - fake[None, :]).square().sum(2))
+        excess = torch.relu(f_real[:, None] - f_fake[None, :] - self.center * distance) ** 2
+        value = excess.mean() if self.reduction == "mean" else excess.amax()
+        weight = 0.5 * self.weight if self.half else self.weight
+        squared_norm = gradient(output, points).detach().flatten(1).square().sum(1)
+        return weight * value, safe_sqrt(squared_norm).mean(), points[:0]
+
+    def __post_init__(self) -> None:
+        if self.measure not in ("both", "none"):
+            raise ValueError(f"measure={self.measure}: pairs of reals and fakes are both, or none")

@@ -69,6 +69,9 @@ class Probe:
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Raises `BadInput` if this probe cannot look at samples of this shape."""
 
+    def check_dataset(self, name: str, dataset: Any) -> None:
+        """Raises `BadInput` if the data set lacks what this probe compares with."""
+
     def measure(self, view: View) -> Arrays:
         """Arrays for `arrays/<probe>-<step>.npz`."""
         raise NotImplementedError
@@ -103,9 +106,13 @@ def check_square(low: float, high: float) -> None:
 def grid(low: float, high: float, points: int, view: View) -> tuple[np.ndarray, Tensor]:
     """The axis [points] and the grid's points [points^2, 2]: x runs fastest, y slowest."""
     axis = np.linspace(low, high, points)
-    x, y = np.meshgrid(axis, axis)
-    flat = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1))
-    return axis, view.place(flat)
+    return axis, rectangle(axis, axis, view)
+
+
+def rectangle(x: np.ndarray, y: np.ndarray, view: View) -> Tensor:
+    """The points of a grid over axes x [m] and y [n]: [n m, 2], x runs fastest."""
+    columns, rows = np.meshgrid(x, y)
+    return view.place(torch.from_numpy(np.stack([columns.ravel(), rows.ravel()], axis=1)))
 
 
 def values_and_gradients(
@@ -117,6 +124,11 @@ def values_and_gradients(
         f = critic(points)
         (gradient,) = torch.autograd.grad(f.sum(), points)
     return to_numpy(f), to_numpy(gradient)
+
+
+def slope_of(function: Callable[[Tensor], Tensor], f: np.ndarray) -> np.ndarray:
+    """The derivative of an elementwise function at f [n], in float64."""
+    return values_and_gradients(function, torch.from_numpy(f))[1]
 
 
 def to_numpy(x: Tensor) -> np.ndarray:

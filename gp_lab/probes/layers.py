@@ -18,13 +18,16 @@ class LayerGradients(Probe):
 
     The loss is E phi(f(fake)) + E varphi(f(real)), without the penalty, on one batch of each.
     Arrays: layers (names, input first), activations [layers] root of the summed squares over the
-    batch, parameters [layers] likewise over the layer's weights.
+    batch, of what the layer itself puts out (before its nonlinearity), parameters [layers] likewise
+    over the layer's weights; nonlinearities (names, input first), after [nonlinearities] as
+    activations, of what the nonlinearities put out.
     """
 
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("layers_real"), view.batch_size)
         latent = view.latent.draw(view.rng("layers_latent"), view.batch_size, real)
         layers = {n: m for n, m in view.discriminator.named_modules() if _has_weight(m)}
+        others = {n: m for n, m in view.discriminator.named_modules() if _is_nonlinearity(m)}
         outputs: dict[str, Tensor] = {}
 
         def keep(name: str) -> object:
@@ -33,7 +36,7 @@ class LayerGradients(Probe):
 
             return hook
 
-        handles = [m.register_forward_hook(keep(n)) for n, m in layers.items()]
+        handles = [m.register_forward_hook(keep(n)) for n, m in (layers | others).items()]
         try:
             with torch.enable_grad():
                 fake = view.generate(view.place(latent)).detach()
@@ -46,6 +49,7 @@ class LayerGradients(Probe):
         finally:
             for handle in handles:
                 handle.remove()
+        others = {n: m for n, m in others.items() if n in outputs}  # an empty list is no part
         of_output = dict(zip(outputs, grads, strict=False))
         of_weight = dict(zip(params, grads[len(outputs) :], strict=True))
         return {
@@ -54,6 +58,8 @@ class LayerGradients(Probe):
             "parameters": np.array(
                 [_norm([g for k, g in of_weight.items() if _owner(k) == n]) for n in layers]
             ),
+            "nonlinearities": np.array(list(others), dtype=str),
+            "after": np.array([_norm([of_output[n]]) for n in others]),
         }
 
 
@@ -61,8 +67,8 @@ class LayerGradients(Probe):
 class WeightHistogram(Probe):
     """Where D's weights lie (biases too, as clipping takes them).
 
-    Arrays: counts [layers, bins] between edges [layers, bins + 1], layers (names), extreme
-    [layers]: the share within 1 % of the layer's largest absolute weight.
+    Arrays: counts [layers, bins] between edges [layers, bins + 1], layers (names), largest [layers]
+    the largest absolute weight, extreme [layers] the share within 1 % of it.
     """
 
     bins: Count = 100
@@ -70,17 +76,27 @@ class WeightHistogram(Probe):
     def measure(self, view: View) -> Arrays:
         weights = {k: to_numpy(p).ravel() for k, p in view.d.items()}
         counts, edges = zip(*(np.histogram(w, self.bins) for w in weights.values()), strict=True)
-        extreme = [float(np.mean(np.abs(w) >= 0.99 * np.abs(w).max())) for w in weights.values()]
+        largest = [float(np.abs(w).max()) for w in weights.values()]
+        extreme = [
+            float(np.mean(np.abs(w) >= 0.99 * most))
+            for w, most in zip(weights.values(), largest, strict=True)
+        ]
         return {
             "layers": np.array(list(weights)),
             "counts": np.array(counts),
             "edges": np.array(edges),
+            "largest": np.array(largest),
             "extreme": np.array(extreme),
         }
 
 
 def _has_weight(module: nn.Module) -> bool:
     return isinstance(getattr(module, "weight", None), Tensor)
+
+
+def _is_nonlinearity(module: nn.Module) -> bool:
+    """A leaf without parameters."""
+    return not any(True for _ in module.children()) and not any(True for _ in module.parameters())
 
 
 def _owner(parameter: str) -> str:

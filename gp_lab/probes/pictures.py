@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 
-def surface_picture(axis: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Filled contours of values [points, points] over axis [points], uint8 [h, w, 3]."""
+def surface_picture(x: np.ndarray, y: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Filled contours of values [n, m] over axes x [m] and y [n], uint8 [h, w, 3]."""
 
     def draw(axes: Any) -> None:
-        axes.contourf(axis, axis, values, levels=20, cmap="viridis")
+        axes.contourf(x, y, values, levels=20, cmap="viridis")
 
     return _drawn(draw)
 

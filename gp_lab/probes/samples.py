@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Count
-from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
+from gp_lab.parts import Count, Finite
+from gp_lab.probes.base import Arrays, Probe, View, slope_of, to_numpy, values_and_gradients
 from gp_lab.probes.pictures import scatter_picture
 
 
@@ -31,6 +31,59 @@ class Samples(Probe):
         if arrays["real"].shape[1:] != (2,):
             return {}
         return {"samples": scatter_picture(arrays["real"], arrays["fake"])}
+
+
+@dataclass(frozen=True)
+class SampleGradients(Probe):
+    """What the generator is told at its samples: the two factors of lipschitz, Eq. 2.
+
+    Arrays, for each of real, fake: <name> [count, ...] the points, <name>_logit [count],
+    <name>_gradient [count, ...] the gradient of f; fake_psi_slope [count], psi'(f) at the fakes.
+    """
+
+    count: Count = 1000
+
+    def measure(self, view: View) -> Arrays:
+        real = view.dataset.draw(view.rng("gradients_real"), self.count)
+        latent = view.latent.draw(view.rng("gradients_latent"), self.count, real)
+        with torch.no_grad():
+            fake = view.generate(view.place(latent))
+        arrays: Arrays = {}
+        for name, points in (("real", view.place(real)), ("fake", fake)):
+            f, gradient = values_and_gradients(view.critic, points)
+            arrays |= {name: to_numpy(points), f"{name}_logit": f, f"{name}_gradient": gradient}
+        arrays["fake_psi_slope"] = slope_of(view.loss.psi, arrays["fake_logit"])
+        return arrays
+
+    def scalars(self, arrays: Arrays) -> dict[str, float]:
+        norms = np.linalg.norm(arrays["fake_gradient"].reshape(len(arrays["fake"]), -1), axis=1)
+        return {"fake_gradient": float(norms.mean())}
+
+
+@dataclass(frozen=True)
+class LossCurves(Probe):
+    """The loss itself: its three functions and their slopes over an axis (lipschitz, Figs. 5, 6).
+
+    Arrays, each [points]: f; phi, varphi, psi; phi_slope, varphi_slope, psi_slope, by automatic
+    differentiation in float64.
+    """
+
+    low: Finite = -5.0
+    high: Finite = 5.0
+    points: Count = 401
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low={self.low}: not below high={self.high}")
+
+    def measure(self, view: View) -> Arrays:
+        f = np.linspace(self.low, self.high, self.points)
+        arrays = {"f": f}
+        for name in ("phi", "varphi", "psi"):
+            function = getattr(view.loss, name)
+            arrays[name] = to_numpy(function(torch.from_numpy(f)))
+            arrays[f"{name}_slope"] = slope_of(function, f)
+        return arrays
 
 
 @dataclass(frozen=True)
@@ -69,10 +122,10 @@ class HeldOut(Probe):
         return out
 
     def _points(self, view: View) -> dict[str, Tensor]:
-        train_real = _finite(view.dataset, self.count)
+        train_real = finite_set(view.dataset, self.count)
         if train_real is None:
             train_real = view.dataset.draw(view.rng("train_real"), self.count)
-        latent = _finite(view.latent, self.count)
+        latent = finite_set(view.latent, self.count)
         if latent is None:
             latent = view.latent.draw(view.rng("train_fake"), len(train_real), train_real)
         real = view.dataset.fresh(view.rng("held_out_real"), self.count)
@@ -92,7 +145,7 @@ class HeldOut(Probe):
             }
 
 
-def _finite(source: object, most: int) -> Tensor | None:
+def finite_set(source: object, most: int) -> Tensor | None:
     """The points of a finite set, so many at most; None of an endless one."""
     points = getattr(source, "points", None)
     return None if points is None else points[:most]

@@ -93,6 +93,20 @@ def polynomial_r2(
     return float(max(0.0, 1.0 - residual @ residual / (w @ centred**2)))
 
 
+def roughness(values: ArrayLike) -> float:
+    """How complex a surface on a grid is: mean |step| between neighbours over its range.
+
+    `values` `[n, m]`, neighbours along both axes. A plane along an axis of length m has half of
+    1 / (m - 1), noise about a third of anything; so only surfaces on the same grid compare. 0 for
+    a constant. Raises ValueError for another shape or values that are not finite.
+    """
+    z = np.asarray(values, dtype=np.float64)
+    if z.ndim != 2 or min(z.shape) < 2 or not np.isfinite(z).all():
+        raise ValueError(f"values {z.shape}: a finite grid of at least 2 x 2 wanted")
+    steps = np.concatenate([np.abs(np.diff(z, axis=axis)).ravel() for axis in (0, 1)])
+    return 0.0 if _constant(z) else float(steps.mean() / np.ptp(z))
+
+
 def _constant(values: Array) -> bool:
     return bool(np.ptp(values) <= 1e-13 * np.abs(values).max())
 

@@ -92,7 +92,7 @@ def exact_critic(real: ArrayLike, fake: ArrayLike, max_iterations: int = 10**9) 
         raise ValueError(f"samples of shapes {real.shape} and {fake.shape} cannot be coupled")
     n, m = len(real), len(fake)
     cost = cdist(real, fake)
-    ot = _import_pot()
+    ot = import_pot()
     with warnings.catch_warnings():
         # What POT warns about is raised below, from its log.
         warnings.simplefilter("ignore")
@@ -115,6 +115,21 @@ def exact_critic(real: ArrayLike, fake: ArrayLike, max_iterations: int = 10**9) 
     return ExactCritic(fake, centred, w1, critic.coupling)
 
 
+def transport_plan(a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> Array:
+    """A plan `[n, m]` of least cost with marginals `a` `[n]` and `b` `[m]`, which sum to one.
+
+    `cost` is `[n, m]`. Network simplex (POT). Raises LabError if it stops before the optimum.
+    """
+    ot = import_pot()
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # raised below
+        plan, log = ot.emd(a, b, np.asarray(cost, float), numItermax=10**9, log=True)
+    if log["warning"] is not None:
+        raise LabError(f"transport plan of {len(a)} by {len(b)} points: {log['warning']}")
+    return np.asarray(plan)
+
+
 def _coupling(plan: Array) -> Coupling:
     # The smallest true mass is 1 / (n m); what lies far below it is rounding in the simplex.
     i, j = np.nonzero(plan > 1e-9 / max(plan.shape))
@@ -128,7 +143,7 @@ def _points(x: ArrayLike, name: str) -> Array:
     return x
 
 
-def _import_pot() -> ModuleType:
+def import_pot() -> ModuleType:
     # POT imports every array library that it finds, which takes seconds; numpy is enough here.
     for library, name in [
         ("torch", "PYTORCH"),

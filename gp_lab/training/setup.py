@@ -177,6 +177,7 @@ def _check_together(run: Setup) -> None:
         )
     for name, probe in run.probes.items():
         probe.check(name, run.dataset.shape)
+        probe.check_dataset(name, run.dataset)
         if probe.needs_encoder and game.encoder is None:
             raise BadInput(f"probe.{name}: needs an architecture with an encoder, or leave it out")
 

@@ -1,0 +1,124 @@
+"""mu_wgan, Lemma 3 and Fig. 3: where the curves of a GAN that violates Assumption 2 end."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.registry import Arrays, Calculation, Row, Settings
+from gp_lab.figures.style import FAKE, REAL
+from gp_lab.theory.dynamics import conserved, squared_dirac_field, squared_dirac_limit, trajectory
+
+ARRIVED = 1e-6
+"""How far the end of an integrated curve may lie from the exact limit."""
+
+KEPT = 1e-8
+"""How much the conserved quantity may change along an integrated curve, relative to 1 + |H|."""
+
+
+def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
+    rho = float(settings["rho"])
+    n_psi, n_theta = settings["starts"]
+    (left, right), (low, high) = settings["psi"], settings["theta"]
+    psis, thetas = np.linspace(left, right, n_psi), np.linspace(low, high, n_theta)
+    grid = np.stack(np.meshgrid(psis, thetas), axis=-1).reshape(-1, 2)
+    starts = grid[grid[:, 1] != 0]
+    times = np.concatenate([[0.0], np.geomspace(1e-3, float(settings["horizon"]), 300)])
+    curves = np.stack([trajectory(lambda y: squared_dirac_field(y, rho), s, times) for s in starts])
+    rows: list[Row] = []
+    for start, curve in zip(starts, curves, strict=True):
+        exact = float(squared_dirac_limit(start, rho))
+        kept = conserved(curve, rho)
+        rows.append(
+            {
+                "panel": "portrait",
+                "psi": float(start[0]),
+                "theta": float(start[1]),
+                "limit": exact,
+                "end_psi": float(curve[-1, 0]),
+                "end_theta": float(curve[-1, 1]),
+                "end_error": float(np.hypot(curve[-1, 0] - exact, curve[-1, 1])),
+                "conserved": float(kept[0]),
+                # On the nullcline itself it is infinite, and says nothing.
+                "conserved_change": float(np.ptp(kept) / (1 + abs(kept[0])))
+                if np.isfinite(kept).all()
+                else float("nan"),
+            }
+        )
+    window = {"psi_window": np.array(settings["psi"]), "theta_window": np.array(settings["theta"])}
+    return rows, {"rho": np.array(rho), "curves": curves, **window}
+
+
+def _claims(rows: list[Row]) -> list[Claim]:
+    where = "mu_wgan, Lemma 3, App. B and Fig. 3"
+    changes = [row["conserved_change"] for row in rows]
+    return [
+        Claim(
+            "psi/c - log|1 + c psi|/c^2 + theta^2/4 is conserved, c = 4 rho/3",
+            computed(
+                float(np.nanmax(changes)),
+                below=KEPT,
+                quantity="largest change along a curve, relative to 1 + its size",
+            ),
+            where,
+        ),
+        Claim(
+            "a curve ends at the (a, 0) that the conserved quantity gives",
+            computed(
+                max(row["end_error"] for row in rows),
+                below=ARRIVED,
+                quantity="largest distance from the exact limit",
+            ),
+            where,
+        ),
+        Claim(
+            "no curve with theta0 != 0 ends at (b, 0) with b >= 0, so none at (0, 0)",
+            computed(
+                max(max(row["limit"], row["end_psi"]) for row in rows),
+                below=0.0,
+                quantity="largest a, of the exact limits and of the integrated ends",
+            ),
+            where,
+        ),
+    ]
+
+
+def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
+    rho = float(arrays["rho"])
+    (left, right), (low, high) = arrays["psi_window"], arrays["theta_window"]
+    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+    axes = figure.subplots()
+    psi, theta = np.linspace(left, right, 41), np.linspace(low, high, 41)
+    field = squared_dirac_field(np.stack(np.meshgrid(psi, theta), axis=-1), rho)
+    axes.streamplot(
+        psi, theta, field[..., 0], field[..., 1], color=FAKE, linewidth=0.5, density=1.1,
+        arrowsize=0.7,
+    )  # fmt: skip
+    edge = -3 / (4 * rho)
+    axes.axvline(edge, color="#D55E00", lw=1.2, ls="--", label=rf"nullcline $\psi$ = {edge:g}")
+    axes.axvline(0, color="#009E73", lw=1.2, ls="--", label=r"nullcline $\psi$ = 0")
+    axes.axhline(0, color="black", lw=1.2, label=r"nullcline $\theta$ = 0: equilibria")
+    for i, curve in enumerate(arrays["curves"]):
+        axes.plot(*curve.T, color="0.35", lw=0.6, label="integrated curves" if i == 0 else None)
+    limits = [row["limit"] for row in rows]
+    axes.scatter(
+        limits, np.zeros(len(limits)), s=16, color=REAL, edgecolors="black", linewidths=0.4,
+        zorder=3, label="exact limits (a, 0)",
+    )  # fmt: skip
+    axes.plot(
+        0, 0, "X", color="white", mec="black", ms=8, zorder=4,
+        label="(0, 0), never reached",
+    )  # fmt: skip
+    for name, x in (("A", (left + edge) / 2), ("B", edge / 2), ("C", right / 2)):
+        axes.text(
+            x, high - 0.06 * (high - low), name, weight="bold", ha="center", va="center",
+            bbox={"fc": "white", "ec": "none", "pad": 1.5},
+        )  # fmt: skip
+    axes.set(xlim=(left, right), ylim=(low, high), xlabel=r"$\psi$", ylabel=r"$\theta$")
+    axes.set_title(
+        rf"$\dot\psi = -\theta^2(1 + 4\rho\psi/3)$,  $\dot\theta = 2\psi\theta$,  $\rho$ = {rho:g}"
+    )
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+ENTRY = Calculation(_calculate, _claims, _draw)

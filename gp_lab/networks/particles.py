@@ -1,0 +1,26 @@
+"""Generators that begin as the identity: a few latent points that training moves (`lipschitz`)."""
+
+import torch
+from torch import Tensor, nn
+
+from gp_lab.networks.layers import Activation
+from gp_lab.networks.mlp import MLP
+from gp_lab.parts import Count
+
+
+class Moved(nn.Module):
+    """z + MLP(z), latents [batch, dim] to fakes [batch, dim]; the MLP is zero at the start.
+
+    With a latent of a few points each of them moves by itself (`papers/lipschitz.txt`, App. C).
+    """
+
+    def __init__(
+        self, dim: Count = 2, depth: Count = 2, width: Count = 64, activation: Activation = "relu"
+    ) -> None:
+        super().__init__()
+        self.by = MLP(dim, dim, depth, width, activation)
+        for parameter in self.by.output.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.add(z, self.by(z))

@@ -1,0 +1,95 @@
+"""Small results kept in git: pictures, claims and data of the largest scale that was run.
+
+    python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
+
+A result replaces the one that is kept unless that one was made at a larger scale. Pictures are
+reduced to 256 colours; data.csv is left out where it is large. The gallery stands in README.md
+between its two markers.
+"""
+
+import argparse
+import html
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+SCALES = ("smoke", "quick", "paper")
+LARGEST_TABLE = 200_000
+"""Bytes of a data.csv that is kept."""
+
+WIDEST = 1000
+"""Pixels of a picture that is kept."""
+
+BEGIN, END = "<!-- gallery -->", "<!-- end of gallery -->"
+COLUMNS = 3
+
+
+def collect(outputs: Path, reference: Path) -> None:
+    """Copy each entry's result of the largest scale."""
+    for source in sorted((outputs / "figures").rglob("claims.json")):
+        new = json.loads(source.read_text())
+        folder = reference / new["figure"]
+        kept = folder / "claims.json"
+        if kept.exists():
+            old = json.loads(kept.read_text())
+            if SCALES.index(old["scale"]) > SCALES.index(new["scale"]):
+                continue
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, kept)
+        table = source.with_name("data.csv")
+        if table.stat().st_size <= LARGEST_TABLE:
+            shutil.copyfile(table, folder / "data.csv")
+        small(source.with_name("figure.png"), folder / "figure.png")
+
+
+def small(source: Path, target: Path) -> None:
+    """The picture, no wider than `WIDEST`, in 256 colours."""
+    with Image.open(source) as picture:
+        image = picture.convert("RGB")
+        if image.width > WIDEST:
+            height = round(image.height * WIDEST / image.width)
+            image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
+        image.quantize(256).save(target, optimize=True)
+
+
+def gallery(reference: Path, beside: Path) -> str:
+    """All kept results as an HTML table: picture, title, scale, verdicts, command."""
+    kept = [json.loads(path.read_text()) for path in sorted(reference.rglob("claims.json"))]
+    cells = [cell(summary, (reference / summary["figure"]).relative_to(beside)) for summary in kept]
+    rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
+    lines = ["<table>"]
+    for row in rows:
+        lines += ["<tr>", *row, "</tr>"]
+    return "\n".join([*lines, "</table>"])
+
+
+def cell(summary: dict[str, Any], folder: Path) -> str:
+    verdicts = [claim["verdict"] for claim in summary["claims"]]
+    counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
+    said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"
+    title = html.escape(summary["title"])
+    return (
+        f'<td width="33%" valign="top"><a href="{folder}/claims.json">'
+        f'<img src="{folder}/figure.png" alt="{title}"></a><br>'
+        f"<b>{summary['figure']}</b>, scale {summary['scale']}: {title}<br>"
+        f"<sub>{said}<br><code>{html.escape(summary['command'])}</code></sub></td>"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("outputs", type=Path, help="the folder whose figures are copied")
+    arguments = parser.parse_args()
+    root = Path(__file__).resolve().parent.parent
+    reference, readme = root / "outputs" / "reference", root / "README.md"
+    collect(arguments.outputs, reference)
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    readme.write_text(f"{before}{BEGIN}\n{gallery(reference, root)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

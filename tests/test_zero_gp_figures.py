@@ -1,0 +1,293 @@
+"""What the 2-D entries of zero_gp measure and claim, on made-up runs and rows."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lab import config_of
+
+from gp_lab.data.points import SwissRoll
+from gp_lab.figures.claims import Verdict
+from gp_lab.figures.registry import Entry, Row, Run, entry
+from gp_lab.figures.zero_gp import fig2, fig5, fig6, reading, robust
+from gp_lab.launching.places import figure_file
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.identity import Config
+
+RADIUS = 10 / 1.414
+DRAWN = ("fig2", "fig5", "fig6", "robust")
+
+
+def verdicts(name: str, rows: list[Row]) -> dict[str, Verdict]:
+    what = entry(f"zero_gp/{name}")
+    assert isinstance(what, Entry)
+    return {claim.text: claim.test.verdict for claim in what.claims(rows)}
+
+
+def rows_of(panels: list[str], seeds: int, **values: Any) -> list[Row]:
+    """The same values for every run, so that a test changes what it is about."""
+    return [
+        {"panel": p, "seed": s, "state": "finished", **values} for p in panels for s in range(seeds)
+    ]
+
+
+def changed(rows: list[Row], panel: str, **values: Any) -> list[Row]:
+    return [r | values if r["panel"] == panel else r for r in rows]
+
+
+@pytest.fixture(scope="module")
+def ring_config() -> Config:
+    return config_of("dataset.distribution.radius=10", "dataset.distribution.std=0.2", "steps=40")
+
+
+@pytest.fixture
+def ring_run(tmp_path: Path, ring_config: Config) -> Run:
+    folder = RunFolder(tmp_path / "run")
+    folder.create(ring_config | {"out": str(tmp_path)}, "id")
+    return Run("zero_gp", 0, folder, "finished", 40)
+
+
+def on_ring(modes: int, radius: float = RADIUS, n: int = 800) -> np.ndarray:
+    """n points on the first so many modes of a ring."""
+    angle = 2 * math.pi * (np.arange(n) % modes) / 8
+    return radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+# -- reading -------------------------------------------------------------------------------
+
+
+def test_a_step_is_the_nearest_that_was_probed_and_none_after_the_figures(ring_run: Run) -> None:
+    for step in (4, 8, 20, 40, 60):  # the run was extended later
+        ring_run.folder.write_arrays("samples", step, {"fake": np.zeros(1)})
+    steps = [reading.step_at(ring_run, "samples", share) for share in (0.1, 0.5, 0.9, 1)]
+    assert steps == [4, 20, 40, 40]
+    assert reading.steps_up_to(ring_run, "samples") == [4, 8, 20, 40]
+
+
+def test_modes_lie_where_the_runs_own_data_have_them(ring_run: Run) -> None:
+    centers = reading.centers(ring_run)
+    np.testing.assert_allclose(np.linalg.norm(centers, axis=1), RADIUS)
+    found = reading.mode_scores(on_ring(3), centers)
+    assert (found["modes"], found["ring"]) == (3, 1)
+    assert found["balance"] == pytest.approx(math.log(3) / math.log(8), abs=1e-4)
+    off = reading.mode_scores(on_ring(8, 1.2 * RADIUS), centers)
+    assert (off["modes"], off["ring"]) == (0, 0)
+    assert off["radial_error"] == pytest.approx(0.2)
+
+
+def test_a_diverged_seed_counts_and_has_nothing_a_failed_one_does_not_count() -> None:
+    states = (State.FINISHED, State.DIVERGED, State.FAILED)
+    rows = [{"panel": "a", "seed": i, "state": s} for i, s in enumerate(states)]
+    rows[0]["modes"] = 8
+    np.testing.assert_array_equal(reading.outcomes(rows, "a", "modes"), [8, np.nan])
+
+
+# -- Figure 2 ------------------------------------------------------------------------------
+
+
+def test_growth_is_of_the_end_and_staying_of_the_least_of_the_last_half() -> None:
+    steps, norms = np.array([1, 2, 5, 8, 10]), np.array([2.0, 0.1, 20.0, 2.0, 200.0])
+    assert fig2.growth(steps, norms, early=1) == pytest.approx((2, 0))
+
+
+def test_equality_across_regions_weighs_regions_not_samples() -> None:
+    norms = np.array([1.0] * 90 + [3.0] * 10)
+    nearest = np.array([2] * 90 + [5] * 10)
+    assert fig2.equality_across_regions(norms, nearest) == pytest.approx(4 / 5)
+
+
+def fig2_rows() -> list[Row]:
+    same = {
+        "modes": 3, "ring": 0.2, "jump": 5.0, "norm_growth_probability": 1.0,
+        "norm_stays_probability": 0.5, "equality_probability": 0.3,
+        "equality_regions_probability": 0.3,
+    }  # fmt: skip
+    rows = rows_of(list(fig2.NAMES), 10, **same)
+    mine = {"modes": 8, "ring": 0.9, "jump": 2.0, "equality_probability": 0.9}
+    return changed(rows, "zero_gp", **mine, equality_regions_probability=0.8)
+
+
+def test_every_sentence_of_fig2_is_supported_where_everything_is_as_the_paper_says() -> None:
+    assert set(verdicts("fig2", fig2_rows()).values()) == {Verdict.SUPPORTED}
+
+
+def test_another_penalty_that_keeps_all_modes_is_told() -> None:
+    found = verdicts("fig2", changed(fig2_rows(), "one_gp", modes=8))
+    assert found["1-GP fails to keep all 8 modes"] == Verdict.NOT_SUPPORTED
+    assert found["no GP fails to keep all 8 modes"] == Verdict.SUPPORTED
+
+
+def test_zero_gp_must_be_more_equal_than_the_best_of_the_others() -> None:
+    found = verdicts("fig2", changed(fig2_rows(), "zero_gp_sample", equality_probability=0.95))
+    claims = {text: v for text, v in found.items() if "most equal" in text}
+    assert list(claims.values()) == [Verdict.NOT_SUPPORTED, Verdict.SUPPORTED]
+
+
+# -- Figure 5 ------------------------------------------------------------------------------
+
+
+def test_the_circle_comes_before_the_eighth_mode_if_it_is_looked_at_before(ring_run: Run) -> None:
+    story = {0: 0.1 * on_ring(8), 10: on_ring(5), 20: on_ring(8), 40: on_ring(8)}
+    for step, fake in story.items():
+        ring_run.folder.write_arrays("samples", step, {"fake": fake})
+    (row,) = fig5.ENTRY.measure({"zero_gp": [ring_run]})
+    assert (row["step_circle"], row["step_eighth_mode"], row["circle_first"]) == (10, 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("last", "first"), [(0.1 * on_ring(8), 0), (on_ring(8), 0), (on_ring(5), 1)]
+)
+def test_what_never_comes_comes_last_and_together_is_not_before(
+    ring_run: Run, last: np.ndarray, first: int
+) -> None:
+    for step, fake in ((0, 0.1 * on_ring(8)), (40, last)):
+        ring_run.folder.write_arrays("samples", step, {"fake": fake})
+    (row,) = fig5.ENTRY.measure({"zero_gp": [ring_run]})
+    assert row["circle_first"] == first
+
+
+# -- Figure 6 ------------------------------------------------------------------------------
+
+
+def roll_and_arms(scale: float) -> tuple[np.ndarray, float]:
+    curve = SwissRoll().curve(torch.linspace(0, 1, 1000, dtype=torch.float64)).numpy()
+    return scale * curve, 2 * math.pi * scale
+
+
+@pytest.mark.parametrize("scale", [1 / 7.5, 10 / 7.5])
+def test_the_data_themselves_are_learnt_at_both_scales(scale: float) -> None:
+    curve, arms = roll_and_arms(scale)
+    rng = torch.Generator().manual_seed(0)
+    found = fig6.scores(scale * SwissRoll(0.25).sample(rng, 2000).numpy(), curve, arms)
+    assert found["learnt"] == 1
+    # |N(0, .25)| has the median .6745 * .25; a little less about a curve in the plane.
+    assert found["distance_median"] * arms / scale == pytest.approx(0.169, abs=0.02)
+
+
+def test_half_a_roll_a_cloud_and_a_point_are_not_learnt() -> None:
+    curve, arms = roll_and_arms(1.0)
+    cloud = np.random.default_rng(0).uniform(-14, 14, (2000, 2))
+    found = [fig6.scores(x, curve, arms) for x in (curve[:500], cloud, curve[:1])]
+    assert [x["learnt"] for x in found] == [0, 0, 0]
+    assert found[0]["distance_median"] < 1e-9
+    # Points less than a tenth of the arms' distance beyond the end are near to it.
+    assert 0.5 < found[0]["coverage"] < 0.53
+    assert found[1]["coverage"] > fig6.COVERED
+    assert found[1]["distance_median"] > 2 * fig6.NEAR
+
+
+def test_one_gp_that_learns_the_large_roll_contradicts_the_paper() -> None:
+    rows = rows_of([f"{p}_{s}" for p in fig6.NAMES for s in fig6.SCALES], 10, learnt=1)
+    found = verdicts("fig6", rows)
+    assert found.pop("1-GP fails to learn it at scale 10") == Verdict.NOT_SUPPORTED
+    assert set(found.values()) == {Verdict.SUPPORTED}
+    diverged = [
+        {"panel": "one_gp_10", "seed": r["seed"], "state": "diverged"}
+        if r["panel"] == "one_gp_10"
+        else r
+        for r in rows
+    ]
+    assert set(verdicts("fig6", diverged).values()) == {Verdict.SUPPORTED}
+
+
+# -- the maps of robustness ----------------------------------------------------------------
+
+
+def test_every_panel_of_the_maps_is_the_cell_that_its_name_says() -> None:
+    for name, overrides in figure_file("zero_gp/robust")["panels"].items():
+        values = dict(o.split("=", 1) for o in overrides)
+        at = robust.cell(name)
+        betas = {"sgd": None, "adam.5": "[0.5,0.9]", "adam.9": "[0.9,0.99]"}
+        networks = {
+            "relu_2x512": {},
+            "relu_3x512": {"architecture.depth": "3"},
+            "tanh_2x64": {"architecture": "mlp_tanh_64"},
+        }
+        assert values["optimizer"] == at.optimizer.rstrip(".59")
+        assert values.get("optimizer.betas") == betas[at.optimizer]
+        own = {k: v for k, v in values.items() if k in ("architecture", "architecture.depth")}
+        assert own == networks[at.network]
+        assert values["penalty"] == at.penalty
+        assert float(values["optimizer.lr"]) == at.lr
+        assert float(values.get("penalty.weight", 0)) == at.weight
+        for key in ("architecture.discriminator.inputs", "architecture.generator.outputs"):
+            assert int(values.get(key, 2)) == at.dim
+        assert 2 * int(values.get("dataset.distribution.repeats", 1)) == at.dim
+
+
+def test_the_maps_use_every_panel_and_no_other() -> None:
+    used = {p for penalty in robust.NAMES for ps in robust.regions(penalty).values() for p in ps}
+    used |= {
+        robust._dimension_panel(penalty, dim)
+        for penalty in ("one_gp", "zero_gp")
+        for dim in robust.DIMENSIONS
+    }
+    assert used == set(figure_file("zero_gp/robust")["panels"])
+
+
+def test_regions_of_all_penalties_have_the_same_number_of_cells() -> None:
+    sizes = [
+        {varied: len(panels) for varied, panels in robust.regions(penalty).items()}
+        for penalty in robust.NAMES
+    ]
+    assert sizes == [sizes[0]] * 4
+
+
+def test_the_share_of_cells_kept_is_by_seed_and_a_diverged_run_keeps_none() -> None:
+    modes = {("a", 0): 8, ("a", 1): 8, ("b", 0): 8, ("b", 1): 7, ("c", 0): 8}
+    rows: list[Row] = [
+        {"panel": p, "seed": s, "state": "finished", "modes": m} for (p, s), m in modes.items()
+    ]
+    rows.append({"panel": "c", "seed": 1, "state": "diverged"})
+    np.testing.assert_allclose(robust.share_kept(rows, ["a", "b", "c", "c"]), [1, 0.25])
+    rows[-1]["state"] = "failed"
+    np.testing.assert_allclose(robust.share_kept(rows, ["a", "b", "c"]), [1, np.nan])
+    assert robust.modes_kept(rows, "b") == [8, 7]
+
+
+def test_power_is_the_difference_of_mean_probabilities_at_the_ends_of_the_segments() -> None:
+    logit = np.log([[1 / 4, 9, 3], [1, 1e-9, 1]])  # probabilities at the ends: .2, .75; .5, .5
+    assert robust.power(logit) == pytest.approx((0.75 + 0.5 - 0.2 - 0.5) / 2)
+
+
+def test_the_rank_correlation_leaves_diverged_runs_out() -> None:
+    assert robust.rank_correlation([0.9, 0.5, np.nan, 0.1]) == pytest.approx(-1)
+    assert robust.rank_correlation([1, 3, 2, 4]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
+    assert math.isnan(robust.rank_correlation([0.3, np.nan, 0.1]))
+    assert math.isnan(robust.rank_correlation([0.5] * 5))
+
+
+def test_the_largest_region_must_be_larger_than_each_of_the_others() -> None:
+    panels = list(figure_file("zero_gp/robust")["panels"])
+    rows = rows_of(panels, 5, modes=3, power=0.0)
+    for panel in panels:
+        at = robust.cell(panel)
+        if at.penalty == "zero_gp" and at.lr < 0.01:
+            power = 0.5 - 0.1 * robust.WEIGHTS.index(at.weight)
+            rows = changed(rows, panel, modes=8, power=power if at.weight < 1000 else 0.0)
+    before = verdicts("robust", rows)
+    assert sum("region" in text for text in before) == 4
+    assert {v for text, v in before.items() if "region" in text} == {Verdict.SUPPORTED}
+    assert {v for text, v in before.items() if "lambda grows" in text} == {Verdict.SUPPORTED}
+    for panel in panels:
+        if robust.cell(panel).optimizer != "sgd" and robust.cell(panel).penalty == "one_gp":
+            rows = changed(rows, panel, modes=8)
+    after = {text.rpartition(": ")[2]: v for text, v in verdicts("robust", rows).items()}
+    assert after["optimiser"] != Verdict.SUPPORTED
+    assert after["architecture"] == Verdict.SUPPORTED
+
+
+# -- all of them ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_without_a_finished_run_has_its_picture_and_no_claim(name: str) -> None:
+    what = entry(f"zero_gp/{name}")
+    assert isinstance(what, Entry)
+    panels = figure_file(f"zero_gp/{name}")["panels"]
+    rows = [{"panel": p, "seed": s, "state": "failed"} for p in panels for s in range(5)]
+    assert set(verdicts(name, rows).values()) == {Verdict.INCONCLUSIVE}
+    assert len(what.draw({p: [] for p in panels}, rows).axes) >= 4
