@@ -187,7 +187,9 @@ class CrossPairs(Penalty):
     def carried(self, batch_size: int) -> int:
         return 0
 
-    def points(self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor) -> Tensor:
+    def points(
+        self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor, path: Path | None = None
+    ) -> Tensor:
         """Reals, then as many fakes [2 batch, ...]."""
         return torch.cat([real, fake])
 
