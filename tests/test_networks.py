@@ -384,7 +384,8 @@ def test_identity_generator_hands_its_latent_on_and_has_nothing_to_train() -> No
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architecture_files_build_networks_that_fit_each_other(name: str) -> None:
     node = architecture(name)
-    assert list(node) == KEYS
+    encoder = ["encoder"] if name.endswith("_encoder") else []
+    assert list(node) == KEYS + encoder
     assert node["name"] == name
     rng = torch.Generator().manual_seed(0)
     latent = build(node["latent"], "architecture.latent").prepare(rng)
@@ -395,6 +396,8 @@ def test_architecture_files_build_networks_that_fit_each_other(name: str) -> Non
     assert fakes.shape == (5, 2)
     assert discriminator(fakes).shape == (5,)
     assert discriminator(fakes).isfinite().all()
+    if encoder:
+        assert build(node["encoder"], "architecture.encoder")(fakes).shape == (5, *latent.shape)
 
 
 def test_the_fixed_fakes_of_zero_gp_fig1_are_100_samples_of_the_papers_gaussian() -> None:

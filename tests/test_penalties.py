@@ -28,7 +28,8 @@ from gp_lab.training.optimizers import SGD
 from gp_lab.training.step import AUTOGRAD, FUNC, Differentiation, Game, discriminator_step
 from gp_lab.training.step import start_state as start
 
-MEASURES = [m for m in get_args(Measure) if m != "none"]
+# Paths through a generator are in test_encoder.py.
+MEASURES = [m for m in get_args(Measure) if m not in ("none", "latent_path")]
 SHAPES, REDUCTIONS, OUTPUTS = get_args(Shape), get_args(Reduction), get_args(Output)
 ENGINES = {"autograd": AUTOGRAD, "func": FUNC}
 ANCHOR = (2.0, -1.0)

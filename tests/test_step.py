@@ -53,6 +53,7 @@ def game(
     optimizer: Any,
     constraint: NoConstraint | None = None,
     average: float = 0.0,
+    encoder: bool = False,
     **settings: Any,
 ) -> Game:
     return Game(
@@ -63,6 +64,7 @@ def game(
         constraint=constraint or NoConstraint(),
         optimizer=optimizer,
         average=average,
+        encoder=small_mlp(outputs=2, seed=3) if encoder else None,
     )
 
 
@@ -80,6 +82,12 @@ GAMES: dict[str, Game] = {
         Penalty("anchor", "two_sided", 0.5, output="probability", anchor=(2.0, -1.0), half=True),
         SGD(0.02, weight_decay=0.01),
     ),
+    "latent_path": game(
+        NonSaturating(),
+        Penalty("latent_path", reduction="max", output="probability", weight=2.0),
+        Adam(0.005),
+        encoder=True,
+    ),
     "least_squares": game(LeastSquares(), Penalty("midpoint", weight=0.3), Adam(0.005)),
 }
 
@@ -92,8 +100,16 @@ def started(g: Game, seed: int | None = None, dtype: torch.dtype = torch.float64
         depth = len(g.discriminator.hidden)  # type: ignore[arg-type]
         d = small_mlp(seed=100 + seed, depth=depth)
         generator = small_mlp(outputs=2, seed=200 + seed)
-    nets = [{k: p.to(dtype) for k, p in parameters(net).items()} for net in (d, generator)]
-    return start_state(g, *nets, BATCH, (2,))
+    encoder = g.encoder
+    if encoder is not None and seed is not None:
+        encoder = small_mlp(outputs=2, seed=300 + seed)
+    of_d, of_g, of_e = (
+        None if net is None else {k: p.to(dtype) for k, p in parameters(net).items()}
+        for net in (d, generator, encoder)
+    )
+    assert of_d is not None
+    assert of_g is not None
+    return start_state(g, of_d, of_g, BATCH, (2,), of_e)
 
 
 def data(step: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
@@ -321,12 +337,13 @@ def test_with_batch_norm_reals_and_fakes_go_through_d_in_batches_of_their_own() 
 
 
 @pytest.mark.usefixtures("needs_compiler")
-def test_compiled_steps_are_the_eager_ones() -> None:
-    g = replace(GAMES["max_gp"], average=0.9)  # it uses every part of the state
+@pytest.mark.parametrize("name", ["max_gp", "latent_path"])  # they use every part of the state
+def test_compiled_steps_are_the_eager_ones(name: str) -> None:
+    g = replace(GAMES[name], average=0.9)
     assert choose("always", g, 1, torch.device("cpu"))[0] == "compiled"
     ends = []
-    for name in ("eager", "compiled"):
-        engine, state = make_engine(g, name), started(g)
+    for kind in ("eager", "compiled"):
+        engine, state = make_engine(g, kind), started(g)
         for step in range(STEPS):
             state, metrics = iterate(engine, state, {}, step, [0])
         ends.append((state, metrics))

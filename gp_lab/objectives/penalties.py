@@ -2,7 +2,7 @@
 
     penalty = weight * reduction over points of shape(|grad D|)   (half of it where a paper says so)
 
-- *where* (the measure): between, real, fake, both, midpoint, anchor, none;
+- *where* (the measure): between, real, fake, both, midpoint, anchor, latent_path, none;
 - *shape*: squared |g|^2, two_sided (|g| - center)^2, one_sided max(0, |g| - center)^2;
 - *reduction*: mean, or maximum with the hardest points carried over to the next step.
 
@@ -21,13 +21,16 @@ from torch import Tensor
 
 from gp_lab.parts import Finite, Fraction, NonNegative
 
-Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor"]
+Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
 Shape = Literal["squared", "two_sided", "one_sided"]
 Reduction = Literal["mean", "max"]
 Output = Literal["logit", "probability"]
 
 Critic = Callable[[Tensor], Tensor]
 """Points [batch, ...] to logits [batch], each sample by itself."""
+
+Path = Callable[[Tensor], Tensor]
+"""u [batch] in [0, 1] to points [batch, ...] on paths from fakes (0) to reals (1)."""
 
 InputGradient = Callable[[Critic, Tensor], Tensor]
 """(critic, points [batch, ...]) to per-sample gradients [batch, ...], differentiable again."""
@@ -88,7 +91,8 @@ class Penalty:
     """A point of the product, with its weight (lambda of the papers; lambda/2 with `half`).
 
     Args:
-        measure: where; `none` is no penalty at all, whatever the other keys say.
+        measure: where; `none` is no penalty at all, whatever the other keys say; `latent_path`
+            needs an architecture with an encoder.
         shape: of |grad D| at each point.
         center: the norm that two_sided and one_sided ask for (1-GP: 1).
         reduction: over the points of the batch.
@@ -117,12 +121,20 @@ class Penalty:
             return 0
         return math.floor(self.carry * batch_size)
 
-    def points(self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor) -> Tensor:
+    def points(
+        self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor, path: Path | None = None
+    ) -> Tensor:
         """The points of this step [n, ...]; `hardest` [k, ...] of the last replace the first k.
 
-        NaN in `hardest` (there was no last step) leaves the fresh points.
+        NaN in `hardest` (there was no last step) leaves the fresh points. `path` is what the
+        measure `latent_path` follows (`papers/zero_gp.txt`, Algorithm 1).
         """
-        fresh = points_of(self.measure, real, fake, u, self._anchor_like(fake))
+        if self.measure == "latent_path":
+            if path is None:
+                raise ValueError("measure=latent_path: no path was given")
+            fresh = path(u)
+        else:
+            fresh = points_of(self.measure, real, fake, u, self._anchor_like(fake))
         k = hardest.shape[0]
         if k == 0:
             return fresh
@@ -175,7 +187,9 @@ class CrossPairs(Penalty):
     def carried(self, batch_size: int) -> int:
         return 0
 
-    def points(self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor) -> Tensor:
+    def points(
+        self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor, path: Path | None = None
+    ) -> Tensor:
         """Reals, then as many fakes [2 batch, ...]."""
         return torch.cat([real, fake])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ class View:
     generate: latents [n, ...] to fakes [n, ...] (of the average where there is one);
     dataset, latent: where reals and latents come from; loss: phi, varphi, psi;
     discriminator: the module, d: its parameters by name;
-    rng: a stream -> a generator of this step's own.
+    rng: a stream -> a generator of this step's own;
+    encode: reals [n, ...] to latent codes [n, ...], None without an encoder.
     """
 
     step: int
@@ -35,6 +36,7 @@ class View:
     device: torch.device
     dtype: torch.dtype
     rng: Callable[[str], torch.Generator]
+    encode: Callable[[Tensor], Tensor] | None = None
 
     def place(self, x: Tensor) -> Tensor:
         """`x` on the run's device, in its precision."""
@@ -55,6 +57,8 @@ class Probe:
 
     every: CountOrZero = 0
     start: bool = False
+
+    needs_encoder: ClassVar[bool] = False
 
     def due(self, step: int, last: int) -> bool:
         """Whether to measure after `step` iterations of a run of `last`."""

@@ -42,6 +42,9 @@ KINDS: dict[str, type] = {
 """What the part of each group has to be."""
 
 
+_ENCODER = "architecture.encoder"
+
+
 @dataclass(frozen=True)
 class Setup:
     """Everything that one run is made of, built and checked, on its device."""
@@ -60,6 +63,11 @@ class Setup:
     def initial(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Copies of the initial parameters of D and G."""
         return _parameters(self.game.discriminator), _parameters(self.game.generator)
+
+    @property
+    def initial_encoder(self) -> dict[str, Tensor] | None:
+        """A copy of the encoder's initial parameters; None without an encoder."""
+        return None if self.game.encoder is None else _parameters(self.game.encoder)
 
 
 def setup(config: Config) -> Setup:
@@ -80,6 +88,7 @@ def setup(config: Config) -> Setup:
         optimizer=parts["optimizer"],
         average=settings.average,
         autocast=settings.precision == "bf16",
+        encoder=nets["encoder"].to(device, dtype) if "encoder" in nets else None,
     )
     run = Setup(config, settings, game, dataset, latent, parts["schedule"], probes, device, dtype)
     _check_together(run)
@@ -91,7 +100,9 @@ def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, di
     architecture = config["architecture"]
     latent = build(architecture["latent"], "architecture.latent", settings.trust, Latent)
     nets = {}
-    for name in ("discriminator", "generator"):
+    for name in ("discriminator", "generator", "encoder"):
+        if name == "encoder" and name not in architecture:
+            continue
         # Built under a seed of its own, so that one network's size does not shift the other's.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
@@ -134,6 +145,11 @@ def _check_together(run: Setup) -> None:
                 f"penalty.anchor={list(game.penalty.anchor)}: {size} numbers for samples of"
                 f" {dim}; give 1 or {dim}"
             )
+    if game.penalty.measure == "latent_path" and game.encoder is None:
+        raise BadInput(
+            "penalty.measure=latent_path: the path between latent codes needs an encoder; choose an"
+            " architecture with one, such as architecture=mlp_zero_gp_encoder"
+        )
     if settings.g_steps > 0 and not list(game.generator.parameters()):
         raise BadInput(
             f"g_steps={settings.g_steps}: the generator of architecture="
@@ -149,6 +165,12 @@ def _check_together(run: Setup) -> None:
                 f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])}"
             )
         f = _shape_of(game.discriminator, real, "architecture.discriminator")
+        codes = latent if game.encoder is None else _shape_of(game.encoder, real, _ENCODER)
+        if codes.shape != latent.shape:
+            raise BadInput(
+                f"{_ENCODER}: gives codes of shape {list(codes.shape[1:])}, but the latents have"
+                f" {list(latent.shape[1:])}"
+            )
     if f.shape != (2,):
         raise BadInput(
             f"architecture.discriminator: gives {list(f.shape[1:])} numbers a sample, not one logit"
@@ -156,6 +178,8 @@ def _check_together(run: Setup) -> None:
     for name, probe in run.probes.items():
         probe.check(name, run.dataset.shape)
         probe.check_dataset(name, run.dataset)
+        if probe.needs_encoder and game.encoder is None:
+            raise BadInput(f"probe.{name}: needs an architecture with an encoder, or leave it out")
 
 
 def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:

@@ -6,6 +6,7 @@ Nothing here knows of devices, files, replicas or compilers: `engine.py` wraps t
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,15 +14,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gp_lab.objectives.constraints import Constraint
+from gp_lab.objectives.encoders import encoder_loss
 from gp_lab.objectives.losses import Loss, mean
-from gp_lab.objectives.penalties import Critic, InputGradient, Penalty
+from gp_lab.objectives.penalties import Critic, InputGradient, Penalty, interpolate
 from gp_lab.training.optimizers import Optimizer, Tensors
 
 State = dict[str, Any]
 """What a step changes: nested dicts of tensors.
 
     d, g: parameters; d_optimizer, g_optimizer; constraint: its own; hardest [k, ...]: the points
-    carried over by a maximum; average: of the generator's parameters ({} without one).
+    carried over by a maximum; average: of the generator's parameters ({} without one);
+    encoder, encoder_optimizer: only of an architecture that has an encoder.
 """
 
 Hyper = Mapping[str, Mapping[str, Any]]
@@ -46,6 +49,7 @@ class Game:
     optimizer: Optimizer
     average: float = 0.0
     autocast: bool = False
+    encoder: nn.Module | None = None
 
     def with_hyper(self, hyper: Hyper) -> "Game":
         """The same game with some parts' numbers replaced (by tensors, one per replica)."""
@@ -59,6 +63,19 @@ class Game:
     def generate(self, params: Tensors, latent: Tensor) -> Tensor:
         """Latents [batch, ...] to fakes [batch, ...]."""
         return self._call(self.generator, params, latent)
+
+    def encode(self, params: Tensors, real: Tensor) -> Tensor:
+        """Reals [batch, ...] to latent codes [batch, ...]."""
+        assert self.encoder is not None
+        return self._call(self.encoder, params, real)
+
+    def latent_path(self, state: State, real: Tensor, latent: Tensor, u: Tensor) -> Tensor:
+        """G(u E(x) + (1 - u) z) [batch, ...] for pairs of reals x and latents z, u [batch].
+
+        `papers/zero_gp.txt`, App. F, Algorithm 1: from the fake G(z), at u = 0, to G(E(x)).
+        """
+        codes = self.encode(state["encoder"], real)
+        return self.generate(state["g"], interpolate(codes, latent, u))
 
     def _call(self, net: nn.Module, params: Tensors, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
@@ -121,14 +138,17 @@ def discriminator_step(
     """One update of D: the new state and D_METRICS as a vector.
 
     real [batch, ...], latent [batch, ...], u [batch] uniform in [0, 1]; lr multiplies the
-    optimiser's rate. f_real and f_fake are the batch's means before the update.
+    optimiser's rate. f_real and f_fake are the batch's means before the update. An encoder, where
+    there is one, takes a step of its own beside D, at D's rate.
     """
     game = game.with_hyper(hyper)
     fake = game.generate(state["g"], latent).detach()
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
-    points = game.penalty.points(real, fake, u, state["hardest"]) if penalised else real
-    keep = state["hardest"].shape[0]
+    points, keep = real, state["hardest"].shape[0]
+    if penalised:
+        path = partial(game.latent_path, state, real, latent)
+        points = game.penalty.points(real, fake, u, state["hardest"], path)
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         critic = game.critic(game.constraint.apply(params, constraint))
@@ -149,7 +169,26 @@ def discriminator_step(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
     )
     new = {"d": game.constraint.project(d), "d_optimizer": optimizer, "constraint": constraint}
+    if game.encoder is not None:
+        new |= _encoder_step(game, differentiate, state, lr, real)
     return state | new | ({"hardest": hardest} if keep else {}), metrics
+
+
+def _encoder_step(
+    game: Game, differentiate: Differentiation, state: State, lr: Tensor | float, real: Tensor
+) -> State:
+    """One update of E against G as it is: the entries of the state that it changes."""
+
+    def objective(params: Tensors) -> tuple[Tensor, Any]:
+        codes = game.encode(params, real)
+        value = encoder_loss(real, game.generate(state["g"], codes), codes)
+        return value, value.detach()
+
+    grads, _ = differentiate.of_parameters(objective, state["encoder"])
+    encoder, optimizer = game.optimizer.update(
+        state["encoder"], grads, state["encoder_optimizer"], lr * game.optimizer.lr
+    )
+    return {"encoder": encoder, "encoder_optimizer": optimizer}
 
 
 def generator_step(
@@ -180,14 +219,22 @@ def generator_step(
 
 
 def start_state(
-    game: Game, d: Tensors, g: Tensors, batch_size: int, shape: tuple[int, ...]
+    game: Game,
+    d: Tensors,
+    g: Tensors,
+    batch_size: int,
+    shape: tuple[int, ...],
+    encoder: Tensors | None = None,
 ) -> State:
     """The state before the first step, from initial parameters and the shape of one sample."""
     some = next(iter(d.values()))
     hardest = torch.full(
         (game.penalty.carried(batch_size), *shape), torch.nan, dtype=some.dtype, device=some.device
     )
-    return {
+    encoding = (
+        {"encoder": encoder, "encoder_optimizer": game.optimizer.start(encoder)} if encoder else {}
+    )
+    return encoding | {
         "d": d,
         "g": g,
         "d_optimizer": game.optimizer.start(d),

@@ -226,9 +226,8 @@ class _Training:
         for replica in self.replicas:
             _cut(replica.folder, -1)
             run = replica.run
-            states.append(
-                start_state(run.game, *run.initial, run.settings.batch_size, run.dataset.shape)
-            )
+            size, shape = run.settings.batch_size, run.dataset.shape
+            states.append(start_state(run.game, *run.initial, size, shape, run.initial_encoder))
         return 0, _stacked(states)
 
     def _engine(self) -> Engine:
@@ -409,6 +408,7 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
         device=run.device,
         dtype=run.dtype,
         rng=lambda stream: generator(run.settings.seed, f"probe_{stream}", 0),
+        encode=partial(game.encode, state["encoder"]) if "encoder" in state else None,
     )
 
 
@@ -508,8 +508,9 @@ def _pictures(probe: Probe, folder: RunFolder, name: str, step: int) -> dict[str
 
 
 def _finite(state: dict[str, Any]) -> bool:
-    """Whether all parameters of both networks are numbers."""
-    tensors = [*state["d"].values(), *state["g"].values()]
+    """Whether all parameters of the networks are numbers."""
+    nets = (state["d"], state["g"], state.get("encoder", {}))
+    tensors = [tensor for net in nets for tensor in net.values()]
     return all(bool(torch.isfinite(t).all()) for t in tensors)
 
 
