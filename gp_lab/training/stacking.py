@@ -121,10 +121,13 @@ def bytes_per_replica(run: "Setup") -> int:
         sum(p.numel() for p in net.parameters()) for net in (game.discriminator, game.generator)
     )
     per_parameter = 1 + len(game.optimizer.start({"p": torch.zeros(1)}).keys() - {"count"})
-    state = 2 * (d + g) * per_parameter + max(d, g) + (g if game.average else 0)
+    e = 0 if game.encoder is None else sum(p.numel() for p in game.encoder.parameters())
+    state = 2 * (d + g + e) * per_parameter + max(d, g, e) + (g if game.average else 0)
     passes = 3 if game.penalty.measure != "none" else 2
     if game.penalty.measure == "both":
         passes = 4
+    if game.penalty.measure == "latent_path":
+        passes += 1
     of_d = _activations(game.discriminator, run.dataset.shape, run)
     of_g = _activations(game.generator, run.latent.shape, run)
     work = WORKING_COPIES * s.batch_size * (passes * of_d + of_g)

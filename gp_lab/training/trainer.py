@@ -443,7 +443,8 @@ def _refuse_to_stack(runs: Sequence[Setup]) -> None:
 
 def _same_buffers(a: Game, b: Game) -> bool:
     """A stack's step knows the networks' parameters; of the buffers it knows the first run's."""
-    pairs = ((a.discriminator, b.discriminator), (a.generator, b.generator))
+    pairs = [(a.discriminator, b.discriminator), (a.generator, b.generator)]
+    pairs += [(a.encoder, b.encoder)] if a.encoder and b.encoder else []
     return all(
         torch.equal(of_one, of_other)
         for one, other in pairs
