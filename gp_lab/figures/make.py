@@ -52,6 +52,7 @@ def make_figure(
         if r.state != State.FINISHED
     ]
     seeds = max(len(runs) for runs in panels.values())
+    of_seeds = f"{seeds} seeds; the first is drawn" if seeds > 1 else "1 seed"
     steps = sorted({job.config["steps"] for job in jobs})
     counted = ", ".join(f"{n:,}" for n in steps)
     return _publish(
@@ -63,7 +64,7 @@ def make_figure(
         rows,
         what.claims(rows),
         lambda: what.draw(whole, rows),
-        f"{counted} iterations, {seeds} seeds; the first is drawn",
+        f"{counted} iterations, {of_seeds}",
         seeds=seeds,
         steps=steps,
         settings={p: _settings(text, p, scale) for p in text["panels"]},
@@ -112,7 +113,7 @@ def make_calculation(
         rows,
         what.claims(rows),
         lambda: what.draw(arrays, rows),
-        f"{seeds} seeds" if seeds else "calculated",
+        f"{seeds} seed{'s' * (seeds > 1)}" if seeds else "calculated",
         seeds=seeds,
         steps=[],
         settings={"settings": [f"{k}={show(v)}" for k, v in settings.items()]},
