@@ -25,13 +25,13 @@ UPDATES_THAT_PAY = 50_000
 """Compiling takes about half a minute; `auto` compiles runs of at least so many updates ..."""
 
 STACKED_UPDATES_THAT_PAY = 8_000
-"""... or stacks of so many: `vmap` costs eager steps several times what autograd alone does ..."""
+"""... or stacks of so many: `vmap` costs eager steps several times what autograd alone does."""
 
 ENGINES_KEPT = 4
 """Compiled steps that a process keeps for the next run or stack of the same structure."""
 
 SMALL_PARAMETERS = 100_000
-"""... on a CPU only if D is at most this large: beyond, arithmetic fills the machine either way."""
+"""Beyond so many parameters of D the arithmetic of one run fills the cores of a CPU."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,6 @@ def choose(
         return "compiled", "compile=always"
     if updates < (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY):
         return "eager", f"{updates} updates do not pay for the compilation"
-    if device.type == "cpu" and not fits_a_core(game):
-        return "eager", "the networks' arithmetic fills the CPU either way"
     return "compiled", f"{updates} updates pay for the compilation"
 
 

@@ -38,7 +38,7 @@ EXECUTION = ("device", "compile", "threads", "log_every", "checkpoint_every", "o
              "tracking", "force")  # fmt: skip
 """Keys that leave a run's numbers alone, but that one process can only have one value of."""
 
-WORKING_COPIES = 8
+WORKING_COPIES = 6
 """How often the activations of a step are held at its peak: forward, gradient, its derivative."""
 
 

@@ -76,7 +76,7 @@ def train(
         try:
             if len(stack) > 1:
                 _refuse_to_stack([run for run, _ in stack])
-            _Training(stack, progress, stop).go()
+            _Training(stack, progress, stop, of=len(todo)).go()
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
             if progress:
@@ -103,8 +103,9 @@ class _Training:
     """The state of one call to `train`."""
 
     def __init__(
-        self, todo: list[tuple[Setup, RunFolder]], progress: bool, stop: Stop | None
+        self, todo: list[tuple[Setup, RunFolder]], progress: bool, stop: Stop | None, of: int
     ) -> None:
+        self.sharing = of // len(todo)  # stacks of this size that share a compiled step, about
         self.first = todo[0][0]
         self.settings = self.first.settings
         self.replicas = [Replica(run, folder) for run, folder in todo]
@@ -238,7 +239,7 @@ class _Training:
             name, reason = status["engine"], "as before the run was resumed"
             torch.set_num_threads(status["threads"])
         else:
-            updates = s.steps * (s.d_steps + s.g_steps)
+            updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
             name, reason = choose(s.compile, game, updates, self.first.device, self.stack)
         config = self.first.config | {"seed": 0, "steps": 0, "out": "", "force": False}
         key = structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
