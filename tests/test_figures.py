@@ -185,7 +185,7 @@ Writer = Callable[[RunFolder, str, int], None]
 def made_up(out: Path, name: str, write: Writer, diverged: Sequence[tuple[str, int]]) -> None:
     """A figure of runs that nobody trained: `write` stores the arrays of (panel, seed)."""
 
-    def pretend(configs: Sequence[Config], processes: int = 1, stack: int = 1) -> list[Outcome]:
+    def pretend(configs: Sequence[Config], processes: int = 1, max_stack: int = 1) -> list[Outcome]:
         outcomes = []
         for config in configs:
             folder = RunFolder(folder_of(config))

@@ -93,6 +93,8 @@ def test_runs_of_one_penalty_with_numbers_of_their_own_are_what_they_are_alone(
         ("penalty.weight=0.5", f"penalty.center={2 * center}", "penalty.anchor=[-2.0]"),
     ]
     common = (f"penalty={penalty}", "precision=fp64", "optimizer.lr=1e-2", "d_steps=2")
+    if penalty == "zero_gp_latent_path":
+        common += ("architecture=mlp_zero_gp_encoder",)
     compare(tmp_path, own, *common, "steps=50", tolerance=1e-9)
 
 

@@ -86,6 +86,7 @@ def test_the_installed_wheel_trains_a_sweep_from_an_empty_folder(
     python: Path, tmp_path: Path
 ) -> None:
     sweep = ("train", "-m", *SMALL, "steps=5", "seed=0,1", "hydra/launcher=replicas")
+    sweep += ("hydra.launcher.processes=1",)
     done = run(python, tmp_path, "-m", "gp_lab", *sweep)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["outputs"]

@@ -247,6 +247,8 @@ def computed(
     """
     interval = Interval(value, value, value, 1)
     verdict = Verdict.SUPPORTED if above < value < below else Verdict.NOT_SUPPORTED
+    if math.isnan(value):  # there was nothing to compute it from
+        verdict = Verdict.INCONCLUSIVE
     method = f"computed, no chance in it: {above:g} < value < {below:g}"
     return Test(verdict, interval, method, quantity)
 

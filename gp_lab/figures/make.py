@@ -100,7 +100,12 @@ def make_calculation(
     given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
     own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
     settings = dict(figure["settings"]) | own
-    rows, arrays = what.calculate(settings)
+    try:
+        rows, arrays = what.calculate(settings)
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        if not changed:
+            raise
+        raise BadInput(f"{' '.join(changed)}: {name} cannot work with it ({error})") from error
     folder = _folder(out, name, scale)
     np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
     seeds = len({row["seed"] for row in rows if "seed" in row})

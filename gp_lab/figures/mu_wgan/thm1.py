@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -293,7 +294,7 @@ def _least_growth(rates: list[Row]) -> float:
     for measure in MEASURES:
         mine = sorted((r["weight"], r["rate"]) for r in rates if r["measure"] == measure)
         ratios += [b / a for (_, a), (_, b) in pairwise(mine)]
-    return min(ratios)
+    return min(ratios, default=nan)
 
 
 def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
