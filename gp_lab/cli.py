@@ -1,8 +1,11 @@
 """The commands: train, resume, figure, report, list, clean. Each imports only what it needs."""
 
+import itertools
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import time
 import traceback
 import warnings
@@ -227,14 +230,12 @@ def list_(arguments: list[str]) -> Exit:
     if what not in singular:
         raise bad_choice("list", what, [plural(g) for g in groups()])
     group = singular[what]
+    width = shutil.get_terminal_size((120, 24)).columns - 26
     for name in choices(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
-        comments = [
-            line[2:]
-            for line in lines
-            if line.startswith("# ") and not line.startswith("# @") and "gp-lab " not in line
-        ]
-        print(f"{name:24} {comments[0] if comments else ''}")
+        first = itertools.takewhile(lambda line: line.startswith("#"), lines)
+        comment = [w[2:] for w in first if not w.startswith("# @") and "gp-lab " not in w]
+        print(f"{name:24}  {textwrap.shorten(' '.join(comment), width, placeholder=' ...')}")
     return Exit.OK
 
 
