@@ -132,10 +132,12 @@ def test_a_violation_would_be_seen_and_no_run_at_all_decides_nothing() -> None:
         "panel": "none", "seed": 0, "slack_min": 1e-12, "not_real": 0, "not_vacuous": 0.1,
         "real_assumed": 1.0,
     }  # fmt: skip
-    assert of(verdicts(what.claims([fine])), "never violated") == Verdict.SUPPORTED
+    many = [fine | {"seed": seed} for seed in range(40)]
+    assert of(verdicts(what.claims(many)), "never violated") == Verdict.SUPPORTED
+    assert of(verdicts(what.claims(many[:4])), "never violated") == Verdict.INCONCLUSIVE
     broken = fine | {"seed": 1, "slack_min": -0.01, "not_real": 3}
     found = verdicts(what.claims([fine, broken]))
     assert of(found, "never violated") == Verdict.NOT_SUPPORTED
     assert of(found, "scores as real") == Verdict.NOT_SUPPORTED
     diverged: Row = {"panel": "none", "seed": 0, "state": "diverged"}
-    assert of(verdicts(what.claims([diverged])), "never violated") == Verdict.NOT_RUN
+    assert of(verdicts(what.claims([diverged])), "never violated") == Verdict.INCONCLUSIVE

@@ -161,6 +161,18 @@ def test_mcnemar_has_the_rates_of_a_sign_test_of_the_pairs_that_differ(a_wins: f
         assert chance[Verdict.NOT_SUPPORTED] < 1e-6
 
 
+def test_the_greatest_is_rarely_called_so_where_one_rival_is_its_equal() -> None:
+    draw = np.random.default_rng(8).normal(size=(REPETITIONS, 4, 6))
+    verdicts = []
+    for mine, equal, *worse in draw:
+        rivals = {"equal": equal, "a": worse[0] - 4, "b": worse[1] - 4}
+        verdicts.append(claims.paired_greatest(mine, rivals).verdict)
+    for wrong in (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED):
+        assert verdicts.count(wrong) / len(verdicts) <= WRONG + error(WRONG)
+    far = {name: draw[0, i] - 9 for i, name in enumerate("abc")}
+    assert claims.paired_greatest(draw[1, 0], far).verdict == Verdict.SUPPORTED
+
+
 def test_rank_correlations_of_unrelated_values_are_rarely_called_growth() -> None:
     values = np.random.default_rng(0).normal(size=(500, 8, 4))
     count = Counter(

@@ -201,7 +201,7 @@ def test_fig2_takes_f_minus_and_plus_six_tenths_on_the_squares_for_the_optimum()
         ([1, 0.5, 0.09, 0.05], 20),
         ([1, 0.05, 0.2, 0.05], 30),  # it left again
         ([0.05, 0.05, 0.05, 0.05], 0),
-        ([1, 0.5, 0.2, 0.3], 30),  # never: the budget
+        ([1, 0.5, 0.2, 0.3], 40),  # never: beyond the budget
         ([1, 0.05, np.nan, 0.05], 30),
     ],
 )

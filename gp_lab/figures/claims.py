@@ -14,6 +14,7 @@ and makes the test inconclusive.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -86,13 +87,14 @@ class Claim:
     at_any_scale: bool = False
     """Whether it is decided whatever the training budget (it is about an exact object)."""
 
-    def undecided(self) -> "Claim":
-        """The same numbers without a verdict: the budget was not the paper's."""
-        return (
-            self
-            if self.at_any_scale
-            else replace(self, test=replace(self.test, verdict=Verdict.NOT_RUN))
-        )
+    def undecided(self, changed: bool = False) -> "Claim":
+        """The same numbers without a verdict: the budget was not the paper's.
+
+        `changed` settings are not the paper's either, whatever the claim is about.
+        """
+        if self.at_any_scale and not changed:
+            return self
+        return replace(self, test=replace(self.test, verdict=Verdict.NOT_RUN))
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: numbers that are not finite become None."""
@@ -182,6 +184,24 @@ def paired_greater(
     method = f"paired t, mean of a - {1 - margin:g} b > 0"
     difference = paired_difference(a, (1 - margin) * _values(b))
     return _test_mean(difference, level, method, quantity, 0.0, math.inf)
+
+
+def paired_greatest(
+    a: ArrayLike, others: Mapping[str, ArrayLike], level: float = 0.95, *, quantity: str = ""
+) -> Test:
+    """Is `a` greater than each of `others`, paired by seed (`[n]` each)? Paired t against each.
+
+    The levels are Bonferroni's, and the test against the strongest of the others is returned: the
+    one that is not supported, if there is one, else the one of the lowest interval. Not a test
+    against the best other of each seed, whose mean exceeds the mean of every one of them.
+    """
+    each = 1 - (1 - level) / len(others)
+    tests = [
+        paired_greater(a, values, level=each, quantity=f"{quantity} minus {name}".strip())
+        for name, values in others.items()
+    ]
+    worst = [t for t in tests if t.verdict == Verdict.NOT_SUPPORTED] or tests
+    return min(worst, key=lambda test: (test.interval.low, test.interval.high))
 
 
 def equivalent(

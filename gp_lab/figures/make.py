@@ -154,7 +154,7 @@ def _publish(
         "scale": scale,
         "command": " ".join(["gp-lab figure", name, f"scale={scale}", *changed]),
         "overrides": list(changed),
-        "claims": [(c if decides else c.undecided()).as_dict() for c in claims],
+        "claims": [(c if decides else c.undecided(bool(changed))).as_dict() for c in claims],
         "assumptions": text.get("assumptions", []),
         "cost": text.get("cost", {}),
         **more,
@@ -216,7 +216,9 @@ def _folder(out: Path, name: str, scale: str) -> Path:
 
 
 def _settings(text: dict[str, Any], panel: str, scale: str) -> list[str]:
-    return [*text["common"], *text["panels"][panel], *text["scales"][scale]["overrides"]]
+    budget = text["scales"][scale]
+    own = budget.get("panels", {}).get(panel, ())
+    return [*text["common"], *text["panels"][panel], *budget["overrides"], *own]
 
 
 def _makers(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

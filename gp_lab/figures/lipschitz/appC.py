@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
-from gp_lab.evaluation.points import cosines
+from gp_lab.evaluation.points import cosines, wasserstein
 from gp_lab.figures.claims import Claim, inside, less, paired_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import FAKE, REAL, SURFACE, empty
@@ -53,17 +53,18 @@ def _at(run: Run, step: int) -> Row:
         "cosine": float(np.nanmean(nearest[going])) if going.any() else float("nan"),
         "cosine_second": float(np.nanmean(second[going])) if going.any() else float("nan"),
         "distance": float(away.mean()),
+        "w1": wasserstein(stored["fake"], stored["real"]),
     }
 
 
 def _course(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps, mean cosine with the nearest target, and mean distance to the nearest real."""
+    """Steps, mean cosine with the nearest target, and W1 between fakes and reals."""
     steps = [s for s in run.folder.array_steps("pairs") if BEGIN * run.step <= s <= run.step]
     found = [_at(run, s) for s in steps]
     return (
         np.array(steps),
         np.array([f["cosine"] for f in found]),
-        np.array([f["distance"] for f in found]),
+        np.array([f["w1"] for f in found]),
     )
 
 
@@ -130,7 +131,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
             less(
                 column(rows, panel, "correlation"),
                 0.0,
-                quantity="rank correlation of cosine and distance to the nearest real, along a run",
+                quantity="rank correlation of cosine and W1 between fakes and reals, along a run",
             ),
             where,
         )
@@ -184,7 +185,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
             mean = np.nanmean([course[which] for course in courses], axis=0)
             axes.plot(steps, mean, color=colour, linewidth=1.5, label=name)
     cosine_axes.set_title("moving fakes: cosine of grad f with the nearest target")
-    distance_axes.set_title("moving fakes: distance to the nearest real")
+    distance_axes.set_title("moving fakes: W1 to the reals")
     for axes in (cosine_axes, distance_axes):
         axes.set_xlabel("iteration")
     cosine_axes.axhline(np.sqrt(0.5), color="black", linewidth=0.6, linestyle=":")

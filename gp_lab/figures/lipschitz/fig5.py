@@ -79,10 +79,13 @@ def _values(run: Run, step: int, exact: OptimalDiscriminator) -> np.ndarray:
 
 
 def steps_to_converge(steps: np.ndarray, error: np.ndarray) -> int:
-    """The first of `steps` [n] from which `error` [n] stays below `CONVERGED`; the last if none."""
+    """The first of `steps` [n] from which `error` [n] stays below `CONVERGED`.
+
+    One spacing beyond the last where there is none: it took longer than one that got there last.
+    """
     above = np.flatnonzero(~(error < CONVERGED))
     first = above[-1] + 1 if len(above) else 0
-    return int(steps[min(first, len(steps) - 1)])
+    return int(steps[first] if first < len(steps) else 2 * steps[-1] - steps[-2])
 
 
 def _row(run: Run) -> Row:
@@ -116,18 +119,18 @@ def _claims(rows: list[Row]) -> list[Claim]:
         if "conditions_met" in row:
             first.setdefault(row["panel"], row)
     claims = [claim for panel, row in first.items() for claim in _of_loss(panel, row)]
-    ours = column(rows, "combined", "steps_to_converge")
     claims += [
         Claim(
-            f"the combination converges faster than {WORDS[other]}",
+            f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}",
             paired_greater(
                 column(rows, other, "steps_to_converge"),
-                ours,
+                column(rows, ours, "steps_to_converge"),
                 quantity=f"steps until the error stays below {CONVERGED:.0%} of the spread of f*"
                 f" (or the budget), {WORDS[other]} minus combination",
             ),
             "lipschitz, App. D",
         )
+        for ours in ("combined", "combined_tenth")
         for other in ("wasserstein", "vanilla", "sqrt", "exp")
     ]
     return claims

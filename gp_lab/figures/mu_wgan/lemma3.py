@@ -11,6 +11,9 @@ from gp_lab.theory.dynamics import conserved, squared_dirac_field, squared_dirac
 ARRIVED = 1e-6
 """How far the end of an integrated curve may lie from the exact limit."""
 
+NULL = 1e-12
+"""How large a derivative may be on its nullcline."""
+
 KEPT = 1e-8
 """How much the conserved quantity may change along an integrated curve, relative to 1 + |H|."""
 
@@ -22,6 +25,7 @@ def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     psis, thetas = np.linspace(left, right, n_psi), np.linspace(low, high, n_theta)
     grid = np.stack(np.meshgrid(psis, thetas), axis=-1).reshape(-1, 2)
     starts = grid[grid[:, 1] != 0]
+    null = _on_nullclines(psis, thetas, rho)
     times = np.concatenate([[0.0], np.geomspace(1e-3, float(settings["horizon"]), 300)])
     curves = np.stack([trajectory(lambda y: squared_dirac_field(y, rho), s, times) for s in starts])
     rows: list[Row] = []
@@ -37,6 +41,7 @@ def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
                 "end_psi": float(curve[-1, 0]),
                 "end_theta": float(curve[-1, 1]),
                 "end_error": float(np.hypot(curve[-1, 0] - exact, curve[-1, 1])),
+                "on_nullclines": null,
                 "conserved": float(kept[0]),
                 # On the nullcline itself it is infinite, and says nothing.
                 "conserved_change": float(np.ptp(kept) / (1 + abs(kept[0])))
@@ -46,6 +51,17 @@ def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
         )
     window = {"psi_window": np.array(settings["psi"]), "theta_window": np.array(settings["theta"])}
     return rows, {"rho": np.array(rho), "curves": curves, **window}
+
+
+def _on_nullclines(psis: np.ndarray, thetas: np.ndarray, rho: float) -> float:
+    """The largest derivative that should vanish: psi' on psi = -3/(4 rho) and theta = 0, theta' on
+    psi = 0 and theta = 0."""
+
+    def field(psi: float, theta: float) -> np.ndarray:
+        return np.abs(squared_dirac_field(np.array([psi, theta]), rho))
+
+    upright = [max(field(-3 / (4 * rho), theta)[0], field(0.0, theta)[1]) for theta in thetas]
+    return float(max(*upright, *(field(psi, 0.0).max() for psi in psis)))
 
 
 def _claims(rows: list[Row]) -> list[Claim]:
@@ -58,6 +74,16 @@ def _claims(rows: list[Row]) -> list[Claim]:
                 float(np.nanmax(changes)),
                 below=KEPT,
                 quantity="largest change along a curve, relative to 1 + its size",
+            ),
+            where,
+        ),
+        Claim(
+            "the nullclines are theta = 0, psi = 0 and psi = -3/(4 rho), here -2",
+            computed(
+                max(row["on_nullclines"] for row in rows),
+                below=NULL,
+                quantity="largest of |psi'| on psi = -3/(4 rho) and theta = 0, |theta'| on psi = 0"
+                " and theta = 0",
             ),
             where,
         ),

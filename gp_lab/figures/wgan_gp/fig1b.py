@@ -38,13 +38,13 @@ PILED_UP = 0.5
 def slope(norms: np.ndarray) -> float:
     """Slope of the natural log of gradient norms `[layers]`, input first, a layer (least squares).
 
-    Positive: gradients vanish on the way back to the input. Layers without any gradient are left
-    out; NaN if fewer than two have one.
+    Positive: gradients vanish on the way back to the input. A gradient that has underflown counts
+    as the smallest number of float32; NaN if there is none in any layer.
     """
-    layer = np.arange(len(norms))[norms > 0]
-    if len(layer) < 2:
+    if not (norms > 0).any():
         return float("nan")
-    return float(np.polyfit(layer, np.log(norms[norms > 0]), 1)[0])
+    floored = np.maximum(norms, np.finfo(np.float32).tiny)
+    return float(np.polyfit(np.arange(len(norms)), np.log(floored), 1)[0])
 
 
 def share_at_bound(counts: np.ndarray, largest: np.ndarray, extreme: np.ndarray, c: float) -> float:

@@ -143,7 +143,8 @@ def _claims(rows: list[Row]) -> list[Claim]:
             computed(
                 abs(same - sample),
                 below=1e-12,
-                quantity="difference of the spectral radii of the discrete Dirac-GAN",
+                quantity="difference of the spectral radii of the discrete Dirac-GAN (one closed"
+                " form: both penalties have the same curvature there)",
             ),
             "zero_gp, sec. 5.4",
             at_any_scale=True,
