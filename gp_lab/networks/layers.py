@@ -1,4 +1,4 @@
-"""Activations, linear layers and their initialisation, for the 2-D networks of all five papers."""
+"""Activations, linear layers and their initialisation, for the networks of all five papers."""
 
 import math
 from typing import Literal, get_args
@@ -10,6 +10,9 @@ from torch.nn import functional
 Activation = Literal["relu", "leaky_relu", "tanh", "selu", "elu", "softplus_elu", "identity"]
 Init = Literal["default", "he_uniform", "he_normal", "glorot_uniform", "orthogonal"]
 """How an `nn.Linear` begins; equalised layers are another class, see `EqualizedLinear`."""
+
+Output = Literal["identity", "tanh", "sigmoid"]
+"""What a generator's last layer goes through: images in [-1, 1] or [0, 1], or any numbers."""
 
 LEAKY_SLOPE = 0.2
 
@@ -57,6 +60,11 @@ def activation(name: Activation) -> nn.Module:
         case "identity":
             return nn.Identity()
     raise ValueError(f"activation={name}: choose from {', '.join(get_args(Activation))}")
+
+
+def output_activation(name: Output) -> nn.Module:
+    """The function of that name, applied element by element to what a generator gives."""
+    return {"identity": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[name]()
 
 
 def gain(name: Activation) -> float:

@@ -1,5 +1,6 @@
-"""The multi-layer perceptron, generator and discriminator of the papers' 2-D figures."""
+"""The multi-layer perceptron: the papers' 2-D figures, and images where a paper has them flat."""
 
+import math
 from collections import OrderedDict
 from typing import Literal
 
@@ -7,18 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from gp_lab.networks import layers
-from gp_lab.networks.layers import Activation, EqualizedLinear, Init
+from gp_lab.networks.layers import Activation, EqualizedLinear, Init, Output
 from gp_lab.parts import Count, CountOrZero
 
 Norm = Literal["none", "layer", "batch"]
 Connection = Literal["plain", "concatenate"]
+Shape = tuple[Count, ...]
 
 
 class MLP(nn.Module):
     """`depth` hidden layers of `width` units (linear, norm, activation), then a linear layer.
 
     Points [batch, inputs], or anything that flattens to that, to [batch, outputs]; a discriminator
-    has `outputs` None and gives logits [batch]. Depth 0 is a linear map (the linear nets of
+    has `outputs` None and gives logits [batch]. Samples that are no vectors have a shape: images
+    of C x H x W go in with `inputs` [C, H, W] and come out with `outputs` [C, H, W], which
+    `output_activation` then brings to their range (`papers/wgan_gp.txt`, Fig. 2: the MLP generator
+    of images; `papers/zero_gp.txt`, Fig. 3: both nets). Depth 0 is a linear map (the linear nets of
     `papers/zero_gp.txt`, App. C). `init` is a scheme of `layers.initialize`, or `equalized` for
     layers scaled at run time. With `concatenate` each layer, the last one too, sees the input and
     the outputs of all hidden layers before it (the dense net of `papers/lipschitz.txt`, Fig. 4;
@@ -33,8 +38,8 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        inputs: Count,
-        outputs: Count | None,
+        inputs: Count | Shape,
+        outputs: Count | Shape | None,
         depth: CountOrZero = 3,
         width: Count = 512,
         activation: Activation = "relu",
@@ -42,14 +47,16 @@ class MLP(nn.Module):
         connection: Connection = "plain",
         init: Init | Literal["equalized"] = "default",
         bias: bool = True,
+        output_activation: Output = "identity",
     ) -> None:
         super().__init__()
         if depth == 0 and norm != "none":
             raise ValueError(f"norm={norm}: a network of depth 0 has no hidden layer to normalise")
         self.is_discriminator = outputs is None
+        self.shape: tuple[int, ...] = () if outputs is None else _shape(outputs)
         self.concatenate = connection == "concatenate"
         gain = layers.gain(activation)
-        seen = inputs
+        seen = math.prod(_shape(inputs))
         hidden: list[nn.Module] = []
         for _ in range(depth):
             parts: OrderedDict[str, nn.Module] = OrderedDict()
@@ -62,15 +69,20 @@ class MLP(nn.Module):
             hidden.append(nn.Sequential(parts))
             seen = seen + width if self.concatenate else width
         self.hidden = nn.ModuleList(hidden)
-        self.output = _linear(seen, outputs or 1, init, bias, gain=1.0, last=True)
+        self.output = _linear(seen, math.prod(self.shape), init, bias, gain=1.0, last=True)
+        self.output_activation = layers.output_activation(output_activation)
 
     def forward(self, x: Tensor) -> Tensor:
         seen = x.flatten(1)
         for layer in self.hidden:
             y = layer(seen)
             seen = torch.cat([seen, y], dim=1) if self.concatenate else y
-        y = self.output(seen)
-        return y.squeeze(1) if self.is_discriminator else y
+        y = self.output_activation(self.output(seen))
+        return y.squeeze(1) if self.is_discriminator else y.unflatten(1, self.shape)
+
+
+def _shape(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else size
 
 
 def _linear(

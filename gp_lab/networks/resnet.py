@@ -1,0 +1,437 @@
+"""Residual generators and discriminators of images.
+
+`ResNet*`: CIFAR-10 (`papers/wgan_gp.txt`, App. F). `WideningResNet*`: the authors' 64 x 64 nets.
+`BottleneckResNet*`: 101 layers (`wgan_gp`, Fig. 2). `Resnet2*`: GAN_stability's `resnet2`
+(`papers/zero_gp.txt`, App. E.2). All are unconditional.
+"""
+
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gp_lab.networks import layers
+from gp_lab.networks.convolution import (
+    START,
+    ConvInit,
+    Convolution,
+    UpConvolution,
+    linear,
+    mean_pool,
+    nearest_up,
+    norm_layer,
+    resolutions,
+)
+from gp_lab.networks.layers import LEAKY_SLOPE, Output
+from gp_lab.networks.mlp import Norm
+from gp_lab.parts import Count, CountOrZero
+
+Resample = Literal["none", "up", "down"]
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation block: x [batch, inputs, h, w] -> shortcut(x) + f(x), `outputs` channels.
+
+    f is norm, ReLU, 3 x 3 convolution, norm, ReLU, 3 x 3 convolution. `up` doubles the pixels
+    (nearest neighbour) before the first convolution, as in the authors' code of
+    `papers/wgan_gp.txt` (App. F says: before the second); `down` takes means of 2 x 2 pixels after
+    the second. The shortcut is the identity, or a 1 x 1 convolution where the shape changes.
+
+    Args:
+        hidden: channels between the convolutions; null for `outputs`.
+        bias: of the first convolution.
+        init: of both; the shortcut's is Glorot's.
+    """
+
+    def __init__(
+        self,
+        inputs: Count,
+        outputs: Count,
+        resample: Resample = "none",
+        norm: Norm = "none",
+        hidden: Count | None = None,
+        bias: bool = True,
+        init: ConvInit = "he",
+    ) -> None:
+        super().__init__()
+        hidden = hidden or outputs
+        self.resample = resample
+        self.norm1 = norm_layer(norm, inputs)
+        self.conv1 = Convolution(inputs, hidden, 3, init=init, bias=bias)
+        self.norm2 = norm_layer(norm, hidden)
+        self.conv2 = Convolution(hidden, outputs, 3, init=init)
+        same = inputs == outputs and resample == "none"
+        self.shortcut = nn.Identity() if same else Convolution(inputs, outputs, 1, init="glorot")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(x).relu()
+        # A 1 x 1 convolution commutes with both ways of resampling: it is done on fewer pixels.
+        if self.resample == "up":
+            y, shortcut = nearest_up(y), nearest_up(self.shortcut(x))
+        elif self.resample == "down":
+            shortcut = self.shortcut(mean_pool(x))
+        else:
+            shortcut = self.shortcut(x)
+        y = self.conv2(self.norm2(self.conv1(y)).relu())
+        return shortcut + (mean_pool(y) if self.resample == "down" else y)
+
+
+class FirstBlock(nn.Module):
+    """The critic's first block, images [batch, channels, h, w] -> [batch, filters, h/2, w/2].
+
+    Like a `ResidualBlock` that halves, without the norm and the ReLU on the pixels themselves.
+    """
+
+    def __init__(self, channels: Count, filters: Count, init: ConvInit = "he") -> None:
+        super().__init__()
+        self.conv1 = Convolution(channels, filters, 3, init=init)
+        self.conv2 = Convolution(filters, filters, 3, init=init)
+        self.shortcut = Convolution(channels, filters, 1, init="glorot")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(self.conv1(x).relu())
+        return self.shortcut(mean_pool(x)) + mean_pool(y)
+
+
+class ResNetGenerator(nn.Module):
+    """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` in every block.
+
+    A linear layer to 4 x 4, a block that doubles the pixels until `size` is reached, norm, ReLU,
+    a 3 x 3 convolution, `output`. `papers/wgan_gp.txt`, App. F (128 filters, batch norm); the norm
+    before the last convolution is in the code. Raises ValueError for a `size` that is not 4 times
+    a power of 2. Weights come from the global generator.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        size: Count,
+        channels: Count,
+        filters: Count = 128,
+        norm: Norm = "batch",
+        output: Output = "tanh",
+    ) -> None:
+        super().__init__()
+        self.input = linear(latent_dim, filters * START**2, "glorot")
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(filters, filters, "up", norm) for _ in range(doublings(size)))
+        )
+        self.norm = norm_layer(norm, filters)
+        self.output = Convolution(filters, channels, 3, init="glorot")
+        self.output_activation = layers.output_activation(output)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
+        return self.output_activation(self.output(self.norm(x).relu()))
+
+
+class ResNetDiscriminator(nn.Module):
+    """Images [batch, channels, h, w] -> logits [batch], `filters` in every block.
+
+    Two blocks that halve the pixels, `blocks` that do not, ReLU, mean over the pixels, linear.
+    `papers/wgan_gp.txt`, App. F (128 filters, 2 blocks, no norm). `norm` is inside the blocks, not
+    in the first one.
+    """
+
+    def __init__(
+        self,
+        channels: Count,
+        filters: Count = 128,
+        norm: Norm = "none",
+        blocks: CountOrZero = 2,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            FirstBlock(channels, filters),
+            ResidualBlock(filters, filters, "down", norm),
+            *(ResidualBlock(filters, filters, "none", norm) for _ in range(blocks)),
+        )
+        self.output = linear(filters, 1, "glorot")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.blocks(x).relu().mean((2, 3))).squeeze(1)
+
+
+class WideningResNetGenerator(nn.Module):
+    """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` at full size.
+
+    As `ResNetGenerator`, the filters halved from block to block: for 64 pixels 8, 8, 4, 2, 1 times
+    `filters`. The authors' `GoodGenerator` for 64 x 64 images (`papers/wgan_gp.txt`, sec. 5); at
+    128 pixels, Fig. 4, whose nets are not described, it is an assumption.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        size: Count,
+        channels: Count,
+        filters: Count = 64,
+        norm: Norm = "batch",
+        output: Output = "tanh",
+    ) -> None:
+        super().__init__()
+        widths = widths_of(size, filters)[::-1]
+        self.input = linear(latent_dim, widths[0] * START**2, "glorot")
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(before, after, "up", norm, bias=False)
+                for before, after in zip([widths[0], *widths], widths, strict=False)
+            )
+        )
+        self.norm = norm_layer(norm, filters)
+        self.output = Convolution(filters, channels, 3)
+        self.output_activation = layers.output_activation(output)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
+        return self.output_activation(self.output(self.norm(x).relu()))
+
+
+class WideningResNetDiscriminator(nn.Module):
+    """Images [batch, channels, size, size] -> logits [batch].
+
+    A 3 x 3 convolution to `filters`, blocks that halve the pixels (for 64 pixels to 2, 4, 8 and 8
+    times `filters`), linear. The authors' `GoodDiscriminator` (`papers/wgan_gp.txt`, sec. 5).
+    """
+
+    def __init__(
+        self, size: Count, channels: Count, filters: Count = 64, norm: Norm = "layer"
+    ) -> None:
+        super().__init__()
+        widths = widths_of(size, filters)
+        self.input = Convolution(channels, filters, 3, init="glorot")
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(before, after, "down", norm, hidden=before, bias=False)
+                for before, after in zip(widths, [*widths[1:], widths[-1]], strict=True)
+            )
+        )
+        self.output = linear(widths[-1] * START**2, 1, "glorot")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.blocks(self.input(x)).flatten(1)).squeeze(1)
+
+
+class BottleneckBlock(nn.Module):
+    """x [batch, inputs, h, w] -> shortcut(x) + .3 f(x), `outputs` channels.
+
+    f is three times ReLU and convolution (1 x 1 to inputs/2, 3 x 3 to outputs/2, 1 x 1 to outputs
+    without bias), then a norm. `down` halves the pixels in the middle convolution by stride 2 and
+    in the shortcut, `up` doubles them by a transposed convolution and, in the shortcut, by a 1 x 1
+    convolution to four times the channels that are laid out as 2 x 2 pixels. The authors' code of
+    `papers/wgan_gp.txt`, Fig. 2.
+    """
+
+    def __init__(
+        self, inputs: Count, outputs: Count, resample: Resample = "none", norm: Norm = "none"
+    ) -> None:
+        super().__init__()
+        half_in, half_out = inputs // 2, outputs // 2
+        middle: nn.Module
+        shortcut: nn.Module = nn.Identity()
+        match resample:
+            case "up":
+                middle = UpConvolution(half_in, half_out, 3)
+                shortcut = nn.Sequential(
+                    Convolution(inputs, 4 * outputs, 1, init="glorot"), nn.PixelShuffle(2)
+                )
+            case "down":
+                middle = Convolution(half_in, half_out, 3, stride=2)
+                shortcut = Convolution(inputs, outputs, 1, stride=2, init="glorot")
+            case "none":
+                middle = Convolution(half_in, half_out, 3)
+                if inputs != outputs:
+                    shortcut = Convolution(inputs, outputs, 1, init="glorot")
+        self.f = nn.Sequential(
+            nn.ReLU(),
+            Convolution(inputs, half_in, 1),
+            nn.ReLU(),
+            middle,
+            nn.ReLU(),
+            Convolution(half_out, outputs, 1, bias=False),
+            norm_layer(norm, outputs),
+        )
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + 0.3 * self.f(x)
+
+
+class BottleneckResNetGenerator(nn.Module):
+    """z [batch, latent_dim] -> images [batch, channels, size, size].
+
+    A linear layer to 4 x 4; at each resolution `blocks` blocks (one fewer at the last) and one
+    that doubles it; a 1 x 1 convolution; a fifth of that through `output`. From 8 `filters` at
+    4 x 4 to filters/2 at 64 x 64, where 6 blocks make 101 layers. `papers/wgan_gp.txt`, Fig. 2.
+    Raises ValueError unless `filters` is a multiple of 4 and `size` 4 times a power of 2. Weights
+    come from the global generator.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        size: Count,
+        channels: Count,
+        filters: Count = 64,
+        blocks: Count = 6,
+        norm: Norm = "batch",
+        output: Output = "tanh",
+    ) -> None:
+        super().__init__()
+        widths = _bottleneck_widths(size, filters)[::-1]
+        parts: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            parts += [BottleneckBlock(before, before, "none", norm) for _ in range(blocks)]
+            parts += [BottleneckBlock(before, after, "up", norm)]
+        last = widths[-1]
+        parts += [BottleneckBlock(last, last, "none", norm) for _ in range(blocks - 1)]
+        self.input = linear(latent_dim, widths[0] * START**2, "glorot")
+        self.blocks = nn.Sequential(*parts)
+        self.output = Convolution(last, channels, 1, init="glorot")
+        self.output_activation = layers.output_activation(output)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
+        return self.output_activation(self.output(x) / 5)
+
+
+class BottleneckResNetDiscriminator(nn.Module):
+    """Images [batch, channels, size, size] -> logits [batch]: the generator's mirror image.
+
+    The logit is a fifth of the linear layer's output. Errors as in `BottleneckResNetGenerator`.
+    """
+
+    def __init__(
+        self,
+        size: Count,
+        channels: Count,
+        filters: Count = 64,
+        blocks: Count = 6,
+        norm: Norm = "layer",
+    ) -> None:
+        super().__init__()
+        widths = _bottleneck_widths(size, filters)
+        first = widths[0]
+        self.input = Convolution(channels, first, 1, init="glorot")
+        parts: list[nn.Module] = [
+            BottleneckBlock(first, first, "none", norm) for _ in range(blocks - 1)
+        ]
+        for before, after in pairwise(widths):
+            parts += [BottleneckBlock(before, after, "down", norm)]
+            parts += [BottleneckBlock(after, after, "none", norm) for _ in range(blocks)]
+        self.blocks = nn.Sequential(*parts)
+        self.output = linear(widths[-1] * START**2, 1, "glorot")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.blocks(self.input(x)).flatten(1)).squeeze(1) / 5
+
+
+class Resnet2Block(nn.Module):
+    """x [batch, inputs, h, w] -> shortcut(x) + .1 f(x), `outputs` channels.
+
+    f is twice leaky ReLU (.2) and a 3 x 3 convolution, with min(inputs, outputs) channels between;
+    the shortcut a 1 x 1 convolution without bias where the channels change. PyTorch's
+    initialisation. GAN_stability's code, for `papers/zero_gp.txt`, App. E.2.
+    """
+
+    def __init__(self, inputs: Count, outputs: Count) -> None:
+        super().__init__()
+        hidden = min(inputs, outputs)
+        self.conv1 = Convolution(inputs, hidden, 3, init="default")
+        self.conv2 = Convolution(hidden, outputs, 3, init="default")
+        self.shortcut = (
+            nn.Identity()
+            if inputs == outputs
+            else Convolution(inputs, outputs, 1, init="default", bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(functional.leaky_relu(x, LEAKY_SLOPE))
+        return self.shortcut(x) + 0.1 * self.conv2(functional.leaky_relu(y, LEAKY_SLOPE))
+
+
+class Resnet2Generator(nn.Module):
+    """z [batch, latent_dim] -> images [batch, channels, size, size].
+
+    A linear layer to size/32 pixels a side, then two blocks at each of six resolutions, with 16,
+    16, 8, 4, 2, 1 times `filters`, nearest neighbours between them. No norm. GAN_stability's
+    `resnet2` without its classes (`papers/zero_gp.txt`, App. E.2: 32 filters; the text counts 5
+    residual blocks, the code has 12). Raises ValueError for a `size` that is not a multiple of 32.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        size: Count,
+        channels: Count,
+        filters: Count = 32,
+        output: Output = "tanh",
+    ) -> None:
+        super().__init__()
+        self.start = _thirty_second(size)
+        widths = [k * filters for k in (16, 16, 8, 4, 2, 1)]
+        self.input = nn.Linear(latent_dim, widths[0] * self.start**2)
+        self.stages = nn.ModuleList(
+            nn.Sequential(Resnet2Block(before, after), Resnet2Block(after, after))
+            for before, after in zip([widths[0], *widths], widths, strict=False)
+        )
+        self.output = Convolution(filters, channels, 3, init="default")
+        self.output_activation = layers.output_activation(output)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.input(z).unflatten(1, (-1, self.start, self.start))
+        for i, stage in enumerate(self.stages):
+            x = stage(x if i == 0 else nearest_up(x))
+        return self.output_activation(self.output(functional.leaky_relu(x, LEAKY_SLOPE)))
+
+
+class Resnet2Discriminator(nn.Module):
+    """Images [batch, channels, size, size] -> logits [batch].
+
+    A 3 x 3 convolution, two blocks at each of six resolutions (1, 2, 4, 8, 16, 16 to 2, 4, 8, 16,
+    16, 16 times `filters`), means of 3 x 3 pixels at stride 2 between them, leaky ReLU, linear.
+    Source and errors as in `Resnet2Generator`.
+    """
+
+    def __init__(self, size: Count, channels: Count, filters: Count = 32) -> None:
+        super().__init__()
+        widths = [k * filters for k in (1, 2, 4, 8, 16, 16, 16)]
+        self.input = Convolution(channels, filters, 3, init="default")
+        self.stages = nn.ModuleList(
+            nn.Sequential(Resnet2Block(before, before), Resnet2Block(before, after))
+            for before, after in pairwise(widths)
+        )
+        self.output = nn.Linear(widths[-1] * _thirty_second(size) ** 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.input(x)
+        for i, stage in enumerate(self.stages):
+            x = stage(x if i == 0 else functional.avg_pool2d(x, 3, stride=2, padding=1))
+        return self.output(functional.leaky_relu(x.flatten(1), LEAKY_SLOPE)).squeeze(1)
+
+
+def doublings(size: int) -> int:
+    """How often 4 pixels are doubled to `size`; raises ValueError where they do not get there."""
+    sizes = resolutions(size)
+    if size != START * 2 ** (len(sizes) - 1):
+        raise ValueError(f"size={size}: not 4 times a power of 2; 32, 64, 128 are")
+    return len(sizes) - 1
+
+
+def widths_of(size: int, filters: int) -> list[int]:
+    """Of the last layer at each resolution but the smallest, from the largest."""
+    return [filters * 2**i for i in range(doublings(size))]
+
+
+def _bottleneck_widths(size: int, filters: int) -> list[int]:
+    """At each resolution, from the largest."""
+    if filters % 4:
+        raise ValueError(f"filters={filters}: not a multiple of 4, and the narrowest has a quarter")
+    return [filters // 2, *widths_of(size, filters)]
+
+
+def _thirty_second(size: int) -> int:
+    if size % 32:
+        raise ValueError(f"size={size}: not a multiple of 32")
+    return size // 32

@@ -1,0 +1,122 @@
+"""SAGAN: residual nets of images with one self-attention layer each (Zhang et al., 2018).
+
+`papers/anomalous.txt`, Table 1. The paper normalises both nets' weights by their spectral norm:
+here that is `constraint=spectral_norm`, of the discriminator alone.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from gp_lab.networks import layers
+from gp_lab.networks.convolution import START, Convolution, linear, norm_layer
+from gp_lab.networks.layers import Output
+from gp_lab.networks.mlp import Norm
+from gp_lab.networks.resnet import FirstBlock, ResidualBlock, doublings, widths_of
+from gp_lab.parts import Count
+
+
+class SelfAttention(nn.Module):
+    """x [batch, channels, h, w] -> x + gamma o, gamma 0 at the start.
+
+    o_j = v(sum_i b_ji h(x_i)) over all pixels i, b_ji the softmax over i of f(x_i) . g(x_j); f, g
+    and h are 1 x 1 convolutions to channels/8 (at least 1), v one back. Zhang et al., Eqs. 1 to 3.
+    """
+
+    def __init__(self, channels: Count) -> None:
+        super().__init__()
+        inner = max(channels // 8, 1)
+        self.f, self.g, self.h = (
+            Convolution(channels, inner, 1, init="glorot", bias=False) for _ in range(3)
+        )
+        self.v = Convolution(inner, channels, 1, init="glorot", bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        f, g, h = (layer(x).flatten(2) for layer in (self.f, self.g, self.h))
+        b = (g.transpose(1, 2) @ f).softmax(2)  # [batch, pixel j, pixel i]
+        o = (h @ b.transpose(1, 2)).unflatten(2, x.shape[2:])
+        return x + self.gamma * self.v(o)
+
+
+class SAGANGenerator(nn.Module):
+    """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` at full size.
+
+    A linear layer to 4 x 4, blocks that double the pixels and halve the filters, self-attention
+    where there are `attention` pixels a side, norm, ReLU, a 3 x 3 convolution, `output`. The
+    authors' layout for 128 pixels, cut to size (assumption), without classes. Raises ValueError
+    for a `size` that is not 4 times a power of 2, or no block of both nets gives `attention`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        size: Count,
+        channels: Count,
+        filters: Count = 64,
+        attention: Count = 32,
+        norm: Norm = "batch",
+        output: Output = "tanh",
+    ) -> None:
+        super().__init__()
+        _check(size, attention)
+        widths = widths_of(size, filters)[::-1]
+        parts: list[nn.Module] = []
+        pixels = START
+        for before, after in zip([widths[0], *widths], widths, strict=False):
+            parts.append(ResidualBlock(before, after, "up", norm, init="glorot"))
+            pixels *= 2
+            if pixels == attention:
+                parts.append(SelfAttention(after))
+        self.input = linear(latent_dim, widths[0] * START**2, "glorot")
+        self.blocks = nn.Sequential(*parts)
+        self.norm = norm_layer(norm, filters)
+        self.output = Convolution(filters, channels, 3, init="glorot")
+        self.output_activation = layers.output_activation(output)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
+        return self.output_activation(self.output(self.norm(x).relu()))
+
+
+class SAGANDiscriminator(nn.Module):
+    """Images [batch, channels, size, size] -> logits [batch].
+
+    Blocks that halve the pixels down to 4 x 4 and double the filters, self-attention where there
+    are `attention` pixels a side, one more block, ReLU, sum over the pixels, linear. Source and
+    errors as in `SAGANGenerator`.
+    """
+
+    def __init__(
+        self,
+        size: Count,
+        channels: Count,
+        filters: Count = 64,
+        attention: Count = 32,
+        norm: Norm = "none",
+    ) -> None:
+        super().__init__()
+        _check(size, attention)
+        widths = widths_of(size, filters)
+        parts: list[nn.Module] = []
+        pixels = size
+        for before, after in zip([channels, *widths], widths, strict=False):
+            parts.append(
+                ResidualBlock(before, after, "down", norm, init="glorot")
+                if parts
+                else FirstBlock(before, after, "glorot")
+            )
+            pixels //= 2
+            if pixels == attention:
+                parts.append(SelfAttention(after))
+        parts.append(ResidualBlock(widths[-1], widths[-1], "none", norm, init="glorot"))
+        self.blocks = nn.Sequential(*parts)
+        self.output = linear(widths[-1], 1, "glorot")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.blocks(x).relu().sum((2, 3))).squeeze(1)
+
+
+def _check(size: int, attention: int) -> None:
+    choices = [START * 2**i for i in range(1, doublings(size))]
+    if attention not in choices:
+        raise ValueError(f"attention={attention}: choose from {', '.join(map(str, choices))}")
