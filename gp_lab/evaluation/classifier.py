@@ -6,7 +6,9 @@ another network, and no number of one is comparable to a number of the other.
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -21,6 +23,7 @@ from gp_lab.evaluation.reference import cache_path, fingerprint, replacing
 FORMAT = 1
 FEATURES = 128
 BATCH = 100
+STEPS = 1000
 _ROWS = 1000
 
 
@@ -95,7 +98,7 @@ def cached_classifier(
     folder: str | Path,
     train: LabelledImages,
     held_out: LabelledImages,
-    epochs: int = 5,
+    steps: int = STEPS,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Classifier:
@@ -104,7 +107,7 @@ def cached_classifier(
     The file is `classifier-<16 digits>.pt`: plain tensors and values, read as such; one that is
     damaged or another's is replaced, with a warning. Raises ValueError as `train_classifier` does.
     """
-    key = _identity(train, held_out, epochs, seed)
+    key = _identity(train, held_out, steps, seed)
     path = cache_path(folder, "classifier", key, "pt")
     if path.exists():
         try:
@@ -117,7 +120,7 @@ def cached_classifier(
             return Classifier(network.to(device), float(kept["accuracy"]), key)
         except Exception as error:  # whatever is wrong with it, it can be made anew
             warnings.warn(f"{path}: trained again ({error})", stacklevel=2)
-    trained = train_classifier(train, held_out, epochs, seed, device)
+    trained = train_classifier(train, held_out, steps, seed, device)
     kept = {
         "key": key,
         "classes": trained.network.output.out_features,
@@ -129,37 +132,40 @@ def cached_classifier(
     return trained
 
 
+@torch.enable_grad()
 def train_classifier(
     train: LabelledImages,
     held_out: LabelledImages,
-    epochs: int = 5,
+    steps: int = STEPS,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Classifier:
-    """Adam at 1e-3 on the cross-entropy of batches of 100.
+    """Adam on the cross-entropy of batches of 100, its rate falling from 1e-3 in a straight line.
 
-    The same seed gives the same network on the same machine.
+    As many steps for a small set as for a large one: 1000 see all of MNIST nearly twice. The same
+    seed gives the same network on the same machine.
 
-    Raises ValueError for held-out images of another shape, fewer than two classes, or no epoch.
+    Raises ValueError for held-out images of another shape, fewer than two classes, or no step.
     """
     if train.images.shape[1:] != held_out.images.shape[1:]:
         shapes = list(train.images.shape[1:]), list(held_out.images.shape[1:])
         raise ValueError(f"images to train on and held-out ones differ in shape: {shapes}")
     classes = int(max(train.labels.max(), held_out.labels.max())) + 1
-    if classes < 2 or epochs < 1:
-        raise ValueError(f"{classes} classes, {epochs} epochs: two and one are the least")
+    if classes < 2 or steps < 1:
+        raise ValueError(f"{classes} classes, {steps} steps: two and one are the least")
     network = _network(train, classes, seed).to(device)
     rng = generator(seed, "classifier-order", 0)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    for _ in range(epochs):
-        for which in torch.randperm(len(train.labels), generator=rng).split(BATCH):
-            images = train.images[which.to(train.images.device)].to(device, torch.float32)
-            labels = train.labels[which.to(train.labels.device)].to(device)
-            optimizer.zero_grad()
-            F.cross_entropy(network(images)[1], labels).backward()
-            optimizer.step()
+    falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    for which in islice(_batches(len(train.labels), rng), steps):
+        images = train.images[which.to(train.images.device)].to(device, torch.float32)
+        labels = train.labels[which.to(train.labels.device)].to(device)
+        optimizer.zero_grad()
+        F.cross_entropy(network(images)[1], labels).backward()
+        optimizer.step()
+        falling.step()
     network.eval().requires_grad_(False)
-    untested = Classifier(network, float("nan"), _identity(train, held_out, epochs, seed))
+    untested = Classifier(network, float("nan"), _identity(train, held_out, steps, seed))
     _, probabilities = untested(held_out.images)
     right = probabilities.argmax(1).cpu() == held_out.labels.cpu()
     return replace(untested, accuracy=right.double().mean().item())
@@ -233,9 +239,14 @@ def class_entropy(probabilities: Tensor) -> float:
     return torch.special.entr(counts / counts.sum()).sum().item()
 
 
-def _identity(train: LabelledImages, held_out: LabelledImages, epochs: int, seed: int) -> str:
+def _batches(n: int, rng: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield from torch.randperm(n, generator=rng).split(BATCH)
+
+
+def _identity(train: LabelledImages, held_out: LabelledImages, steps: int, seed: int) -> str:
     data = [train.images, train.labels, held_out.images, held_out.labels]
-    return fingerprint([*data, f"classifier {FORMAT}, {epochs} epochs, seed {seed}"])
+    return fingerprint([*data, f"classifier {FORMAT}, {steps} steps, seed {seed}"])
 
 
 def _network(train: LabelledImages, classes: int, seed: int = 0) -> ClassifierNet:

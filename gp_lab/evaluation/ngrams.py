@@ -1,5 +1,6 @@
 """Divergence of the n-grams of two sets of token sequences (`papers/wgan_gp.txt`, Table 4)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,14 +71,17 @@ def jensen_shannon(p: NGrams, q: NGrams) -> float:
     return float(min(1.0, max(0.0, terms.sum() / 2)))
 
 
-def divergences(samples: ArrayLike, text: ArrayLike, vocabulary: int, largest: int = 4) -> Array:
-    """JS-1 to JS-`largest` of samples `[k, length]` against text `[m, length]` -> `[largest]`.
+def count_all(sequences: ArrayLike, vocabulary: int, largest: int = 4) -> tuple[NGrams, ...]:
+    """`count` for n = 1, ..., largest: of a long text once, for many comparisons with it.
 
     Raises ValueError as `count` does.
     """
-    return np.array(
-        [
-            jensen_shannon(count(samples, n, vocabulary), count(text, n, vocabulary))
-            for n in range(1, largest + 1)
-        ]
-    )
+    return tuple(count(sequences, n, vocabulary) for n in range(1, largest + 1))
+
+
+def divergences(samples: Sequence[NGrams], text: Sequence[NGrams]) -> Array:
+    """JS-1 to JS-4 (or as many as there are) of two texts counted by `count_all` -> `[largest]`.
+
+    Raises ValueError as `jensen_shannon` does, or where there are more of one than of the other.
+    """
+    return np.array([jensen_shannon(p, q) for p, q in zip(samples, text, strict=True)])

@@ -55,7 +55,7 @@ def cached_moments(folder: str | Path, key: str, compute: Callable[[], Moments])
     moments = compute()
     arrays = {name: getattr(moments, name).cpu().numpy() for name in ("count", "total", "outer")}
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, format=FORMAT, key=key, **arrays)
+        np.savez(file, format=FORMAT, key=key, **arrays)
     return moments
 
 
