@@ -1,0 +1,61 @@
+"""How near samples are to the training images: memorising and diversity.
+
+`papers/zero_gp.txt`, Figs. 3 and 9; `papers/wgan_gp.txt`, Fig. 2; `papers/anomalous.txt`, Fig. 7.
+Distances are Euclidean, in the units of what is given: pixels or features. How much a path between
+samples jumps is in `gp_lab.evaluation.paths`.
+"""
+
+import torch
+from torch import Tensor
+
+from gp_lab.evaluation.distances import Nearest, nearest
+
+
+def nearest_training(samples: Tensor, training: Tensor) -> Nearest:
+    """Distance `[n]` (float64) to, and place `[n]` of, the training image nearest to each sample.
+
+    Samples `[n, ...]` and training images `[m, ...]` of one shape, compared a chunk at a time. NaN
+    and -1 for a sample that is not finite. Raises ValueError for shapes that do not match.
+    """
+    return nearest(samples, training)
+
+
+def own_distances(training: Tensor) -> Tensor:
+    """Distance of each training image to the nearest other one `[m]`, float64.
+
+    Raises ValueError for fewer than two.
+    """
+    return nearest(training, training, leave_out_self=True).distance
+
+
+def near_duplicate_share(samples: Tensor, training: Tensor, within: float) -> float:
+    """Share of samples `[n, ...]` no further than `within` from a training image `[m, ...]`.
+
+    NaN for no samples; one that is not finite counts and is near nothing. `duplicate_distance` is a
+    choice of `within`. Raises ValueError for shapes that do not match or a negative `within`.
+    """
+    if not within >= 0:
+        raise ValueError(f"within={within}: must be 0 or more")
+    return (nearest_training(samples, training).distance <= within).double().mean().item()
+
+
+def duplicate_distance(training: Tensor, share: float = 0.01) -> float:
+    """The distance within which `share` of the training images have another one.
+
+    A generator that draws from the data's distribution anew is that near to its training images
+    about as often. Raises ValueError for fewer than two images or a share outside [0, 1].
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: must lie in [0, 1]")
+    distances = own_distances(training).sort().values
+    return distances[min(len(distances) - 1, int(share * len(distances)))].item()
+
+
+def spread(samples: Tensor) -> float:
+    """Mean distance of each sample `[n, ...]` to the nearest other one: 0 for a mode collapsed to a
+    point (diversity, `papers/wgan_gp.txt`, Fig. 2). NaN where a sample is not finite.
+
+    Raises ValueError for fewer than two samples.
+    """
+    distance = nearest(samples, samples, leave_out_self=True).distance
+    return torch.mean(distance).item()
