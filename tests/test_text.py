@@ -155,5 +155,5 @@ def test_what_a_text_cannot_give_is_refused(
 
 def test_held_out_lines_that_a_text_lacks_are_refused(tmp_path: Path) -> None:
     text = Text(str(write(tmp_path / "a.txt", *LINES))).prepare(rng())
-    with pytest.raises(BadInput, match="set dataset.held_out to a number"):
+    with pytest.raises(BadInput, match=r"set dataset.held_out to a number"):
         text.fresh(rng(), 1)
