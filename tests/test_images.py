@@ -70,6 +70,22 @@ def write_mnist(folder: Path, n: int = 20, zipped: bool = True) -> tuple[np.ndar
     return first
 
 
+def python_2_batch(data: np.ndarray, labels: list[int]) -> bytes:
+    """The pickle that Python 2 wrote for the published batches, opcode by opcode."""
+
+    def text(x: bytes) -> bytes:
+        return b"U" + bytes([len(x)]) + x
+
+    kind = b"cnumpy\ndtype\n" + text(b"u1") + b"K\0K\1\x87R"
+    kind += b"(K\3" + text(b"|") + b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\0tb"
+    shape = b"".join(b"J" + struct.pack("<i", size) for size in data.shape) + b"\x86"
+    content = b"T" + struct.pack("<i", data.size) + data.tobytes()
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + text(b"b")
+    array += b"\x87R(K\1" + shape + kind + b"\x89" + content + b"tb"
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return b"\x80\2}(" + text(b"data") + array + text(b"labels") + numbers + b"u."
+
+
 def write_cifar(folder: Path, n: int = 4, width: int = 3072, protocol: int = 2) -> np.ndarray:
     """Six batches of n images with the keys of the published ones; returns the training images."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -414,6 +430,17 @@ def test_a_batch_with_another_checksum_is_refused(tmp_path: Path) -> None:
     assert len(CIFAR10(str(tmp_path), checksum=False).load().train.images) == 20
 
 
+def test_a_batch_that_python_2_wrote_is_read(tmp_path: Path) -> None:
+    rows = random_bytes(3, 3072)
+    data = python_2_batch(rows, [3, 1, 9])
+    whole = pickle.loads(data, encoding="bytes")  # numpy reads the same from it
+    np.testing.assert_array_equal(whole[b"data"], rows)
+    (tmp_path / "batch").write_bytes(data)
+    images, labels = cifar.read_batch(tmp_path / "batch")
+    np.testing.assert_array_equal(images.reshape(3, -1), rows)
+    assert labels == whole[b"labels"] == [3, 1, 9]
+
+
 class Runs:
     def __reduce__(self) -> Any:
         return (os.system, ("touch harm",))
@@ -457,8 +484,8 @@ def test_a_truncated_or_missing_batch_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_a_set_of_cifar_s_size_takes_less_than_200_mb(tmp_path: Path) -> None:
     # Six names of one batch: 60 000 images to the reader, one to the disk.
-    batch = {b"labels": [0] * 10_000, b"data": np.full((10_000, 3072), 7, np.uint8)}
-    (tmp_path / "test_batch").write_bytes(pickle.dumps(batch, protocol=2))
+    batch = python_2_batch(np.full((10_000, 3072), 7, np.uint8), [0] * 10_000)
+    (tmp_path / "test_batch").write_bytes(batch)
     for name in cifar.TRAIN:
         (tmp_path / name).hardlink_to(tmp_path / "test_batch")
 

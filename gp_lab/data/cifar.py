@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
@@ -28,14 +27,14 @@ MD5 = {
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads dictionaries, lists, bytes, numbers and numpy arrays of numbers; calls nothing else."""
+    """Reads dictionaries, lists, bytes, numbers and arrays of bytes; calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         known: dict[tuple[str, str], Any] = {
-            ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-            ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): _number_type,
+            ("numpy.core.multiarray", "_reconstruct"): _Array,
+            ("numpy._core.multiarray", "_reconstruct"): _Array,
+            ("numpy", "ndarray"): None,
+            ("numpy", "dtype"): _Kind,
             ("_codecs", "encode"): _latin,
         }
         if (module, name) not in known:
@@ -43,15 +42,28 @@ class _ArraysOnly(pickle.Unpickler):
         return known[module, name]
 
 
-def _empty_array(*_: object) -> np.ndarray:
-    return np.ndarray.__new__(np.ndarray, (0,), "u1")
+class _Array:
+    """What stands for a numpy array in a pickle; shares the bytes that were read."""
+
+    def __init__(self, *_: object) -> None:
+        self.bytes = np.empty((0, 0), np.uint8)
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], object, bool, bytes]) -> None:
+        _, shape, kind, by_column, data = state
+        if not isinstance(kind, _Kind) or by_column or not isinstance(data, bytes):
+            raise pickle.UnpicklingError("it holds an array of something else than bytes")
+        self.bytes = np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def _number_type(name: bytes | str, *_: object) -> "np.dtype[Any]":
-    kind = np.dtype(name.decode() if isinstance(name, bytes) else name)
-    if kind.kind not in "biuf":
-        raise pickle.UnpicklingError(f"it holds an array of {kind}")
-    return kind
+class _Kind:
+    """What stands for numpy's dtype in a pickle: unsigned bytes alone."""
+
+    def __init__(self, name: bytes | str, *_: object) -> None:
+        if name not in (b"u1", "u1"):
+            raise pickle.UnpicklingError(f"it holds an array of {name!r}, not of bytes")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and fields: bytes have none."""
 
 
 def _latin(text: str, _: object = None) -> bytes:
@@ -59,8 +71,8 @@ def _latin(text: str, _: object = None) -> bytes:
     return text.encode("latin1")
 
 
-def read_batch(path: Path) -> tuple[Tensor, Tensor]:
-    """Images uint8 [n, 3, 32, 32] and labels int64 [n] of one pickled batch.
+def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
+    """Images uint8 [n, 3, 32, 32] (not to be written to) and n labels of one pickled batch.
 
     The pickle is read by an unpickler that knows arrays, bytes and dictionaries alone, so a file
     from anywhere can run nothing. Raises `BadInput` naming a file that holds anything else.
@@ -75,9 +87,10 @@ def read_batch(path: Path) -> tuple[Tensor, Tensor]:
     if not isinstance(batch, dict):
         raise BadInput(f"{path}: not a batch of CIFAR-10 in the Python version: no dictionary")
     batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
-    data, labels = batch.get("data"), batch.get("labels")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2:
+    array, labels = batch.get("data"), batch.get("labels")
+    if not isinstance(array, _Array) or array.bytes.ndim != 2:
         raise BadInput(f"{path}: its `data` is no table of bytes")
+    data = array.bytes
     if data.shape[1] != 3 * 32 * 32:
         raise BadInput(
             f"{path}: rows of {data.shape[1]} bytes, not 3 channels x 32 x 32 = {3 * 32 * 32}"
@@ -86,7 +99,7 @@ def read_batch(path: Path) -> tuple[Tensor, Tensor]:
         raise BadInput(f"{path}: {len(data)} images without as many `labels`")
     if not all(isinstance(label, int) and 0 <= label < 10 for label in labels):
         raise BadInput(f"{path}: labels that are not among 0 to 9")
-    return torch.from_numpy(np.array(data)).reshape(-1, *SHAPE), torch.tensor(labels)
+    return data.reshape(-1, *SHAPE), labels
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,8 @@ class CIFAR10:
         return next((place for place in places if (place / TRAIN[0]).is_file()), None)
 
     def _part(self, paths: list[Path]) -> Part:
-        images, labels = torch.empty(0, *SHAPE, dtype=torch.uint8), []
+        images = np.empty((0, *SHAPE), np.uint8)
+        labels: list[int] = []
         for i, path in enumerate(paths):
             if not path.is_file():
                 raise BadInput(f"dataset.root={self.root}: {path} is missing; unpack it again")
@@ -140,12 +154,13 @@ class CIFAR10:
             some, classes = read_batch(path)
             if i == 0:
                 # All at once: the untouched rest takes no memory, and no batch is held twice.
-                images = torch.empty(len(paths) * len(some), *SHAPE, dtype=torch.uint8)
+                images = np.empty((len(paths) * len(some), *SHAPE), np.uint8)
             if len(some) * len(paths) != len(images):
                 raise BadInput(f"{path}: {len(some)} images; the other batches have another number")
             images[i * len(some) : (i + 1) * len(some)] = some
-            labels.append(classes)
-        return Part(images, torch.cat(labels))
+            labels += classes
+            del some
+        return Part(torch.from_numpy(images), torch.tensor(labels))
 
 
 def _check_md5(path: Path) -> None:
