@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
@@ -135,15 +136,17 @@ class CIFAR10:
                 "the unpacked cifar-10-python.tar.gz (dataset.download=true fetches it)",
                 ("image_folder", "fashion_mnist", "mnist_5k"),
             )
-        test = folder / "test_batch"
-        train = self._part([folder / name for name in TRAIN])
-        return Parts(train, self._part([test]) if test.is_file() else None)
+        names = [*TRAIN, *(["test_batch"] if (folder / "test_batch").is_file() else [])]
+        images, labels = self._read([folder / name for name in names])
+        n = len(images) * len(TRAIN) // len(names)
+        held_out = Part(images[n:], labels[n:]) if n < len(images) else None
+        return Parts(Part(images[:n], labels[:n]), held_out)
 
     def _folder(self) -> Path | None:
         places = (Path(self.root), Path(self.root, "cifar-10-batches-py"))
         return next((place for place in places if (place / TRAIN[0]).is_file()), None)
 
-    def _part(self, paths: list[Path]) -> Part:
+    def _read(self, paths: list[Path]) -> tuple[Tensor, Tensor]:
         images = np.empty((0, *SHAPE), np.uint8)
         labels: list[int] = []
         for i, path in enumerate(paths):
@@ -160,7 +163,7 @@ class CIFAR10:
             images[i * len(some) : (i + 1) * len(some)] = some
             labels += classes
             del some
-        return Part(torch.from_numpy(images), torch.tensor(labels))
+        return torch.from_numpy(images), torch.tensor(labels)
 
 
 def _check_md5(path: Path) -> None:

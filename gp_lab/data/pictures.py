@@ -111,8 +111,8 @@ class ImageFolder:
         ready = prepared_parts(self)
         if ready is not None:
             return ready
-        held_out = None if self.test is None else self._into_memory(self.test)
-        return Parts(self._into_memory(self.train), held_out)
+        train = self._into_memory(self.train)
+        return Parts(train, None if self.test is None else self._into_memory(self.test))
 
     def _into_memory(self, part: str) -> Part:
         pictures = self.pictures(part)
