@@ -29,3 +29,15 @@ def generator(
     # Integers at both ends keep the text unambiguous whatever the stream is called.
     digest = blake2b(f"{seed}/{stream}/{block}".encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "little"))
+
+
+def choose(order: str, size: int, rng: torch.Generator, n: int) -> torch.Tensor:
+    """n rows [n] of a set of `size`, int64, on the device of `rng`.
+
+    `replacement`: each is any of them; `shuffle`: random permutations, one after another.
+    """
+    if order == "replacement":
+        return torch.randint(size, (n,), generator=rng, device=rng.device)
+    rounds = -(-n // size)
+    every = [torch.randperm(size, generator=rng, device=rng.device) for _ in range(rounds)]
+    return torch.cat([torch.empty(0, dtype=torch.long, device=rng.device), *every])[:n]

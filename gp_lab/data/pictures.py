@@ -1,0 +1,286 @@
+"""Images in files: folders, trees with a folder for each class, LSUN's LMDB.
+
+ImageNet (`papers/wgan_gp.txt`, Table 2; `papers/zero_gp.txt`, Fig. 4; `papers/anomalous.txt`,
+Table 1), CelebA (`papers/anomalous.txt`) and LSUN bedrooms (`papers/wgan_gp.txt`, Figs. 2, 4, 5a).
+Each picture is decoded, cut to its centre and resized once. A set that fits is kept in memory; a
+larger one is written to a mapped array by `scripts/prepare.py` (`gp_lab.data.prepared`).
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from gp_lab.data.prepared import PREPARED, prepared_parts
+from gp_lab.data.sources import Part, Parts, Shape, missing
+from gp_lab.errors import BadInput
+from gp_lab.parts import Count
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
+STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
+IN_MEMORY = 4 * 2**30
+"""Bytes of the largest set that is kept in memory."""
+
+_BYTES_A_PIXEL = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
+"""Pillow's modes that become grey or RGB without loss of a channel that means something."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures that can be read one by one.
+
+    Args:
+        names: of each, in the set's order.
+        read: index -> (what it is called in a sentence, its bytes); called from several threads.
+        labels: int64 [N]; None without classes.
+    """
+
+    names: Sequence[str]
+    read: Callable[[int], tuple[str, bytes]]
+    labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """All images anywhere below a folder, sorted by path, without classes.
+
+    Args:
+        root: the folder of the set.
+        train: where below `root` the training images are.
+        test: where below `root` the held-out images are; null if nowhere.
+        image_size: height and width after resizing.
+        channels: 3 for RGB, 1 for grey.
+        crop: edge of the centre square that is cut out of each picture before resizing; null for
+            the largest square.
+        prepared: where `scripts/prepare.py` puts its arrays; null for a folder in `root`.
+    """
+
+    root: str
+    train: str = "."
+    test: str | None = None
+    image_size: Count = 64
+    channels: Literal[1, 3] = 3
+    crop: Count | None = None
+    prepared: str | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return (self.channels, self.image_size, self.image_size)
+
+    def pictures(self, part: str) -> Pictures:
+        """The pictures below `part` of the root.
+
+        Raises `BadInput` where there are none, naming `dataset.root` and what belongs there.
+        """
+        folder = self.folder(part)
+        paths = _images_below(folder)
+        if not paths:
+            raise self.nothing(f"no images below {folder}")
+        return _of_paths(paths, folder)
+
+    def folder(self, part: str) -> Path:
+        """Raises `BadInput` if there is no such folder."""
+        folder = Path(self.root, part)
+        if not folder.is_dir():
+            raise self.nothing(f"there is no folder {folder}")
+        return folder
+
+    def nothing(self, lacks: str) -> BadInput:
+        """The sentence for a set that is missing."""
+        return missing(self.root, lacks, self._what(), STAND_INS)
+
+    def _what(self) -> str:
+        where = "" if self.train == "." else f" as {self.train}"
+        return f"a folder of images ({', '.join(ENDINGS)}){where}"
+
+    def load(self) -> Parts:
+        """The set as `scripts/prepare.py` left it, or read into memory where it fits.
+
+        Raises `BadInput` for pictures that are missing or damaged, and for a set that has to be
+        prepared first.
+        """
+        ready = prepared_parts(self)
+        if ready is not None:
+            return ready
+        train = self._into_memory(self.train)
+        return Parts(train, None if self.test is None else self._into_memory(self.test))
+
+    def _into_memory(self, part: str) -> Part:
+        pictures = self.pictures(part)
+        n = len(pictures.names)
+        if n * prod(self.shape) > IN_MEMORY:
+            raise BadInput(
+                f"dataset.root={self.root}: {n} images of {list(self.shape)} do not fit in"
+                f" {IN_MEMORY // 2**30} GiB; run scripts/prepare.py for this data set first"
+            )
+        images = torch.empty(n, *self.shape, dtype=torch.uint8)
+        for start, some in decoded(pictures, self, part):
+            images[start : start + len(some)] = torch.from_numpy(some)
+        labels = None if pictures.labels is None else torch.from_numpy(pictures.labels)
+        return Part(images, labels)
+
+
+@dataclass(frozen=True)
+class ImageTree(ImageFolder):
+    """A folder for each class, as ImageNet is unpacked; classes are numbered in sorted order."""
+
+    def pictures(self, part: str) -> Pictures:
+        """The pictures below `part`, class by class.
+
+        Raises `BadInput` where there is no class folder, or one without images, by name.
+        """
+        folder = self.folder(part)
+        ours = (".", PREPARED)
+        classes = sorted(
+            entry
+            for entry in folder.iterdir()
+            if entry.is_dir() and not entry.name.startswith(ours)
+        )
+        if not classes:
+            raise self.nothing(f"no class folders in {folder}")
+        paths: list[Path] = []
+        labels: list[int] = []
+        for k, each in enumerate(classes):
+            found = _images_below(each)
+            if not found:
+                raise BadInput(
+                    f"dataset.root={self.root}: the class folder {each} has no images; fill it or"
+                    " remove it"
+                )
+            paths += found
+            labels += [k] * len(found)
+        return _of_paths(paths, folder, np.array(labels))
+
+    def _what(self) -> str:
+        return f"a folder of images for each class, in {self.train}"
+
+
+@dataclass(frozen=True)
+class LSUN(ImageFolder):
+    """LSUN's LMDB: pictures (WebP or JPEG bytes) by key, `train` and `test` being its folders."""
+
+    def pictures(self, part: str) -> Pictures:
+        """Raises `BadInput` where the data base is missing, empty, truncated or none."""
+        try:
+            import lmdb
+        except ImportError as error:
+            raise BadInput(
+                "dataset: LSUN is read with the package lmdb, which is not installed;"
+                " pip install lmdb"
+            ) from error
+        folder = self.folder(part)
+        path = folder / "data.mdb"
+        if not path.is_file():
+            raise self.nothing(f"{folder} has no data.mdb")
+        try:
+            env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0)
+            # A truncated file would kill the process where its missing pages are touched.
+            needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+            if path.stat().st_size < needed:
+                raise BadInput(
+                    f"{path}: the data base is truncated: {path.stat().st_size} bytes of at least"
+                    f" {needed}; fetch it again"
+                )
+            with env.begin() as transaction:
+                keys = list(transaction.cursor().iternext(values=False))
+        except lmdb.Error as error:
+            raise BadInput(
+                f"{path}: not a readable LMDB data base ({error}); fetch it again"
+            ) from error
+        if not keys:
+            raise BadInput(f"{path}: the data base holds no pictures")
+
+        def read(i: int) -> tuple[str, bytes]:
+            called = f"{path}, key {keys[i].decode('ascii', 'replace')}"
+            try:
+                with env.begin() as transaction:
+                    return called, bytes(transaction.get(keys[i], default=b""))
+            except lmdb.Error as error:
+                raise BadInput(f"{called}: cannot be read ({error}); fetch it again") from error
+
+        return Pictures([key.decode("ascii", "replace") for key in keys], read)
+
+    def _what(self) -> str:
+        return f"the unpacked LMDB folder {self.train}"
+
+
+def _images_below(folder: Path) -> list[Path]:
+    found = (
+        Path(place, name)
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.lower().endswith(ENDINGS)
+    )
+    return sorted(found)
+
+
+def _of_paths(paths: list[Path], folder: Path, labels: np.ndarray | None = None) -> Pictures:
+    def read(i: int) -> tuple[str, bytes]:
+        try:
+            return str(paths[i]), paths[i].read_bytes()
+        except OSError as error:
+            raise BadInput(f"{paths[i]}: cannot be read ({error.strerror})") from error
+
+    return Pictures([path.relative_to(folder).as_posix() for path in paths], read, labels)
+
+
+def decode(called: str, data: bytes, source: ImageFolder) -> np.ndarray:
+    """A picture as uint8 [C, size, size]: its centre square, resized with an antialiasing filter.
+
+    Raises `BadInput` for a picture that is truncated, smaller than `crop`, or whose channels are
+    neither grey nor colour.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            if picture.mode not in _BYTES_A_PIXEL:
+                raise BadInput(
+                    f"{called}: {len(picture.getbands())} channels of mode {picture.mode}; images"
+                    " are 8-bit grey or colour without transparency"
+                )
+            image = picture.convert("L" if source.channels == 1 else "RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise BadInput(f"{called}: the image is truncated or damaged ({error})") from error
+    edge = min(image.size) if source.crop is None else source.crop
+    if edge > min(image.size):
+        raise BadInput(
+            f"dataset.source.crop={edge}: larger than {called}, which is"
+            f" {image.width} x {image.height}"
+        )
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    image = image.crop((left, top, left + edge, top + edge))
+    size = source.image_size
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
+    pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, source.channels)
+    return pixels.transpose(2, 0, 1)
+
+
+def decoded(
+    pictures: Pictures, source: ImageFolder, part: str, start: int = 0, chunk: int = 256
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(index of the first, uint8 [k, C, H, W]) of all pictures from `start` on, in chunks.
+
+    Raises `BadInput` naming the first picture that cannot be used.
+    """
+
+    def one(i: int) -> np.ndarray:
+        return decode(*pictures.read(i), source)
+
+    n = len(pictures.names)
+    bar: tqdm[Any] = tqdm(
+        total=n, initial=start, desc=f"images of {part}", disable=None if n > 2000 else True
+    )
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, bar:
+        for first in range(start, n, chunk):
+            some = list(pool.map(one, range(first, min(first + chunk, n))))
+            yield first, np.stack(some)
+            bar.update(len(some))

