@@ -2,7 +2,8 @@
 
     python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
 
-A result replaces the one that is kept unless that one was made at a larger scale. Pictures are
+A result replaces the one that is kept unless that one was made at a larger scale or with more
+iterations. Pictures are
 reduced to 256 colours; data.csv is left out where it is large. The gallery stands in README.md
 between its two markers.
 """
@@ -34,8 +35,7 @@ def collect(outputs: Path, reference: Path) -> None:
         folder = reference / new["figure"]
         kept = folder / "claims.json"
         if kept.exists():
-            old = json.loads(kept.read_text())
-            if SCALES.index(old["scale"]) > SCALES.index(new["scale"]):
+            if size(json.loads(kept.read_text())) > size(new):
                 continue
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, kept)
@@ -43,6 +43,11 @@ def collect(outputs: Path, reference: Path) -> None:
         if table.stat().st_size <= LARGEST_TABLE:
             shutil.copyfile(table, folder / "data.csv")
         small(source.with_name("figure.png"), folder / "figure.png")
+
+
+def size(summary: dict[str, Any]) -> tuple[int, int]:
+    """Of the runs behind a result: the scale, then the iterations."""
+    return SCALES.index(summary["scale"]), max(summary["steps"], default=0)
 
 
 def small(source: Path, target: Path) -> None:
