@@ -34,9 +34,8 @@ def collect(outputs: Path, reference: Path) -> None:
         new = json.loads(source.read_text())
         folder = reference / new["figure"]
         kept = folder / "claims.json"
-        if kept.exists():
-            if size(json.loads(kept.read_text())) > size(new):
-                continue
+        if kept.exists() and size(json.loads(kept.read_text())) > size(new):
+            continue
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, kept)
         table = source.with_name("data.csv")
