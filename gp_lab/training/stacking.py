@@ -31,8 +31,9 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
 }
 """Numbers of the parts that each replica may have of its own."""
 
-DRAWN = ("gp_lab.data.points.Points",)
-"""Data sets and latents whose keys the step never sees: the architecture fixes a sample's shape."""
+DRAWN = ("gp_lab.data.points.Points", "gp_lab.data.images.Images")
+"""Data sets and latents whose keys the step never sees but through the shape of a sample, which the
+trainer compares."""
 
 EXECUTION = ("device", "compile", "threads", "log_every", "checkpoint_every", "out", "trust",
              "tracking", "force")  # fmt: skip
