@@ -201,3 +201,17 @@ def test_impossible_questions_are_refused() -> None:
         claims.rank_correlations([1, 2, 3], np.zeros((5, 2)))
     with pytest.raises(ValueError, match="one value per seed"):
         claims.greater(np.zeros((5, 2)), 0.0)
+
+
+def test_a_smaller_budget_leaves_claims_about_exact_objects_and_other_settings_leave_none() -> None:
+    test = claims.computed(1.0, below=2.0)
+    exact = claims.Claim("exact", test, "here", at_any_scale=True)
+    trained = claims.Claim("trained", test, "here")
+    assert exact.undecided().test.verdict == Verdict.SUPPORTED
+    assert trained.undecided().test.verdict == Verdict.NOT_RUN
+    assert exact.undecided(changed=True).test.verdict == Verdict.NOT_RUN
+
+
+def test_a_number_that_could_not_be_computed_decides_nothing() -> None:
+    assert claims.computed(float("nan"), below=2.0).verdict == Verdict.INCONCLUSIVE
+    assert claims.computed(3.0, below=2.0).verdict == Verdict.NOT_SUPPORTED

@@ -24,6 +24,9 @@ from gp_lab.runs.outcome import Outcome
 FREE = NOT_IDENTITY | {"seed"}
 """Keys of the command line that leave an entry what it is."""
 
+BUDGET = {"steps", "probe"}
+"""Keys of the command line that claims about exact objects do not depend on."""
+
 MAKER = ("device", "engine", "versions", "commit", "dirty")
 """What `claims.json` says of the machine and the versions that made the runs."""
 
@@ -142,6 +145,7 @@ def _publish(
     """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims."""
     folder = _folder(out, name, scale)
     decides = text["scales"][scale]["decides"] and not changed
+    other_settings = any(re.split(r"[=./]", o)[0] not in BUDGET for o in changed)
     with paper_style():
         picture = draw()
         footer(picture, f"{name}, scale {scale}: {made_from}")
@@ -154,7 +158,7 @@ def _publish(
         "scale": scale,
         "command": " ".join(["gp-lab figure", name, f"scale={scale}", *changed]),
         "overrides": list(changed),
-        "claims": [(c if decides else c.undecided(bool(changed))).as_dict() for c in claims],
+        "claims": [(c if decides else c.undecided(other_settings)).as_dict() for c in claims],
         "assumptions": text.get("assumptions", []),
         "cost": text.get("cost", {}),
         **more,

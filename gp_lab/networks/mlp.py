@@ -70,14 +70,18 @@ class MLP(nn.Module):
             seen = seen + width if self.concatenate else width
         self.hidden = nn.ModuleList(hidden)
         self.output = _linear(seen, math.prod(self.shape), init, bias, gain=1.0, last=True)
-        self.output_activation = layers.output_activation(output_activation)
+        self.output_activation = (
+            None if output_activation == "identity" else layers.output_activation(output_activation)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         seen = x.flatten(1)
         for layer in self.hidden:
             y = layer(seen)
             seen = torch.cat([seen, y], dim=1) if self.concatenate else y
-        y = self.output_activation(self.output(seen))
+        y = self.output(seen)
+        if self.output_activation is not None:
+            y = self.output_activation(y)
         return y.squeeze(1) if self.is_discriminator else y.unflatten(1, self.shape)
 
 
