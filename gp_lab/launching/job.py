@@ -67,7 +67,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
 
 def ended(submission: Path, status: int) -> int:
     """Decide what becomes of the runs that this job leaves unfinished; the job's exit status."""
-    from gp_lab.launching.slurm import UNDER_WAY, SlurmError, fail, log_of, slurm
+    from gp_lab.launching.slurm import REQUEUED, UNDER_WAY, SlurmError, fail, log_of, slurm
 
     job = slurm_job() or ""
     left = [folder for folder in runs_of(submission) if folder.state in UNDER_WAY]
@@ -91,7 +91,7 @@ def ended(submission: Path, status: int) -> int:
     else:
         for folder in left:
             if folder.state != State.QUEUED:
-                folder.set_status(State.PREEMPTED, why=f"{_why(folder)}; requeued")
+                folder.set_status(State.PREEMPTED, why=_why(folder) + REQUEUED)
         try:
             slurm("scontrol", "requeue", job)
         except SlurmError as error:

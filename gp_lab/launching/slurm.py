@@ -42,6 +42,9 @@ PATIENCE = 60.0
 UNDER_WAY = (State.QUEUED, State.RUNNING, State.PREEMPTED)
 """States of a run whose job has more to do."""
 
+REQUEUED = "; requeued"
+"""The end of what a preempted run says when its job will go on with it."""
+
 
 class SlurmError(LabError):
     """Slurm refused, or did not answer; the message is its own, in one line."""
@@ -237,11 +240,19 @@ def queue(jobs: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def waits_for_job(status: Mapping[str, Any]) -> bool:
+    """Whether a run is under way as long as its job is in the queue."""
+    state, why = status.get("state"), str(status.get("why", ""))
+    waits = state in (State.QUEUED, State.RUNNING) or why.endswith(REQUEUED)
+    return bool(status.get("job")) and waits
+
+
 def _alive(configs: Sequence[Config]) -> set[Path]:
     """The folders of the runs that a job has or will have in hand."""
-    folders = [RunFolder(folder_of(config)) for config in configs]
-    jobs = {f.path: f.status.get("job") for f in folders if f.state in UNDER_WAY}
-    held = queue(str(job) for job in jobs.values() if job)
+    paths = [folder_of(config) for config in configs]
+    statuses = {path: RunFolder(path).status for path in paths}
+    jobs = {path: str(status["job"]) for path, status in statuses.items() if waits_for_job(status)}
+    held = queue(jobs.values())
     return {path for path, job in jobs.items() if job in held}
 
 

@@ -61,6 +61,6 @@ def listening(flag: Any = None) -> Iterator[Stop]:
 
 
 def slurm_job() -> str | None:
-    """The Slurm job that this process belongs to, `12` or `12_3` in an array."""
-    of_array = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return "_".join(map(str, of_array)) if all(of_array) else os.environ.get("SLURM_JOB_ID")
+    """The job of a Slurm array that this process belongs to, as `12_3`."""
+    ids = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return "_".join(map(str, ids)) if all(ids) else None
