@@ -45,6 +45,12 @@ def needs_tool() -> Callable[[str], None]:
 
 
 @pytest.fixture
+def absent() -> Callable[[str], None]:
+    """`absent("a GPU")` skips the test, or fails it where everything has to be there."""
+    return _absent
+
+
+@pytest.fixture
 def needs_compiler() -> None:
     """Skips where torch.compile cannot build for the CPU: a C++ compiler, Python's headers."""
     if not any(shutil.which(name) for name in ("g++", "c++", "clang++")):

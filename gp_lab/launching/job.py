@@ -40,6 +40,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     from gp_lab.launching.local import groups
     from gp_lab.runs import checkpoint
     from gp_lab.runs.identity import run_hash
+    from gp_lab.runs.outcome import outcome_of
     from gp_lab.training.trainer import train
 
     folders = runs_of(submission)
@@ -59,10 +60,13 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
         except Exception as error:
             traceback.print_exc()
             _fail(of_batch, str(error) if isinstance(error, LabError) else repr(error))
-    states = {folder.state for folder in folders}
+    ends = [outcome_of(folder) for folder in folders]
+    for end in ends:
+        because = f" ({end.why})" if end.why else ""
+        print(f"{end.state} at step {end.step}{because}: {end.folder.path}")
     if stop.asked:
         return Exit.INTERRUPTED if stop.state == State.INTERRUPTED else Exit.PREEMPTED
-    return Exit.FAILED if State.FAILED in states else Exit.OK
+    return Exit.FAILED if State.FAILED in [end.state for end in ends] else Exit.OK
 
 
 def ended(submission: Path, status: int) -> int:

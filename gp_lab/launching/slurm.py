@@ -47,7 +47,13 @@ REQUEUED = "; requeued"
 
 
 class SlurmError(LabError):
-    """Slurm refused, or did not answer; the message is its own, in one line."""
+    """Slurm did not answer, or refused."""
+
+
+class Refused(SlurmError):
+    """Slurm's own words, in one line."""
+
+    status = Exit.BAD_INPUT
 
 
 class Submitted(LabError):
@@ -217,8 +223,9 @@ def slurm(*command: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise SlurmError(f"{command[0]}: no answer within {PATIENCE:.0f} seconds") from error
     if done.returncode != 0:
-        said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
-        raise SlurmError(f"{command[0]} refused: {said or f'exit status {done.returncode}'}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = "; ".join(line.removeprefix(f"{command[0]}: error: ") for line in lines)
+        raise Refused(f"{command[0]}: {said or f'exit status {done.returncode}'}")
     return done.stdout.strip()
 
 
@@ -281,7 +288,7 @@ def _submission(batches: Sequence[Sequence[Config]], alive: set[Path], job: str,
     more = f"; {len(alive)} more are under way already" if alive else ""
     cap = f", {jobs.array_parallelism} at a time" if len(batches) > jobs.array_parallelism else ""
     return (
-        f"{count} runs submitted as array {job}: {len(batches)}"
+        f"{count} run{'s' * (count > 1)} submitted as array {job}: {len(batches)}"
         f" job{'s' * (len(batches) > 1)}{stacks}{cap}{more}"
     )
 
