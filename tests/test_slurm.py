@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from lab import (
     config_of,
     lab,
     last_step,
+    signal_at,
     start,
     trained,
     values,
-    wait_for,
 )
 
 from gp_lab.cli import main
@@ -98,8 +99,46 @@ def runs_in(out: Path) -> dict[int, RunFolder]:
     return {folder.config["seed"]: folder for folder in find_runs(out / "runs")}
 
 
+def begun(out: Path, runs: int) -> bool:
+    """Whether there are so many runs, each with a job."""
+    found = runs_in(out).values()
+    return len(found) == runs and all("job" in run.status for run in found)
+
+
+def at_step(
+    step: int,
+    runs: dict[int, RunFolder],
+    sweep: subprocess.Popen[str],
+    act: Callable[[str], object],
+) -> None:
+    """Do something to every job as soon as one of its runs has come to a step."""
+    told: set[str] = set()
+
+    def there() -> set[str]:
+        return {run.status["job"] for run in runs.values() if last_step(run) >= step} - told
+
+    while told < set(jobs_of(runs).values()):
+        until(there, sweep)
+        for job in there():
+            act(job)
+            told.add(job)
+
+
 def jobs_of(runs: dict[int, RunFolder]) -> dict[int, str]:
     return {seed: folder.status["job"] for seed, folder in runs.items()}
+
+
+def until(condition: Callable[[], object], sweep: subprocess.Popen[str]) -> None:
+    """Waits, but not for a command that has ended; looks seldom, for the jobs need the cores."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert sweep.poll() is None, sweep.communicate()[0]
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def cancel(job: str) -> None:
+    subprocess.run(["scancel", job], check=True, timeout=30)
 
 
 def tell(job: str, name: str) -> None:
@@ -126,18 +165,17 @@ def test_six_jobs_of_two_tasks_finish_and_are_not_submitted_again(
 def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
     slurm: None, tmp_path: Path, slow_part: Path
 ) -> None:
-    settings = (*SLOWLY, "steps=200", f"out={tmp_path / 'there'}")
+    settings = (*SLOWLY, "steps=300", f"out={tmp_path / 'there'}")
     sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1,2",
                   "hydra.launcher.stack=2", env=beside(slow_part, 0.4))  # fmt: skip
-    wait_for(lambda: len(runs := runs_in(tmp_path / "there")) == 3
-             and all(last_step(run) >= 50 for run in runs.values()))  # fmt: skip
+    until(lambda: begun(tmp_path / "there", runs=3), sweep)
     runs = runs_in(tmp_path / "there")
-    for job, name in zip(sorted(set(jobs_of(runs).values())), ("USR2", "TERM"), strict=True):
-        tell(job, name)
+    names = dict(zip(jobs_of(runs).values(), ("USR2", "USR2", "TERM"), strict=True))
+    at_step(20, runs, sweep, lambda job: tell(job, names[job]))
     output, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == Exit.OK, output
     assert [runs[seed].state for seed in range(3)] == [State.FINISHED] * 3
-    assert all(0 < folder.status["began"] < 200 for folder in runs.values())
+    assert all(0 < folder.status["began"] < 300 for folder in runs.values())
     assert {folder.status["stack"] for folder in runs.values()} == {1, 2}
     for stack in ([seed for seed in range(3) if runs[seed].status["stack"] == n] for n in (1, 2)):
         undisturbed = train(
@@ -173,13 +211,13 @@ def test_a_run_that_gets_nowhere_between_two_requeues_stops_with_a_reason(
     """It is told to stop while it looks at its first step, in each of its lives."""
     sweep = start("train", "-m", *SMALL, *SLOWLY, *ON_SLURM, "+probe.slow.start=true", "seed=0",
                   "steps=20", f"out={tmp_path}", env=beside(slow_part, 4))  # fmt: skip
-    for life in range(2):
-        wait_for(lambda: bool(runs_in(tmp_path)) or sweep.poll() is not None)
-        run = runs_in(tmp_path)[0]
-        wait_for(lambda: run.state == State.RUNNING or sweep.poll() is not None)  # noqa: B023
+    until(lambda: 0 in runs_in(tmp_path), sweep)
+    run = runs_in(tmp_path)[0]
+    for _life in range(2):
+        until(lambda: run.state == State.RUNNING, sweep)
         tell(run.status["job"], "USR1")
-        wait_for(lambda: run.state != State.RUNNING)  # noqa: B023
-        assert run.status["step"] == 0, life
+        until(lambda: run.state != State.RUNNING, sweep)
+        assert run.status["step"] == 0
     output, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == Exit.FAILED
     assert run.state == State.FAILED
@@ -193,12 +231,15 @@ def test_a_killed_and_a_cancelled_run_say_so_and_the_same_command_goes_on_with_t
     settings = (*SLOWLY, "steps=100", "checkpoint_every=20", f"out={tmp_path / 'there'}")
     command = ["train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1"]
     sweep = start(*command, env=beside(slow_part, 0.5))
-    wait_for(lambda: len(runs := runs_in(tmp_path / "there")) == 2
-             and all(last_step(run) >= 30 for run in runs.values()))  # fmt: skip
+    until(lambda: begun(tmp_path / "there", runs=2), sweep)
     runs = runs_in(tmp_path / "there")
     jobs = jobs_of(runs)
-    subprocess.run(["scancel", jobs[1]], check=True, timeout=30)
-    os.kill(process_of(jobs[0]), signal.SIGKILL)
+    at_step(
+        30,
+        runs,
+        sweep,
+        lambda job: os.kill(process_of(job), signal.SIGKILL) if job == jobs[0] else cancel(job),
+    )
     output, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == Exit.FAILED
     assert runs[0].state == State.FAILED
@@ -251,14 +292,13 @@ def test_a_figure_is_submitted_without_waiting_and_drawn_by_the_same_command(
 
 
 def test_what_waits_for_a_job_that_vanishes_is_told_so(slurm: None, tmp_path: Path) -> None:
-    later = "hydra.launcher.additional_parameters={begin:now+1hour}"
+    later = "+hydra.launcher.additional_parameters.begin=now+1hour"
     sweep = start("train", "-m", *SMALL, *ON_SLURM, later, "seed=0,1", f"out={tmp_path}")
-    wait_for(lambda: len(runs_in(tmp_path)) == 2 or sweep.poll() is not None)
+    until(lambda: begun(tmp_path, runs=2), sweep)
     runs = runs_in(tmp_path)
-    wait_for(lambda: all(f.state == State.QUEUED for f in runs.values()))
     jobs = jobs_of(runs)
-    wait_for(lambda: set(queue(jobs.values())) == set(jobs.values()))
-    subprocess.run(["scancel", jobs[0].partition("_")[0]], check=True, timeout=30)
+    until(lambda: set(queue(jobs.values())) == set(jobs.values()), sweep)
+    cancel(jobs[0].partition("_")[0])
     output, _ = sweep.communicate(timeout=60)
     assert sweep.returncode == Exit.FAILED, output
     for folder in runs.values():
@@ -294,7 +334,21 @@ def test_a_queued_run_trains_what_was_frozen_and_keeps_it_when_it_is_requeued(
         assert run.metrics() == []
         assert "job" in run.status
     finally:
-        subprocess.run(["scancel", job], check=True, timeout=30)
+        cancel(job)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_schedulers_signal_outside_slurm_saves_a_checkpoint_and_ends_the_command(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*SMALL, "steps=40", "log_every=10", "seed=0")
+    with monkeypatch.context() as patch:
+        signal_at(20, patch, number)
+        assert main(["train", *settings, f"out={tmp_path / 'there'}"]) == Exit.PREEMPTED
+    run = runs_in(tmp_path / "there")[0]
+    assert (run.state, run.status["why"]) == (State.PREEMPTED, f"stopped by {number.name}")
+    assert main(["train", *settings, f"out={tmp_path / 'there'}"]) == Exit.OK
+    assert_same_run(run, trained("steps=40", "log_every=10", f"out={tmp_path / 'here'}"))
 
 
 def test_where_there_is_no_slurm_one_sentence_says_what_to_do(
