@@ -167,7 +167,7 @@ def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
 ) -> None:
     settings = (*SLOWLY, "steps=300", f"out={tmp_path / 'there'}")
     sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1,2",
-                  "hydra.launcher.stack=2", env=beside(slow_part, 0.4))  # fmt: skip
+                  "hydra.launcher.stack=2", env=beside(slow_part, 0.2))  # fmt: skip
     until(lambda: begun(tmp_path / "there", runs=3), sweep)
     runs = runs_in(tmp_path / "there")
     names = dict(zip(jobs_of(runs).values(), ("USR2", "USR2", "TERM"), strict=True))

@@ -173,6 +173,14 @@ def test_there_is_nothing_to_say_of_an_empty_folder_and_no_folder_is_bad_input(
     assert main(["status", str(tmp_path), "--wach"]) == Exit.BAD_INPUT
 
 
+def test_a_strangers_folder_is_shown_and_not_obeyed(make: Make, tmp_path: Path) -> None:
+    why = "over\x1b[2J\nand a line of its own"
+    make(0, State.RUNNING, why=why, rate="fast", job="1,2 --help", host="another")
+    shown = table(rows(tmp_path))
+    assert "over?[2J?and a line of its own" in shown
+    assert len(shown.splitlines()) == 3
+
+
 def test_looking_changes_nothing(make: Make, tmp_path: Path) -> None:
     folder = make(0, State.RUNNING, step=40)
     folder.lock()

@@ -9,6 +9,7 @@ from `squeue`; no accounting is needed.
 """
 
 import json
+import re
 import secrets
 import shlex
 import shutil
@@ -231,7 +232,8 @@ def slurm(*command: str) -> str:
 
 def queue(jobs: Iterable[str]) -> dict[str, str]:
     """The state of those of these jobs (`12_3`) that Slurm still holds. Raises `SlurmError`."""
-    arrays = sorted({job.partition("_")[0] for job in jobs})
+    # What stands in a status.json is data: anything else is nobody's job.
+    arrays = sorted({m[1] for job in jobs if (m := re.fullmatch(r"(\d+)(_\d+)?", job))})
     if not arrays:
         return {}
     try:

@@ -81,7 +81,7 @@ def watch(root: Path, seconds: float = 2.0) -> None:
 def _row(folder: RunFolder, status: Mapping[str, Any], held: Mapping[str, str] | None) -> Row:
     state, job = State(status["state"]), str(status.get("job") or "")
     waits, why, lost = waits_for_job(status), str(status.get("why", "")), False
-    in_queue = (held or {}).get(job, "") if waits else ""
+    in_queue, rate = (held or {}).get(job, "") if waits else "", status.get("rate")
     if waits and held is not None and not in_queue:
         lost, why = True, f"{why}; " * bool(why) + "its job is gone from the queue"
     elif state == State.RUNNING and not waits and _unattended(folder, status):
@@ -91,7 +91,7 @@ def _row(folder: RunFolder, status: Mapping[str, Any], held: Mapping[str, str] |
         state=state,
         step=status.get("step", 0),
         steps=_steps(folder),
-        rate=status.get("rate") if state == State.RUNNING and not lost else None,
+        rate=rate if isinstance(rate, float) and state == State.RUNNING and not lost else None,
         score=_score(folder.path / "metrics.jsonl"),
         job=f"{job} {in_queue.lower()}".strip(),
         why=why,
@@ -105,7 +105,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     state = f"{row.state} (lost)" if row.lost else str(row.state)
     rate = f"{row.rate:.3g}" if row.rate else ""
     step = f"{row.step}/{row.steps}"
-    return row.name, state, step, rate, _duration(row.seconds_left), score, row.job, row.why
+    left = _duration(row.seconds_left)
+    cells = (row.name, state, step, rate, left, score, row.job, row.why)
+    # Names and reasons may come from a stranger's folder; a terminal would obey their escapes.
+    return tuple("".join(c if c.isprintable() else "?" for c in cell) for cell in cells)
 
 
 def _duration(seconds: float | None) -> str:
