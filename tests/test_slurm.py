@@ -24,7 +24,7 @@ from lab import (
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
-from gp_lab.launching.job import runs_of
+from gp_lab.launching.job import progress, runs_of
 from gp_lab.launching.slurm import Jobs, batch_script, queue, submit, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
@@ -128,11 +128,11 @@ def jobs_of(runs: dict[int, RunFolder]) -> dict[int, str]:
     return {seed: folder.status["job"] for seed, folder in runs.items()}
 
 
-def until(condition: Callable[[], object], sweep: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], object], sweep: subprocess.Popen[str] | None = None) -> None:
     """Waits, but not for a command that has ended; looks seldom, for the jobs need the cores."""
     end = time.monotonic() + 120
     while not condition():
-        assert sweep.poll() is None, sweep.communicate()[0]
+        assert sweep is None or sweep.poll() is None, sweep.communicate()[0]
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
 
@@ -249,7 +249,7 @@ def test_a_killed_and_a_cancelled_run_say_so_and_the_same_command_goes_on_with_t
         State.INTERRUPTED,
         f"its job {jobs[1]} was cancelled",
     )
-    assert queue(jobs.values()) == {}
+    until(lambda: queue(jobs.values()) == {})
     on = lab(*command, env=beside(slow_part, 0))
     assert on.returncode == Exit.OK, on.stdout
     for seed in (0, 1):
@@ -395,6 +395,16 @@ def test_the_batch_script_asks_for_the_nodes_tells_the_run_in_time_and_requeues(
         i for i, line in enumerate(script) if line.startswith("srun ")
     )
     assert any(line.endswith("trust=mine") for line in script)
+
+
+def test_a_job_that_finished_one_run_and_began_another_has_made_progress(tmp_path: Path) -> None:
+    done, next_one = trained("seed=0", "steps=5", f"out={tmp_path}"), RunFolder(tmp_path / "next")
+    done.set_status(State.FINISHED, began=0)
+    next_one.create(config_of("seed=1", "steps=5", f"out={tmp_path}"), "next")
+    next_one.set_status(State.PREEMPTED, began=0)
+    assert progress([done, next_one])
+    done.set_status(State.FINISHED, began=5)  # as it was in the job's next life
+    assert not progress([done, next_one])
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc", "..", "", 3])

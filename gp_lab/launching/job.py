@@ -18,6 +18,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gp_lab.errors import BadInput, Exit, LabError
@@ -38,6 +39,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
         return Exit.OK
 
     from gp_lab.launching.local import groups
+    from gp_lab.launching.slurm import locked
     from gp_lab.runs import checkpoint
     from gp_lab.runs.identity import run_hash
     from gp_lab.runs.outcome import outcome_of
@@ -48,7 +50,8 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     for folder in folders:
         saved = checkpoint.steps(folder)
         entries = {"job": slurm_job(), "began": saved[-1] if saved else 0}
-        folder.set_status(folder.state or State.QUEUED, **entries)
+        with suppress(LabError), locked(folder):  # `train` says so if another process trains it
+            folder.set_status(folder.state or State.QUEUED, **entries)
         trained.append(folder.config | {"trust": list(trust), "force": False})
     where = {run_hash(c): f for c, f in zip(trained, folders, strict=True)}
     for batch in groups(trained, len(trained), where=lambda c: where[run_hash(c)].path):
@@ -74,7 +77,8 @@ def ended(submission: Path, status: int) -> int:
     from gp_lab.launching.slurm import REQUEUED, UNDER_WAY, SlurmError, fail, log_of, slurm
 
     job = slurm_job() or ""
-    left = [folder for folder in runs_of(submission) if folder.state in UNDER_WAY]
+    folders = runs_of(submission)
+    left = [folder for folder in folders if folder.state in UNDER_WAY]
     if not left:
         return status
     if status not in (Exit.PREEMPTED, Exit.INTERRUPTED, *ENDED_BY):
@@ -84,7 +88,7 @@ def ended(submission: Path, status: int) -> int:
     elif status == Exit.INTERRUPTED or _cancelled(job):
         for folder in left:
             fail(folder, f"its job {job} was cancelled", State.INTERRUPTED)
-    elif int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0 and not _progress(left):
+    elif int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0 and not progress(folders):
         for folder in left:
             step = folder.status["step"]
             fail(
@@ -136,8 +140,8 @@ def _cancelled(job: str) -> bool:
     )
 
 
-def _progress(folders: Sequence[RunFolder]) -> bool:
-    """Whether any run has come further than where this life of the job began."""
+def progress(folders: Sequence[RunFolder]) -> bool:
+    """Whether any run has come further than where this life of its job began."""
     return any(f.status["step"] > f.status.get("began", 0) for f in folders)
 
 

@@ -108,8 +108,8 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     """Submit what is not finished and not under way; the outcomes in the order of the configs.
 
     Raises `BadInput` for a config that can never run, `SlurmError` if Slurm refuses, before
-    anything is written; `Submitted` after submitting with wait=false; `Stopped` when a signal ended
-    the waiting (the jobs go on).
+    anything is written; `Submitted` after submitting with wait=false; `Stopped` when jobs were
+    cancelled, or when a signal ended the waiting (the jobs go on).
     """
     todo = unfinished(configs)
     if todo:
@@ -120,7 +120,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
         checked_setups([c | {"device": "cpu"} for c in new])
         batches = groups(new, jobs.stack)
         for config in new:
-            with _locked(RunFolder(folder_of(config))):
+            with locked(RunFolder(folder_of(config))):
                 pass
         job = submit(batches, jobs) if new else ""
         if new:
@@ -132,7 +132,14 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
                 " what they leave"
             )
         _wait(todo, jobs)
-    return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+    outcomes = [outcome_of(RunFolder(folder_of(config))) for config in configs]
+    states = [outcome.state for outcome in outcomes]
+    if State.INTERRUPTED in states and State.FAILED not in states:
+        count = states.count(State.INTERRUPTED)
+        raise Stopped(
+            f"cancelled: {count} of {len(states)} runs; the same command goes on from there"
+        )
+    return outcomes
 
 
 def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:
@@ -173,7 +180,7 @@ def freeze(config: Config, folder: RunFolder, job: str) -> None:
     with writing_to(config["out"]):
         folder.path.mkdir(parents=True, exist_ok=True)
     frozen = config | {"force": False}  # else a requeued job would start over
-    with _locked(folder):
+    with locked(folder):
         if config["force"] or not folder.exists:
             folder.clear()
             folder.create(frozen, run_id(config))
@@ -208,6 +215,17 @@ def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> 
     executor.parameters["map_count"] = count
     trusted = f" {shlex.quote('trust=' + ','.join(trust))}" if trust else ""
     return executor._make_submission_file_text(f"{command} run {where}{trusted}", "")
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Raises `LabError` if a process trains the run; a folder that is not there needs no lock."""
+    if folder.path.is_dir():
+        folder.lock()
+    try:
+        yield
+    finally:
+        folder.unlock()
 
 
 def log_of(folder: Path, job: str) -> Path:
@@ -273,17 +291,6 @@ def _need_slurm() -> None:
         )
 
 
-@contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """Raises `LabError` if a process trains the run; a folder that is not there needs no lock."""
-    if folder.path.is_dir():
-        folder.lock()
-    try:
-        yield
-    finally:
-        folder.unlock()
-
-
 def _submission(batches: Sequence[Sequence[Config]], alive: set[Path], job: str, jobs: Jobs) -> str:
     count, most = sum(map(len, batches)), max(map(len, batches))
     stacks = f" of up to {most} runs" if most > 1 else ""
@@ -341,7 +348,7 @@ def _mark_lost(going: Sequence[RunFolder], missed: set[Path]) -> set[Path]:
 def fail(folder: RunFolder, why: str, state: State = State.FAILED) -> None:
     """End a run that nobody trains any more; one that somebody trains is left alone."""
     try:
-        with _locked(folder):
+        with locked(folder):
             if folder.state in UNDER_WAY:
                 folder.set_status(state, why=why)
     except LabError as error:
