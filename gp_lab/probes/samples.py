@@ -1,6 +1,7 @@
 """Probes of samples: what G makes, and what D says of data it has seen and has not seen."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,13 +19,13 @@ class Samples(Probe):
     Arrays: real, fake [count, ...].
     """
 
+    knows_classes: ClassVar[bool] = True
+
     count: Count = 1000
 
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("samples_real"), self.count)
-        latent = view.latent.draw(view.rng("samples_latent"), self.count, real)
-        with torch.no_grad():
-            fake = view.generate(view.place(latent))
+        fake = view.fakes(view.rng("samples_latent"), self.count, real=real)
         return {"real": to_numpy(real), "fake": to_numpy(fake)}
 
     def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
@@ -67,6 +68,8 @@ class LossCurves(Probe):
     Arrays, each [points]: f; phi, varphi, psi; phi_slope, varphi_slope, psi_slope, by automatic
     differentiation in float64.
     """
+
+    knows_classes: ClassVar[bool] = True
 
     low: Finite = -5.0
     high: Finite = 5.0

@@ -12,6 +12,7 @@ from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.networks.layers import EqualizedLinear
+from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import Penalty
@@ -22,7 +23,7 @@ from gp_lab.tracking.base import Tracking
 from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.settings import Settings
-from gp_lab.training.step import Game, has_batch_norm
+from gp_lab.training.step import Game, classes_of, has_batch_norm
 
 DTYPES = {
     "fp64": torch.float64,
@@ -89,10 +90,18 @@ def setup(config: Config) -> Setup:
         average=settings.average,
         autocast=settings.precision == "bf16",
         encoder=nets["encoder"].to(device, dtype) if "encoder" in nets else None,
+        classification=_classification(config, trust),
     )
     run = Setup(config, settings, game, dataset, latent, parts["schedule"], probes, device, dtype)
     _check_together(run)
     return run
+
+
+def _classification(config: Config, trust: tuple[str, ...]) -> AuxiliaryClassifier | None:
+    """The loss of a discriminator's AC-GAN head, where the architecture has one."""
+    node = config["architecture"].get("classification")
+    key = "architecture.classification"
+    return None if node is None else build(node, key, trust, AuxiliaryClassifier)
 
 
 def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, dict[str, Any]]:
@@ -123,14 +132,17 @@ def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, di
 
 
 def _check_together(run: Setup) -> None:
-    game, settings = run.game, run.settings
+    game, settings, discriminator = run.game, run.settings, run.game.discriminator
     penalised = game.penalty.measure != "none"
-    if penalised and has_batch_norm(game.discriminator):
+    if penalised and has_batch_norm(discriminator):
+        shared = "norm" in run.config["architecture"]
+        key = "architecture.norm" if shared else "architecture.discriminator.norm"
         raise BadInput(
-            "architecture.norm=batch: batch norm couples the samples of a batch, and"
+            f"{key}=batch: batch norm couples the samples of a batch, and"
             " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
-            " use norm=layer or norm=none, or penalty=none"
+            f" use {key}=layer or none, or penalty=none"
         )
+    _check_classes(run)
     if isinstance(game.constraint, SpectralNorm) and any(
         isinstance(m, EqualizedLinear) for m in game.discriminator.modules()
     ):
@@ -152,8 +164,8 @@ def _check_together(run: Setup) -> None:
         )
     if settings.g_steps > 0 and not list(game.generator.parameters()):
         raise BadInput(
-            f"g_steps={settings.g_steps}: the generator of architecture="
-            f"{run.config['architecture'].get('name')} is fixed (no parameters); use g_steps=0"
+            f"g_steps={settings.g_steps}: the generator of {_architecture(run)} is fixed (no"
+            " parameters); use g_steps=0"
         )
     real = torch.zeros(2, *run.dataset.shape, device=run.device, dtype=run.dtype)
     latent = torch.zeros(2, *run.latent.shape, device=run.device, dtype=run.dtype)
@@ -164,7 +176,8 @@ def _check_together(run: Setup) -> None:
                 f"architecture: generates samples of shape {list(fake.shape[1:])},"
                 f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])}"
             )
-        f = _shape_of(game.discriminator, real, "architecture.discriminator")
+        out = _shape_of(game.discriminator, real, "architecture.discriminator")
+        f = out[0] if isinstance(out, tuple) else out
         codes = latent if game.encoder is None else _shape_of(game.encoder, real, _ENCODER)
         if codes.shape != latent.shape:
             raise BadInput(
@@ -180,11 +193,49 @@ def _check_together(run: Setup) -> None:
         probe.check_dataset(name, run.dataset)
         if probe.needs_encoder and game.encoder is None:
             raise BadInput(f"probe.{name}: needs an architecture with an encoder, or leave it out")
+        if not probe.knows_classes and (classes_of(game.generator) or classes_of(discriminator)):
+            raise BadInput(
+                f"probe.{name}: does not say which classes it asks the networks about, and those of"
+                f" {_architecture(run)} take classes; leave it out"
+            )
 
 
-def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:
+def _check_classes(run: Setup) -> None:
+    """Networks that know of classes, and data that have them."""
+    game = run.game
+    nets = {k: getattr(game, k) for k in ("generator", "discriminator")}
+    counts = {f"architecture.{k}.classes": classes_of(net) for k, net in nets.items()}
+    head = getattr(game.discriminator, "head_classes", 0)
+    counts["architecture.discriminator.head_classes"] = head
+    if bool(head) != (game.classification is not None):
+        raise BadInput(
+            f"architecture.discriminator.head_classes={head}: a head and its loss,"
+            " architecture.classification, come together (architecture=resnet_cifar_ac_gan)"
+        )
+    if not game.classes:
+        return
+    found = getattr(run.dataset, "classes", 0)
+    name = run.config["dataset"].get("name")
+    if not found:
+        raise BadInput(f"dataset={name}: has no classes, and {_architecture(run)} needs them")
+    for key, count in counts.items():
+        if count and count != found:
+            raise BadInput(f"{key}={count}: dataset={name} has {found} classes; set it to {found}")
+    if classes_of(game.discriminator) and game.penalty.carried(run.settings.batch_size):
+        raise BadInput(
+            "penalty.reduction=max: the hardest points carried over have no classes, and the"
+            f" discriminator of {_architecture(run)} takes them; use penalty.carry=0"
+        )
+
+
+def _architecture(run: Setup) -> str:
+    return f"architecture={run.config['architecture'].get('name')}"
+
+
+def _shape_of(net: nn.Module, x: Tensor, key: str) -> Any:
+    labels = (torch.zeros(len(x), dtype=torch.long, device=x.device),) if classes_of(net) else ()
     try:
-        return net(x)
+        return net(x, *labels)
     except RuntimeError as error:
         raise BadInput(
             f"{key}: does not take samples of shape {list(x.shape[1:])}"

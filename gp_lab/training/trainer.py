@@ -31,7 +31,7 @@ from gp_lab.training.blocks import block_length, draw_block, stack_blocks
 from gp_lab.training.engine import Engine, choose, fits_a_core, kept_engine, make_engine
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
-from gp_lab.training.step import D_METRICS, G_METRICS, Game, start_state
+from gp_lab.training.step import Game, Labels, classes_of, start_state
 from gp_lab.training.stopping import Stop, listening
 
 STATUS_SECONDS = 2.0
@@ -290,10 +290,19 @@ class _Training:
         b = self.block
         for j in range(self.settings.d_steps):
             state, metrics = engine.discriminator_step(
-                state, self.hyper, b.rate_d[i], b.real[i, j], b.latent[i, j], b.u[i, j]
+                state,
+                self.hyper,
+                b.rate_d[i],
+                b.real[i, j],
+                b.latent[i, j],
+                b.u[i, j],
+                tuple(y[i, j] for y in b.labels),
             )
         for j in range(self.settings.g_steps):
-            state, of_g = engine.generator_step(state, self.hyper, b.rate_g[i], b.latent_g[i, j])
+            labels = tuple(y[i, j] for y in b.labels_g)
+            state, of_g = engine.generator_step(
+                state, self.hyper, b.rate_g[i], b.latent_g[i, j], labels
+            )
             if j == self.settings.g_steps - 1:
                 metrics = torch.cat([metrics, of_g], dim=-1)
         return state, metrics
@@ -308,7 +317,7 @@ class _Training:
         values = torch.stack([metrics for _, metrics in self.window]).double().cpu()
         values = values.reshape(len(steps), self.stack, -1)  # [steps, replicas, metrics]
         self.window.clear()
-        names = D_METRICS + (G_METRICS if self.settings.g_steps else ())
+        names = self._names
         for r, replica in enumerate(self.replicas):
             if replica.diverged_at is not None:
                 continue
@@ -383,8 +392,13 @@ class _Training:
         if not alive:
             return {}
         mean = [sum(values) / len(values) for values in zip(*alive, strict=True)]
-        shown = {"loss_d": f"{mean[0]:.4g}", "penalty": f"{mean[1]:.3g}"}
-        return shown | ({"loss_g": f"{mean[-1]:.4g}"} if self.settings.g_steps else {})
+        named = dict(zip(self._names, mean, strict=True))
+        return {k: f"{named[k]:.4g}" for k in ("loss_d", "penalty", "loss_g") if k in named}
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        game = self.first.game
+        return game.metrics_of_d + (game.metrics_of_g if self.settings.g_steps else ())
 
 
 def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
@@ -398,8 +412,9 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
     g = state["average"] or state["g"]
     return View(
         step=step,
-        critic=game.critic(d),
-        generate=lambda z: game.generate(g, z),
+        critic=lambda x, y=None: game.critic(d, _given(y))(x),
+        generate=lambda z, y=None: game.generate(g, z, _given(y)),
+        classes=classes_of(game.generator),
         dataset=run.dataset,
         latent=run.latent,
         loss=game.loss,
@@ -411,6 +426,10 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
         rng=lambda stream: generator(run.settings.seed, f"probe_{stream}", 0),
         encode=partial(game.encode, state["encoder"]) if "encoder" in state else None,
     )
+
+
+def _given(labels: Tensor | None) -> Labels:
+    return () if labels is None else (labels,)
 
 
 def _open(run: Setup, folder: RunFolder) -> None:
