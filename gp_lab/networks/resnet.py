@@ -223,7 +223,7 @@ class WideningResNetDiscriminator(nn.Module):
 
     A 3 x 3 convolution to `filters`, blocks that halve the pixels (for 64 pixels to 2, 4, 8 and 8
     times `filters`), linear. The authors' `GoodDiscriminator` (`papers/wgan_gp.txt`, sec. 5).
-    `classes` and `head_classes`: see `conditional.Head`.
+    With `classes` a projection discriminator, see `conditional.Head`.
     """
 
     def __init__(
@@ -233,10 +233,9 @@ class WideningResNetDiscriminator(nn.Module):
         filters: Count = 64,
         norm: Norm = "layer",
         classes: CountOrZero = 0,
-        head_classes: CountOrZero = 0,
     ) -> None:
         super().__init__()
-        self.classes, self.head_classes = classes, head_classes
+        self.classes = classes
         widths = widths_of(size, filters)
         self.input = Convolution(channels, filters, 3, init="glorot")
         self.blocks = nn.Sequential(
@@ -245,9 +244,9 @@ class WideningResNetDiscriminator(nn.Module):
                 for before, after in zip(widths, [*widths[1:], widths[-1]], strict=True)
             )
         )
-        self.head = Head(widths[-1] * START**2, classes, head_classes)
+        self.head = Head(widths[-1] * START**2, classes)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Logits:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.head(self.blocks(self.input(x)).flatten(1), labels)
 
 
