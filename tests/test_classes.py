@@ -1,21 +1,30 @@
 """Classes reach the networks: conditional generators and critics, and an AC-GAN head."""
 
 import copy
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from helpers import copied, normal, parameters, same, stacked, uniform
+from lab import config_of
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+import gp_lab
+from gp_lab.data.random import generator
+from gp_lab.errors import BadInput
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import NoConstraint
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.objectives.penalties import Penalty
+from gp_lab.training.blocks import draw_block, stack_blocks
 from gp_lab.training.engine import make_engine
 from gp_lab.training.optimizers import SGD
+from gp_lab.training.setup import setup
 from gp_lab.training.step import (
     AUTOGRAD,
     FUNC,
@@ -24,6 +33,7 @@ from gp_lab.training.step import (
     generator_step,
     start_state,
 )
+from gp_lab.training.trainer import train, view_of
 
 CLASSES, BATCH, LR = 3, 6, 0.1
 each_engine = pytest.mark.parametrize("differentiate", [AUTOGRAD, FUNC], ids=["autograd", "func"])
@@ -186,3 +196,110 @@ def test_odenas_discriminator_learns_the_classes_of_fakes_too() -> None:
     both = AuxiliaryClassifier(2.0, fakes=True).of_d(real, fake, y)
     same(alone, 2 * cross_entropy(real, y))
     same(both - alone, 2 * cross_entropy(fake, y))
+
+
+def tree(folder: Path, classes: int = 3, each: int = 8) -> tuple[str, ...]:
+    """Overrides for a tree of random pictures of 32 x 32 pixels; class k is of brightness k."""
+    for part in ("train", "val"):
+        for k in range(classes):
+            place = folder / part / f"class_{k}"
+            place.mkdir(parents=True)
+            for i in range(each):
+                Image.new("RGB", (32, 32), (k, 100 + i, 0)).save(place / f"{i}.png")
+    return (
+        "dataset=imagenet",
+        f"dataset.root={folder}",
+        "dataset.source.image_size=32",
+        "dataset.dequantise=false",
+        "dataset.flips=false",
+        "architecture=resnet_cifar_ac_gan",
+        "architecture.filters=4",
+        f"architecture.classes={classes}",
+        "architecture.latent_dim=5",
+        "batch_size=6",
+        "d_steps=2",
+        "steps=2",
+        "probe=[samples]",
+        "probe.samples.count=9",
+        "tracking=none",
+        "device=cpu",
+        "threads=1",
+        f"out={folder / 'outputs'}",
+    )
+
+
+def test_the_reals_of_a_batch_come_with_their_classes(tmp_path: Path) -> None:
+    run = setup(config_of(base=tree(tmp_path)))
+    block = draw_block(run, 0)
+    (labels,) = block.labels
+    assert labels.shape == block.real.shape[:3]
+    red = (block.real[..., 0, 0, 0] + 1) * 127.5
+    assert torch.equal(red.round().long(), labels)
+    (of_g,) = block.labels_g
+    assert of_g.shape == block.latent_g.shape[:3]
+    assert set(of_g.flatten().tolist()) == {0, 1, 2}
+    twice = stack_blocks([block, block])
+    assert twice.labels[0].shape == (*labels.shape[:2], 2, labels.shape[2])
+
+
+@pytest.mark.parametrize("conditioning", ["resnet_cifar_ac_gan", "resnet_cifar_projection"])
+def test_a_conditional_run_trains_and_makes_what_it_is_asked_for(
+    tmp_path: Path, conditioning: str
+) -> None:
+    config = config_of(f"architecture={conditioning}", base=tree(tmp_path))
+    outcome = train([config], progress=False)[0]
+    assert outcome.state == "finished"
+    line = outcome.folder.metrics()[-1]
+    assert ("loss_class_d" in line) == (conditioning == "resnet_cifar_ac_gan")
+    assert len(outcome.folder.arrays("samples")["fake"]) == 9
+    run = gp_lab.load(outcome.folder.path)
+    latent, labels = torch.zeros(3, 5), torch.tensor([0, 1, 2])
+    once, again = run.generator(latent, labels), run.generator(latent, labels.flip(0))
+    assert torch.equal(once[1], again[1])
+    assert not torch.allclose(once[0], once[2])
+
+
+def test_fakes_are_of_every_class_and_the_same_for_the_same_numbers(tmp_path: Path) -> None:
+    run = setup(config_of(base=tree(tmp_path)))
+    params = start_state(run.game, *run.initial, 6, run.dataset.shape)
+    view = view_of(run, params, 0)
+    assert view.classes == 3
+    once, again = (view.fakes(generator(0, "fakes", 0), 14) for _ in range(2))
+    assert torch.equal(once, again)
+    latent = run.latent.draw(generator(0, "fakes", 0), 14)
+    asked = view.fakes_of(latent, torch.zeros(14, dtype=torch.long))
+    assert asked.shape == (14, 3, 32, 32)
+
+
+REFUSED = {
+    "classes of another number": (
+        ("architecture.generator.classes=7",),
+        "architecture.generator.classes=7: dataset=imagenet has 3 classes; set it to 3",
+    ),
+    "data without classes": (
+        ("dataset=image_folder", "dataset.source.train=train"),
+        "dataset=image_folder: has no classes, and architecture=resnet_cifar_ac_gan needs them",
+    ),
+    "a head without a loss": (
+        ("architecture=resnet_cifar", "architecture.discriminator.head_classes=3"),
+        "architecture.discriminator.head_classes=3: a head and its loss",
+    ),
+    "hardest points without classes": (
+        ("architecture=resnet_cifar_projection", "penalty=max_gp", "batch_size=8"),
+        "penalty.reduction=max: the hardest points carried over have no classes",
+    ),
+    "a probe that knows of no classes": (
+        ("probe=[lines]",),
+        "probe.lines: does not say which classes",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_does_not_fit_the_classes_is_refused(tmp_path: Path, what: str) -> None:
+    overrides, sentence = REFUSED[what]
+    base = tree(tmp_path)
+    if any(o.startswith("probe=") for o in overrides):
+        base = tuple(o for o in base if not o.startswith("probe."))
+    with pytest.raises(BadInput, match=re.escape(sentence)):
+        setup(config_of(*overrides, base=base))
