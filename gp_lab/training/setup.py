@@ -193,10 +193,10 @@ def _check_together(run: Setup) -> None:
         probe.check_dataset(name, run.dataset)
         if probe.needs_encoder and game.encoder is None:
             raise BadInput(f"probe.{name}: needs an architecture with an encoder, or leave it out")
-        if not probe.knows_classes and (classes_of(game.generator) or classes_of(discriminator)):
+        if game.classes and not probe.knows_classes:
             raise BadInput(
                 f"probe.{name}: does not say which classes it asks the networks about, and those of"
-                f" {_architecture(run)} take classes; leave it out"
+                f" {_architecture(run)} know of classes; leave it out"
             )
 
 
