@@ -110,7 +110,7 @@ def _corpus(
 
 
 def _table(characters: tuple[str, ...]) -> np.ndarray:
-    """int16 [code points]: the number of each character, 0 (`unk`) of those not in the vocabulary."""
+    """int16 [code points]: the number of each character; 0, `unk`, of one not in the vocabulary."""
     table = np.zeros(_CODE_POINTS, dtype=np.int16)
     table[[ord(c) for c in characters[1:]]] = np.arange(1, len(characters))
     return table

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gp_lab.data.text import Text
@@ -73,10 +72,8 @@ class NGramDivergence(Probe):
             )
 
     def measure(self, view: View) -> Arrays:
-        latent = view.place(view.latent.draw(view.rng("ngrams_latent"), self.count, None))
-        with torch.no_grad():
-            fakes = [view.generate(z).argmax(-1) for z in latent.split(view.batch_size)]
-        codes = torch.cat(fakes).cpu().numpy().astype(np.int16)
+        fakes = view.fakes(view.rng("ngrams_latent"), self.count)
+        codes = fakes.argmax(-1).cpu().numpy().astype(np.int16)
         text = self._counted(view.dataset)
         samples = count_all(codes, len(view.dataset.characters), self.largest)
         return {
