@@ -272,6 +272,17 @@ def test_a_language_model_trains_and_writes_its_divergences(tmp_path: Path) -> N
     assert {len(line) for line in lines(arrays, "codes")} == {32}
 
 
+def test_networks_are_as_wide_as_the_text_where_they_leave_it_open(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.txt", *LINES)
+    own = (f"dataset.root={file}", "architecture.characters=null", "batch_size=2", "probe=[]")
+    run = setup(config_of("dataset=text", *own, base=LANGUAGE))
+    width = len(run.dataset.characters)
+    assert run.game.generator(torch.zeros(2, 128)).shape == (2, 32, width)
+    assert run.config["architecture"]["characters"] is None
+    with pytest.raises(BadInput, match=r"architecture\.characters=null: as many as the text has"):
+        setup(config_of("dataset=mnist_5k", *own[1:], base=LANGUAGE))
+
+
 def test_what_the_probe_of_n_grams_cannot_look_at_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"probe\.ngrams: counts characters"):
         setup(config_of("probe=[ngrams]", base=("tracking=none",)))

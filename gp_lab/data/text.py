@@ -124,7 +124,7 @@ def _files(place: Path, root: str) -> list[Path]:
         raise BadInput(
             f"dataset.root={root}: no text there; put a text file, a folder of text files or the"
             f" unpacked One Billion Word benchmark ({BILLION_WORD}) there; any text of your own"
-            " can stand in: dataset=text dataset.root=FILE"
+            " can stand in: dataset=text dataset.root=FILE, or Python's: dataset=python_topics"
         )
     return files
 
