@@ -117,13 +117,12 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         if panels.get(panel):
             _plot(axes, [_curves(run) for run in panels[panel]])
             axes.set_title(title)
+            axes.legend()
+            axes.locator_params(axis="x", nbins=6, integer=True)
         else:
             empty(axes, title)
         axes.set_xlabel("iteration")
     grid[0, 0].set_ylabel("negative critic loss")
-    handles, labels = max((a.get_legend_handles_labels() for a in grid[0]), key=lambda h: len(h[0]))
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
     figure.suptitle(stand_in(NAME, rows), fontsize=7)
     return figure
 
