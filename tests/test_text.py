@@ -288,6 +288,8 @@ def test_what_the_probe_of_n_grams_cannot_look_at_is_refused(tmp_path: Path) -> 
         setup(config_of("probe=[ngrams]", base=("tracking=none",)))
     with pytest.raises(BadInput, match=r"probe\.ngrams\.largest=40: longer than a sequence of 32"):
         setup(config_of("probe=[ngrams]", "probe.ngrams.largest=40", base=LANGUAGE))
+    with pytest.raises(BadInput, match=r"probe\.ngrams\.largest=10: the n-grams of 96 characters"):
+        setup(config_of("probe=[ngrams]", "probe.ngrams.largest=10", base=LANGUAGE))
     file = write(tmp_path / "a.txt", *LINES)
     own = (
         "dataset=text", f"dataset.root={file}", "dataset.vocabulary=9", "architecture.characters=9",

@@ -70,6 +70,12 @@ class NGramDivergence(Probe):
                 f"probe.{name}: compares with held-out text, and there is none; set"
                 " dataset.held_out to a number of lines to set aside"
             )
+        characters = len(dataset.characters)
+        if characters**self.largest >= 2**63:
+            raise BadInput(
+                f"probe.{name}.largest={self.largest}: the n-grams of {characters} characters would"
+                " not fit into 64 bits; choose a smaller one"
+            )
 
     def measure(self, view: View) -> Arrays:
         fakes = view.fakes(view.rng("ngrams_latent"), self.count)
