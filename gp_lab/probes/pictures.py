@@ -1,6 +1,6 @@
 """Small pictures of arrays for the dashboard, drawn without a display."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,19 @@ def scatter_picture(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
         axes.scatter(*real.T, s=4, c="#E69F00", label="real")
         axes.scatter(*fake.T, s=4, c="#0072B2", label="fake")
         axes.legend(loc="upper right")
+
+    return _drawn(draw)
+
+
+def text_picture(lines: Sequence[str]) -> np.ndarray:
+    """Lines of text, one below the other, uint8 [h, w, 3]."""
+
+    def draw(axes: Any) -> None:
+        axes.set_axis_off()
+        axes.text(
+            0, 1, "\n".join(lines), va="top", family="monospace", size=8, parse_math=False,
+            transform=axes.transAxes,
+        )  # fmt: skip
 
     return _drawn(draw)
 

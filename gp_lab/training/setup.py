@@ -115,8 +115,8 @@ def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, di
         # Built under a seed of its own, so that one network's size does not shift the other's.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
-            key = f"architecture.{name}"
-            nets[name] = build(architecture[name], key, settings.trust, nn.Module)
+            node = _with_characters(architecture[name], dataset)
+            nets[name] = build(node, f"architecture.{name}", settings.trust, nn.Module)
     for key, source in (("dataset", dataset), ("architecture.latent", latent)):
         size = getattr(source, "size", None)
         if size is not None and settings.batch_size > size:
@@ -129,6 +129,19 @@ def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, di
         latent.prepare(generator(settings.seed, "latent_set", 0)),
         nets,
     )
+
+
+def _with_characters(node: Any, dataset: Any) -> Any:
+    """A network's node with as many characters as the text has, where it leaves that open."""
+    if not isinstance(node, Mapping) or node.get("characters", 0) is not None:
+        return node
+    found = getattr(dataset, "characters", None)
+    if found is None:
+        raise BadInput(
+            "architecture.characters=null: as many as the text has, but the data set is no text;"
+            " give a number, or choose a text, such as dataset=python_topics"
+        )
+    return {**node, "characters": len(found)}
 
 
 def _check_together(run: Setup) -> None:
