@@ -291,8 +291,10 @@ class Decoding:
         Raises `BadInput` naming a picture that cannot be used.
         """
         images = torch.empty(len(rows), *self.source.shape, dtype=torch.uint8)
-        for k, image in enumerate(_threads().map(self._one, rows.tolist())):
-            images[k] = torch.from_numpy(image)
+        for place, image in zip(
+            images.numpy(), _threads().map(self._one, rows.tolist()), strict=True
+        ):
+            place[:] = image
         return images
 
     def _one(self, i: int) -> np.ndarray:
