@@ -180,7 +180,7 @@ def _mapped(folder: Path, part: str, source: Preparable) -> Part:
     if list(images.shape) != note["shape"] or tuple(images.shape[1:]) != source.shape:
         raise BadInput(f"{folder / part}.npy: holds {list(images.shape)}, not {note['shape']}")
     labels = map_labels(folder / f"{part}_labels.npy", n) if note["labels"] else None
-    return Part(images, labels)
+    return Part(images, labels, streams=True)
 
 
 def map_array(path: Path) -> torch.Tensor:
@@ -254,4 +254,5 @@ class ImageArray:
                 f"{root / name}.npy: images of {list(images.shape[1:])}, and dataset.source says"
                 f" {list(self.shape)}; set image_size and channels"
             )
-        return Part(images, map_labels(labels, len(images)) if labels.is_file() else None)
+        classes = map_labels(labels, len(images)) if labels.is_file() else None
+        return Part(images, classes, streams=True)

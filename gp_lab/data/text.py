@@ -248,15 +248,17 @@ class Text:
         object.__setattr__(prepared, "held_out_codes", held_out)
         return prepared
 
+    def __len__(self) -> int:
+        """How many sequences are trained on. Raises ValueError before `prepare`."""
+        return len(self._prepared())
+
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n sequences [n, length, vocabulary], on the device of `rng`; `real` is not used.
 
         Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
         permutation, as in `gp_lab.data.points.Points`.
         """
-        if self.train_codes is None:
-            raise ValueError("a text must be prepared before it is drawn from")
-        return self._batch(self.train_codes, self.order, rng, n)
+        return self._batch(self._prepared(), self.order, rng, n)
 
     def fresh(self, rng: torch.Generator, n: int) -> Tensor:
         """n held-out sequences [n, length, vocabulary], in random permutations.
@@ -277,6 +279,11 @@ class Text:
         """
         letters = np.array(self.letters)
         return ["".join(row) for row in letters[x.argmax(-1).cpu().numpy()]]
+
+    def _prepared(self) -> Tensor:
+        if self.train_codes is None:
+            raise ValueError("a text must be prepared before it is drawn from")
+        return self.train_codes
 
     def _corpus(self) -> Corpus:
         return read_corpus(self.root, self.length, self.vocabulary, self.lines)

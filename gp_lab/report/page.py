@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from gp_lab.errors import BadInput
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.make import interval_text
+from gp_lab.figures.make import entry_text, interval_text, verdict_text
 from gp_lab.runs.folder import RunFolder, find_runs, write_atomically
 
 
@@ -51,7 +51,11 @@ def _figure(path: Path) -> dict[str, Any]:
             "image": image,
             "steps_text": ", ".join(f"{n:,}" for n in summary["steps"]),
             "counts": {str(v): found.count(str(v)) for v in Verdict},
-            "claims": [c | {"numbers": interval_text(c)} for c in summary["claims"]],
+            "entry": entry_text(summary),
+            "claims": [
+                c | {"numbers": interval_text(c), "verdict_text": verdict_text(c)}
+                for c in summary["claims"]
+            ],
         }
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error

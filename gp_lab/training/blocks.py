@@ -2,11 +2,13 @@
 
 Block k of stream s comes from a generator seeded by (seed, s, k): a run that is resumed, stacked
 with others or split over ranks sees the numbers that it would have seen alone. Drawing a block at
-a time makes many small steps cost few calls.
+a time makes many small steps cost few calls; where data come from a disk, the next block is drawn
+while this one is trained on.
 """
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -87,6 +89,45 @@ def draw_block(run: Setup, k: int) -> Block:
         labels,
         labels_g,
     )
+
+
+class Blocks:
+    """The blocks of a stack of runs, by their numbers.
+
+    Where a data set streams (from a disk, or to a device that it does not fit), block k + 1 is
+    drawn by a thread of its own while block k is in use. No more than these two are held.
+    """
+
+    def __init__(self, runs: Sequence[Setup]) -> None:
+        self.runs = runs
+        self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
+        streams = any(getattr(run.dataset, "streams", False) for run in runs)
+        self.thread = ThreadPoolExecutor(1, "next block") if streams else None
+        self.current: tuple[int, Block] | None = None
+        self.coming: tuple[int, Future[Block]] | None = None
+
+    def __getitem__(self, k: int) -> Block:
+        """Block k. Raises `BadInput` for data that turn out to be damaged."""
+        if self.current is None or self.current[0] != k:
+            self.current = None  # before the next is taken, or three would be held
+            self.current = (k, self._take(k))
+        return self.current[1]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self.coming = None
+        if self.thread is not None:
+            self.thread.shutdown(cancel_futures=True)
+
+    def _take(self, k: int) -> Block:
+        coming, self.coming = self.coming, None
+        block = coming[1].result() if coming and coming[0] == k else self._draw(k)
+        if self.thread is not None and k < self.last:
+            self.coming = (k + 1, self.thread.submit(self._draw, k + 1))
+        return block
+
+    def _draw(self, k: int) -> Block:
+        return stack_blocks([draw_block(run, k) for run in self.runs])
 
 
 def stack_blocks(blocks: list[Block]) -> Block:

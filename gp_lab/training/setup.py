@@ -1,7 +1,7 @@
 """From a config to the parts of a run, with the checks that no single part can make."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ def setup(config: Config) -> Setup:
     trust = settings.trust
     parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
     probes = {k: build(node, f"probe.{k}", trust, Probe) for k, node in config["probe"].items()}
-    dataset, latent, nets = _data_and_networks(config, settings)
+    dataset, latent, nets = _data_and_networks(config, settings, device)
     game = Game(
         discriminator=nets["discriminator"].to(device, dtype),
         generator=nets["generator"].to(device, dtype),
@@ -104,7 +104,9 @@ def _classification(config: Config, trust: tuple[str, ...]) -> AuxiliaryClassifi
     return None if node is None else build(node, key, trust, AuxiliaryClassifier)
 
 
-def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, dict[str, Any]]:
+def _data_and_networks(
+    config: Config, settings: Settings, device: torch.device
+) -> tuple[Any, Any, dict[str, Any]]:
     dataset = build(config["dataset"], "dataset", settings.trust, Latent)
     architecture = config["architecture"]
     latent = build(architecture["latent"], "architecture.latent", settings.trust, Latent)
@@ -117,18 +119,23 @@ def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, di
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
             node = _with_characters(architecture[name], dataset)
             nets[name] = build(node, f"architecture.{name}", settings.trust, nn.Module)
+    dataset = dataset.prepare(generator(settings.seed, "dataset", 0))
+    latent = latent.prepare(generator(settings.seed, "latent_set", 0))
     for key, source in (("dataset", dataset), ("architecture.latent", latent)):
-        size = getattr(source, "size", None)
-        if size is not None and settings.batch_size > size:
-            raise BadInput(
-                f"batch_size={settings.batch_size}: larger than the {size} samples of {key};"
-                f" choose at most {size}, or {key}.size=null for endless samples"
-            )
-    return (
-        dataset.prepare(generator(settings.seed, "dataset", 0)),
-        latent.prepare(generator(settings.seed, "latent_set", 0)),
-        nets,
-    )
+        _check_size(key, source, settings.batch_size)
+    return (dataset.on(device) if hasattr(dataset, "on") else dataset), latent, nets
+
+
+def _check_size(key: str, source: Any, batch_size: int) -> None:
+    """Raises `BadInput` for a batch that is larger than what it is drawn from."""
+    counted = isinstance(source, Sized)
+    size = len(source) if counted else getattr(source, "size", None)
+    if size is not None and batch_size > size:
+        endless = "" if counted else f", or {key}.size=null for endless samples"
+        raise BadInput(
+            f"batch_size={batch_size}: larger than the {size} samples of {key}; choose at most"
+            f" {size}{endless}"
+        )
 
 
 def _with_characters(node: Any, dataset: Any) -> Any:

@@ -27,7 +27,7 @@ from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
-from gp_lab.training.blocks import block_length, draw_block, stack_blocks
+from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.engine import Engine, choose, fits_a_core, kept_engine, make_engine
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
@@ -109,6 +109,7 @@ class _Training:
         self.first = todo[0][0]
         self.settings = self.first.settings
         self.replicas = [Replica(run, folder) for run, folder in todo]
+        self.blocks = Blocks([run for run, _ in todo])
         self.stack = len(todo)
         self.threads_before = torch.get_num_threads()
         alone = 1 if fits_a_core(self.first.game) else self.threads_before
@@ -126,6 +127,7 @@ class _Training:
                 _open(replica.run, replica.folder)
             self._train()
         finally:
+            self.blocks.close()
             for replica in self.replicas:
                 replica.tracker.close()
                 replica.folder.unlock()
@@ -282,12 +284,8 @@ class _Training:
         self, engine: Engine, state: dict[str, Any], step: int
     ) -> tuple[dict[str, Any], Tensor]:
         """d_steps updates of D, then g_steps of G: the new state and the last updates' metrics."""
-        length = block_length(self.first)
-        k, i = divmod(step, length)
-        if getattr(self, "block_number", None) != k:
-            self.block = stack_blocks([draw_block(r.run, k) for r in self.replicas])
-            self.block_number = k
-        b = self.block
+        k, i = divmod(step, block_length(self.first))
+        b = self.blocks[k]
         for j in range(self.settings.d_steps):
             state, metrics = engine.discriminator_step(
                 state,
