@@ -11,8 +11,7 @@ from torch import Tensor
 from gp_lab.data.points import Points, UniformSquare
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Panels, Row, Run
-from gp_lab.figures.wgan_gp import fig5b, stand_in, table4
-from gp_lab.launching.places import figure_file
+from gp_lab.figures.wgan_gp import fig5b, table4
 from gp_lab.objectives.losses import Loss, NonSaturating, Wasserstein
 from gp_lab.probes.base import View
 from gp_lab.probes.overfitting import CriticLosses
@@ -164,29 +163,6 @@ def test_a_seed_that_diverged_is_left_out_and_counted(tmp_path: Path) -> None:
     claims = table4._claims(rows)
     assert [c.test.n_dropped for c in claims] == [0] * 4 + [1] * 5
     assert verdicts(claims[4:]) == [Verdict.INCONCLUSIVE] * 5
-
-
-# -- stand-ins -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("module", [fig5b, table4])
-def test_data_that_stand_in_are_named_on_claims_and_picture_and_the_papers_own_are_not(
-    module: Any, tmp_path: Path
-) -> None:
-    def made(data: str) -> Panels:
-        place = tmp_path / data
-        if module is fig5b:
-            return losses(place, 2, 2, data)
-        return texts(place, {"wgan_gp": 0.36, "gan": 0.92}, data)
-
-    for data, named in (("mnist_5k", module is fig5b), ("python_topics", module is table4),
-                        ("mnist_1000", False), ("billion_word", False)):  # fmt: skip
-        rows = module._measure(panels := made(data))
-        label = stand_in.stand_in(module.NAME, rows)
-        assert label == (figure_file(module.NAME)["stand_in"] if named else "")
-        assert all(("stand-in" in c.text) == named for c in module._claims(rows))
-        title = module._draw(panels, rows).get_suptitle()
-        assert title == label
 
 
 @pytest.mark.parametrize("module", [fig5b, table4])

@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, greater, less, rank_correlations
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import empty, new_panels
-from gp_lab.figures.wgan_gp.stand_in import marked, stand_in
 
-NAME = "wgan_gp/fig5b"
 PANELS = {"penalty": "gradient penalty", "clipping": "weight clipping"}
 
 APART = 0.1
@@ -79,10 +77,10 @@ def _measure(panels: Panels) -> list[Row]:
 
 
 def _claims(rows: list[Row]) -> list[Claim]:
-    label, where = stand_in(NAME, rows), "wgan_gp, sec. 5.6 and Fig. 5b"
+    where = "wgan_gp, sec. 5.6 and Fig. 5b"
     claims = [
         Claim(
-            marked(f"{title}: the losses on training and validation digits part", label),
+            f"{title}: the losses on training and validation digits part",
             greater(
                 column(rows, panel, "apart"),
                 APART,
@@ -98,7 +96,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
     ):
         claims.append(
             Claim(
-                marked(f"gradient penalty: {text}", label),
+                f"gradient penalty: {text}",
                 test(
                     column(rows, "penalty", f"trend_{part}"),
                     0.0,
@@ -123,7 +121,6 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
             empty(axes, title)
         axes.set_xlabel("iteration")
     grid[0, 0].set_ylabel("negative critic loss")
-    figure.suptitle(stand_in(NAME, rows), fontsize=7)
     return figure
 
 

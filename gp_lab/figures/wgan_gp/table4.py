@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, greater, less, paired_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import empty
-from gp_lab.figures.wgan_gp.stand_in import marked, stand_in
 from gp_lab.probes.text import lines
 
-NAME = "wgan_gp/table4"
 PANELS = {"wgan_gp": "WGAN-GP", "gan": "standard GAN"}
 COLOURS = {"wgan_gp": "#0072B2", "gan": "#D55E00"}
 PARTS = {"held_out": ("validation text", "-"), "train": ("training text", ":")}
@@ -59,10 +57,10 @@ def _measure(panels: Panels) -> list[Row]:
 
 
 def _claims(rows: list[Row]) -> list[Claim]:
-    label, where = stand_in(NAME, rows), "wgan_gp, sec. 5.5 and Table 4"
+    where = "wgan_gp, sec. 5.5 and Table 4"
     claims = [
         Claim(
-            marked(f"{PANELS[panel]}: the divergence of its {n}-grams {does}", label),
+            f"{PANELS[panel]}: the divergence of its {n}-grams {does}",
             test(
                 column(rows, panel, f"js{n}_held_out_left"),
                 HALF,
@@ -75,7 +73,7 @@ def _claims(rows: list[Row]) -> list[Claim]:
     ]
     claims.append(
         Claim(
-            marked("the standard GAN's results are not comparable to WGAN-GP's", label),
+            "the standard GAN's results are not comparable to WGAN-GP's",
             paired_greater(
                 column(rows, "gan", "left_held_out"),
                 column(rows, "wgan_gp", "left_held_out"),
@@ -111,7 +109,6 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     runs = [run for of in panels.values() for run in of]
     real = lines(runs[0].arrays("ngrams"), "real") if runs else []
     _text(columns[-1], "held-out text", real)
-    figure.suptitle(stand_in(NAME, rows), fontsize=7)
     return figure
 
 
