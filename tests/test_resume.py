@@ -26,7 +26,7 @@ from lab import (
 
 from gp_lab.errors import LabError
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State, find_runs, write_atomically
+from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.training.trainer import train
 

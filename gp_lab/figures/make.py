@@ -15,9 +15,10 @@ from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, paper_style
+from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job
 from gp_lab.launching.places import figure_file
-from gp_lab.runs.folder import State, provenance, write_atomically, writing_to
+from gp_lab.runs.folder import State, provenance, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY
 from gp_lab.runs.outcome import Outcome
 

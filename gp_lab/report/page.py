@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader
 from gp_lab.errors import BadInput
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.make import interval_text
-from gp_lab.runs.folder import RunFolder, find_runs, write_atomically
+from gp_lab.files import write_atomically
+from gp_lab.runs.folder import RunFolder, find_runs
 
 
 def write_report(root: Path) -> Path:
