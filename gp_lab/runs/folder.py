@@ -115,7 +115,7 @@ class RunFolder:
 
     def finished(self, steps: int) -> bool:
         """Whether the run has come at least this far and ended well, or has diverged."""
-        status = self.status
+        status = self.status if self.exists else {}  # what is being cleared has no config any more
         if status.get("state") == State.DIVERGED:
             return True
         return status.get("state") == State.FINISHED and status.get("step", -1) >= steps

@@ -151,21 +151,21 @@ class _Training:
                         replica.folder.set_status(state, why=why)
             if sentence is None:
                 raise
-            where = self.replicas[0].folder.path
-            raise LabError(f"{where}: {sentence}; then the same command goes on") from error
+            raise LabError(f"{self.replicas[0].folder.path}: {sentence}") from error
 
     def _failure(self, error: BaseException) -> str | None:
         """What the machine could not do and what to change; None for an error of another kind."""
-        what = failure(error)
+        what, s = failure(error), self.settings
         if what is None:
             return None
-        s, advice = self.settings, "see to that"
         if out_of_memory(error):
-            stack = f"max_stack={self.stack}, " if self.stack > 1 else ""
-            advice = f"lower batch_size={s.batch_size}, {stack}precision={s.precision} or what the"
-            advice += " probes count"
+            stack = f"hydra.launcher.max_stack={self.stack}, " if self.stack > 1 else ""
+            numbers = f"batch_size={s.batch_size}, {stack}precision={s.precision}"
+            advice = f"lower {numbers} or the probes' counts"
         elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = "make room"
+            advice = "the same command goes on once there is room"
+        else:
+            advice = "the same command goes on from the last checkpoint"
         return f"{what} at step {self.step}; {advice}"
 
     def _go(self, stop: Stop) -> None:
