@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -178,9 +179,9 @@ class Forked:
 
     @property
     def said(self) -> list[str]:
-        """The lines that it printed, those of the progress bar aside."""
-        text = self.out.read_bytes()[self.before :].decode().replace("\r", "\n")
-        return [line for line in text.splitlines() if line and "it/s" not in line]
+        """The lines that it printed, without the progress bar."""
+        text = self.out.read_bytes()[self.before :].decode()
+        return [x for x in re.sub(r"\S+: +\d+%\|[^\]]*\]", "\n", text).splitlines() if x.strip()]
 
 
 def _command(

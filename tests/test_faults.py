@@ -150,7 +150,7 @@ def filled(disk: Path, kilobytes: int) -> Path:
     ("kilobytes", "more", "fails"),
     [
         (24, ("checkpoint_every=100000",), "metrics"),
-        (56, ("log_every=100", "checkpoint_every=1"), "checkpoints"),
+        (56, ("log_every=100", "checkpoint_every=5"), "checkpoints"),
     ],
     ids=["metrics", "checkpoint"],
 )

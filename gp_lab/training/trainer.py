@@ -122,6 +122,7 @@ class _Training:
         self.progress = progress
         self.stop = stop
         self.window: list[tuple[int, Tensor]] = []
+        self.step = 0
 
     def go(self) -> None:
         try:
