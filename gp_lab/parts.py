@@ -156,8 +156,8 @@ def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, 
         named = re.match(r"\w+", str(error))
         own = named is not None and named[0] in parameters
         raise BadInput(_join(key, str(error)) if own else f"{key}: {error}") from error
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
+    except (RuntimeError, MemoryError, TypeError) as error:
+        if not (out_of_memory(error) or "overflow" in str(error).lower()):
             raise
         raise BadInput(f"{key}: too large for the memory of this machine") from error
 

@@ -158,6 +158,15 @@ def test_a_found_config_is_never_resolved(
     assert said.endswith(f"{key}={value}: interpolations are not resolved in a run folder")
 
 
+@pytest.mark.parametrize("width", [2**40, 2**62, 10**30])
+def test_a_size_that_no_machine_has_is_refused(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    key = "architecture.discriminator"
+    said = refusal(capsys, "resume", str(changed(run, f"{key}.width", width).path))
+    assert said == f"{key}: too large for the memory of this machine"
+
+
 # -- names ---------------------------------------------------------------------------------
 
 NAMES = ["../../up", "/etc/x", "..", "", "a\nb", "\x1b[31m", "<b>", "x" * 300]
@@ -168,11 +177,11 @@ def test_a_name_that_becomes_part_of_a_path_leads_nowhere(
     run: RunFolder, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    surface = run.config["probe"]["surface"]
-    said = refusal(capsys, "resume", str(changed(run, "probe", {name: surface}).path))
+    config = run.config
+    hostile_probe = {name: config["probe"]["surface"]}
+    said = refusal(capsys, "resume", str(changed(run, "probe", hostile_probe).path))
     assert said.startswith("probe=")
     assert said.isprintable()
-    config = run.config
     for group in ("dataset", "loss", "penalty", "constraint"):
         hostile = config | {group: config[group] | {"name": name}}
         with pytest.raises(BadInput, match=rf"{group}\.name="):
