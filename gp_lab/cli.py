@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, failure, printable
 
 if TYPE_CHECKING:
     from gp_lab.runs.folder import RunFolder
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(_command(arguments))
     except LabError as error:
-        print(f"gp-lab: {error}", file=sys.stderr)
+        print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
@@ -56,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.OK)
-    except Exception:
+    except Exception as error:
+        if sentence := failure(error):
+            print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
+            return int(Exit.FAILED)
         traceback.print_exc()
         print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
         return int(Exit.FAILED)
@@ -275,7 +278,7 @@ def clean(arguments: list[str]) -> Exit:
     root = _outputs([a for a in arguments if a != "--yes"], "clean [OUTPUTS] [--yes]")
     found = sweepings(root)
     for item in found:
-        print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {item.path}")
+        print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {printable(str(item.path))}")
     total = sum(item.bytes for item in found) / 1e6
     if "--yes" in arguments:
         deleted = delete(found)
@@ -339,4 +342,5 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
 def entry() -> None:
     """The console script."""
     warnings.filterwarnings("ignore", category=SyntaxWarning)
+    warnings.formatwarning = lambda message, *_, **__: f"gp-lab: {printable(str(message))}\n"
     sys.exit(main())

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
@@ -14,6 +13,7 @@ import torch
 
 from gp_lab.data.sources import Part, Parts, Shape, missing
 from gp_lab.errors import BadInput
+from gp_lab.files import write_atomically
 from gp_lab.parts import Count
 
 FORMAT = 1
@@ -150,9 +150,7 @@ def _fingerprint(source: Preparable, names: Any) -> str:
 
 
 def _write_note(path: Path, note: dict[str, Any]) -> None:
-    fresh = path.with_suffix(".json.tmp")
-    fresh.write_text(json.dumps(note, indent=1) + "\n")
-    os.replace(fresh, path)
+    write_atomically(path, (json.dumps(note, indent=1) + "\n").encode())
 
 
 def _read_note(path: Path) -> dict[str, Any]:

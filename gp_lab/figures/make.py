@@ -15,9 +15,10 @@ from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, header, paper_style
+from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job
 from gp_lab.launching.places import figure_file
-from gp_lab.runs.folder import State, provenance, write_atomically, writing_to
+from gp_lab.runs.folder import State, provenance, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_published
 from gp_lab.runs.outcome import Outcome
 
@@ -213,7 +214,7 @@ def entry_text(summary: dict[str, Any]) -> str:
 
 def verdict_text(claim: dict[str, Any]) -> str:
     """A claim's verdict; it says so where the data are a stand-in for the paper's."""
-    return claim["verdict"] + " (stand-in)" * bool(claim.get("stand_in"))
+    return str(claim["verdict"]) + " (stand-in)" * bool(claim.get("stand_in"))
 
 
 def stand_ins(text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]) -> list[str]:

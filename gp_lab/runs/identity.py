@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gp_lab.files import file_name
+
 Config = dict[str, Any]
 """A composed config, resolved to plain dicts, lists and scalars."""
 
@@ -34,10 +36,14 @@ WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
 
 
 def run_id(config: Config) -> str:
-    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart."""
-    names = [config[group]["name"] for group in ("dataset", "loss", "penalty")]
-    if config["constraint"]["name"] != "none":
-        names.append(config["constraint"]["name"])
+    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart.
+
+    Raises `BadInput` for a name that would lead out of the runs.
+    """
+    groups = ("dataset", "loss", "penalty", "constraint")
+    names = [file_name(config[group].get("name"), f"{group}.name") for group in groups]
+    if names[-1] == "none":
+        names.pop()
     slug = "-".join(name.replace("_", "") if len(name) > 24 else name for name in names)
     return f"{slug}-s{config['seed']}-{run_hash(config)}"
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from gp_lab.data.images import Images
 from gp_lab.data.text import Text
 from gp_lab.errors import BadInput, bad_choice
+from gp_lab.files import write_atomically
 from gp_lab.probes.pictures import grid_picture, paths_picture, scatter_picture
-from gp_lab.runs.folder import write_atomically, writing_to
+from gp_lab.runs.folder import writing_to
 from gp_lab.training.load import LoadedRun
 
 KINDS = {"samples": 64, "interpolation": 8, "classes": 10}

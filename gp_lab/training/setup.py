@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
+from gp_lab.files import file_name
 from gp_lab.networks.layers import EqualizedLinear
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
@@ -78,7 +79,10 @@ def setup(config: Config) -> Setup:
     dtype = DTYPES[settings.precision]
     trust = settings.trust
     parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
-    probes = {k: build(node, f"probe.{k}", trust, Probe) for k, node in config["probe"].items()}
+    probes = {
+        file_name(name, "probe"): build(node, f"probe.{name}", trust, Probe)
+        for name, node in config["probe"].items()
+    }
     dataset, latent, nets = _data_and_networks(config, settings, device)
     game = Game(
         discriminator=nets["discriminator"].to(device, dtype),
