@@ -1,5 +1,6 @@
-"""The commands: train, resume, figure, status, report, ... Each imports only what it needs."""
+"""The commands: train, resume, sample, figure and others. Each imports only what it needs."""
 
+import argparse
 import itertools
 import logging
 import os
@@ -12,9 +13,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, failure, printable
 
 if TYPE_CHECKING:
     from gp_lab.runs.folder import RunFolder
@@ -26,6 +27,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
 
   gp-lab train [-m] [key=value ...]      one run, or with -m the product of comma-separated values
   gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
+  gp-lab sample RUN [-n 64] [--kind ..]  what a run's generator makes, as a picture or a text
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
   gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
   gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(_command(arguments))
     except LabError as error:
-        print(f"gp-lab: {error}", file=sys.stderr)
+        print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
@@ -55,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.OK)
-    except Exception:
+    except Exception as error:
+        if sentence := failure(error):
+            print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
+            return int(Exit.FAILED)
         traceback.print_exc()
         print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
         return int(Exit.FAILED)
@@ -143,6 +148,33 @@ def resume(arguments: list[str]) -> Exit:
         else:
             config["steps"] = int(value)
     return _train_one(config, folder)
+
+
+def sample(arguments: list[str]) -> Exit:
+    """`gp-lab sample RUN`: what its generator makes; prints the file."""
+    usage = "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes]"
+    parser = argparse.ArgumentParser("gp-lab sample", description=sample.__doc__)
+    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("-n", type=int, help="samples; lines; samples of each class")
+    parser.add_argument("--kind", default="samples", help="samples, interpolation or classes")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents")
+    parser.add_argument("--step", type=int, help="of the checkpoint; left out, the last")
+    parser.add_argument("--points", type=int, default=65, help="of an interpolation's line")
+    parser.add_argument("--out", help="the file; left out, one in RUN/samples")
+    parser.add_argument("--trust", action="append", default=[], help="a package of your own")
+
+    def refuse(message: str) -> NoReturn:
+        raise BadInput(f"sample: {message}; write {usage}")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    args = parser.parse_args(arguments)
+
+    from gp_lab.training.load import load
+    from gp_lab.training.sampling import write_samples
+
+    run = load(args.run, args.step, tuple(args.trust))
+    print(write_samples(run, args.kind, args.n, args.seed, args.points, args.out))
+    return Exit.OK
 
 
 def figure(arguments: list[str]) -> Exit:
@@ -260,7 +292,7 @@ def clean(arguments: list[str]) -> Exit:
     root = _outputs([a for a in arguments if a != "--yes"], "clean [OUTPUTS] [--yes]")
     found = sweepings(root)
     for item in found:
-        print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {item.path}")
+        print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {printable(str(item.path))}")
     total = sum(item.bytes for item in found) / 1e6
     if "--yes" in arguments:
         deleted = delete(found)
@@ -312,6 +344,7 @@ def _because(why: str) -> str:
 COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "train": train,
     "resume": resume,
+    "sample": sample,
     "figure": figure,
     "figures": figures,
     "status": status,
@@ -324,4 +357,5 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
 def entry() -> None:
     """The console script."""
     warnings.filterwarnings("ignore", category=SyntaxWarning)
+    warnings.formatwarning = lambda message, *_, **__: f"gp-lab: {printable(str(message))}\n"
     sys.exit(main())

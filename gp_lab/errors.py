@@ -45,6 +45,35 @@ def bad_key(key: str, known: Iterable[str]) -> BadInput:
     return BadInput(f"{key}: no such key{_from(key.rpartition('.')[2], known)}")
 
 
+def failure(error: BaseException) -> str | None:
+    """What the machine could not do (its disk, its memory), in one line; None for other errors."""
+    if out_of_memory(error):
+        return f"out of memory ({one_line(error)})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, of Python's, of PyTorch's on the CPU or of a GPU's."""
+    text = str(error).lower()
+    said = any(s in text for s in ("out of memory", "allocate memory", "not enough memory"))
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+
+
+def one_line(error: BaseException) -> str:
+    """Why, in one line: the first one of an error's text, or its kind if it has none."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """A text with its control characters spelt out, as names from strangers may hold them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def show(value: object) -> str:
     """A config value as a user would type it."""
     if isinstance(value, str | float):

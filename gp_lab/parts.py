@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gp_lab.errors import BadInput, bad_choice, bad_key, show
+from gp_lab.errors import BadInput, bad_choice, bad_key, out_of_memory, show
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -156,8 +156,8 @@ def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, 
         named = re.match(r"\w+", str(error))
         own = named is not None and named[0] in parameters
         raise BadInput(_join(key, str(error)) if own else f"{key}: {error}") from error
-    except RuntimeError as error:
-        if "memory" not in str(error):
+    except (RuntimeError, MemoryError, TypeError) as error:
+        if not (out_of_memory(error) or "overflow" in str(error).lower()):
             raise
         raise BadInput(f"{key}: too large for the memory of this machine") from error
 

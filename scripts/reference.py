@@ -3,9 +3,8 @@
     python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
 
 A result replaces the one that is kept unless that one was made at a larger scale or with more
-iterations. Pictures are
-reduced to 256 colours; data.csv is left out where it is large. The gallery stands in README.md
-between its two markers.
+iterations. Pictures are reduced to 256 colours; data.csv is left out where it is large. The
+gallery is outputs/reference/README.md.
 """
 
 import argparse
@@ -24,7 +23,13 @@ LARGEST_TABLE = 200_000
 WIDEST = 1000
 """Pixels of a picture that is kept."""
 
-BEGIN, END = "<!-- gallery -->", "<!-- end of gallery -->"
+HEAD = """# All entries
+
+At the largest scale that was run here; a picture leads to its claims, with intervals over seeds.
+A verdict "not run at paper scale" means that the budget was cut (`scale=quick`), not that the
+claim failed. `scripts/reference.py` writes this page.
+
+"""
 COLUMNS = 3
 
 
@@ -59,10 +64,10 @@ def small(source: Path, target: Path) -> None:
         image.quantize(256).save(target, optimize=True)
 
 
-def gallery(reference: Path, beside: Path) -> str:
+def gallery(reference: Path) -> str:
     """All kept results as an HTML table: picture, title, scale, verdicts, command."""
     kept = [json.loads(path.read_text()) for path in sorted(reference.rglob("claims.json"))]
-    cells = [cell(summary, (reference / summary["figure"]).relative_to(beside)) for summary in kept]
+    cells = [cell(summary) for summary in kept]
     rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     lines = ["<table>"]
     for row in rows:
@@ -70,11 +75,12 @@ def gallery(reference: Path, beside: Path) -> str:
     return "\n".join([*lines, "</table>"])
 
 
-def cell(summary: dict[str, Any], folder: Path) -> str:
+def cell(summary: dict[str, Any]) -> str:
+    folder = summary["figure"]
     verdicts = [claim["verdict"] for claim in summary["claims"]]
     counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
     said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"
-    title = html.escape(summary["title"])
+    title = html.escape(summary["title"]) + " (stand-in data)" * bool(summary.get("stand_ins"))
     return (
         f'<td width="33%" valign="top"><a href="{folder}/claims.json">'
         f'<img src="{folder}/figure.png" alt="{title}"></a><br>'
@@ -87,12 +93,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("outputs", type=Path, help="the folder whose figures are copied")
     arguments = parser.parse_args()
-    root = Path(__file__).resolve().parent.parent
-    reference, readme = root / "outputs" / "reference", root / "README.md"
+    reference = Path(__file__).resolve().parent.parent / "outputs" / "reference"
     collect(arguments.outputs, reference)
-    before, _, rest = readme.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n{gallery(reference, root)}\n{END}{after}")
+    (reference / "README.md").write_text(f"{HEAD}{gallery(reference)}\n")
 
 
 if __name__ == "__main__":

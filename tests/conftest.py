@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,25 @@ def needs_tool() -> Callable[[str], None]:
 def absent() -> Callable[[str], None]:
     """`absent("a GPU")` skips the test, or fails it where everything has to be there."""
     return _absent
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """`small_disk(kilobytes)` is an empty disk of that size; skips where none can be mounted."""
+    disks: list[Path] = []
+
+    def mounted(kilobytes: int) -> Path:
+        disk = tmp_path / f"disk{len(disks)}"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(disk)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+            _absent("the right to mount a small disk")
+        disks.append(disk)
+        return disk
+
+    yield mounted
+    for disk in disks:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Small runs for the tests of the trainer, resuming, tracking and figures."""
 
 import fcntl
+import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import torch
 from helpers import Tensors
 
 from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.launching.panels import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
@@ -35,9 +38,13 @@ SMALL = (
 
 def config_of(*overrides: str, base: tuple[str, ...] = SMALL) -> Config:
     """What `gp-lab train` makes of these overrides, the last of each key."""
-    last = {override.partition("=")[0]: override for override in (*base, *overrides)}
     with hydra_session() as hydra:
-        return compose(hydra, list(last.values()))
+        return compose(hydra, merged([*base, *overrides]))
+
+
+def overrides(*more: str) -> list[str]:
+    """SMALL and more, the last of each key, as the command line takes them."""
+    return merged([*SMALL, *more])
 
 
 def trained(*overrides: str, base: tuple[str, ...] = SMALL) -> RunFolder:
@@ -138,6 +145,58 @@ def lab(
     process = start(*arguments, env=env, cwd=cwd)
     output, _ = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+class Forked:
+    """A `gp-lab` command in a process that begins with everything imported; for many of them.
+
+    `first` is called in it before the command. The process and its signals are real.
+    """
+
+    def __init__(
+        self, out: Path, *arguments: str, first: Callable[[], object] | None = None, **env: str
+    ) -> None:
+        self.out = out
+        self.before = out.stat().st_size if out.exists() else 0
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["gp_lab.launching.compose", "gp_lab.training.trainer"])
+        self.process = context.Process(target=_command, args=(out, arguments, first, env))
+        self.process.start()
+
+    def signal(self, number: int) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def ended(self) -> int:
+        """Its exit status, once it has one."""
+        self.process.join(120)
+        assert self.process.exitcode is not None, "it does not end"
+        return self.process.exitcode
+
+    @property
+    def alive(self) -> bool:
+        return self.process.is_alive()
+
+    @property
+    def said(self) -> list[str]:
+        """The lines that it printed, without the progress bar."""
+        text = self.out.read_bytes()[self.before :].decode()
+        return [x for x in re.sub(r"\S+: +\d+%\|[^\]]*\]", "\n", text).splitlines() if x.strip()]
+
+
+def _command(
+    out: Path, arguments: list[str], first: Callable[[], object] | None, env: dict[str, str]
+) -> None:
+    from gp_lab.cli import entry
+
+    with out.open("ab") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.environ.update({"TQDM_DISABLE": "1"} | env)
+    sys.argv = ["gp-lab", *arguments]
+    if first is not None:
+        first()
+    entry()
 
 
 def signal_after(

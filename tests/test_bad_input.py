@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
+from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.panels import panel_overrides
 
 Refused = Callable[..., str]
@@ -348,3 +350,21 @@ def test_the_console_script_itself_exits_with_2(typed: str, tmp_path: Path) -> N
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10", "image_folder", "text"])
+def test_data_that_are_no_points_have_no_surface_unless_it_is_asked_for(dataset: str) -> None:
+    with hydra_session() as hydra:
+        assert list(compose(hydra, [f"dataset={dataset}"])["probe"]) == ["samples"]
+        asked = compose(hydra, [f"dataset={dataset}", "probe=[surface,loss]"])
+        assert list(asked["probe"]) == ["surface", "loss"]
+        assert list(compose(hydra, [])["probe"]) == ["surface", "samples"]
+
+
+def test_a_surface_of_images_is_refused(refused: Refused, tmp_path: Path) -> None:
+    np.save(tmp_path / "train.npy", np.zeros((8, 3, 64, 64), np.uint8))
+    sentence = refused(
+        "train", "dataset=image_array", "dataset.root=.", "architecture=mlp_lsun",
+        "architecture.filters=4", "batch_size=2", "probe=[surface]", "tracking=none",
+    )  # fmt: skip
+    assert sentence.startswith("probe.surface: looks at the plane, but the samples have shape")

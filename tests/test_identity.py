@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import NOT_IDENTITY, Config, folder_of, run_hash, run_id
+from gp_lab.runs.identity import NOT_IDENTITY, PUBLISHED, Config, folder_of, run_hash, run_id
 
 WHAT_IS_COMPUTED = {
     "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
@@ -33,6 +34,26 @@ HOW_AND_WHERE = {
 def config() -> Config:
     with hydra_session() as hydra:
         return compose(hydra, [])
+
+
+OF_RUNS_THAT_THERE_ARE = {
+    "circles": "29b841466360",
+    "eight_gaussians": "4156a789e817",
+    "four_masses": "dd9a0b05cd49",
+    "four_points": "86b4e4508775",
+    "mixture": "e49e310e81a8",
+    "point_masses": "5c4ccb923b10",
+    "random_points": "3e3e5fe44f8b",
+    "repeated_ring": "e5c541e669f0",
+    "s_curve": "bd93ae25eda8",
+    "swiss_roll": "87dda6f56cd6",
+    "twenty_five_gaussians": "e53460a39d35",
+    "two_gaussians": "9598f50911aa",
+    "uniform_square": "687cfff698c4",
+    "uniform_squares": "fd6d70f4e646",
+    "vertical_line": "9c68e306814f",
+}
+"""Data set -> the hash of its default run; runs in folders that people have go by them."""
 
 
 def leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -132,6 +153,62 @@ def test_the_id_can_be_read(config: Config) -> None:
     assert run_id(config) == f"eight_gaussians-wasserstein-one_gp-s0-{run_hash(config)}"
     clipped = config | {"constraint": {"name": "clipping"}, "seed": 3}
     assert run_id(clipped).startswith("eight_gaussians-wasserstein-one_gp-clipping-s3-")
+
+
+def with_dataset(config: Config, name: str, **changes: Any) -> str:
+    """The hash of a run with another data set, some of its keys changed."""
+    text = OmegaConf.load(config_folder() / "dataset" / f"{name}.yaml")
+    node = OmegaConf.to_container(OmegaConf.merge(text, changes), resolve=True)
+    assert isinstance(node, dict)
+    return run_hash(config | {"dataset": {k: v for k, v in node.items() if k != "defaults"}})
+
+
+@pytest.mark.parametrize("name", OF_RUNS_THAT_THERE_ARE)
+def test_runs_on_synthetic_data_keep_the_hash_that_they_had(name: str) -> None:
+    with hydra_session() as hydra:
+        assert run_hash(compose(hydra, [f"dataset={name}"])) == OF_RUNS_THAT_THERE_ARE[name]
+
+
+def test_every_data_set_of_files_is_published_or_ones_own() -> None:
+    files = {name: (config_folder() / "dataset" / f"{name}.yaml") for name in choices("dataset")}
+    texts = {name: yaml.safe_load(path.read_text()) for name, path in files.items()}
+    from_files = {name for name, text in texts.items() if "root" in text or "source" in text}
+    assert from_files - PUBLISHED == {"image_array", "image_folder", "text"}
+    assert not PUBLISHED - from_files
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("mnist", {"root": "/a"}),
+        ("mnist", {"download": True}),
+        ("mnist_1000", {"source": {"root": "/a"}}),
+        ("cifar10", {"root": "/a"}),
+        ("celeba", {"root": "/a"}),
+        ("celeba", {"source": {"prepared": "/a"}}),
+        ("billion_word", {"root": "/a"}),
+    ],
+)
+def test_a_published_data_set_makes_the_same_run_wherever_it_lies(
+    config: Config, name: str, place: dict[str, Any]
+) -> None:
+    assert with_dataset(config, name, **place) == with_dataset(config, name)
+
+
+def test_what_is_in_a_published_data_set_still_tells_runs_apart(config: Config) -> None:
+    assert len({with_dataset(config, name) for name in PUBLISHED}) == len(PUBLISHED)
+    assert with_dataset(config, "mnist", size=10) != with_dataset(config, "mnist")
+    cut = {"crop": 100}
+    assert with_dataset(config, "celeba", source=cut) != with_dataset(config, "celeba")
+
+
+def test_files_of_ones_own_are_told_apart_by_where_they_lie(config: Config) -> None:
+    for name in ("image_array", "image_folder", "text"):
+        assert with_dataset(config, name, root="/a") != with_dataset(config, name, root="/b")
+    unchecked = {"checksum": False}
+    of_one = with_dataset(config, "cifar10", source=unchecked, root="/a")
+    assert of_one != with_dataset(config, "cifar10", source=unchecked, root="/b")
+    assert of_one != with_dataset(config, "cifar10")
 
 
 def test_a_run_is_found_under_another_name_and_keeps_its_id(

@@ -633,13 +633,26 @@ def test_a_data_base_of_no_pictures_is_refused_by_name(tmp_path: Path) -> None:
         LSUN(str(tmp_path), train="lmdb").load()
 
 
-def test_a_set_that_does_not_fit_has_to_be_prepared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_set_that_does_not_fit_is_decoded_when_it_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "a.png").write_bytes(encoded(picture()))
+    source = tree(tmp_path)
+    in_memory = Images(source, flips=True).prepare(rng())
+    sources.loaded.cache_clear()
     monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 1000)
-    with pytest.raises(BadInput, match=r"do not fit in .* run scripts/prepare.py"):
-        ImageFolder(str(tmp_path)).load()
+    streamed = Images(source, flips=True).prepare(rng())
+    assert "6 images are decoded again whenever they are drawn" in caplog.text
+    assert "scripts/prepare.py" in caplog.text
+    assert (in_memory.streams, streamed.streams) == (False, True)
+    assert len(in_memory) == len(streamed) == 6
+    for of_one, of_other in zip(
+        in_memory.draw_labelled(rng(1), 20), streamed.draw_labelled(rng(1), 20), strict=True
+    ):
+        assert torch.equal(of_one, of_other)
+    (tmp_path / "n0" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(BadInput, match=r"n0/0.png: the image is truncated or damaged"):
+        streamed.draw(rng(), 20)
+    sources.loaded.cache_clear()
 
 
 # Mapped arrays
@@ -812,8 +825,8 @@ def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
     assert node["name"] == path.stem
     shared = [key for key in node if key not in ("root", "download")]
     assert shared == [
-        "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked", "size",
-        "held_out", "order",
+        "defaults", "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked",
+        "size", "held_out", "order",
     ]  # fmt: skip
     images = build(node, "dataset")
     assert isinstance(images.source, Source)

@@ -1,6 +1,7 @@
 """The networks of images and texts are the papers', fit their data, and train under penalties."""
 
 import itertools
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,13 @@ from gp_lab.training.step import (
 )
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "architecture"
+PARAMETERS = runpy.run_path(str(CONFIGS.parents[1] / "scripts" / "parameters.py"))
+CONDITIONAL = {"resnet_cifar_ac_gan", "resnet_cifar_projection"}
+"""Those of tests/test_conditional_networks.py alone; resnet2_imagenet is here without classes."""
 ARCHITECTURES = sorted(
-    path.stem for path in CONFIGS.glob("*.yaml") if "connection" not in OmegaConf.load(path)
+    path.stem
+    for path in CONFIGS.glob("*.yaml")
+    if "connection" not in OmegaConf.load(path) and path.stem not in CONDITIONAL
 )
 SMALL = {
     "mlp_mnist": ["size=6", "width=7", "latent_dim=3"],
@@ -55,7 +61,7 @@ SMALL = {
         *("size=16", "filters=8", "latent_dim=3"),
         *("generator.blocks=1", "discriminator.blocks=1"),
     ],
-    "resnet2_imagenet": ["size=32", "filters=1", "latent_dim=3"],
+    "resnet2_imagenet": ["size=32", "filters=1", "latent_dim=3", "classes=0"],
     "sagan": ["size=16", "filters=2", "attention=8", "latent_dim=3"],
     "dcgan_mnist": ["size=28", "filters=2", "latent_dim=3"],
 }
@@ -86,16 +92,6 @@ def pair(name: str, *overrides: str, seed: int = 0) -> tuple[nn.Module, nn.Modul
 def noise(*shape: int, seed: int = 1) -> Tensor:
     rng = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, dtype=torch.float64, generator=rng)
-
-
-def full_size(name: str) -> tuple[int, int]:
-    """Numbers of parameters of the generator and the discriminator as the config has them."""
-    node = architecture(name)
-    with torch.device("meta"):
-        nets = [build(node[net], f"architecture.{net}") for net in ("generator", "discriminator")]
-    return sum(p.numel() for p in nets[0].parameters()), sum(
-        p.numel() for p in nets[1].parameters()
-    )
 
 
 # Layers
@@ -246,6 +242,16 @@ def by_hand() -> dict[str, tuple[int, int]]:
     weights = sum(9 * min(i, o) * (i + o) + (i * o if i != o else 0) for i, o in two)
     g_resnet2 = weights + sum(min(i, o) + o for i, o in two)
     d_resnet2 = weights + sum(min(i, o) + i for i, o in two)
+    g_cifar = 129 * 2048 + 3 * res(128, 128, 128, True, True, True) + 256 + conv(128, 3, 3)
+    d_cifar = (
+        conv(3, 128, 3)
+        + conv(128, 128, 3)
+        + conv(3, 128, 1)
+        + res(128, 128, 128, False, True, True)
+        + 2 * res(128, 128, 128, False, False, True)
+        + 129
+    )
+    g_classes = g_cifar + 9 * 3 * 2 * (128 + 128)  # a scale and a shift for each of 10 classes
     return {
         # 4 x 4 x 256, then 5 x 5 to 128, 64 and 1 channels; and back
         "dcgan_mnist": (
@@ -271,11 +277,21 @@ def by_hand() -> dict[str, tuple[int, int]]:
         ),
         "mlp_lsun": (129 * 512 + 3 * 513 * 512 + 513 * 12288, d_lsun),
         "mlp_mnist": (51 * 512 + 2 * 513 * 512 + 513 * 784, 785 * 512 + 2 * 513 * 512 + 513),
-        "resnet_cifar": (
-            129 * 2048 + 3 * res(128, 128, 128, True, True, True) + 256 + conv(128, 3, 3),
-            conv(3, 128, 3) + conv(128, 128, 3) + conv(3, 128, 1)
-            + res(128, 128, 128, False, True, True)
-            + 2 * res(128, 128, 128, False, False, True) + 129,
+        "dcgan_random": (
+            129 * 4096 + 2 * 256 + conv(256, 128, 5, 128) + conv(128, 64, 5, 64) + conv(64, 3, 5),
+            conv(3, 64, 5) + conv(64, 128, 5, 128) + conv(128, 256, 5, 256) + 4096 + 1,
+        ),
+        "resnet_cifar": (g_cifar, d_cifar),
+        "resnet_cifar_ac_gan": (g_classes, d_cifar + 129 * 10),
+        "resnet_cifar_projection": (g_classes, d_cifar + 128 * 10),
+        # attention: 1 x 1 convolutions without bias to an eighth of the channels, and gamma
+        "sagan": (
+            129 * 8192 + res(512, 512, 512, True, True, True)
+            + sum(res(i, o, o, True, True, True) for i, o in g_up)
+            + 4 * 128 * 16 + 1 + 128 + conv(64, 3, 3),
+            conv(3, 64, 3) + conv(64, 64, 3) + conv(3, 64, 1) + 4 * 64 * 8 + 1
+            + sum(res(i, o, o, False, True, True) for o, i in g_up)
+            + res(512, 512, 512, False, False, True) + 513,
         ),
         "resnet_lsun": (
             129 * 8192 + res(512, 512, 512, True, True, False)
@@ -288,8 +304,8 @@ def by_hand() -> dict[str, tuple[int, int]]:
             conv(3, 32, 1) + sum(bottlenecks) + sum(downs) + 8193,
         ),
         "resnet2_imagenet": (
-            129 * 2048 + g_resnet2 + conv(32, 3, 3),
-            conv(3, 32, 3) + d_resnet2 + 2049,
+            1000 * 128 + (128 + 128 + 1) * 2048 + g_resnet2 + conv(32, 3, 3),
+            conv(3, 32, 3) + d_resnet2 + 2049 * 1000,
         ),
         "char_cnn": (
             129 * 512 * 32 + characters + conv(512, 96, 1),
@@ -298,9 +314,18 @@ def by_hand() -> dict[str, tuple[int, int]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(by_hand()))
-def test_paper_sized_networks_have_as_many_parameters_as_the_authors(name: str) -> None:
-    assert full_size(name) == by_hand()[name]
+def test_the_table_of_parameters_has_what_the_authors_layers_add_up_to() -> None:
+    assert PARAMETERS["counts"]() == by_hand()
+    rows = [row.split("|")[1:4] for row in PARAMETERS["table"]().splitlines()[2:]]
+    assert {
+        name.strip(" `"): tuple(int(n.replace(",", "")) for n in both) for name, *both in rows
+    } == by_hand()
+
+
+def test_resnet2_without_classes_has_no_embedding_and_one_output() -> None:
+    node = architecture("resnet2_imagenet", "architecture.classes=0")
+    g, d = by_hand()["resnet2_imagenet"]
+    assert PARAMETERS["counted"](node) == (g - 1000 * 128 - 128 * 2048, d - 2049 * 999)
 
 
 def test_the_101_layer_resnet_has_101_layers_with_weights() -> None:

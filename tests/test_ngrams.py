@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
+from gp_lab.evaluation import ngrams
 from gp_lab.evaluation.ngrams import NGrams, count, count_all, divergences, jensen_shannon
 
 LINES = ["the cat sat", "on the mat.", "a cat ate a", "hat that sat"[:11]]
@@ -33,6 +34,16 @@ def test_the_divergence_is_that_of_the_counts_of_strings(n: int) -> None:
     found = divergences(counted(LINES), counted(OTHER))
     assert found.shape == (4,)
     assert found[n - 1] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4])
+def test_a_long_text_is_counted_in_pieces(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = counted(LINES)
+    monkeypatch.setattr(ngrams, "_CHUNK", chunk)
+    for p, q in zip(whole, counted(LINES), strict=True):
+        assert p.codes.tolist() == q.codes.tolist()
+        assert p.counts.tolist() == q.counts.tolist()
+        assert sorted(p.counts) == sorted(strings(LINES, p.n).values())
 
 
 def test_n_grams_are_counted_inside_sequences_only() -> None:

@@ -3,12 +3,14 @@
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from lab import (
     SMALL,
+    Forked,
     assert_same_run,
     assert_same_tensors,
     config_of,
@@ -17,6 +19,7 @@ from lab import (
     lab,
     last_step,
     once,
+    overrides,
     signal_after,
     signal_at,
     start,
@@ -26,7 +29,7 @@ from lab import (
 
 from gp_lab.errors import LabError
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State, find_runs, write_atomically
+from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.training.trainer import train
 
@@ -49,11 +52,6 @@ EVERYTHING = (
 """A run whose state has every part: carried points, constraint, average, two moments."""
 
 
-def everything(out: Path, *more: str) -> list[str]:
-    """The overrides of that run, as the command line takes them."""
-    return [*SMALL, *EVERYTHING, *more, f"out={out}"]
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     def make(out: Path) -> None:
@@ -63,20 +61,32 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return run
 
 
-def test_a_run_killed_at_random_steps_ends_as_if_it_had_never_been_killed(
-    tmp_path: Path, uninterrupted: RunFolder
+def test_a_run_killed_twenty_times_at_random_moments_ends_as_if_it_had_never_been_killed(
+    tmp_path: Path,
 ) -> None:
-    seed = random.randrange(10**6)
-    rng = random.Random(seed)
-    steps = [rng.randrange(begin, begin + 60) for begin in (10, 100, 190)]
-    print(f"seed {seed}: killed after steps {steps}")  # shown by pytest when the test fails
-    folder = RunFolder(folder_of(config_of(*EVERYTHING, f"out={tmp_path}")))
-    for step in steps:
-        process = start("train", *everything(tmp_path), env=environment(tmp_path))
-        assert signal_after(process, folder, step, signal.SIGKILL) == -signal.SIGKILL
-        assert folder.state == State.RUNNING
-    assert trained(*EVERYTHING, f"out={tmp_path}").path == folder.path
-    assert_same_run(folder, uninterrupted)
+    rng = random.Random(seed := random.randrange(10**6))
+    print(f"seed {seed}")  # shown by pytest when the test fails
+    run = (*EVERYTHING, "steps=800", "checkpoint_every=3", "log_every=1")
+    folder = RunFolder(folder_of(config_of(*run, f"out={tmp_path}")))
+    log = tmp_path / "log"
+    began = time.monotonic()
+    for kill in range(20):
+        process = Forked(log, "train", *overrides(*run, f"out={tmp_path}"))
+        if kill % 4 == 0:  # at any moment of its beginning too
+            time.sleep(rng.uniform(0, 0.3 + (time.monotonic() - began) / (kill + 1)))
+        else:
+            _wait_until(process, folder, last_step(folder) + rng.randrange(1, 20))
+            time.sleep(rng.uniform(0, 0.02))
+        process.signal(signal.SIGKILL)
+        assert process.ended() == -signal.SIGKILL, process.said
+    assert 0 < last_step(folder) < 800
+    assert trained(*run, f"out={tmp_path}").path == folder.path
+    assert_same_run(folder, trained(*run, f"out={tmp_path / 'whole'}"))
+    assert folder.half_written() == []
+
+
+def _wait_until(process: Forked, folder: RunFolder, step: int) -> None:
+    wait_for(lambda: last_step(folder) >= step or not process.alive)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +97,7 @@ def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_bit_for_bit(
     tmp_path: Path, uninterrupted: RunFolder, number: signal.Signals, state: State, status: int
 ) -> None:
     folder = RunFolder(folder_of(config_of(*EVERYTHING, f"out={tmp_path}")))
-    process = start("train", *everything(tmp_path), env=environment(tmp_path))
+    process = start("train", *overrides(*EVERYTHING, f"out={tmp_path}"), env=environment(tmp_path))
     assert signal_after(process, folder, 50, number) == status
     assert (folder.state, folder.status["why"]) == (state, f"stopped by {number.name}")
     assert final(folder)[0] == folder.status["step"] < STEPS
@@ -99,17 +109,17 @@ def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_bit_for_bit(
 def test_a_compiled_run_that_was_killed_ends_as_if_it_had_never_been(
     tmp_path: Path, needs_compiler: None
 ) -> None:
-    overrides = [*SMALL[2:], "compile=always", "steps=400", "log_every=3", "checkpoint_every=7"]
-    overrides += ["architecture=fixed_gaussian", "architecture.width=8", "architecture.depth=1"]
-    overrides += ["batch_size=16", "g_steps=0"]
+    run = [*SMALL[2:], "compile=always", "steps=400", "log_every=3", "checkpoint_every=7"]
+    run += ["architecture=fixed_gaussian", "architecture.width=8", "architecture.depth=1"]
+    run += ["batch_size=16", "g_steps=0"]
     env = environment(tmp_path, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
     roots = [tmp_path / name for name in ("killed", "whole")]
     killed, whole = (
-        RunFolder(folder_of(config_of(*overrides, f"out={root}", base=()))) for root in roots
+        RunFolder(folder_of(config_of(*run, f"out={root}", base=()))) for root in roots
     )
-    process = start("train", *overrides, f"out={roots[0]}", env=env)
+    process = start("train", *run, f"out={roots[0]}", env=env)
     assert signal_after(process, killed, 40, signal.SIGKILL) == -signal.SIGKILL
-    done = lab("train", "-m", *overrides, f"out={roots[0]},{roots[1]}", env=env)
+    done = lab("train", "-m", *run, f"out={roots[0]},{roots[1]}", env=env)
     assert done.returncode == 0, done.stdout
     assert killed.status["engine"] == whole.status["engine"] == "compiled"
     assert killed.status["engine_reason"] == "as before the run was resumed"
@@ -148,7 +158,9 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str, at
     return folder
 
 
-@pytest.mark.parametrize("damage", ["a flipped bit", "truncated", "emptied", "no checksum"])
+@pytest.mark.parametrize(
+    "damage", ["a flipped bit", "truncated", "emptied", "no checksum", "missing"]
+)
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: RunFolder, damage: str
 ) -> None:
@@ -164,6 +176,8 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(
         last.write_bytes(data[:-100])
     elif damage == "emptied":
         last.write_bytes(b"")
+    elif damage == "missing":
+        last.unlink()
     else:
         last.with_suffix(".sha256").unlink()
     with pytest.warns(UserWarning, match=r"step-00000042\.pt: passed over"):
@@ -181,7 +195,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_starts_over(
     folder = stopped(tmp_path, monkeypatch, *SHORT, at=45)
     for path in (folder.path / "checkpoints").glob("*.pt"):
         path.write_bytes(b"")
-    with pytest.warns(UserWarning, match="passed over"):
+    with pytest.warns(UserWarning, match="no whole checkpoint is left: the run starts over"):
         again = stopped(tmp_path, monkeypatch, *SHORT, at=18)
     assert again.path == folder.path
     assert checkpoint.steps(folder) == [7, 14]  # the damaged ones do not push these out
@@ -335,13 +349,15 @@ def test_a_run_moved_elsewhere_keeps_its_id_and_is_resumed_by_its_path(
 
 
 def test_a_run_that_another_process_trains_is_refused_and_left_alone(tmp_path: Path) -> None:
-    overrides = (*SMALL, "steps=100000000", "compile=never", "log_every=3", f"out={tmp_path}")
-    folder = RunFolder(folder_of(config_of(*overrides)))
-    process = start("train", *overrides, env=environment(tmp_path))
+    run = overrides("steps=100000000", "compile=never", "log_every=3", f"out={tmp_path}")
+    folder = RunFolder(folder_of(config_of(*run)))
+    process = start("train", *run, env=environment(tmp_path))
     try:
         wait_for(lambda: last_step(folder) >= 3 or process.poll() is not None)
-        with pytest.raises(LabError, match="another process is training this run"):
-            train([config_of(*overrides)], progress=False)
+        second = lab("train", *run, env=environment(tmp_path))
+        assert second.returncode == 1
+        sentence = f"gp-lab: {folder.path}: another process is training this run\n"
+        assert second.stdout == sentence
         seen = last_step(folder)
         assert folder.state == State.RUNNING
         wait_for(lambda: last_step(folder) > seen)
@@ -378,28 +394,3 @@ def test_a_status_that_cannot_be_written_leaves_the_old_one(
     with pytest.raises(OSError, match="No space left"):
         folder.set_status(State.RUNNING, step=1)
     assert (folder.path / "status.json").read_text() == before
-
-
-@pytest.mark.parametrize("writes", [0, 1])
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
-) -> None:
-    """The disk is full after the first, the checksum's, write or before it."""
-    folder = trained("steps=7", "checkpoint_every=7", f"out={tmp_path}")
-    saved = checkpoint.load(folder)
-    assert saved is not None
-    _, state, extra = saved
-    done: list[Path] = []
-
-    def write(path: Path, data: bytes) -> None:
-        if len(done) == writes:
-            full_disk()
-        done.append(path)
-        write_atomically(path, data)
-
-    monkeypatch.setattr(checkpoint, "write_atomically", write)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(folder, 14, state, extra)
-    found = checkpoint.load(folder)
-    assert found is not None
-    assert found[0] == 7

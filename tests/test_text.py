@@ -1,16 +1,22 @@
 """Text as one-hot sequences, from small files in the layouts of the real ones."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers import built, rng
+from lab import config_of, trained
 
 from gp_lab.data.latent import Latent
 from gp_lab.data.text import BILLION_WORD, BILLION_WORD_HELD_OUT, PAD, Text
 from gp_lab.errors import BadInput
+from gp_lab.probes.base import View
+from gp_lab.probes.text import NGramDivergence, lines
+from gp_lab.training.setup import setup
 
 LINES = ("the cat sat on the mat", "a dog", "the dogs and the cats ran away over the hills", "oh")
 
@@ -157,3 +163,136 @@ def test_held_out_lines_that_a_text_lacks_are_refused(tmp_path: Path) -> None:
     text = Text(str(write(tmp_path / "a.txt", *LINES))).prepare(rng())
     with pytest.raises(BadInput, match=r"set dataset.held_out to a number"):
         text.fresh(rng(), 1)
+
+
+# -- Python's own documentation ------------------------------------------------------------
+
+
+def test_pythons_own_documentation_is_a_text_of_distinct_sentences() -> None:
+    text = built("dataset", "python_topics")
+    prepared = text.prepare(rng())
+    assert isinstance(text, Latent)
+    # The width that configs/architecture/char_cnn.yaml has, whatever the version of Python.
+    assert prepared.shape == (32, 96)
+    assert len(prepared.train_codes) > 2500
+    assert len(prepared.held_out_codes) == 640
+    sequences = torch.cat([prepared.train_codes, prepared.held_out_codes])
+    assert len(sequences.unique(dim=0)) > 0.99 * len(sequences)  # all but what `unk` makes equal
+    whole = everything(built("dataset", "python_topics", held_out=0).prepare(rng()))
+    assert any(line.startswith("The simple form, ") for line in whole)
+    assert not any("\n" in line or "  " in line for line in whole)
+
+
+def test_a_python_without_its_documentation_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    with pytest.raises(BadInput, match="dataset=python_topics: this Python comes without"):
+        built("dataset", "python_topics", length=7).prepare(rng())
+
+
+# -- the probe of n-grams ------------------------------------------------------------------
+
+
+def written(text: Text, codes: torch.Tensor) -> View:
+    """A run whose generator writes these sequences [n, length], one after another."""
+
+    class Sequences:
+        shape = (1,)
+
+        def draw(self, rng: torch.Generator, n: int, real: Any = None) -> torch.Tensor:
+            return torch.arange(n)[:, None]
+
+    nothing: dict[str, Any] = dict.fromkeys(("critic", "loss", "discriminator", "d"))
+    characters = len(text.characters)
+    return View(
+        step=1, dataset=text, latent=Sequences(), batch_size=7, device=torch.device("cpu"),
+        generate=lambda z: torch.nn.functional.one_hot(codes[z[:, 0].long()].long(), characters),
+        dtype=torch.float32, rng=lambda stream: rng(), **nothing,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small_text(tmp_path: Path) -> Text:
+    """400 lines of three random words each, 100 of them held out."""
+    random = np.random.default_rng(0)
+    words = ["cat", "sat", "mat", "dog", "ran", "on", "the", "a"]
+    drawn = [" ".join(random.choice(words, 3)) for _ in range(400)]
+    return Text(str(write(tmp_path / "a.txt", *drawn)), length=10, held_out=100).prepare(rng())
+
+
+def test_who_writes_the_held_out_text_has_no_divergence_from_it_and_the_floor_from_the_other(
+    small_text: Text,
+) -> None:
+    assert small_text.held_out_codes is not None
+    probe = NGramDivergence(count=100)
+    arrays = probe.measure(written(small_text, small_text.held_out_codes))
+    assert arrays["held_out"].tolist() == pytest.approx([0] * 4, abs=1e-12)
+    assert arrays["train"].tolist() == pytest.approx(arrays["train_floor"].tolist())
+    assert (arrays["train"] > 0).all()
+    assert (np.diff(arrays["train"]) > 0).all()  # rarer n-grams are farther apart by chance
+    assert probe.scalars(arrays)["js_4_train"] == arrays["train"][3]
+    assert lines(arrays, "codes")[:32] == lines(arrays, "real")
+    assert probe.pictures(arrays)["text"].std() > 0
+
+
+def test_who_writes_what_the_text_never_has_is_as_far_from_it_as_can_be(small_text: Text) -> None:
+    never = torch.zeros(20, 10, dtype=torch.int16)  # `unk` at each place
+    arrays = NGramDivergence(count=20, largest=3).measure(written(small_text, never))
+    for part in ("train", "held_out"):
+        assert arrays[part].tolist() == pytest.approx([1.0] * 3)
+    assert set(lines(arrays, "codes")) == {"\ufffd" * 10}
+
+
+def test_the_probe_counts_the_text_of_each_run_for_itself(small_text: Text) -> None:
+    assert small_text.held_out_codes is not None
+    probe = NGramDivergence(count=50)
+    other = Text(small_text.root, length=10, held_out=100, size=40).prepare(rng(1))
+    first, second, third = (
+        probe.measure(written(text, small_text.held_out_codes))["train"]
+        for text in (small_text, other, small_text)
+    )
+    assert second[3] > first[3]  # 40 lines know fewer 4-grams
+    assert first.tolist() == third.tolist()
+
+
+LANGUAGE = ("dataset=python_topics", "architecture=char_cnn", "architecture.filters=4",
+            "architecture.blocks=1", "penalty=one_gp", "batch_size=8", "tracking=none",
+            "threads=1", "device=cpu")  # fmt: skip
+
+
+def test_a_language_model_trains_and_writes_its_divergences(tmp_path: Path) -> None:
+    small = ("probe=[ngrams]", "probe.ngrams.count=20", "probe.ngrams.every=1", "log_every=1")
+    start = ("probe.ngrams.start=true", "steps=2", f"out={tmp_path}")
+    run = trained(*small, *start, base=LANGUAGE)
+    found = [line for line in run.metrics() if "ngrams/js_4_held_out" in line]
+    assert [line["step"] for line in found] == [0, 1, 2]
+    arrays = run.arrays("ngrams")
+    assert arrays["codes"].shape == (20, 32)
+    assert {len(line) for line in lines(arrays, "codes")} == {32}
+
+
+def test_networks_are_as_wide_as_the_text_where_they_leave_it_open(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.txt", *LINES)
+    own = (f"dataset.root={file}", "architecture.characters=null", "batch_size=2", "probe=[]")
+    run = setup(config_of("dataset=text", *own, base=LANGUAGE))
+    width = len(run.dataset.characters)
+    assert run.game.generator(torch.zeros(2, 128)).shape == (2, 32, width)
+    assert run.config["architecture"]["characters"] is None
+    with pytest.raises(BadInput, match=r"architecture\.characters=null: as many as the text has"):
+        setup(config_of("dataset=mnist_5k", *own[1:], base=LANGUAGE))
+
+
+def test_what_the_probe_of_n_grams_cannot_look_at_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"probe\.ngrams: counts characters"):
+        setup(config_of("probe=[ngrams]", base=("tracking=none",)))
+    with pytest.raises(BadInput, match=r"probe\.ngrams\.largest=40: longer than a sequence of 32"):
+        setup(config_of("probe=[ngrams]", "probe.ngrams.largest=40", base=LANGUAGE))
+    with pytest.raises(BadInput, match=r"probe\.ngrams\.largest=10: the n-grams of 96 characters"):
+        setup(config_of("probe=[ngrams]", "probe.ngrams.largest=10", base=LANGUAGE))
+    file = write(tmp_path / "a.txt", *LINES)
+    own = (
+        "dataset=text", f"dataset.root={file}", "dataset.vocabulary=9", "architecture.characters=9",
+    )  # fmt: skip
+    with pytest.raises(BadInput, match=r"set dataset\.held_out to a number of lines"):
+        setup(config_of("probe=[ngrams]", "batch_size=2", *own, base=LANGUAGE))

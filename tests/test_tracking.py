@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -12,16 +14,20 @@ from pathlib import Path
 import pytest
 from lab import (
     SMALL,
+    Forked,
     config_of,
     environment,
     lab,
     lab_command,
+    last_step,
     signal_after,
     start,
     trained,
+    wait_for,
 )
 
-from gp_lab.runs.folder import RunFolder, State
+from gp_lab.launching.panels import merged
+from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.tracking import weights_and_biases
 from gp_lab.tracking.base import NoTracking, Tracker
@@ -148,6 +154,57 @@ def test_many_runs_of_one_process_have_a_dashboard_run_each(tmp_path: Path) -> N
     ids = [r["run"]["run_id"] for f in folders for r in records(f) if r["type"] == "run"]
     assert ids == [f.status["id"] for f in folders]
     assert all(history(f)[-1]["_step"] == 40 for f in folders)
+
+
+def service_of(pid: int) -> int:
+    """The process of W&B's that belongs to a process of ours."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (service,) = (p for p in children if b"wandb-core" in Path(f"/proc/{p}/cmdline").read_bytes())
+    return int(service)
+
+
+def test_when_w_and_b_s_process_is_killed_the_run_goes_on_and_a_resume_makes_up_for_it(
+    tmp_path: Path,
+) -> None:
+    run = merged([*TRACKED, "steps=500", "probe.surface.every=100", f"out={tmp_path}"])
+    folder = RunFolder(folder_of(config_of(*run, base=())))
+    env = {"WANDB_MODE": "offline", "HOME": str(tmp_path)}
+    process = Forked(tmp_path / "log", "train", *run, **env)
+    wait_for(lambda: last_step(folder) >= 20 or not process.alive)
+    os.kill(service_of(process.process.pid or 0), signal.SIGKILL)
+    reached = last_step(folder)
+    wait_for(lambda: last_step(folder) >= reached + 100 or not process.alive)
+    process.signal(signal.SIGTERM)
+    assert process.ended() == 4, process.said
+    assert folder.state == State.PREEMPTED
+    first, last = process.said
+    assert first.endswith("goes on without it; metrics.jsonl has all")
+    assert "W&B's own process has died" in first
+    assert last.startswith("preempted at step ")
+    again = Forked(tmp_path / "log", "train", *run, **env)
+    assert again.ended() == 0
+    assert again.said == [f"finished at step 500: {folder.path}"]
+    assert [item["_step"] for item in history(folder)] == sorted(by_step(folder.metrics()))
+
+
+def impatient() -> None:
+    weights_and_biases.INIT_SECONDS = 2
+
+
+def test_a_server_that_never_answers_is_waited_for_once_and_the_runs_are_offline(
+    tmp_path: Path,
+) -> None:
+    run = merged([*TRACKED, "seed=0,1", f"out={tmp_path}"])
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        process = Forked(
+            tmp_path / "log", "train", "-m", *run, first=impatient,
+            WANDB_MODE="online", WANDB_API_KEY=KEY, HOME=str(tmp_path),
+            WANDB_BASE_URL=f"http://127.0.0.1:{deaf.getsockname()[1]}",
+        )  # fmt: skip
+        assert process.ended() == 0, process.said
+    assert sum("runs are written offline" in line for line in process.said) == 1
+    for folder in find_runs(tmp_path):
+        assert history(folder)[-1]["_step"] == 40
 
 
 # -- without a server ----------------------------------------------------------------------

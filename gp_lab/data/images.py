@@ -1,18 +1,19 @@
-"""The dataset of images: bytes that stay in memory (or in a mapped file), floats a batch at a time.
+"""The dataset of images: bytes that stay on the device (or in files), floats a batch at a time.
 
 Sources (`gp_lab.data.digits`, `cifar`, `pictures`, `prepared`) say where the bytes come from;
-`Images` says which of them are trained on, and what a batch of them looks like.
+`Images` says which of them are trained on, and what a batch of them looks like. All random numbers
+come from the generator of the batch, so a batch is the same wherever the bytes are.
 """
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from gp_lab.data.random import choose, generator
-from gp_lab.data.sources import Part, Source, loaded
+from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
 from gp_lab.parts import Count, CountOrZero
 
@@ -36,8 +37,8 @@ class Rows:
         return len(self.part.images if self.which is None else self.which)
 
     def images(self, i: Tensor) -> Tensor:
-        """uint8 [k, C, H, W] at positions i [k]."""
-        return self.part.images[self._rows(i)]
+        """uint8 [k, C, H, W] at positions i [k], where the part has its images."""
+        return self.part.rows(self._rows(i))
 
     def labels(self, i: Tensor) -> Tensor | None:
         """int64 [k] at positions i [k]; None without classes."""
@@ -91,6 +92,8 @@ class Images:
     """The images that are trained on; None before `prepare`."""
     held_out_rows: Rows | None = field(default=None, init=False, repr=False, compare=False)
     """The images that are not; None before `prepare` and where there are none."""
+    device: torch.device | None = field(default=None, init=False, repr=False, compare=False)
+    """Where batches are made; None: where their generator is."""
 
     def __post_init__(self) -> None:
         channels = self.source.shape[0]
@@ -112,6 +115,15 @@ class Images:
         Raises ValueError before `prepare`.
         """
         return self._kinds() ** self.stacked
+
+    @property
+    def streams(self) -> bool:
+        """Whether the images of a batch are fetched from a disk or sent to the device for it."""
+        return self._prepared().part.streams
+
+    def __len__(self) -> int:
+        """How many images are trained on. Raises ValueError before `prepare`."""
+        return len(self._prepared())
 
     def prepare(self, rng: torch.Generator) -> "Images":
         """A copy that holds its images; `rng` chooses which where `size` asks for some of them.
@@ -137,13 +149,18 @@ class Images:
                 raise BadInput(f"dataset.size={self.size}: larger than the {len(train)} images")
             some = torch.randperm(len(train), generator=rng, device=rng.device)[: self.size].cpu()
             train = Rows(parts.train, some if train.which is None else train.which[some])
-        prepared = copy.copy(self)
-        object.__setattr__(prepared, "train_rows", train)
-        object.__setattr__(prepared, "held_out_rows", held_out)
-        return prepared
+        return self._with(train_rows=train, held_out_rows=held_out)
+
+    def on(self, device: torch.device) -> "Images":
+        """A copy that makes its batches on a device, where its training images live if they fit.
+
+        Raises ValueError before `prepare`.
+        """
+        rows = self._prepared()
+        return self._with(device=device, train_rows=replace(rows, part=resident(rows.part, device)))
 
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
-        """n samples [n, *shape], float32, on the device of `rng`; `real` is not used.
+        """n samples [n, *shape], float32, on the set's device; `real` is not used.
 
         Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
         permutation, as in `gp_lab.data.points.Points`.
@@ -187,18 +204,18 @@ class Images:
         self, rows: Rows, order: str, rng: torch.Generator, n: int
     ) -> tuple[Tensor, Tensor | None]:
         which = choose(order, len(rows), rng, n * self.stacked)
-        images = rows.images(which).to(rng.device).reshape(n, *self.shape)
-        labels = rows.labels(which)
+        device = self.device or rng.device
+        images = _sent(rows.images(which), device).reshape(n, *self.shape)
         if self.dequantise:
-            noise = torch.rand(images.shape, generator=rng, device=rng.device)
+            noise = torch.rand(images.shape, generator=rng, device=rng.device).to(device)
             x = noise.add_(images).div_(256)
         else:
             x = images.float().div_(255)
         if self.flips:
             mirrored = torch.rand(n, generator=rng, device=rng.device) < 0.5
-            x[mirrored] = x[mirrored].flip(-1)
+            x = torch.where(mirrored.to(device)[:, None, None, None], x.flip(-1), x)
         factor, summand = SCALES[self.pixels]
-        return x.mul_(factor).add_(summand), labels
+        return x.mul_(factor).add_(summand), rows.labels(which)
 
     def _with_labels(
         self, rows: Rows, order: str, rng: torch.Generator, n: int
@@ -207,7 +224,13 @@ class Images:
         if labels is None:
             raise BadInput("dataset: has no classes; choose a set with labels, such as cifar10")
         places = self._kinds() ** torch.arange(self.stacked - 1, -1, -1)
-        return x, (labels.reshape(n, self.stacked) * places).sum(1).to(rng.device)
+        return x, (labels.reshape(n, self.stacked) * places).sum(1).to(x.device)
+
+    def _with(self, **values: object) -> "Images":
+        other = copy.copy(self)
+        for name, value in values.items():
+            object.__setattr__(other, name, value)
+        return other
 
     def _kinds(self) -> int:
         labels = self._prepared().part.labels
@@ -226,3 +249,10 @@ class Images:
                 " number of images to set aside"
             )
         return self.held_out_rows
+
+
+def _sent(images: Tensor, device: torch.device) -> Tensor:
+    """Bytes on a device; to a GPU from pinned memory, so that nobody waits for the copy."""
+    if device.type == "cuda" and not images.is_cuda:
+        images = images.pin_memory()
+    return images.to(device, non_blocking=True)

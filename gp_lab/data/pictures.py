@@ -2,15 +2,18 @@
 
 ImageNet (`papers/wgan_gp.txt`, Table 2; `papers/zero_gp.txt`, Fig. 4; `papers/anomalous.txt`,
 Table 1), CelebA (`papers/anomalous.txt`) and LSUN bedrooms (`papers/wgan_gp.txt`, Figs. 2, 4, 5a).
-Each picture is decoded, cut to its centre and resized once. A set that fits is kept in memory; a
-larger one is written to a mapped array by `scripts/prepare.py` (`gp_lab.data.prepared`).
+Each picture is decoded, cut to its centre and resized. A set that fits is kept in memory; a larger
+one is decoded again whenever it is drawn from, unless `scripts/prepare.py` has written it to a
+mapped array once (`gp_lab.data.prepared`).
 """
 
 import io
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +32,9 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
 IN_MEMORY = 4 * 2**30
 """Bytes of the largest set that is kept in memory."""
+
+THREADS = min(16, os.cpu_count() or 1)
+"""That decode pictures."""
 
 _BYTES_A_PIXEL = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 """Pillow's modes that become grey or RGB without loss of a channel that means something."""
@@ -103,29 +109,30 @@ class ImageFolder:
         return f"a folder of images ({', '.join(ENDINGS)}){where}"
 
     def load(self) -> Parts:
-        """The set as `scripts/prepare.py` left it, or read into memory where it fits.
+        """The set as `scripts/prepare.py` left it, read into memory where it fits, or to be read.
 
-        Raises `BadInput` for pictures that are missing or damaged, and for a set that has to be
-        prepared first.
+        Raises `BadInput` for pictures that are missing, and for damaged ones where they are read
+        now.
         """
         ready = prepared_parts(self)
         if ready is not None:
             return ready
-        train = self._into_memory(self.train)
-        return Parts(train, None if self.test is None else self._into_memory(self.test))
+        train = self._part(self.train)
+        return Parts(train, None if self.test is None else self._part(self.test))
 
-    def _into_memory(self, part: str) -> Part:
+    def _part(self, part: str) -> Part:
         pictures = self.pictures(part)
         n = len(pictures.names)
+        labels = None if pictures.labels is None else torch.from_numpy(pictures.labels)
         if n * prod(self.shape) > IN_MEMORY:
-            raise BadInput(
-                f"dataset.root={self.root}: {n} images of {list(self.shape)} do not fit in"
-                f" {IN_MEMORY // 2**30} GiB; run scripts/prepare.py for this data set first"
+            logging.getLogger(__name__).warning(
+                f"dataset.root={self.root}: {n:,} images are decoded again whenever they are drawn;"
+                " python scripts/prepare.py does it once"
             )
+            return Part(Decoding(pictures, self), labels, streams=True)
         images = torch.empty(n, *self.shape, dtype=torch.uint8)
         for start, some in decoded(pictures, self, part):
             images[start : start + len(some)] = torch.from_numpy(some)
-        labels = None if pictures.labels is None else torch.from_numpy(pictures.labels)
         return Part(images, labels)
 
 
@@ -264,6 +271,41 @@ def decode(called: str, data: bytes, source: ImageFolder) -> np.ndarray:
     return pixels.transpose(2, 0, 1)
 
 
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """Pictures of a set that does not fit in memory, decoded by several threads when asked for."""
+
+    pictures: Pictures
+    source: ImageFolder
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.source.shape)
+
+    def __len__(self) -> int:
+        return len(self.pictures.names)
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        """uint8 [k, C, H, W] of rows int64 [k].
+
+        Raises `BadInput` naming a picture that cannot be used.
+        """
+        images = torch.empty(len(rows), *self.source.shape, dtype=torch.uint8)
+        for place, image in zip(
+            images.numpy(), _threads().map(self._one, rows.tolist()), strict=True
+        ):
+            place[:] = image
+        return images
+
+    def _one(self, i: int) -> np.ndarray:
+        return decode(*self.pictures.read(i), self.source)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, "decoding")
+
+
 def decoded(
     pictures: Pictures, source: ImageFolder, part: str, start: int = 0, chunk: int = 256
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -279,8 +321,8 @@ def decoded(
     bar: tqdm[Any] = tqdm(
         total=n, initial=start, desc=f"images of {part}", disable=None if n > 2000 else True
     )
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool, bar:
+    with bar:
         for first in range(start, n, chunk):
-            some = list(pool.map(one, range(first, min(first + chunk, n))))
+            some = list(_threads().map(one, range(first, min(first + chunk, n))))
             yield first, np.stack(some)
             bar.update(len(some))

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
@@ -14,6 +13,7 @@ import torch
 
 from gp_lab.data.sources import Part, Parts, Shape, missing
 from gp_lab.errors import BadInput
+from gp_lab.files import write_atomically
 from gp_lab.parts import Count
 
 FORMAT = 1
@@ -150,9 +150,7 @@ def _fingerprint(source: Preparable, names: Any) -> str:
 
 
 def _write_note(path: Path, note: dict[str, Any]) -> None:
-    fresh = path.with_suffix(".json.tmp")
-    fresh.write_text(json.dumps(note, indent=1) + "\n")
-    os.replace(fresh, path)
+    write_atomically(path, (json.dumps(note, indent=1) + "\n").encode())
 
 
 def _read_note(path: Path) -> dict[str, Any]:
@@ -180,7 +178,7 @@ def _mapped(folder: Path, part: str, source: Preparable) -> Part:
     if list(images.shape) != note["shape"] or tuple(images.shape[1:]) != source.shape:
         raise BadInput(f"{folder / part}.npy: holds {list(images.shape)}, not {note['shape']}")
     labels = map_labels(folder / f"{part}_labels.npy", n) if note["labels"] else None
-    return Part(images, labels)
+    return Part(images, labels, streams=True)
 
 
 def map_array(path: Path) -> torch.Tensor:
@@ -254,4 +252,5 @@ class ImageArray:
                 f"{root / name}.npy: images of {list(images.shape[1:])}, and dataset.source says"
                 f" {list(self.shape)}; set image_size and channels"
             )
-        return Part(images, map_labels(labels, len(images)) if labels.is_file() else None)
+        classes = map_labels(labels, len(images)) if labels.is_file() else None
+        return Part(images, classes, streams=True)

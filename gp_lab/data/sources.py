@@ -1,11 +1,12 @@
 """What an image set is made of before it is drawn from, and how one that is missing is reported."""
 
 import importlib
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from gp_lab.data.torchvision_import import import_torchvision
@@ -15,17 +16,61 @@ Shape = tuple[int, int, int]
 """Channels, height, width."""
 
 
+SHARE = 4
+"""A set fits a device if it takes no more than one part in so many of the device's memory."""
+
+
+class OnDemand(Protocol):
+    """Images that are read when they are asked for; what a tensor of them is asked here."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """[N, C, H, W]."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        """uint8 [k, C, H, W] of rows int64 [k], on the CPU. Raises `BadInput` for a damaged one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """Images that belong together, such as the training images of MNIST.
 
     Args:
-        images: uint8 [N, C, H, W], in memory or mapped from a file.
-        labels: int64 [N], classes from 0; None where the set has none.
+        images: uint8 [N, C, H, W], or what reads them when they are asked for.
+        labels: int64 [N], classes from 0, on the CPU; None where the set has none.
+        streams: whether images have to be fetched from a disk (a mapped array, single files) or
+            sent to the device when they are drawn.
     """
 
-    images: Tensor
+    images: Tensor | OnDemand
     labels: Tensor | None = None
+    streams: bool = False
+
+    def rows(self, i: Tensor) -> Tensor:
+        """uint8 [k, C, H, W] of rows int64 [k], where the images are."""
+        if isinstance(self.images, Tensor):
+            return self.images[i.to(self.images.device)]
+        return self.images[i.cpu()]
+
+
+@lru_cache(maxsize=2)
+def resident(part: Part, device: torch.device) -> Part:
+    """The part on a device where it fits there, once for all runs of a process; else as it is.
+
+    On the CPU what is in memory stays, and what is mapped from a file stays mapped.
+    """
+    if device.type == "cpu":
+        return part
+    if isinstance(part.images, Tensor) and part.images.nbytes <= room(device):
+        return Part(part.images.to(device), part.labels)
+    return replace(part, streams=True)
+
+
+def room(device: torch.device) -> int:
+    """Bytes of a GPU's memory that a set may take."""
+    return torch.cuda.get_device_properties(device).total_memory // SHARE
 
 
 @dataclass(frozen=True, eq=False)

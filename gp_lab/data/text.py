@@ -6,8 +6,10 @@ stands for all others, as in the authors' code.
 """
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -30,6 +32,8 @@ BILLION_WORD_HELD_OUT = "heldout-monolingual.tokenized.shuffled"
 """The two folders of the One Billion Word benchmark (Chelba et al., 2013)."""
 
 _CHUNK = 2**16
+_CODE_POINTS = 0x110000
+_SENTENCE_END = re.compile(r"(?<=[.!?:;]) (?=[^a-z])")
 
 VocabularySize = Annotated[int, Field(ge=2, le=2048)]
 
@@ -58,7 +62,41 @@ def read_corpus(root: str, length: int, vocabulary: int, lines: int | None) -> C
     where there is no text, where it is shorter than one sequence, or where it is not UTF-8.
     """
     place = Path(root)
-    chunks, counts = _chunks(_files(place, root), length, lines)
+    corpus = _corpus(_lines(_files(place, root), length), length, vocabulary, lines, root)
+    aside = place / BILLION_WORD_HELD_OUT
+    if not aside.is_dir():
+        return corpus
+    chunks, _ = _chunks(_lines(_below(aside), length), length, lines)
+    held_out = _numbers(chunks, _table(corpus.characters), length) if chunks else None
+    return replace(corpus, held_out=held_out)
+
+
+@lru_cache(maxsize=2)
+def python_topics(length: int, vocabulary: int, lines: int | None) -> Corpus:
+    """The sentences of `pydoc_data.topics`, the help of the interpreter that runs this.
+
+    In the order of the topics; of those that agree in their first `length` characters only the
+    first, for else what is held out would be trained on. Raises `BadInput` where the interpreter
+    comes without its help, or as `read_corpus` does.
+    """
+    try:
+        topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    except ImportError as error:
+        raise BadInput(
+            "dataset=python_topics: this Python comes without the text of its help"
+            f" ({error}); use dataset=text dataset.root=FILE"
+        ) from error
+    paragraphs = (p for name in sorted(topics) for p in re.split(r"\n\s*\n", topics[name]))
+    sentences = (s for p in paragraphs for s in _SENTENCE_END.split(" ".join(p.split())))
+    distinct = dict.fromkeys(s[:length] for s in sentences if s)
+    return _corpus(distinct, length, vocabulary, lines, "pydoc_data.topics")
+
+
+def _corpus(
+    sequences: Iterable[str], length: int, vocabulary: int, lines: int | None, root: str
+) -> Corpus:
+    """Lines of at most `length` characters as numbers, nothing held out."""
+    chunks, counts = _chunks(sequences, length, lines)
     if not chunks:
         raise BadInput(
             f"dataset.root={root}: the text is shorter than a sequence; give at least {length}"
@@ -67,14 +105,15 @@ def read_corpus(root: str, length: int, vocabulary: int, lines: int | None) -> C
     # As Counter.most_common: the more frequent first; ties by code point, so all machines agree.
     points = counts.nonzero()[0]
     kept = points[np.lexsort((points, -counts[points]))][: vocabulary - 1]
-    table = np.zeros(len(counts), dtype=np.int16)
-    table[kept] = np.arange(1, len(kept) + 1)
-    train, held_out = _numbers(chunks, table, length), None
-    if (place / BILLION_WORD_HELD_OUT).is_dir():
-        aside, _ = _chunks(_below(place / BILLION_WORD_HELD_OUT), length, lines)
-        held_out = _numbers(aside, table, length) if aside else None
     characters = (UNKNOWN, *map(chr, kept.tolist()))
-    return Corpus(train, held_out, characters)
+    return Corpus(_numbers(chunks, _table(characters), length), None, characters)
+
+
+def _table(characters: tuple[str, ...]) -> np.ndarray:
+    """int16 [code points]: the number of each character; 0, `unk`, of one not in the vocabulary."""
+    table = np.zeros(_CODE_POINTS, dtype=np.int16)
+    table[[ord(c) for c in characters[1:]]] = np.arange(1, len(characters))
+    return table
 
 
 def _files(place: Path, root: str) -> list[Path]:
@@ -85,7 +124,7 @@ def _files(place: Path, root: str) -> list[Path]:
         raise BadInput(
             f"dataset.root={root}: no text there; put a text file, a folder of text files or the"
             f" unpacked One Billion Word benchmark ({BILLION_WORD}) there; any text of your own"
-            " can stand in: dataset=text dataset.root=FILE"
+            " can stand in: dataset=text dataset.root=FILE, or Python's: dataset=python_topics"
         )
     return files
 
@@ -96,16 +135,16 @@ def _below(folder: Path) -> list[Path]:
 
 
 def _chunks(
-    files: list[Path], length: int, lines: int | None
+    lines: Iterable[str], length: int, most: int | None
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Code points [n, length] of padded lines, in chunks, and how often each of them occurs.
 
     No chunks if all lines together have fewer than `length` characters.
     """
     chunks: list[np.ndarray] = []
-    counts = np.zeros(0x110000, dtype=np.int64)
+    counts = np.zeros(_CODE_POINTS, dtype=np.int64)
     letters = 0
-    sequences = islice(_lines(files, length), lines)
+    sequences = islice(lines, most)
     while some := list(islice(sequences, _CHUNK)):
         if letters < length:
             letters += sum(map(len, some))
@@ -174,6 +213,11 @@ class Text:
         return self._corpus().characters
 
     @property
+    def letters(self) -> tuple[str, ...]:
+        """The vocabulary as it is shown, one character each: `unk` is U+FFFD."""
+        return ("\ufffd", *self.characters[1:])
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one sample: (length, characters that the text has). Reads the text."""
         return (self.length, len(self.characters))
@@ -204,15 +248,17 @@ class Text:
         object.__setattr__(prepared, "held_out_codes", held_out)
         return prepared
 
+    def __len__(self) -> int:
+        """How many sequences are trained on. Raises ValueError before `prepare`."""
+        return len(self._prepared())
+
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n sequences [n, length, vocabulary], on the device of `rng`; `real` is not used.
 
         Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
         permutation, as in `gp_lab.data.points.Points`.
         """
-        if self.train_codes is None:
-            raise ValueError("a text must be prepared before it is drawn from")
-        return self._batch(self.train_codes, self.order, rng, n)
+        return self._batch(self._prepared(), self.order, rng, n)
 
     def fresh(self, rng: torch.Generator, n: int) -> Tensor:
         """n held-out sequences [n, length, vocabulary], in random permutations.
@@ -231,8 +277,13 @@ class Text:
 
         `unk` becomes the replacement character U+FFFD; padding stays.
         """
-        letters = np.array(["\ufffd", *self.characters[1:]])
+        letters = np.array(self.letters)
         return ["".join(row) for row in letters[x.argmax(-1).cpu().numpy()]]
+
+    def _prepared(self) -> Tensor:
+        if self.train_codes is None:
+            raise ValueError("a text must be prepared before it is drawn from")
+        return self.train_codes
 
     def _corpus(self) -> Corpus:
         return read_corpus(self.root, self.length, self.vocabulary, self.lines)
@@ -241,3 +292,16 @@ class Text:
         which = choose(order, len(codes), rng, n).cpu()
         some = codes[which].long().to(rng.device)
         return one_hot(some, len(self.characters)).float()
+
+
+@dataclass(frozen=True)
+class PythonTopics(Text):
+    """Sentences of Python's own documentation, a text that is wherever gp_lab runs: a stand-in.
+
+    About 3500 sequences, some more with each version of Python. As `Text` otherwise.
+    """
+
+    root: str = field(default="pydoc_data.topics", init=False)
+
+    def _corpus(self) -> Corpus:
+        return python_topics(self.length, self.vocabulary, self.lines)

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score, splits_of
-from gp_lab.evaluation.reference import cache_path, fingerprint, replacing
+from gp_lab.evaluation.reference import cache_path, fingerprint
+from gp_lab.files import replacing
 
 FORMAT = 1
 FEATURES = 128
@@ -127,6 +128,7 @@ def cached_classifier(
         "accuracy": trained.accuracy,
         "state": {name: x.cpu() for name, x in trained.network.state_dict().items()},
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         torch.save(kept, temporary)
     return trained

@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_CHUNK = 2**17
+"""Sequences that are counted at a time: millions of lines need no more memory than these."""
+
 
 @dataclass(frozen=True)
 class NGrams:
@@ -41,11 +44,17 @@ def count(sequences: ArrayLike, n: int, vocabulary: int) -> NGrams:
     if vocabulary**n >= 2**63:
         raise ValueError(f"vocabulary={vocabulary}: its {n}-grams do not fit into 64 bits")
     width = tokens.shape[1] - n + 1
-    codes = np.zeros((len(tokens), width), dtype=np.int64)
-    for i in range(n):
-        codes = codes * vocabulary + tokens[:, i : i + width]
-    found, counts = np.unique(codes, return_counts=True)
-    return NGrams(n, vocabulary, found, counts.astype(np.int64))
+    found = counts = np.zeros(0, dtype=np.int64)
+    for first in range(0, len(tokens), _CHUNK):
+        some = tokens[first : first + _CHUNK]
+        codes = np.zeros((len(some), width), dtype=np.int64)
+        for i in range(n):
+            codes = codes * vocabulary + some[:, i : i + width]
+        new, how_often = np.unique(codes, return_counts=True)
+        found, place = np.unique(np.concatenate([found, new]), return_inverse=True)
+        both = np.concatenate([counts, how_often])
+        counts = np.bincount(place, weights=both, minlength=len(found)).astype(np.int64)
+    return NGrams(n, vocabulary, found, counts)
 
 
 def jensen_shannon(p: NGrams, q: NGrams) -> float:

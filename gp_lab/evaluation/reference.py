@@ -1,10 +1,8 @@
 """Statistics of real data that are worked out once: caches named by a fingerprint of the data."""
 
 import hashlib
-import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.evaluation.frechet import Moments
+from gp_lab.files import replacing
 
 FORMAT = 1
 
@@ -54,6 +53,7 @@ def cached_moments(folder: str | Path, key: str, compute: Callable[[], Moments])
             warnings.warn(f"{path}: worked out again ({error})", stacklevel=2)
     moments = compute()
     arrays = {name: getattr(moments, name).cpu().numpy() for name in ("count", "total", "outer")}
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, format=FORMAT, key=key, **arrays)
     return moments
@@ -62,15 +62,3 @@ def cached_moments(folder: str | Path, key: str, compute: Callable[[], Moments])
 def cache_path(folder: str | Path, what: str, key: str, ending: str) -> Path:
     """`<folder>/<what>-<first 16 digits of the key>.<ending>`."""
     return Path(folder) / f"{what}-{key[:16]}.{ending}"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which it replaces when all went well: no half files."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

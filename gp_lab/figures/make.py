@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
-from gp_lab.figures.style import footer, paper_style
+from gp_lab.figures.style import footer, header, paper_style
+from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job
 from gp_lab.launching.places import figure_file
-from gp_lab.runs.folder import State, provenance, write_atomically, writing_to
-from gp_lab.runs.identity import NOT_IDENTITY
+from gp_lab.runs.folder import State, provenance, writing_to
+from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_published
 from gp_lab.runs.outcome import Outcome
 
 FREE = NOT_IDENTITY | {"seed"}
@@ -39,7 +40,8 @@ def make_figure(
     """Draw an entry from its runs, write everything beside the picture, return the table.
 
     `user` are the overrides of the command line: one that changes what is trained (another number
-    of steps, say) leaves the numbers and takes the verdicts away.
+    of steps, say) leaves the numbers and takes the verdicts away. The paper's data set, or one that
+    the entry knows as a stand-in for it, does not; a stand-in is named in all that is written.
     Runs that diverged are counted and left out of the picture; if no run of a panel is whole,
     the entry's drawing says so in that panel.
     """
@@ -57,17 +59,19 @@ def make_figure(
     seeds = max(len(runs) for runs in panels.values())
     of_seeds = f"{seeds} seeds; the first is drawn" if seeds > 1 else "1 seed"
     steps = sorted({job.config["steps"] for job in jobs})
+    datasets = [job.config["dataset"] for job in jobs]
     counted = ", ".join(f"{n:,}" for n in steps)
     return _publish(
         name,
         text,
         Path(jobs[0].config["out"]),
         scale,
-        [o for o in user if re.split(r"[=./]", o)[0].lstrip("+~") not in FREE],
+        changes(user, text, datasets),
         rows,
         what.claims(rows),
         lambda: what.draw(whole, rows),
         f"{counted} iterations, {of_seeds}",
+        stand_ins=stand_ins(text, datasets),
         seeds=seeds,
         steps=steps,
         settings={p: _settings(text, p, scale) for p in text["panels"]},
@@ -122,6 +126,7 @@ def make_calculation(
         what.claims(rows),
         lambda: what.draw(arrays, rows),
         f"{seeds} seed{'s' * (seeds > 1)}" if seeds else "calculated",
+        stand_ins=[],
         seeds=seeds,
         steps=[],
         settings={"settings": [f"{k}={show(v)}" for k, v in settings.items()]},
@@ -140,6 +145,7 @@ def _publish(
     claims: Sequence[Claim],
     draw: Callable[[], Figure],
     made_from: str,
+    stand_ins: Sequence[str],
     **more: Any,
 ) -> str:
     """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims."""
@@ -148,6 +154,8 @@ def _publish(
     other_settings = any(re.split(r"[=./]", o)[0] not in BUDGET for o in changed)
     with paper_style():
         picture = draw()
+        if stand_ins:
+            header(picture, f"stand-in: {'; '.join(stand_ins)}")
         footer(picture, f"{name}, scale {scale}: {made_from}")
         for suffix in ("png", "pdf"):
             picture.savefig(folder / f"figure.{suffix}", dpi=150, bbox_inches="tight")
@@ -158,7 +166,12 @@ def _publish(
         "scale": scale,
         "command": " ".join(["gp-lab figure", name, f"scale={scale}", *changed]),
         "overrides": list(changed),
-        "claims": [(c if decides else c.undecided(other_settings)).as_dict() for c in claims],
+        "stand_ins": list(stand_ins),
+        "claims": [
+            (c if decides else c.undecided(other_settings)).as_dict()
+            | {"stand_in": bool(stand_ins)}
+            for c in claims
+        ],
         "assumptions": text.get("assumptions", []),
         "cost": text.get("cost", {}),
         **more,
@@ -171,8 +184,9 @@ def claims_table(summary: dict[str, Any]) -> str:
     """The claims of a claims.json for a terminal: verdict, sentence, numbers."""
     seeds = f", {summary['seeds']} seeds" if summary["seeds"] else ""
     lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
+    lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
     for claim in summary["claims"]:
-        lines.append(f"  {claim['verdict']:>22}  {claim['text']}  [{claim['where']}]")
+        lines.append(f"  {verdict_text(claim):>22}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")
     return "\n".join(lines)
 
@@ -185,12 +199,43 @@ def summary_table(root: Path, minutes: dict[str, float]) -> str:
         found = [claim["verdict"] for claim in summary["claims"]]
         counts = [str(found.count(str(v))) for v in Verdict]
         took = f"{minutes.get(summary['figure'], 0):.1f}"
-        table.append([summary["figure"], summary["scale"], str(summary["seeds"]), *counts, took])
+        table.append([entry_text(summary), summary["scale"], str(summary["seeds"]), *counts, took])
     widths = [max(len(row[i]) for row in table) for i in range(len(TABLE_HEAD))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     )
+
+
+def entry_text(summary: dict[str, Any]) -> str:
+    """An entry's name in a table; it says so where its data are a stand-in."""
+    return summary["figure"] + " (stand-in)" * bool(summary.get("stand_ins"))
+
+
+def verdict_text(claim: dict[str, Any]) -> str:
+    """A claim's verdict; it says so where the data are a stand-in for the paper's."""
+    return str(claim["verdict"]) + " (stand-in)" * bool(claim.get("stand_in"))
+
+
+def stand_ins(text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What `stand_ins` of an entry's file says of those of these data sets that it names."""
+    known = text.get("stand_ins", {})
+    return [known[name] for name in dict.fromkeys(d["name"] for d in datasets) if name in known]
+
+
+def changes(
+    user: Sequence[str], text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """The overrides of the command line that make the runs others than the entry's own.
+
+    Not among them: the data set that the paper used (`data` of the entry's file), a stand-in that
+    the file knows, and where a published set lies.
+    """
+    free = {f"dataset={name}" for name in (text.get("data"), *text.get("stand_ins", ()))}
+    if all(map(is_published, datasets)):
+        places = {f"dataset.{source}{key}" for source in ("", "source.") for key in WHERE_IT_LIES}
+        free |= {o for o in user if o.partition("=")[0] in places}
+    return [o for o in user if o not in free and re.split(r"[=./]", o)[0].lstrip("+~") not in FREE]
 
 
 def interval_text(claim: dict[str, Any]) -> str:

@@ -132,6 +132,11 @@ def empty(axes: Axes, title: str) -> None:
     axes.text(0.5, 0.5, "no finished run", ha="center", va="center", transform=axes.transAxes)
 
 
+def header(figure: Figure, text: str) -> None:
+    """What nobody may overlook, above the picture."""
+    figure.text(0.5, 1.01, text, ha="center", va="bottom", weight="bold", wrap=True)
+
+
 def footer(figure: Figure, text: str) -> None:
     """What the picture was made from, below it."""
     figure.text(0.5, -0.01, text, ha="center", va="top", fontsize=7, color="0.35")

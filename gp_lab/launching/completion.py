@@ -15,6 +15,8 @@ from gp_lab.launching.places import choices, figure_ids, groups, plural
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--multirun", "--cfg", "--resolve", "--info", "--config-dir", "--help", "--hydra-help")
+SAMPLE_FLAGS = ("-n", "--kind", "--seed", "--step", "--points", "--out", "--trust")
+KINDS = ("samples", "interpolation", "classes")
 
 
 def complete(arguments: list[str], commands: list[str]) -> Exit:
@@ -53,6 +55,10 @@ def _words(line: str, commands: list[str]) -> list[str]:
         return _starting(last, map(plural, groups()))
     if command == "clean":
         return _starting(last, ["--yes"]) if last.startswith("-") else []
+    if command == "sample" and before and before[-1] == "--kind":
+        return _starting(last, KINDS)
+    if command == "sample":
+        return _starting(last, SAMPLE_FLAGS) if last.startswith("-") else []
     if command == "resume" and before:
         return _starting(last, ["steps="])
     if command not in ("train", "figure"):

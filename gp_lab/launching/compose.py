@@ -238,7 +238,7 @@ def check_keys(config: Config) -> None:
             raise BadInput(f"{group}={show(node)}: not a mapping of keys to values")
         own = not str(node.get("_target_", "gp_lab.")).startswith("gp_lab.")
         if group not in ("probe", "figure") and not own and node.get("name") in choices(group):
-            _same_keys(f"{group}.", node, set(_file(f"{group}/{node['name']}")))
+            _same_keys(f"{group}.", node, set(_file(f"{group}/{node['name']}")) - {"defaults"})
 
 
 def _known() -> set[str]:

@@ -100,21 +100,46 @@ def _same_padding(n: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def norm_layer(name: Norm, channels: int) -> nn.Module:
+def norm_layer(name: Norm, channels: int, classes: int = 0) -> nn.Module:
     """Of feature maps [batch, channels, h, w], with a scale and a shift for each channel.
 
     `batch`: over the batch and the pixels, of the batch at hand at all times, no statistics kept
-    (the network stays a pure function). `layer`: of each sample by itself, over channels and
-    pixels (`papers/wgan_gp.txt`, sec. 4: for critics whose gradient is penalised).
+    (the network stays a pure function); with `classes` see `ConditionalBatchNorm`. `layer`: of each
+    sample by itself, over channels and pixels (`papers/wgan_gp.txt`, sec. 4: for critics whose
+    gradient is penalised). Raises ValueError for `classes` with another norm than `batch`.
     """
+    if classes and name != "batch":
+        raise ValueError(f"norm={name}: classes reach these layers by norm=batch; or classes=0")
     match name:
         case "none":
             return nn.Identity()
+        case "batch" if classes:
+            return ConditionalBatchNorm(channels, classes)
         case "batch":
             return nn.BatchNorm2d(channels, track_running_stats=False)
         case "layer":
             return nn.GroupNorm(1, channels)
     raise ValueError(f"norm={name}: choose from none, layer, batch")
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm of [batch, channels, h, w], a scale and a shift of a channel for each class.
+
+    The batch's moments are those of all classes together; scales begin at 1, shifts at 0 (Dumoulin
+    et al., 2017; the authors' code of `papers/wgan_gp.txt`, Table 3). labels int64 [batch].
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.norm = nn.BatchNorm2d(channels, affine=False, track_running_stats=False)
+        self.scale, self.shift = (nn.Embedding(classes, channels) for _ in range(2))
+        nn.init.ones_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        scale, shift = (each(labels)[:, :, None, None] for each in (self.scale, self.shift))
+        return scale * self.norm(x) + shift
 
 
 class UnitBatchNorm(nn.Module):

@@ -2,16 +2,20 @@
 
 `ResNet*`: CIFAR-10 (`papers/wgan_gp.txt`, App. F). `WideningResNet*`: the authors' 64 x 64 nets.
 `BottleneckResNet*`: 101 layers (`wgan_gp`, Fig. 2). `Resnet2*`: GAN_stability's `resnet2`
-(`papers/zero_gp.txt`, App. E.2). All are unconditional.
+(`papers/zero_gp.txt`, App. E.2). With `classes` a net takes labels, int64 [batch], beside its
+input; the 101 layers take none.
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gp_lab.networks import layers
+from gp_lab.networks.conditional import Chain, Head, Logits, through
 from gp_lab.networks.convolution import (
     START,
     ConvInit,
@@ -42,6 +46,7 @@ class ResidualBlock(nn.Module):
         hidden: channels between the convolutions; null for `outputs`.
         bias: of the first convolution.
         init: of both; the shortcut's is Glorot's.
+        classes: whose norms have scales and shifts of their own; 0 for none.
     """
 
     def __init__(
@@ -53,19 +58,20 @@ class ResidualBlock(nn.Module):
         hidden: Count | None = None,
         bias: bool = True,
         init: ConvInit = "he",
+        classes: CountOrZero = 0,
     ) -> None:
         super().__init__()
         hidden = hidden or outputs
-        self.resample = resample
-        self.norm1 = norm_layer(norm, inputs)
+        self.resample, self.classes = resample, classes
+        self.norm1 = norm_layer(norm, inputs, classes)
         self.conv1 = Convolution(inputs, hidden, 3, init=init, bias=bias)
-        self.norm2 = norm_layer(norm, hidden)
+        self.norm2 = norm_layer(norm, hidden, classes)
         self.conv2 = Convolution(hidden, outputs, 3, init=init)
         same = inputs == outputs and resample == "none"
         self.shortcut = nn.Identity() if same else Convolution(inputs, outputs, 1, init="glorot")
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm1(x).relu()
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        y = through(self.norm1, x, labels).relu()
         # A 1 x 1 convolution commutes with both ways of resampling: it is done on fewer pixels.
         if self.resample == "up":
             y, shortcut = nearest_up(y), nearest_up(self.shortcut(x))
@@ -73,7 +79,7 @@ class ResidualBlock(nn.Module):
             shortcut = self.shortcut(mean_pool(x))
         else:
             shortcut = self.shortcut(x)
-        y = self.conv2(self.norm2(self.conv1(y)).relu())
+        y = self.conv2(through(self.norm2, self.conv1(y), labels).relu())
         return shortcut + (mean_pool(y) if self.resample == "down" else y)
 
 
@@ -94,13 +100,47 @@ class FirstBlock(nn.Module):
         return self.shortcut(mean_pool(x)) + mean_pool(y)
 
 
-class ResNetGenerator(nn.Module):
+class ResidualGenerator(nn.Module):
+    """z [batch, latent_dim] -> images [batch, channels, size, size]: what such generators share.
+
+    A linear layer to 4 x 4 pixels of `first` channels, the `blocks`, which end with `filters`
+    channels at full size, norm, ReLU, a 3 x 3 convolution, `output`. With `classes` it takes
+    labels [batch] beside z, for the blocks; the norm after them is for all classes. Weights come
+    from the global generator.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        first: Count,
+        blocks: Iterable[nn.Module],
+        filters: Count,
+        channels: Count,
+        norm: Norm,
+        output: Output,
+        classes: CountOrZero = 0,
+        init: ConvInit = "glorot",
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.input = linear(latent_dim, first * START**2, "glorot")
+        self.blocks = Chain(*blocks)
+        self.norm = norm_layer(norm, filters)
+        self.output = Convolution(filters, channels, 3, init=init)
+        self.output_activation = layers.output_activation(output)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)), labels)
+        return self.output_activation(self.output(self.norm(x).relu()))
+
+
+class ResNetGenerator(ResidualGenerator):
     """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` in every block.
 
-    A linear layer to 4 x 4, a block that doubles the pixels until `size` is reached, norm, ReLU,
-    a 3 x 3 convolution, `output`. `papers/wgan_gp.txt`, App. F (128 filters, batch norm); the norm
-    before the last convolution is in the code. Raises ValueError for a `size` that is not 4 times
-    a power of 2. Weights come from the global generator.
+    A block that doubles the pixels until `size` is reached. `papers/wgan_gp.txt`, App. F (128
+    filters, batch norm); the norm before the last convolution is in the code, as are the norms of
+    each class (Table 3, supervised). Raises ValueError for a `size` that is not 4 times a power of
+    2, or `classes` without batch norm.
     """
 
     def __init__(
@@ -111,19 +151,13 @@ class ResNetGenerator(nn.Module):
         filters: Count = 128,
         norm: Norm = "batch",
         output: Output = "tanh",
+        classes: CountOrZero = 0,
     ) -> None:
-        super().__init__()
-        self.input = linear(latent_dim, filters * START**2, "glorot")
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(filters, filters, "up", norm) for _ in range(doublings(size)))
+        blocks = (
+            ResidualBlock(filters, filters, "up", norm, classes=classes)
+            for _ in range(doublings(size))
         )
-        self.norm = norm_layer(norm, filters)
-        self.output = Convolution(filters, channels, 3, init="glorot")
-        self.output_activation = layers.output_activation(output)
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
-        return self.output_activation(self.output(self.norm(x).relu()))
+        super().__init__(latent_dim, filters, blocks, filters, channels, norm, output, classes)
 
 
 class ResNetDiscriminator(nn.Module):
@@ -131,7 +165,7 @@ class ResNetDiscriminator(nn.Module):
 
     Two blocks that halve the pixels, `blocks` that do not, ReLU, mean over the pixels, linear.
     `papers/wgan_gp.txt`, App. F (128 filters, 2 blocks, no norm). `norm` is inside the blocks, not
-    in the first one.
+    in the first one. `classes` and `head_classes`: see `conditional.Head`.
     """
 
     def __init__(
@@ -140,20 +174,23 @@ class ResNetDiscriminator(nn.Module):
         filters: Count = 128,
         norm: Norm = "none",
         blocks: CountOrZero = 2,
+        classes: CountOrZero = 0,
+        head_classes: CountOrZero = 0,
     ) -> None:
         super().__init__()
+        self.classes, self.head_classes = classes, head_classes
         self.blocks = nn.Sequential(
             FirstBlock(channels, filters),
             ResidualBlock(filters, filters, "down", norm),
             *(ResidualBlock(filters, filters, "none", norm) for _ in range(blocks)),
         )
-        self.output = linear(filters, 1, "glorot")
+        self.head = Head(filters, classes, head_classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.blocks(x).relu().mean((2, 3))).squeeze(1)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Logits:
+        return self.head(self.blocks(x).relu().mean((2, 3)), labels)
 
 
-class WideningResNetGenerator(nn.Module):
+class WideningResNetGenerator(ResidualGenerator):
     """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` at full size.
 
     As `ResNetGenerator`, the filters halved from block to block: for 64 pixels 8, 8, 4, 2, 1 times
@@ -169,23 +206,16 @@ class WideningResNetGenerator(nn.Module):
         filters: Count = 64,
         norm: Norm = "batch",
         output: Output = "tanh",
+        classes: CountOrZero = 0,
     ) -> None:
-        super().__init__()
         widths = widths_of(size, filters)[::-1]
-        self.input = linear(latent_dim, widths[0] * START**2, "glorot")
-        self.blocks = nn.Sequential(
-            *(
-                ResidualBlock(before, after, "up", norm, bias=False)
-                for before, after in zip([widths[0], *widths], widths, strict=False)
-            )
+        blocks = (
+            ResidualBlock(before, after, "up", norm, bias=False, classes=classes)
+            for before, after in zip([widths[0], *widths], widths, strict=False)
         )
-        self.norm = norm_layer(norm, filters)
-        self.output = Convolution(filters, channels, 3)
-        self.output_activation = layers.output_activation(output)
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
-        return self.output_activation(self.output(self.norm(x).relu()))
+        super().__init__(
+            latent_dim, widths[0], blocks, filters, channels, norm, output, classes, init="he"
+        )
 
 
 class WideningResNetDiscriminator(nn.Module):
@@ -193,12 +223,19 @@ class WideningResNetDiscriminator(nn.Module):
 
     A 3 x 3 convolution to `filters`, blocks that halve the pixels (for 64 pixels to 2, 4, 8 and 8
     times `filters`), linear. The authors' `GoodDiscriminator` (`papers/wgan_gp.txt`, sec. 5).
+    With `classes` a projection discriminator, see `conditional.Head`.
     """
 
     def __init__(
-        self, size: Count, channels: Count, filters: Count = 64, norm: Norm = "layer"
+        self,
+        size: Count,
+        channels: Count,
+        filters: Count = 64,
+        norm: Norm = "layer",
+        classes: CountOrZero = 0,
     ) -> None:
         super().__init__()
+        self.classes = classes
         widths = widths_of(size, filters)
         self.input = Convolution(channels, filters, 3, init="glorot")
         self.blocks = nn.Sequential(
@@ -207,10 +244,10 @@ class WideningResNetDiscriminator(nn.Module):
                 for before, after in zip(widths, [*widths[1:], widths[-1]], strict=True)
             )
         )
-        self.output = linear(widths[-1] * START**2, 1, "glorot")
+        self.head = Head(widths[-1] * START**2, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.blocks(self.input(x)).flatten(1)).squeeze(1)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.blocks(self.input(x)).flatten(1), labels)
 
 
 class BottleneckBlock(nn.Module):
@@ -356,8 +393,12 @@ class Resnet2Generator(nn.Module):
 
     A linear layer to size/32 pixels a side, then two blocks at each of six resolutions, with 16,
     16, 8, 4, 2, 1 times `filters`, nearest neighbours between them. No norm. GAN_stability's
-    `resnet2` without its classes (`papers/zero_gp.txt`, App. E.2: 32 filters; the text counts 5
-    residual blocks, the code has 12). Raises ValueError for a `size` that is not a multiple of 32.
+    `resnet2` (`papers/zero_gp.txt`, App. E.2: 32 filters; the text counts 5 residual blocks, the
+    code has 12). Raises ValueError for a `size` that is not a multiple of 32.
+
+    Args:
+        classes: labels [batch] come with z, and z is followed by a vector of `embed` numbers for
+            its class, divided by its norm; 0 for none.
     """
 
     def __init__(
@@ -367,9 +408,14 @@ class Resnet2Generator(nn.Module):
         channels: Count,
         filters: Count = 32,
         output: Output = "tanh",
+        classes: CountOrZero = 0,
+        embed: Count = 128,
     ) -> None:
         super().__init__()
-        self.start = _thirty_second(size)
+        self.start, self.classes = _thirty_second(size), classes
+        if classes:
+            self.embedding = nn.Embedding(classes, embed)
+            latent_dim += embed
         widths = [k * filters for k in (16, 16, 8, 4, 2, 1)]
         self.input = nn.Linear(latent_dim, widths[0] * self.start**2)
         self.stages = nn.ModuleList(
@@ -379,7 +425,9 @@ class Resnet2Generator(nn.Module):
         self.output = Convolution(filters, channels, 3, init="default")
         self.output_activation = layers.output_activation(output)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.classes:
+            z = torch.cat([z, functional.normalize(self.embedding(labels))], 1)
         x = self.input(z).unflatten(1, (-1, self.start, self.start))
         for i, stage in enumerate(self.stages):
             x = stage(x if i == 0 else nearest_up(x))
@@ -391,24 +439,32 @@ class Resnet2Discriminator(nn.Module):
 
     A 3 x 3 convolution, two blocks at each of six resolutions (1, 2, 4, 8, 16, 16 to 2, 4, 8, 16,
     16, 16 times `filters`), means of 3 x 3 pixels at stride 2 between them, leaky ReLU, linear.
-    Source and errors as in `Resnet2Generator`.
+    With `classes` the linear layer has one output for each, and labels [batch] say which is the
+    logit. Source and errors as in `Resnet2Generator`.
     """
 
-    def __init__(self, size: Count, channels: Count, filters: Count = 32) -> None:
+    def __init__(
+        self, size: Count, channels: Count, filters: Count = 32, classes: CountOrZero = 0
+    ) -> None:
         super().__init__()
+        self.classes = classes
         widths = [k * filters for k in (1, 2, 4, 8, 16, 16, 16)]
         self.input = Convolution(channels, filters, 3, init="default")
         self.stages = nn.ModuleList(
             nn.Sequential(Resnet2Block(before, before), Resnet2Block(before, after))
             for before, after in pairwise(widths)
         )
-        self.output = nn.Linear(widths[-1] * _thirty_second(size) ** 2, 1)
+        self.output = nn.Linear(widths[-1] * _thirty_second(size) ** 2, max(classes, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.input(x)
         for i, stage in enumerate(self.stages):
             x = stage(x if i == 0 else functional.avg_pool2d(x, 3, stride=2, padding=1))
-        return self.output(functional.leaky_relu(x.flatten(1), LEAKY_SLOPE)).squeeze(1)
+        f = self.output(functional.leaky_relu(x.flatten(1), LEAKY_SLOPE))
+        if self.classes:
+            assert labels is not None
+            f = f.gather(1, labels[:, None])
+        return f.squeeze(1)
 
 
 def doublings(size: int) -> int:

@@ -7,12 +7,18 @@ here that is `constraint=spectral_norm`, of the discriminator alone.
 import torch
 from torch import Tensor, nn
 
-from gp_lab.networks import layers
-from gp_lab.networks.convolution import START, Convolution, linear, norm_layer
+from gp_lab.networks.conditional import Head
+from gp_lab.networks.convolution import START, Convolution
 from gp_lab.networks.layers import Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.networks.resnet import FirstBlock, ResidualBlock, doublings, widths_of
-from gp_lab.parts import Count
+from gp_lab.networks.resnet import (
+    FirstBlock,
+    ResidualBlock,
+    ResidualGenerator,
+    doublings,
+    widths_of,
+)
+from gp_lab.parts import Count, CountOrZero
 
 
 class SelfAttention(nn.Module):
@@ -38,13 +44,13 @@ class SelfAttention(nn.Module):
         return x + self.gamma * self.v(o)
 
 
-class SAGANGenerator(nn.Module):
+class SAGANGenerator(ResidualGenerator):
     """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` at full size.
 
-    A linear layer to 4 x 4, blocks that double the pixels and halve the filters, self-attention
-    where there are `attention` pixels a side, norm, ReLU, a 3 x 3 convolution, `output`. The
-    authors' layout for 128 pixels, cut to size (assumption), without classes. Raises ValueError
-    for a `size` that is not 4 times a power of 2, or no block of both nets gives `attention`.
+    Blocks that double the pixels and halve the filters, self-attention where there are `attention`
+    pixels a side. The authors' layout for 128 pixels, cut to size (assumption). Raises ValueError
+    for a `size` that is not 4 times a power of 2, no block of both nets that gives `attention`, or
+    `classes` without batch norm.
     """
 
     def __init__(
@@ -56,34 +62,26 @@ class SAGANGenerator(nn.Module):
         attention: Count = 32,
         norm: Norm = "batch",
         output: Output = "tanh",
+        classes: CountOrZero = 0,
     ) -> None:
-        super().__init__()
         _check(size, attention)
         widths = widths_of(size, filters)[::-1]
         parts: list[nn.Module] = []
         pixels = START
         for before, after in zip([widths[0], *widths], widths, strict=False):
-            parts.append(ResidualBlock(before, after, "up", norm, init="glorot"))
+            parts.append(ResidualBlock(before, after, "up", norm, init="glorot", classes=classes))
             pixels *= 2
             if pixels == attention:
                 parts.append(SelfAttention(after))
-        self.input = linear(latent_dim, widths[0] * START**2, "glorot")
-        self.blocks = nn.Sequential(*parts)
-        self.norm = norm_layer(norm, filters)
-        self.output = Convolution(filters, channels, 3, init="glorot")
-        self.output_activation = layers.output_activation(output)
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.blocks(self.input(z).unflatten(1, (-1, START, START)))
-        return self.output_activation(self.output(self.norm(x).relu()))
+        super().__init__(latent_dim, widths[0], parts, filters, channels, norm, output, classes)
 
 
 class SAGANDiscriminator(nn.Module):
     """Images [batch, channels, size, size] -> logits [batch].
 
     Blocks that halve the pixels down to 4 x 4 and double the filters, self-attention where there
-    are `attention` pixels a side, one more block, ReLU, sum over the pixels, linear. Source and
-    errors as in `SAGANGenerator`.
+    are `attention` pixels a side, one more block, ReLU, sum over the pixels, linear. With `classes`
+    a projection discriminator, see `conditional.Head`. Source and errors as in `SAGANGenerator`.
     """
 
     def __init__(
@@ -93,9 +91,11 @@ class SAGANDiscriminator(nn.Module):
         filters: Count = 64,
         attention: Count = 32,
         norm: Norm = "none",
+        classes: CountOrZero = 0,
     ) -> None:
         super().__init__()
         _check(size, attention)
+        self.classes = classes
         widths = widths_of(size, filters)
         parts: list[nn.Module] = []
         pixels = size
@@ -110,10 +110,10 @@ class SAGANDiscriminator(nn.Module):
                 parts.append(SelfAttention(after))
         parts.append(ResidualBlock(widths[-1], widths[-1], "none", norm, init="glorot"))
         self.blocks = nn.Sequential(*parts)
-        self.output = linear(widths[-1], 1, "glorot")
+        self.head = Head(widths[-1], classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.blocks(x).relu().sum((2, 3))).squeeze(1)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.blocks(x).relu().sum((2, 3)), labels)
 
 
 def _check(size: int, attention: int) -> None:

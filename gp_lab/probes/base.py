@@ -17,16 +17,18 @@ class View:
     """One run at one step, as a probe sees it.
 
     critic: points [n, ...] to logits [n], under this step's parameters (and constraint);
-    generate: latents [n, ...] to fakes [n, ...] (of the average where there is one);
+    generate: latents [n, ...] to fakes [n, ...] (of the average where there is one); both take
+    classes [n] as a second argument where the networks take classes;
     dataset, latent: where reals and latents come from; loss: phi, varphi, psi;
     discriminator: the module, d: its parameters by name;
     rng: a stream -> a generator of this step's own;
-    encode: reals [n, ...] to latent codes [n, ...], None without an encoder.
+    encode: reals [n, ...] to latent codes [n, ...], None without an encoder;
+    classes: how many G takes, 0 if it takes none.
     """
 
     step: int
-    critic: Callable[[Tensor], Tensor]
-    generate: Callable[[Tensor], Tensor]
+    critic: Callable[..., Tensor]
+    generate: Callable[..., Tensor]
     dataset: Any
     latent: Any
     loss: Any
@@ -37,10 +39,48 @@ class View:
     dtype: torch.dtype
     rng: Callable[[str], torch.Generator]
     encode: Callable[[Tensor], Tensor] | None = None
+    classes: int = 0
+
+    def fakes(
+        self,
+        rng: torch.Generator,
+        n: int,
+        labels: Tensor | None = None,
+        real: Tensor | None = None,
+    ) -> Tensor:
+        """n fakes [n, ...] on the run's device, of latents (and, without `labels`, of classes) that
+        are drawn from `rng`; `real` [n, ...] for latents that follow the reals.
+
+        Images are generated in batches of the run's size: what batch norm makes of a latent
+        depends on the batch, and G has learnt with batches of this size.
+        """
+        latent = self.latent.draw(rng, n, real)
+        if self.classes and labels is None:
+            labels = torch.randint(self.classes, (n,), generator=rng)
+        return self.fakes_of(latent, labels)
+
+    @torch.no_grad()
+    def fakes_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Fakes [n, ...] of latents [n, ...] and their classes [n], as `fakes` makes them."""
+        points = len(self.dataset.shape) == 1
+        sizes = [len(latent)] if points else _batches(len(latent), self.batch_size)
+        given = [() for _ in sizes] if labels is None else [(y,) for y in labels.split(sizes)]
+        return torch.cat(
+            [
+                self.generate(self.place(z), *(y.to(self.device) for y in of))
+                for z, of in zip(latent.split(sizes), given, strict=True)
+            ]
+        )
 
     def place(self, x: Tensor) -> Tensor:
         """`x` on the run's device, in its precision."""
         return x.to(self.device, self.dtype)
+
+
+def _batches(n: int, size: int) -> list[int]:
+    """Sizes that differ by one at most: a rest of one sample would have no statistics."""
+    count = -(-n // size)
+    return [n * (i + 1) // count - n * i // count for i in range(count)]
 
 
 Arrays = dict[str, np.ndarray]
@@ -59,6 +99,8 @@ class Probe:
     start: bool = False
 
     needs_encoder: ClassVar[bool] = False
+    knows_classes: ClassVar[bool] = False
+    """Whether it says which classes it means, where the networks take classes."""
 
     def due(self, step: int, last: int) -> bool:
         """Whether to measure after `step` iterations of a run of `last`."""

@@ -1,9 +1,16 @@
 """Small pictures of arrays for the dashboard, drawn without a display."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+GAP = 2
+"""Pixels between two images of a grid."""
+
+LEAST, WIDEST = 64, 2048
+"""Pixels: small images are enlarged to about `LEAST` while a grid is no wider than `WIDEST`."""
 
 
 def surface_picture(x: np.ndarray, y: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -33,6 +40,50 @@ def scatter_picture(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
         axes.legend(loc="upper right")
 
     return _drawn(draw)
+
+
+def text_picture(lines: Sequence[str]) -> np.ndarray:
+    """Lines of text, one below the other, uint8 [h, w, 3]."""
+
+    def draw(axes: Any) -> None:
+        axes.set_axis_off()
+        axes.text(
+            0, 1, "\n".join(lines), va="top", family="monospace", size=8, parse_math=False,
+            transform=axes.transAxes,
+        )  # fmt: skip
+
+    return _drawn(draw)
+
+
+def paths_picture(real: np.ndarray, paths: np.ndarray) -> np.ndarray:
+    """Reals [n, 2] and lines paths [m, points, 2] in one plane, uint8 [h, w, 3]."""
+
+    def draw(axes: Any) -> None:
+        axes.scatter(*real.T, s=4, c="#E69F00", label="real")
+        for path in paths:
+            axes.plot(*path.T, linewidth=0.8, marker=".", markersize=2)
+
+    return _drawn(draw)
+
+
+def grid_picture(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Images uint8 [n, C, H, W] row by row, uint8 [h, w, 3]; about a square without `columns`.
+
+    Small ones are enlarged by a whole factor, pixel by pixel. One channel is grey, three are
+    colours; of any other number the mean is shown.
+    """
+    if images.shape[1] not in (1, 3):
+        images = images.mean(axis=1, keepdims=True).round().astype(np.uint8)
+    n, _, height, width = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    factor = max(1, min(LEAST // max(height, width), WIDEST // (columns * width)))
+    height, width = height * factor + GAP, width * factor + GAP
+    picture = np.full((-(-n // columns) * height + GAP, columns * width + GAP, 3), 255, np.uint8)
+    for k, image in enumerate(images.transpose(0, 2, 3, 1)):
+        y, x = k // columns * height + GAP, k % columns * width + GAP
+        enlarged = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        picture[y : y + height - GAP, x : x + width - GAP] = enlarged
+    return picture
 
 
 def _drawn(draw: Callable[[Any], None]) -> np.ndarray:

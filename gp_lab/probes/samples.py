@@ -1,33 +1,42 @@
 """Probes of samples: what G makes, and what D says of data it has seen and has not seen."""
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gp_lab.data.images import Images
+from gp_lab.data.text import Text
 from gp_lab.parts import Count, Finite
 from gp_lab.probes.base import Arrays, Probe, View, slope_of, to_numpy, values_and_gradients
-from gp_lab.probes.pictures import scatter_picture
+from gp_lab.probes.pictures import grid_picture, scatter_picture
+
+SHOWN = 64
+"""Images on the dashboard."""
 
 
 @dataclass(frozen=True)
 class Samples(Probe):
     """Fakes from latents that are the same at every step, beside as many reals.
 
-    Arrays: real, fake [count, ...].
+    Arrays: real, fake [count, ...]: float64 for points; images are kept as the bytes that they
+    stand for, uint8 [count, C, H, W] whatever scale the networks see, texts as strings [count].
     """
+
+    knows_classes: ClassVar[bool] = True
 
     count: Count = 1000
 
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("samples_real"), self.count)
-        latent = view.latent.draw(view.rng("samples_latent"), self.count, real)
-        with torch.no_grad():
-            fake = view.generate(view.place(latent))
-        return {"real": to_numpy(real), "fake": to_numpy(fake)}
+        fake = view.fakes(view.rng("samples_latent"), self.count, real=real)
+        return {"real": kept(view.dataset, real), "fake": kept(view.dataset, fake)}
 
     def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        if arrays["fake"].ndim == 4:
+            return {"samples": grid_picture(arrays["fake"][:SHOWN])}
         if arrays["real"].shape[1:] != (2,):
             return {}
         return {"samples": scatter_picture(arrays["real"], arrays["fake"])}
@@ -68,6 +77,8 @@ class LossCurves(Probe):
     differentiation in float64.
     """
 
+    knows_classes: ClassVar[bool] = True
+
     low: Finite = -5.0
     high: Finite = 5.0
     points: Count = 401
@@ -94,17 +105,22 @@ class HeldOut(Probe):
     have more), a draw of `count` otherwise;
     held-out data are `count` new samples of the same distributions.
     Arrays, for each of train_real, train_fake, held_out_real, held_out_fake:
-    <name> [n, ...] the points, <name>_logit [n], <name>_slope [n] the norm of grad f.
+    <name> [n, ...] the points (images and texts as `Samples` keeps them), <name>_logit [n],
+    <name>_slope [n] the norm of grad f.
     """
 
     count: Count = 10_000
 
+    def check_dataset(self, name: str, dataset: Any) -> None:
+        dataset.fresh(torch.Generator(), 1)
+
     def measure(self, view: View) -> Arrays:
         arrays: Arrays = {}
         for name, points in self._points(view).items():
-            f, gradient = values_and_gradients(view.critic, points)
-            slope = np.linalg.norm(gradient.reshape(len(f), -1), axis=1)
-            arrays |= {name: to_numpy(points), f"{name}_logit": f, f"{name}_slope": slope}
+            f, slope = _values_and_slopes(view, points)
+            arrays |= {
+                name: kept(view.dataset, points), f"{name}_logit": f, f"{name}_slope": slope
+            }  # fmt: skip
         for part in ("train", "held_out"):
             phi, varphi = (
                 function(torch.from_numpy(arrays[f"{part}_{kind}_logit"])).mean()
@@ -136,13 +152,30 @@ class HeldOut(Probe):
             # A latent that follows the reals gets reals of its own.
             partners = view.dataset.fresh(view.rng("held_out_partners"), self.count)
             held_out = view.latent.draw(view.rng("held_out_fake"), self.count, partners)
-        with torch.no_grad():
-            return {
-                "train_real": view.place(train_real),
-                "train_fake": view.generate(view.place(latent)),
-                "held_out_real": view.place(real),
-                "held_out_fake": view.generate(view.place(held_out)),
-            }
+        return {
+            "train_real": view.place(train_real),
+            "train_fake": view.fakes_of(latent),
+            "held_out_real": view.place(real),
+            "held_out_fake": view.fakes_of(held_out),
+        }
+
+
+def kept(dataset: Any, x: Tensor) -> np.ndarray:
+    """Samples [n, ...] of a data set as arrays keep them.
+
+    Points float64, images as bytes uint8 [n, C, H, W], texts as strings [n].
+    """
+    if isinstance(dataset, Images):
+        return dataset.to_bytes(x.detach()).cpu().numpy()
+    return np.array(dataset.decode(x)) if isinstance(dataset, Text) else to_numpy(x)
+
+
+def _values_and_slopes(view: View, points: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """f [n] and the norm of its gradient [n] at points [n, ...]; at images in batches."""
+    parts = points.split(len(points) if points.dim() == 2 else view.batch_size)
+    found = [values_and_gradients(view.critic, part) for part in parts]
+    slopes = [np.linalg.norm(gradient.reshape(len(f), -1), axis=1) for f, gradient in found]
+    return np.concatenate([f for f, _ in found]), np.concatenate(slopes)
 
 
 def finite_set(source: object, most: int) -> Tensor | None:

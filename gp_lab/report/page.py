@@ -1,6 +1,7 @@
 """One self-contained page of all figures, claims and runs below a folder.
 
-What it shows is data from run folders and claims.json: everything is escaped.
+What it shows is data from run folders and claims.json: everything is escaped, links to files
+elsewhere are not followed, and the page itself forbids scripts.
 """
 
 import base64
@@ -12,8 +13,15 @@ from jinja2 import Environment, FileSystemLoader
 
 from gp_lab.errors import BadInput
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.make import interval_text
-from gp_lab.runs.folder import RunFolder, find_runs, write_atomically
+from gp_lab.figures.make import entry_text, interval_text, verdict_text
+from gp_lab.files import write_atomically
+from gp_lab.runs.folder import RunFolder, find_runs
+
+SHAPE: dict[str, type] = {
+    "figure": str, "title": str, "scale": str, "command": str, "seeds": int, "steps": list,
+    "claims": list, "assumptions": list, "settings": dict, "made_by": list,
+}  # fmt: skip
+"""What the page reads of a claims.json."""
 
 
 def write_report(root: Path) -> Path:
@@ -43,22 +51,40 @@ def _inside(root: Path, name: str) -> Path:
 def _figure(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text())
-        found = [claim["verdict"] for claim in summary["claims"]]
+        wrong = [key for key, kind in SHAPE.items() if not isinstance(summary[key], kind)]
+        if wrong:
+            raise TypeError(f"{wrong[0]} is a {type(summary[wrong[0]]).__name__}")
+        found = [str(claim["verdict"]) for claim in summary["claims"]]
         picture = path.with_name("figure.png")
-        image = base64.b64encode(picture.read_bytes()).decode() if picture.exists() else ""
+        own = picture.is_file() and not picture.is_symlink()
+        image = base64.b64encode(picture.read_bytes()).decode() if own else ""
         return summary | {
             "anchor": f"{summary['figure']}-{summary['scale']}".replace("/", "-"),
             "image": image,
             "steps_text": ", ".join(f"{n:,}" for n in summary["steps"]),
             "counts": {str(v): found.count(str(v)) for v in Verdict},
-            "claims": [c | {"numbers": interval_text(c)} for c in summary["claims"]],
+            "entry": entry_text(summary),
+            "stand_ins": [str(text) for text in summary.get("stand_ins", [])],
+            "claims": [
+                c
+                | {
+                    "numbers": interval_text(c),
+                    "verdict": str(c["verdict"]),
+                    "verdict_text": verdict_text(c),
+                }
+                for c in summary["claims"]
+            ],
+            "settings": {k: [str(o) for o in list(v)] for k, v in summary["settings"].items()},
         }
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error
 
 
 def _run(folder: RunFolder) -> dict[str, Any]:
-    status = folder.status
+    try:
+        status = folder.status
+    except BadInput as error:  # one damaged run does not hide the others
+        status = {"state": "damaged", "why": str(error)}
     return {
         "name": folder.path.name,
         "state": status.get("state", "?"),

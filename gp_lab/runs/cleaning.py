@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gp_lab.errors import BadInput, LabError
-from gp_lab.runs.folder import RunFolder, State, checked_bytes, checksum_path, find_runs
+from gp_lab.runs.folder import RunFolder, State, checked_bytes, find_runs
 
 PATIENCE = 7 * 24 * 3600
 """Seconds that a queued or preempted run may wait before it counts as forgotten."""
@@ -70,7 +70,7 @@ def _superfluous(folder: RunFolder) -> Iterator[Item]:
     except BadInput:  # its status is damaged: nobody can say what it is worth
         return
     if state == State.FINISHED:
-        for path, reason in _leftovers(folder.path):
+        for path, reason in _leftovers(folder):
             yield Item(path, path.lstat().st_size, reason, folder.path)
     elif why := _why(folder, state):
         yield Item(folder.path, folder.size(), why, folder.path)
@@ -85,17 +85,19 @@ def _why(folder: RunFolder, state: State | None) -> str | None:
     return str(state) if state is not None else None
 
 
-def _leftovers(run: Path) -> Iterator[tuple[Path, str]]:
-    """Files of a finished run that nothing reads."""
-    checkpoints = sorted((run / "checkpoints").glob("step-*.pt"), reverse=True)
+def _leftovers(folder: RunFolder) -> Iterator[tuple[Path, str]]:
+    """Files of a finished run that nothing reads; links are not followed."""
+    kept = folder.path / "checkpoints"
+    checkpoints = [] if kept.is_symlink() else sorted(kept.glob("step-*.pt"), reverse=True)
     newest = next((i for i, path in enumerate(checkpoints) if _whole(path)), len(checkpoints))
-    for path in checkpoints[newest + 1 :]:
-        yield path, "older checkpoint"
-        if checksum_path(path).is_file():
-            yield checksum_path(path), "older checkpoint"
-    for folder in (run, run / "arrays", run / "checkpoints"):
-        for path in sorted(folder.glob("*.tmp")):
-            yield path, "half written"
+    older = checkpoints[newest + 1 :]
+    yield from ((path, "older checkpoint") for path in older)
+    for path in () if kept.is_symlink() else sorted(kept.glob("step-*.sha256")):
+        of = path.with_suffix(".pt")
+        if of in older or not of.exists():
+            yield path, "older checkpoint"
+    for path in folder.half_written():
+        yield path, "half written"
 
 
 def _whole(checkpoint: Path) -> bool:

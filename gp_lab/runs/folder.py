@@ -12,9 +12,11 @@ The format is documented in the README for other readers; `FORMAT` is its versio
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -30,13 +32,20 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gp_lab.errors import BadInput, LabError
+from gp_lab.errors import BadInput, LabError, one_line
+from gp_lab.files import file_name, flush, replacing, write_atomically
 from gp_lab.runs.identity import Config
 
 FORMAT = 1
 LOCK = ".lock"
 """Held by the process that trains the run; empty, and of no meaning when none does."""
 START_OVER = "force=true starts the run over"
+
+TYPES = {"step": int, "id": str, "why": str, "engine": str, "threads": int, "stack": int}
+"""Of the entries of `status.json` that something depends on."""
+
+LARGEST_CONFIG = 10_000
+"""Entries of a config.yaml; a few hundred bytes of aliases can stand for billions."""
 
 
 class State(StrEnum):
@@ -73,11 +82,12 @@ class RunFolder:
         path = self.path / "config.yaml"
         try:
             config = yaml.safe_load(path.read_text())
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise BadInput(f"{path}: no readable run config ({_first_line(error)})") from error
-        if not isinstance(config, dict):
+            entries = list(itertools.islice(_entries(config), LARGEST_CONFIG + 1))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise BadInput(f"{path}: no readable run config ({one_line(error)})") from error
+        if not isinstance(config, dict) or len(entries) > LARGEST_CONFIG:
             raise BadInput(f"{path}: not the config of a run")
-        for key, value in _leaves(config):
+        for key, value in entries:
             if isinstance(value, str) and "${" in value:
                 raise BadInput(
                     f"{path}: {key}={value}: interpolations are not resolved in a run folder"
@@ -92,10 +102,9 @@ class RunFolder:
             status = json.loads(path.read_text())
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{path}: not readable ({error}); {START_OVER}") from error
-        whole = isinstance(status, dict) and isinstance(status.get("step", 0), int)
-        if not whole or status.get("state") not in list(State):
+        except (OSError, ValueError, RecursionError) as error:
+            raise BadInput(f"{path}: not readable ({one_line(error)}); {START_OVER}") from error
+        if not _is_status(status):
             raise BadInput(f"{path}: not the status of a run; {START_OVER}")
         return status
 
@@ -106,28 +115,37 @@ class RunFolder:
 
     def finished(self, steps: int) -> bool:
         """Whether the run has come at least this far and ended well, or has diverged."""
-        status = self.status
+        status = self.status if self.exists else {}  # what is being cleared has no config any more
         if status.get("state") == State.DIVERGED:
             return True
         return status.get("state") == State.FINISHED and status.get("step", -1) >= steps
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl` in order; half a line at the end (a kill) is left out."""
-        return [json.loads(line) for line in self._metric_lines()]
+        """The lines of `metrics.jsonl` in order; half a line at the end (a kill) is left out.
+
+        Raises `BadInput` for damage anywhere else.
+        """
+        return [entries for _, entries in self._metric_lines()]
 
     def arrays(self, probe: str, step: int | None = None) -> dict[str, np.ndarray]:
-        """What a probe wrote at a step, or at its last. Raises `BadInput` if it wrote nothing."""
+        """What a probe wrote at a step, or at its last.
+
+        Raises `BadInput` if it wrote nothing, or if the file holds something else than arrays.
+        """
         steps = self.array_steps(probe)
         step = steps[-1] if step is None and steps else step
         if step not in steps:
             had = f"it wrote at {steps}" if steps else "it wrote nothing"
             raise BadInput(f"{self.path}: no arrays of probe {probe} at step {step}; {had}")
-        with np.load(self._array_path(probe, int(step)), allow_pickle=False) as file:
-            return dict(file)
+        path = self._array_path(probe, int(step))
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except Exception as error:  # a damaged archive can raise nearly anything
+            raise BadInput(f"{path}: no readable arrays ({one_line(error)})") from error
 
     def array_steps(self, probe: str) -> list[int]:
-        paths = (self.path / "arrays").glob(f"{probe}-*.npz")
-        return sorted(int(p.stem.rsplit("-", 1)[1]) for p in paths)
+        return sorted(step for name, step, _ in self._array_files() if name == probe)
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -144,8 +162,8 @@ class RunFolder:
         with writing_to(config["out"]):
             for name in ("arrays", "checkpoints"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
-            self.write_config(config)
-        self.set_status(State.QUEUED, id=run_id, format=FORMAT, step=0, created=_now())
+            self.set_status(State.QUEUED, id=run_id, format=FORMAT, step=0, created=_now())
+            self.write_config(config)  # from here on the run exists
 
     def write_config(self, config: Config) -> None:
         """Replace `config.yaml`; the id in `status.json` stays."""
@@ -165,31 +183,55 @@ class RunFolder:
 
     def cut_metrics(self, step: int) -> None:
         """Drop what was written after `step`: the run goes on from a checkpoint there."""
-        kept = [line for line in self._metric_lines() if json.loads(line)["step"] <= step]
+        kept = [text for text, entries in self._metric_lines() if entries["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", "".join(kept).encode())
-        for path in (self.path / "arrays").glob("*.npz"):
-            if int(path.stem.rsplit("-", 1)[1]) > step:
+        for _, written, path in self._array_files():
+            if written > step:
                 path.unlink()
 
+    def flush_metrics(self) -> None:
+        """Wait until the metrics are on the disk."""
+        if (self.path / "metrics.jsonl").exists():
+            flush(self.path / "metrics.jsonl")
+
     def write_arrays(self, probe: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
-        path = self._array_path(probe, step)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with (
+            replacing(self._array_path(probe, step)) as temporary,
+            temporary.open("wb") as file,
+        ):
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        temporary.replace(path)
 
     def clear(self) -> None:
         """Delete what the run wrote; its folder and lock stay."""
-        for child in self.path.iterdir() if self.path.exists() else ():
+        (self.path / "config.yaml").unlink(missing_ok=True)  # first: half a run is none
+        for child in self.path.iterdir():
             if child.name == LOCK:
                 continue
-            shutil.rmtree(child) if child.is_dir() else child.unlink()
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+
+    def half_written(self) -> list[Path]:
+        """Files that a kill left under a temporary name."""
+        folders = (self.path, self.path / "arrays", self.path / "checkpoints")
+        return [p for f in folders if not f.is_symlink() for p in sorted(f.glob("*.tmp"))]
+
+    def own(self) -> None:
+        """Make a found folder, locked by us, fit for writing: without what a kill left half there.
+
+        Raises `BadInput` for a link in the place of something that is written: it leads elsewhere.
+        """
+        for child in self.path.iterdir():
+            if child.is_symlink():
+                raise BadInput(f"{child}: a symbolic link; a run is written into its own folder")
+        for path in self.half_written():
+            path.unlink()
+        for name in ("arrays", "checkpoints"):
+            (self.path / name).mkdir(exist_ok=True)
 
     def lock(self) -> None:
         """Keep other processes from this run while this one lives. Raises `LabError` if taken."""
         # A file that is open for writing: NFS locks nothing else.
         try:
-            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.unlock()
@@ -205,14 +247,32 @@ class RunFolder:
 
     # --------------------------------------------------------------------------------------
 
-    def _metric_lines(self) -> list[str]:
+    def _metric_lines(self) -> list[tuple[str, dict[str, Any]]]:
+        """The whole lines of the metrics, each as it is written and as what it says."""
         path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
-        return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        found: list[tuple[str, dict[str, Any]]] = []
+        *lines, _ = (path.read_bytes() if path.exists() else b"").split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                entries = json.loads(line)
+                if not isinstance(entries["step"], int):
+                    raise ValueError("its step is no number")
+            except (ValueError, TypeError, LookupError, RecursionError) as error:
+                raise BadInput(
+                    f"{path}: line {number} is no line of metrics ({one_line(error)}); {START_OVER}"
+                ) from error
+            found.append((line.decode() + "\n", entries))
+        return found
+
+    def _array_files(self) -> Iterator[tuple[str, int, Path]]:
+        """(probe, step, path) of everything that probes wrote."""
+        for path in (self.path / "arrays").glob("*-*.npz"):
+            probe, _, step = path.stem.rpartition("-")
+            if re.fullmatch("[0-9]{1,18}", step):
+                yield probe, int(step), path
 
     def _array_path(self, probe: str, step: int) -> Path:
-        return self.path / "arrays" / f"{probe}-{step:08d}.npz"
+        return self.path / "arrays" / f"{file_name(probe, 'probe')}-{step:08d}.npz"
 
 
 def checksum_path(path: Path) -> Path:
@@ -235,16 +295,6 @@ def writing_to(out: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BadInput(f"out={out}: cannot write there ({error.strerror})") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary name, flush to disk, rename: the file is the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 @cache
@@ -292,19 +342,25 @@ def _git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def _is_status(status: Any) -> bool:
+    return (
+        isinstance(status, dict)
+        and status.get("state") in list(State)
+        and all(isinstance(status.get(key, kind()), kind) for key, kind in TYPES.items())
+        and status.get("step", 0) >= 0
+        and status.get("threads", 1) in range(1, 4097)
+    )
+
+
+def _entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(key, value) of everything in a config, mappings and lists before what is in them."""
+    yield key, node
     if isinstance(node, Mapping):
         for k, v in node.items():
-            yield from _leaves(v, f"{key}.{k}" if key else str(k))
+            yield from _entries(v, f"{key}.{k}" if key else str(k))
     elif isinstance(node, list):
         for i, v in enumerate(node):
-            yield from _leaves(v, f"{key}[{i}]")
-    else:
-        yield key, node
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+            yield from _entries(v, f"{key}[{i}]")
 
 
 def _now() -> str:

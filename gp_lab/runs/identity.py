@@ -1,8 +1,8 @@
 """Which run a config describes: its hash, its readable name, its folder.
 
 The hash is of the resolved config without what cannot change its numbers (tracking, logging,
-where it runs, which entry asked for it), so a figure finds the runs it needs, resuming is
-automatic, and two entries share a run.
+where it runs, where a published data set lies, which entry asked for it), so a figure finds the
+runs it needs, resuming is automatic, and two entries share a run.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from gp_lab.files import file_name
 
 Config = dict[str, Any]
 """A composed config, resolved to plain dicts, lists and scalars."""
@@ -21,12 +23,27 @@ NOT_IDENTITY = frozenset(
     }
 )  # fmt: skip
 
+PUBLISHED = frozenset(
+    {
+        "billion_word", "celeba", "cifar10", "fashion_mnist", "imagenet", "imagenet_32", "lsun",
+        "m_imagenet", "mnist", "mnist_1000", "mnist_5k", "stacked_mnist",
+    }
+)  # fmt: skip
+"""Data sets that are the same wherever they lie: their names say what is in them."""
+
+WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
+"""Keys of a published data set that do not change what is in it."""
+
 
 def run_id(config: Config) -> str:
-    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart."""
-    names = [config[group]["name"] for group in ("dataset", "loss", "penalty")]
-    if config["constraint"]["name"] != "none":
-        names.append(config["constraint"]["name"])
+    """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart.
+
+    Raises `BadInput` for a name that would lead out of the runs.
+    """
+    groups = ("dataset", "loss", "penalty", "constraint")
+    names = [file_name(config[group].get("name"), f"{group}.name") for group in groups]
+    if names[-1] == "none":
+        names.pop()
     slug = "-".join(name.replace("_", "") if len(name) > 24 else name for name in names)
     return f"{slug}-s{config['seed']}-{run_hash(config)}"
 
@@ -34,8 +51,20 @@ def run_id(config: Config) -> str:
 def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
     identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
+    if is_published(config["dataset"]):
+        identity["dataset"] = _placeless(identity["dataset"])
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def is_published(dataset: Mapping[str, Any]) -> bool:
+    """Whether a node of the group `dataset` means a published set and not files of one's own.
+
+    Files that are to be read without comparing their checksums may be anything.
+    """
+    source = dataset.get("source")
+    unchecked = isinstance(source, Mapping) and source.get("checksum") is False
+    return dataset.get("name") in PUBLISHED and not unchecked
 
 
 def runs_folder(out: str | Path) -> Path:
@@ -51,6 +80,13 @@ def folder_of(config: Config) -> Path:
     root = runs_folder(config["out"])
     found = sorted(root.glob(f"*-{run_hash(config)}"))
     return found[0] if found else root / run_id(config)
+
+
+def _placeless(node: Any) -> Any:
+    """A data set, and its source, without where it lies."""
+    if not isinstance(node, Mapping):
+        return node
+    return {k: _placeless(v) for k, v in node.items() if k not in WHERE_IT_LIES}
 
 
 def _nameless(node: Any) -> Any:

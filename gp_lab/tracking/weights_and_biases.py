@@ -10,7 +10,8 @@ import netrc
 import os
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from gp_lab.errors import one_line
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
 from gp_lab.tracking.base import Mode, Tracker
@@ -25,6 +27,9 @@ from gp_lab.tracking.base import Mode, Tracker
 log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 2.0
+INIT_SECONDS = 30.0
+FINISH_SECONDS = 60.0
+"""How long the end of a run waits for an upload; `wandb sync` or a resume make up for the rest."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,44 @@ class WandbTracking:
     entity: str | None = None
 
     def open(self, config: Config, folder: RunFolder) -> Tracker:
-        """A tracker for this run; one that leads nowhere if W&B refuses (it says why)."""
+        """A tracker for this run; one that leads nowhere if W&B refuses (it says why).
+
+        A server that can be reached but does not answer costs `INIT_SECONDS` once a process.
+        """
         wanted = os.environ.get("WANDB_MODE", self.mode)
         if wanted == "disabled":
             return Tracker()
         try:
-            mode = "offline" if wanted == "offline" else choose_mode(_server(), wanted == "online")
-            return _WandbTracker(self, mode, config, folder)
+            server = _server()
+            offline = wanted == "offline" or server in _silent
+            mode = "offline" if offline else choose_mode(server, wanted == "online")
+            if mode == "online":
+                try:
+                    return _WandbTracker(self, mode, config, folder)
+                except Exception as error:
+                    log.warning("W&B: %s; runs are written offline", one_line(error))
+                    _silent.add(server)
+                    _end_service()
+            return _WandbTracker(self, "offline", config, folder)
         except Exception as error:
-            log.warning("W&B is left out of this run: %s", error)
+            log.warning("W&B is left out of this run: %s", one_line(error))
             return Tracker()
+
+
+_silent: set[str] = set()
+"""Servers that could be reached, but let no run begin."""
+
+_open: set[int] = set()
+"""Ids of the trackers whose runs W&B's process, which all runs of this one share, still writes."""
+
+
+def _end_service() -> None:
+    """End W&B's process where no run depends on it; the next run gets a new one."""
+    import wandb
+
+    if not _open:
+        with suppress(Exception):  # it may be dead
+            wandb.teardown()
 
 
 class _WandbTracker(Tracker):
@@ -58,6 +91,7 @@ class _WandbTracker(Tracker):
         import wandb
 
         self._wandb = wandb
+        self._name, self._gone, self._lost = folder.path.name, False, 0
         if mode == "offline":
             # What a killed process left is written anew, whole, from metrics.jsonl.
             shutil.rmtree(folder.path / "wandb", ignore_errors=True)
@@ -75,12 +109,10 @@ class _WandbTracker(Tracker):
             config={k: v for k, v in config.items() if k not in ("trust", "out", "force")},
             reinit="create_new",
             resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(
-                silent=True, console="off", disable_git=True, disable_code=True,
-                x_disable_stats=True, init_timeout=30,
-            ),
+            settings=wandb.Settings(**_settings(wandb.Settings.model_fields)),
         )  # fmt: skip
         self._last = self._run.step - 1 if mode == "online" else -1
+        _open.add(id(self))
 
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
@@ -89,7 +121,7 @@ class _WandbTracker(Tracker):
                 self._send(values, line["step"])
 
     def pictures(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        if step > self._last:
+        if step > self._last and not self._gone:
             try:
                 images = {k: self._wandb.Image(v) for k, v in draw().items()}
             except Exception as error:
@@ -99,16 +131,48 @@ class _WandbTracker(Tracker):
                 self._send(images, step)
 
     def close(self) -> None:
+        if self._lost > 1:
+            log.warning("W&B lost %d lines and pictures of %s in all", self._lost, self._name)
+        if self._gone:
+            return
+        _open.discard(id(self))
         try:
             self._run.finish()
         except Exception as error:
             log.warning("W&B did not finish: %s", error)
 
     def _send(self, values: dict[str, Any], step: int) -> None:
+        if self._gone:
+            return
         try:
             self._run.log(values, step=step)
+        except ConnectionError as error:
+            self._gone = True
+            log.warning(
+                "W&B's own process has died (%s): %s goes on without it; metrics.jsonl has all",
+                error,
+                self._name,
+            )
+            _open.discard(id(self))
+            _end_service()
         except Exception as error:
-            log.warning("W&B lost step %d: %s", step, error)
+            self._lost += 1
+            if self._lost == 1:
+                log.warning("W&B lost step %d: %s", step, error)
+
+
+def _settings(known: Collection[str]) -> dict[str, Any]:
+    """Silent, of nothing but what the run logs, and never in the way; W&B's versions differ."""
+    wanted = {
+        "silent": True,
+        "console": "off",
+        "disable_git": True,
+        "disable_code": True,
+        "x_disable_stats": True,
+        "init_timeout": INIT_SECONDS,
+        "finish_timeout": FINISH_SECONDS,
+    }
+    return {name: value for name, value in wanted.items() if name in known}
 
 
 @cache

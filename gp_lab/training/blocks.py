@@ -2,10 +2,13 @@
 
 Block k of stream s comes from a generator seeded by (seed, s, k): a run that is resumed, stacked
 with others or split over ranks sees the numbers that it would have seen alone. Drawing a block at
-a time makes many small steps cost few calls.
+a time makes many small steps cost few calls; where data come from a disk, the next block is drawn
+while this one is trained on.
 """
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +16,7 @@ from torch import Tensor
 
 from gp_lab.data.random import generator
 from gp_lab.training.setup import Setup
+from gp_lab.training.step import Labels
 
 LONGEST = 256
 """Iterations in a block, at most."""
@@ -26,7 +30,7 @@ class Block(NamedTuple):
 
     real [length, d_steps, batch, ...], latent likewise, u [length, d_steps, batch] in [0, 1],
     latent_g [length, g_steps, batch, ...]; rate_d, rate_g [length]: multipliers of the learning
-    rate, float64.
+    rate, float64; labels, labels_g: the classes of each batch, for networks that know of classes.
     """
 
     real: Tensor
@@ -35,6 +39,8 @@ class Block(NamedTuple):
     latent_g: Tensor
     rate_d: Tensor
     rate_g: Tensor
+    labels: Labels = ()
+    labels_g: Labels = ()
 
 
 def block_length(run: Setup) -> int:
@@ -52,12 +58,22 @@ def draw_block(run: Setup, k: int) -> Block:
     def rng(stream: str) -> torch.Generator:
         return generator(s.seed, stream, k)
 
-    def shaped(x: Tensor, steps: int) -> Tensor:
+    def shaped(x: Tensor, steps: int, dtype: torch.dtype = run.dtype) -> Tensor:
         x = x.reshape(length, steps, s.batch_size, *x.shape[1:])
-        return x.to(run.device, run.dtype, non_blocking=True)
+        return x.to(run.device, dtype, non_blocking=True)
 
+    classes = run.game.classes
     n_d, n_g = length * s.d_steps * s.batch_size, length * s.g_steps * s.batch_size
-    real = run.dataset.draw(rng("real"), n_d)
+    labels: Labels = ()
+    labels_g: Labels = ()
+    if classes:
+        real, of_real = run.dataset.draw_labelled(rng("real"), n_d)
+        # The generator is asked for each class as often as any other (wgan_gp's code).
+        of_g = torch.randint(classes, (n_g,), generator=rng("labels_g"))
+        labels = (shaped(of_real, s.d_steps, torch.long),)
+        labels_g = (shaped(of_g, s.g_steps, torch.long),) if n_g else ()
+    else:
+        real = run.dataset.draw(rng("real"), n_d)
     latent = run.latent.draw(rng("latent"), n_d, real)
     u = torch.rand(n_d, generator=rng("penalty"))
     latent_g = run.latent.draw(rng("latent_g"), n_g, None) if n_g else latent[:0]
@@ -70,18 +86,59 @@ def draw_block(run: Setup, k: int) -> Block:
         shaped(latent_g, s.g_steps) if n_g else latent_g,
         rate * run.schedule.d_ratio,
         rate,
+        labels,
+        labels_g,
     )
+
+
+class Blocks:
+    """The blocks of a stack of runs, by their numbers.
+
+    Where a data set streams (from a disk, or to a device that it does not fit), block k + 1 is
+    drawn by a thread of its own while block k is in use. No more than these two are held.
+    """
+
+    def __init__(self, runs: Sequence[Setup]) -> None:
+        self.runs = runs
+        self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
+        streams = any(getattr(run.dataset, "streams", False) for run in runs)
+        self.thread = ThreadPoolExecutor(1, "next block") if streams else None
+        self.current: tuple[int, Block] | None = None
+        self.coming: tuple[int, Future[Block]] | None = None
+
+    def __getitem__(self, k: int) -> Block:
+        """Block k. Raises `BadInput` for data that turn out to be damaged."""
+        if self.current is None or self.current[0] != k:
+            self.current = None  # before the next is taken, or three would be held
+            self.current = (k, self._take(k))
+        return self.current[1]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self.coming = None
+        if self.thread is not None:
+            self.thread.shutdown(cancel_futures=True)
+
+    def _take(self, k: int) -> Block:
+        coming, self.coming = self.coming, None
+        block = coming[1].result() if coming and coming[0] == k else self._draw(k)
+        if self.thread is not None and k < self.last:
+            self.coming = (k + 1, self.thread.submit(self._draw, k + 1))
+        return block
+
+    def _draw(self, k: int) -> Block:
+        return stack_blocks([draw_block(run, k) for run in self.runs])
 
 
 def stack_blocks(blocks: list[Block]) -> Block:
     """Blocks of several replicas as one: the replica is the dimension after [length, steps]."""
     if len(blocks) == 1:
         return blocks[0]
-    fields: dict[str, Any] = {}
-    for name in Block._fields:
-        tensors = [getattr(block, name) for block in blocks]
-        if not tensors[0].numel():
-            fields[name] = tensors[0]
-        else:
-            fields[name] = torch.stack(tensors, dim=1 if tensors[0].dim() == 1 else 2)
-    return Block(**fields)
+
+    def stacked(parts: Sequence[Any]) -> Any:
+        first = parts[0]
+        if isinstance(first, tuple):
+            return tuple(stacked(column) for column in zip(*parts, strict=True))
+        return torch.stack(list(parts), dim=min(first.dim(), 2)) if first.numel() else first
+
+    return Block(*(stacked(column) for column in zip(*blocks, strict=True)))

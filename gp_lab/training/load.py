@@ -1,6 +1,6 @@
 """A finished (or stopped) run in Python: its networks, metrics and arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gp_lab.errors import BadInput
-from gp_lab.probes.base import Arrays
+from gp_lab.objectives.penalties import interpolate
+from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
@@ -21,17 +22,35 @@ from gp_lab.training.trainer import view_of
 class LoadedRun:
     """A run at one of its checkpoints.
 
-    discriminator: points [n, ...] -> logits [n], under the run's constraint, differentiable in
-    the points; generator: latents [n, ...] -> samples [n, ...], of the averaged weights if the
-    run keeps an average; setup: the parts (game, dataset, latent, ...).
+    setup: its parts (game, dataset, latent, ...); view: the run as probes see it.
     """
 
     folder: RunFolder
     config: Config
     step: int
-    discriminator: Callable[[Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
     setup: Setup
+    view: View
+
+    @property
+    def discriminator(self) -> Callable[..., Tensor]:
+        """Points [n, ...] -> logits [n], under the run's constraint, differentiable in the points.
+
+        Takes classes [n] as a second argument where the network does.
+        """
+        return self.view.critic
+
+    @property
+    def generator(self) -> Callable[..., Tensor]:
+        """Latents [n, ...] -> samples [n, ...], of the averaged weights where there is an average.
+
+        Takes classes [n] as a second argument where the network does.
+        """
+        return self.view.generate
+
+    @property
+    def classes(self) -> int:
+        """How many classes the generator takes; 0 if it takes none."""
+        return self.view.classes
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -42,13 +61,53 @@ class LoadedRun:
         """What a probe wrote at a step, or at its last. Raises `BadInput` if it wrote nothing."""
         return self.folder.arrays(probe, step)
 
-    @torch.no_grad()
-    def sample(self, n: int, seed: int = 0) -> Tensor:
-        """n samples of the generator [n, ...], on the CPU; the same seed gives the same samples."""
+    def sample(self, n: int, seed: int = 0, labels: Tensor | Sequence[int] | None = None) -> Tensor:
+        """n samples of the generator [n, ...], on the CPU; the same seed gives the same samples.
+
+        `labels` [n] are the classes to make, for a generator that takes them; random ones without.
+        Raises `BadInput` for classes that it does not know.
+        """
         rng = torch.Generator().manual_seed(seed)
         real = self.setup.dataset.draw(rng, n)
-        latent = self.setup.latent.draw(rng, n, real)
-        return self.generator(latent.to(self.setup.device, self.setup.dtype)).cpu()
+        return self.view.fakes(rng, n, self._labels(labels, n), real).cpu()
+
+    def interpolate(
+        self, n: int, points: int = 65, seed: int = 0, labels: Tensor | Sequence[int] | None = None
+    ) -> Tensor:
+        """Samples along n straight lines between pairs of latents [n, points, ...], on the CPU.
+
+        Each line has both of its ends, and the class `labels` [n] where the generator takes one (a
+        random one without). The samples of a batch come from different lines, as far as there are
+        any: batch norm in G wants latents that differ. Raises `BadInput` for classes that it does
+        not know.
+        """
+        rng = torch.Generator().manual_seed(seed)
+        real = self.setup.dataset.draw(rng, 2 * n)
+        start, end = self.setup.latent.draw(rng, 2 * n, real).chunk(2)
+        classes = self._labels(labels, n)
+        if self.classes and classes is None:
+            classes = torch.randint(self.classes, (n,), generator=rng)
+        several = [points] + [1] * (start.dim() - 1)
+        position = torch.linspace(0, 1, points).repeat_interleave(n)
+        latents = interpolate(end.repeat(several), start.repeat(several), position)
+        of = None if classes is None else classes.repeat(points)
+        fakes = self.view.fakes_of(latents, of).cpu()
+        return fakes.reshape(points, n, *fakes.shape[1:]).transpose(0, 1)
+
+    def _labels(self, labels: Tensor | Sequence[int] | None, n: int) -> Tensor | None:
+        if labels is None:
+            return None
+        if not self.classes:
+            name = self.config["architecture"].get("name")
+            raise BadInput(f"{self.folder.path}: the generator of {name} takes no classes")
+        given = torch.as_tensor(labels, dtype=torch.long)
+        if given.shape != (n,) or (
+            n and not 0 <= int(given.min()) <= int(given.max()) < self.classes
+        ):
+            raise BadInput(
+                f"labels: {n} classes from 0 to {self.classes - 1} wanted, for {n} samples"
+            )
+        return given
 
 
 def load(run: str | Path, step: int | None = None, trust: tuple[str, ...] = ()) -> LoadedRun:
@@ -59,11 +118,16 @@ def load(run: str | Path, step: int | None = None, trust: tuple[str, ...] = ()) 
     no checkpoint.
     """
     folder = RunFolder(run)
+    if not folder.exists:
+        raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
     config = folder.config | {"trust": list(trust), "device": "auto", "threads": 0}
+    if not (steps := checkpoint.steps(folder)):
+        raise BadInput(f"{folder.path}: the run has no checkpoint yet")
+    if step is not None and step not in steps:
+        raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
     parts = setup(config)
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
-        raise BadInput(f"{folder.path}: no whole checkpoint, only {checkpoint.steps(folder)}")
+        raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")
     at, state, _ = saved
-    view = view_of(parts, state, at)
-    return LoadedRun(folder, config, at, view.critic, view.generate, parts)
+    return LoadedRun(folder, config, at, parts, view_of(parts, state, at))

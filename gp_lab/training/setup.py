@@ -1,7 +1,7 @@
 """From a config to the parts of a run, with the checks that no single part can make."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
+from gp_lab.files import file_name
 from gp_lab.networks.layers import EqualizedLinear
+from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import Penalty
@@ -22,7 +24,7 @@ from gp_lab.tracking.base import Tracking
 from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.settings import Settings
-from gp_lab.training.step import Game, has_batch_norm
+from gp_lab.training.step import Game, classes_of, has_batch_norm
 
 DTYPES = {
     "fp64": torch.float64,
@@ -77,8 +79,11 @@ def setup(config: Config) -> Setup:
     dtype = DTYPES[settings.precision]
     trust = settings.trust
     parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
-    probes = {k: build(node, f"probe.{k}", trust, Probe) for k, node in config["probe"].items()}
-    dataset, latent, nets = _data_and_networks(config, settings)
+    probes = {
+        file_name(name, "probe"): build(node, f"probe.{name}", trust, Probe)
+        for name, node in config["probe"].items()
+    }
+    dataset, latent, nets = _data_and_networks(config, settings, device)
     game = Game(
         discriminator=nets["discriminator"].to(device, dtype),
         generator=nets["generator"].to(device, dtype),
@@ -89,13 +94,23 @@ def setup(config: Config) -> Setup:
         average=settings.average,
         autocast=settings.precision == "bf16",
         encoder=nets["encoder"].to(device, dtype) if "encoder" in nets else None,
+        classification=_classification(config, trust),
     )
     run = Setup(config, settings, game, dataset, latent, parts["schedule"], probes, device, dtype)
     _check_together(run)
     return run
 
 
-def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, dict[str, Any]]:
+def _classification(config: Config, trust: tuple[str, ...]) -> AuxiliaryClassifier | None:
+    """The loss of a discriminator's AC-GAN head, where the architecture has one."""
+    node = config["architecture"].get("classification")
+    key = "architecture.classification"
+    return None if node is None else build(node, key, trust, AuxiliaryClassifier)
+
+
+def _data_and_networks(
+    config: Config, settings: Settings, device: torch.device
+) -> tuple[Any, Any, dict[str, Any]]:
     dataset = build(config["dataset"], "dataset", settings.trust, Latent)
     architecture = config["architecture"]
     latent = build(architecture["latent"], "architecture.latent", settings.trust, Latent)
@@ -106,31 +121,52 @@ def _data_and_networks(config: Config, settings: Settings) -> tuple[Any, Any, di
         # Built under a seed of its own, so that one network's size does not shift the other's.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
-            key = f"architecture.{name}"
-            nets[name] = build(architecture[name], key, settings.trust, nn.Module)
+            node = _with_characters(architecture[name], dataset)
+            nets[name] = build(node, f"architecture.{name}", settings.trust, nn.Module)
+    dataset = dataset.prepare(generator(settings.seed, "dataset", 0))
+    latent = latent.prepare(generator(settings.seed, "latent_set", 0))
     for key, source in (("dataset", dataset), ("architecture.latent", latent)):
-        size = getattr(source, "size", None)
-        if size is not None and settings.batch_size > size:
-            raise BadInput(
-                f"batch_size={settings.batch_size}: larger than the {size} samples of {key};"
-                f" choose at most {size}, or {key}.size=null for endless samples"
-            )
-    return (
-        dataset.prepare(generator(settings.seed, "dataset", 0)),
-        latent.prepare(generator(settings.seed, "latent_set", 0)),
-        nets,
-    )
+        _check_size(key, source, settings.batch_size)
+    return (dataset.on(device) if hasattr(dataset, "on") else dataset), latent, nets
+
+
+def _check_size(key: str, source: Any, batch_size: int) -> None:
+    """Raises `BadInput` for a batch that is larger than what it is drawn from."""
+    counted = isinstance(source, Sized)
+    size = len(source) if counted else getattr(source, "size", None)
+    if size is not None and batch_size > size:
+        endless = "" if counted else f", or {key}.size=null for endless samples"
+        raise BadInput(
+            f"batch_size={batch_size}: larger than the {size} samples of {key}; choose at most"
+            f" {size}{endless}"
+        )
+
+
+def _with_characters(node: Any, dataset: Any) -> Any:
+    """A network's node with as many characters as the text has, where it leaves that open."""
+    if not isinstance(node, Mapping) or node.get("characters", 0) is not None:
+        return node
+    found = getattr(dataset, "characters", None)
+    if found is None:
+        raise BadInput(
+            "architecture.characters=null: as many as the text has, but the data set is no text;"
+            " give a number, or choose a text, such as dataset=python_topics"
+        )
+    return {**node, "characters": len(found)}
 
 
 def _check_together(run: Setup) -> None:
-    game, settings = run.game, run.settings
+    game, settings, discriminator = run.game, run.settings, run.game.discriminator
     penalised = game.penalty.measure != "none"
-    if penalised and has_batch_norm(game.discriminator):
+    if penalised and has_batch_norm(discriminator):
+        shared = "norm" in run.config["architecture"]
+        key = "architecture.norm" if shared else "architecture.discriminator.norm"
         raise BadInput(
-            "architecture.norm=batch: batch norm couples the samples of a batch, and"
+            f"{key}=batch: batch norm couples the samples of a batch, and"
             " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
-            " use norm=layer or norm=none, or penalty=none"
+            f" use {key}=layer or none, or penalty=none"
         )
+    _check_classes(run)
     if isinstance(game.constraint, SpectralNorm) and any(
         isinstance(m, EqualizedLinear) for m in game.discriminator.modules()
     ):
@@ -152,8 +188,8 @@ def _check_together(run: Setup) -> None:
         )
     if settings.g_steps > 0 and not list(game.generator.parameters()):
         raise BadInput(
-            f"g_steps={settings.g_steps}: the generator of architecture="
-            f"{run.config['architecture'].get('name')} is fixed (no parameters); use g_steps=0"
+            f"g_steps={settings.g_steps}: the generator of {_architecture(run)} is fixed (no"
+            " parameters); use g_steps=0"
         )
     real = torch.zeros(2, *run.dataset.shape, device=run.device, dtype=run.dtype)
     latent = torch.zeros(2, *run.latent.shape, device=run.device, dtype=run.dtype)
@@ -164,7 +200,8 @@ def _check_together(run: Setup) -> None:
                 f"architecture: generates samples of shape {list(fake.shape[1:])},"
                 f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])}"
             )
-        f = _shape_of(game.discriminator, real, "architecture.discriminator")
+        out = _shape_of(game.discriminator, real, "architecture.discriminator")
+        f = out[0] if isinstance(out, tuple) else out
         codes = latent if game.encoder is None else _shape_of(game.encoder, real, _ENCODER)
         if codes.shape != latent.shape:
             raise BadInput(
@@ -180,11 +217,49 @@ def _check_together(run: Setup) -> None:
         probe.check_dataset(name, run.dataset)
         if probe.needs_encoder and game.encoder is None:
             raise BadInput(f"probe.{name}: needs an architecture with an encoder, or leave it out")
+        if game.classes and not probe.knows_classes:
+            raise BadInput(
+                f"probe.{name}: does not say which classes it asks the networks about, and those of"
+                f" {_architecture(run)} know of classes; leave it out"
+            )
 
 
-def _shape_of(net: nn.Module, x: Tensor, key: str) -> Tensor:
+def _check_classes(run: Setup) -> None:
+    """Networks that know of classes, and data that have them."""
+    game = run.game
+    nets = {k: getattr(game, k) for k in ("generator", "discriminator")}
+    counts = {f"architecture.{k}.classes": classes_of(net) for k, net in nets.items()}
+    head = getattr(game.discriminator, "head_classes", 0)
+    counts["architecture.discriminator.head_classes"] = head
+    if bool(head) != (game.classification is not None):
+        raise BadInput(
+            f"architecture.discriminator.head_classes={head}: a head and its loss,"
+            " architecture.classification, come together (architecture=resnet_cifar_ac_gan)"
+        )
+    if not game.classes:
+        return
+    found = getattr(run.dataset, "classes", 0)
+    name = run.config["dataset"].get("name")
+    if not found:
+        raise BadInput(f"dataset={name}: has no classes, and {_architecture(run)} needs them")
+    for key, count in counts.items():
+        if count and count != found:
+            raise BadInput(f"{key}={count}: dataset={name} has {found} classes; set it to {found}")
+    if classes_of(game.discriminator) and game.penalty.carried(run.settings.batch_size):
+        raise BadInput(
+            "penalty.reduction=max: the hardest points carried over have no classes, and the"
+            f" discriminator of {_architecture(run)} takes them; use penalty.carry=0"
+        )
+
+
+def _architecture(run: Setup) -> str:
+    return f"architecture={run.config['architecture'].get('name')}"
+
+
+def _shape_of(net: nn.Module, x: Tensor, key: str) -> Any:
+    labels = (torch.zeros(len(x), dtype=torch.long, device=x.device),) if classes_of(net) else ()
     try:
-        return net(x)
+        return net(x, *labels)
     except RuntimeError as error:
         raise BadInput(
             f"{key}: does not take samples of shape {list(x.shape[1:])}"

@@ -186,6 +186,8 @@ def _activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
     """Numbers that the layers of a network hand on, for one sample."""
     import torch
 
+    from gp_lab.training.step import classes_of
+
     counted = [math.prod(shape)]
 
     def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
@@ -195,7 +197,9 @@ def _activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
     hooks = [m.register_forward_hook(count) for m in leaves]
     try:
         with torch.no_grad():
-            net(torch.zeros(2, *shape, device=run.device, dtype=run.dtype))
+            labels = torch.zeros(2, dtype=torch.long, device=run.device)
+            x = torch.zeros(2, *shape, device=run.device, dtype=run.dtype)
+            net(x, *([labels] if classes_of(net) else []))
     finally:
         for hook in hooks:
             hook.remove()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
 from gp_lab.objectives.encoders import encoder_loss
 from gp_lab.objectives.losses import Loss, mean
@@ -29,6 +30,9 @@ State = dict[str, Any]
 
 Hyper = Mapping[str, Mapping[str, Any]]
 """part -> field -> tensor, for the numbers that differ between stacked replicas."""
+
+Labels = tuple[Tensor, ...]
+"""(the classes int64 [batch],), or () for networks without classes."""
 
 D_METRICS = ("loss_d", "penalty", "gradient_norm", "f_real", "f_fake")
 G_METRICS = ("loss_g",)
@@ -50,19 +54,28 @@ class Game:
     average: float = 0.0
     autocast: bool = False
     encoder: nn.Module | None = None
+    classification: AuxiliaryClassifier | None = None
 
     def with_hyper(self, hyper: Hyper) -> "Game":
         """The same game with some parts' numbers replaced (by tensors, one per replica)."""
         parts = {part: replace(getattr(self, part), **values) for part, values in hyper.items()}
         return replace(self, **parts)
 
-    def critic(self, params: Tensors) -> Critic:
-        """Points [batch, ...] to logits f [batch] under these parameters."""
-        return lambda x: self._call(self.discriminator, params, x)
+    def critic(self, params: Tensors, labels: Labels = ()) -> Critic:
+        """Points [batch, ...] to logits f [batch] under these parameters.
 
-    def generate(self, params: Tensors, latent: Tensor) -> Tensor:
-        """Latents [batch, ...] to fakes [batch, ...]."""
-        return self._call(self.generator, params, latent)
+        Points may be several batches, one after another: each has the classes of the batch.
+        """
+        return lambda x: self.judge(params, x, labels)[0]
+
+    def judge(self, params: Tensors, x: Tensor, labels: Labels = ()) -> tuple[Tensor, Tensor]:
+        """f [batch] and class logits [batch, classes] ([batch, 0] without an AC-GAN head)."""
+        out = self._call(self.discriminator, params, x, labels)
+        return out if isinstance(out, tuple) else (out, out.new_empty(len(out), 0))
+
+    def generate(self, params: Tensors, latent: Tensor, labels: Labels = ()) -> Tensor:
+        """Latents [batch, ...] (and the classes to make) to fakes [batch, ...]."""
+        return self._call(self.generator, params, latent, labels)
 
     def encode(self, params: Tensors, real: Tensor) -> Tensor:
         """Reals [batch, ...] to latent codes [batch, ...]."""
@@ -77,10 +90,27 @@ class Game:
         codes = self.encode(state["encoder"], real)
         return self.generate(state["g"], interpolate(codes, latent, u))
 
-    def _call(self, net: nn.Module, params: Tensors, x: Tensor) -> Tensor:
+    def _call(self, net: nn.Module, params: Tensors, x: Tensor, labels: Labels = ()) -> Any:
+        given = tuple(y.repeat(len(x) // len(y)) for y in labels) if classes_of(net) else ()
         with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
-            out = functional_call(net, params, (x,))
-        return out.to(x.dtype)
+            out = functional_call(net, params, (x, *given))
+        return tuple(o.to(x.dtype) for o in out) if isinstance(out, tuple) else out.to(x.dtype)
+
+    @property
+    def classes(self) -> int:
+        """How many classes the networks take or tell apart; 0 where they know of none."""
+        head = getattr(self.discriminator, "head_classes", 0)
+        return classes_of(self.generator) or classes_of(self.discriminator) or head
+
+    @property
+    def metrics_of_d(self) -> tuple[str, ...]:
+        """What a step of D reports."""
+        return D_METRICS + (("loss_class_d",) if self.classification else ())
+
+    @property
+    def metrics_of_g(self) -> tuple[str, ...]:
+        """What a step of G reports."""
+        return G_METRICS + (("loss_class_g",) if self.classification else ())
 
     @property
     def joint(self) -> bool:
@@ -134,15 +164,17 @@ def discriminator_step(
     real: Tensor,
     latent: Tensor,
     u: Tensor,
+    labels: Labels = (),
 ) -> tuple[State, Tensor]:
-    """One update of D: the new state and D_METRICS as a vector.
+    """One update of D: the new state and `game.metrics_of_d` as a vector.
 
     real [batch, ...], latent [batch, ...], u [batch] uniform in [0, 1]; lr multiplies the
-    optimiser's rate. f_real and f_fake are the batch's means before the update. An encoder, where
-    there is one, takes a step of its own beside D, at D's rate.
+    optimiser's rate; labels are the reals' classes, and what the fakes are made as. f_real and
+    f_fake are the batch's means before the update. An encoder, where there is one, takes a step of
+    its own beside D, at D's rate.
     """
     game = game.with_hyper(hyper)
-    fake = game.generate(state["g"], latent).detach()
+    fake = game.generate(state["g"], latent, labels).detach()
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
     points, keep = real, state["hardest"].shape[0]
@@ -151,18 +183,26 @@ def discriminator_step(
         points = game.penalty.points(real, fake, u, state["hardest"], path)
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
-        critic = game.critic(game.constraint.apply(params, constraint))
+        weights = game.constraint.apply(params, constraint)
         if game.joint:
-            f_real, f_fake = critic(torch.cat([real, fake])).split([len(real), len(fake)])
+            f, kinds = game.judge(weights, torch.cat([real, fake]), labels)
+            sizes = [len(real), len(fake)]
+            (f_real, f_fake), (as_real, as_fake) = f.split(sizes), kinds.split(sizes)
         else:
-            f_real, f_fake = critic(real), critic(fake)
+            f_real, as_real = game.judge(weights, real, labels)
+            f_fake, as_fake = game.judge(weights, fake, labels)
         value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
+            critic = game.critic(weights, labels)
             penalty, norm, hardest = game.penalty(critic, points, differentiate.of_inputs, keep)
             value = value + penalty
-        metrics = torch.stack([value, penalty, norm, f_real.mean(), f_fake.mean()]).detach()
-        return value, (metrics, hardest.detach())
+        metrics = [value, penalty, norm, f_real.mean(), f_fake.mean()]
+        if game.classification is not None:
+            of_classes = game.classification.of_d(as_real, as_fake, *labels)
+            value = value + of_classes
+            metrics.append(of_classes)
+        return value, (torch.stack(metrics).detach(), hardest.detach())
 
     grads, (metrics, hardest) = differentiate.of_parameters(objective, state["d"])
     d, optimizer = game.optimizer.update(
@@ -198,17 +238,24 @@ def generator_step(
     hyper: Hyper,
     lr: Tensor | float,
     latent: Tensor,
+    labels: Labels = (),
 ) -> tuple[State, Tensor]:
-    """One update of G (and of its average): the new state and G_METRICS as a vector.
+    """One update of G (and of its average): the new state and `game.metrics_of_g` as a vector.
 
-    latent [batch, ...]; lr multiplies the optimiser's rate.
+    latent [batch, ...]; lr multiplies the optimiser's rate; labels are the classes to make.
     """
     game = game.with_hyper(hyper)
-    critic = game.critic(game.constraint.apply(state["d"], state["constraint"]))
+    d = game.constraint.apply(state["d"], state["constraint"])
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
-        value = mean(game.loss.psi(critic(game.generate(params, latent))))
-        return value, torch.stack([value]).detach()
+        f_fake, as_fake = game.judge(d, game.generate(params, latent, labels), labels)
+        value = mean(game.loss.psi(f_fake))
+        metrics = [value]
+        if game.classification is not None:
+            of_classes = game.classification.of_g(as_fake, *labels)
+            value = value + of_classes
+            metrics.append(of_classes)
+        return value, torch.stack(metrics).detach()
 
     grads, metrics = differentiate.of_parameters(objective, state["g"])
     g, optimizer = game.optimizer.update(
@@ -243,6 +290,11 @@ def start_state(
         "hardest": hardest,
         "average": dict(g) if game.average > 0 else {},
     }
+
+
+def classes_of(net: nn.Module) -> int:
+    """How many classes a network takes beside its samples; 0 for one that takes none."""
+    return getattr(net, "classes", 0)
 
 
 def has_batch_norm(net: nn.Module) -> bool:

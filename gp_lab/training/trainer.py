@@ -4,13 +4,15 @@ It takes a list of configs that can be stacked (one is the usual case) and train
 each leaves the folder that it would have left alone.
 """
 
+import errno
 import math
 import sys
 import threading
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,17 +23,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gp_lab.data.random import generator
+from gp_lab.errors import LabError, failure, one_line, out_of_memory
 from gp_lab.probes.base import Probe, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
-from gp_lab.training.blocks import block_length, draw_block, stack_blocks
+from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.engine import Engine, choose, fits_a_core, kept_engine, make_engine
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
-from gp_lab.training.step import D_METRICS, G_METRICS, Game, start_state
+from gp_lab.training.step import Game, Labels, classes_of, start_state
 from gp_lab.training.stopping import Stop, listening, slurm_job
 
 STATUS_SECONDS = 2.0
@@ -109,6 +112,7 @@ class _Training:
         self.first = todo[0][0]
         self.settings = self.first.settings
         self.replicas = [Replica(run, folder) for run, folder in todo]
+        self.blocks = Blocks([run for run, _ in todo])
         self.stack = len(todo)
         self.threads_before = torch.get_num_threads()
         alone = 1 if fits_a_core(self.first.game) else self.threads_before
@@ -119,6 +123,7 @@ class _Training:
         self.progress = progress
         self.stop = stop
         self.window: list[tuple[int, Tensor]] = []
+        self.step = 0
 
     def go(self) -> None:
         try:
@@ -126,6 +131,7 @@ class _Training:
                 _open(replica.run, replica.folder)
             self._train()
         finally:
+            self.blocks.close()
             for replica in self.replicas:
                 replica.tracker.close()
                 replica.folder.unlock()
@@ -138,13 +144,32 @@ class _Training:
         except Unstackable:
             raise
         except BaseException as error:
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            sentence = self._failure(error)
+            why = sentence or f"{type(error).__name__}: {error}".splitlines()[0]
             stopped = isinstance(error, KeyboardInterrupt)
             for replica in self.replicas:
                 if replica.diverged_at is None:
                     state = State.INTERRUPTED if stopped else State.FAILED
-                    replica.folder.set_status(state, why=why)
-            raise
+                    with suppress(OSError):  # the disk may be what failed
+                        replica.folder.set_status(state, why=why)
+            if sentence is None:
+                raise
+            raise LabError(f"{self.replicas[0].folder.path}: {sentence}") from error
+
+    def _failure(self, error: BaseException) -> str | None:
+        """What the machine could not do and what to change; None for an error of another kind."""
+        what, s = failure(error), self.settings
+        if what is None:
+            return None
+        if out_of_memory(error):
+            stack = f"hydra.launcher.max_stack={self.stack}, " if self.stack > 1 else ""
+            numbers = f"batch_size={s.batch_size}, {stack}precision={s.precision}"
+            advice = f"lower {numbers} or the probes' counts"
+        elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "the same command goes on once there is room"
+        else:
+            advice = "the same command goes on from the last checkpoint"
+        return f"{what} at step {self.step}; {advice}"
 
     def _go(self, stop: Stop) -> None:
         self.step, self.state = self._start()
@@ -217,29 +242,35 @@ class _Training:
 
     def _start(self) -> tuple[int, dict[str, Any]]:
         """The step and state to go on from: the newest checkpoint that all replicas have, or 0."""
+        states = []
+        for replica in self.replicas:
+            run = replica.run
+            size, shape = run.settings.batch_size, run.dataset.shape
+            states.append(start_state(run.game, *run.initial, size, shape, run.initial_encoder))
         common = set.intersection(*(set(checkpoint.steps(r.folder)) for r in self.replicas))
         for step in sorted(common, reverse=True):
-            saved = [checkpoint.load(r.folder, step, str(r.run.device)) for r in self.replicas]
+            saved = [
+                checkpoint.load(r.folder, step, str(r.run.device), like)
+                for r, like in zip(self.replicas, states, strict=True)
+            ]
             whole = [entry for entry in saved if entry is not None]
             if len(whole) == self.stack:
                 for replica in self.replicas:
                     _cut(replica.folder, step)
                 return step, _stacked([state for _, state, _ in whole])
-        states = []
+        if common:
+            warnings.warn("no whole checkpoint is left: the run starts over", stacklevel=2)
         for replica in self.replicas:
             _cut(replica.folder, -1)
-            run = replica.run
-            size, shape = run.settings.batch_size, run.dataset.shape
-            states.append(start_state(run.game, *run.initial, size, shape, run.initial_encoder))
         return 0, _stacked(states)
 
     def _engine(self) -> Engine:
         """The engine that this run has used so far, or the one that suits it."""
         s, game = self.settings, self.first.game
         status = self.replicas[0].folder.status
-        if self.step and "engine" in status:
+        if self.step and status.get("engine") in ("eager", "compiled"):
             name, reason = status["engine"], "as before the run was resumed"
-            torch.set_num_threads(status["threads"])
+            torch.set_num_threads(status.get("threads", torch.get_num_threads()))
         else:
             updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
             name, reason = choose(s.compile, game, updates, self.first.device, self.stack)
@@ -251,7 +282,7 @@ class _Training:
                 with _shown("compiling", self.progress):
                     self._try(engine)
             except Exception as error:
-                why = f"it did not compile ({_first_line(error)})"
+                why = f"it did not compile ({one_line(error)})"
                 engine = make_engine(game, "eager", why, self.stack)
         if engine.name == "eager" and self.stack > 1:
             self._try_stacked(engine)
@@ -267,8 +298,8 @@ class _Training:
         try:
             self._try(engine)
         except (RuntimeError, MemoryError) as error:
-            why = _first_line(error)
-            if isinstance(error, MemoryError) or "memory" in why:
+            why = one_line(error)
+            if out_of_memory(error):
                 raise TooLarge(f"a stack of {self.stack} does not fit the memory") from error
             name = self.first.config["architecture"].get("name")
             raise Unstackable(f"architecture={name} cannot be stacked ({why})") from error
@@ -284,18 +315,23 @@ class _Training:
         self, engine: Engine, state: dict[str, Any], step: int
     ) -> tuple[dict[str, Any], Tensor]:
         """d_steps updates of D, then g_steps of G: the new state and the last updates' metrics."""
-        length = block_length(self.first)
-        k, i = divmod(step, length)
-        if getattr(self, "block_number", None) != k:
-            self.block = stack_blocks([draw_block(r.run, k) for r in self.replicas])
-            self.block_number = k
-        b = self.block
+        k, i = divmod(step, block_length(self.first))
+        b = self.blocks[k]
         for j in range(self.settings.d_steps):
             state, metrics = engine.discriminator_step(
-                state, self.hyper, b.rate_d[i], b.real[i, j], b.latent[i, j], b.u[i, j]
+                state,
+                self.hyper,
+                b.rate_d[i],
+                b.real[i, j],
+                b.latent[i, j],
+                b.u[i, j],
+                tuple(y[i, j] for y in b.labels),
             )
         for j in range(self.settings.g_steps):
-            state, of_g = engine.generator_step(state, self.hyper, b.rate_g[i], b.latent_g[i, j])
+            labels = tuple(y[i, j] for y in b.labels_g)
+            state, of_g = engine.generator_step(
+                state, self.hyper, b.rate_g[i], b.latent_g[i, j], labels
+            )
             if j == self.settings.g_steps - 1:
                 metrics = torch.cat([metrics, of_g], dim=-1)
         return state, metrics
@@ -310,7 +346,7 @@ class _Training:
         values = torch.stack([metrics for _, metrics in self.window]).double().cpu()
         values = values.reshape(len(steps), self.stack, -1)  # [steps, replicas, metrics]
         self.window.clear()
-        names = D_METRICS + (G_METRICS if self.settings.g_steps else ())
+        names = self._names
         for r, replica in enumerate(self.replicas):
             if replica.diverged_at is not None:
                 continue
@@ -386,8 +422,13 @@ class _Training:
         if not alive:
             return {}
         mean = [sum(values) / len(values) for values in zip(*alive, strict=True)]
-        shown = {"loss_d": f"{mean[0]:.4g}", "penalty": f"{mean[1]:.3g}"}
-        return shown | ({"loss_g": f"{mean[-1]:.4g}"} if self.settings.g_steps else {})
+        named = dict(zip(self._names, mean, strict=True))
+        return {k: f"{named[k]:.4g}" for k in ("loss_d", "penalty", "loss_g") if k in named}
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        game = self.first.game
+        return game.metrics_of_d + (game.metrics_of_g if self.settings.g_steps else ())
 
 
 def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
@@ -401,8 +442,9 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
     g = state["average"] or state["g"]
     return View(
         step=step,
-        critic=game.critic(d),
-        generate=lambda z: game.generate(g, z),
+        critic=lambda x, y=None: game.critic(d, _given(y))(x),
+        generate=lambda z, y=None: game.generate(g, z, _given(y)),
+        classes=classes_of(game.generator),
         dataset=run.dataset,
         latent=run.latent,
         loss=game.loss,
@@ -416,18 +458,23 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
     )
 
 
+def _given(labels: Tensor | None) -> Labels:
+    return () if labels is None else (labels,)
+
+
 def _open(run: Setup, folder: RunFolder) -> None:
     """Lock the run's folder; make it if it is new, note in it if it is to go on for longer."""
     config = run.config
-    fresh = run.settings.force or not folder.exists
-    if fresh:
+    if run.settings.force or not folder.exists:
         with writing_to(run.settings.out):
             folder.path.mkdir(parents=True, exist_ok=True)
     folder.lock()
-    if fresh:
+    if run.settings.force or not folder.exists:  # asked again: who had the lock may have made it
         folder.clear()
         folder.create(config, run_id(config))
-    elif run.settings.steps > (old := folder.config).get("steps", 0):
+        return
+    folder.own()
+    if run.settings.steps > (old := folder.config).get("steps", 0):
         folder.write_config(old | {"steps": run.settings.steps})
 
 
@@ -458,11 +505,6 @@ def _same_buffers(a: Game, b: Game) -> bool:
 
 def _parts(count: int, size: int) -> str:
     return "trained one after another" if size == 1 else f"{-(-count // size)} of {size} instead"
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 @contextmanager

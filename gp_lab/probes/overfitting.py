@@ -1,0 +1,52 @@
+"""The probe of a critic that learns its training set by heart (`papers/wgan_gp.txt`, Fig. 5b)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gp_lab.parts import Count
+from gp_lab.probes.base import Arrays, Probe, View, to_numpy
+
+
+@dataclass(frozen=True)
+class CriticLosses(Probe):
+    """The discriminator's loss, without penalty, on training data and on data held out.
+
+    Both have the same fakes, so that they differ by the reals alone. D sees batches of the run's
+    size, as it learns (batch norm, where it has it, takes its statistics from them). Lighter than
+    `HeldOut`, which keeps the points and the gradients at them.
+
+    Args:
+        count: of fakes, of training data and of held-out data.
+
+    Arrays: train, held_out, fake [count] what D says of each; train_loss, held_out_loss.
+    """
+
+    count: Count = 1000
+
+    def measure(self, view: View) -> Arrays:
+        train = view.dataset.draw(view.rng("critic_losses_train"), self.count)
+        held_out = view.dataset.fresh(view.rng("critic_losses_held_out"), self.count)
+        fake = view.fakes(view.rng("critic_losses_latent"), self.count, real=train)
+        f = {
+            name: _in_batches(view, points)
+            for name, points in (("train", train), ("held_out", held_out), ("fake", fake))
+        }
+        of_fakes = float(view.loss.phi(f["fake"]).mean())
+        losses = {
+            f"{name}_loss": np.array(of_fakes + float(view.loss.varphi(f[name]).mean()))
+            for name in ("train", "held_out")
+        }
+        return {name: to_numpy(values) for name, values in f.items()} | losses
+
+    def scalars(self, arrays: Arrays) -> dict[str, float]:
+        return {name: float(arrays[name]) for name in ("train_loss", "held_out_loss")}
+
+
+@torch.no_grad()
+def _in_batches(view: View, points: Tensor) -> Tensor:
+    """f [n] at points [n, ...], float64, in batches whose sizes differ by one at most."""
+    parts = points.tensor_split(-(-len(points) // view.batch_size))
+    return torch.cat([view.critic(view.place(part)) for part in parts]).double()

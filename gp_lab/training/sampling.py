@@ -1,0 +1,127 @@
+"""What a run's generator makes, as a picture or a text: `gp-lab sample`."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gp_lab.data.images import Images
+from gp_lab.data.text import Text
+from gp_lab.errors import BadInput, bad_choice
+from gp_lab.files import write_atomically
+from gp_lab.probes.pictures import grid_picture, paths_picture, scatter_picture
+from gp_lab.runs.folder import writing_to
+from gp_lab.training.load import LoadedRun
+
+KINDS = {"samples": 64, "interpolation": 8, "classes": 10}
+"""Kind -> how many there are unless one says: samples, lines, samples of each class."""
+
+POINTS = 1000
+"""Samples of the plane in a picture, unless one says."""
+
+
+def write_samples(
+    run: LoadedRun,
+    kind: str = "samples",
+    n: int | None = None,
+    seed: int = 0,
+    points: int = 65,
+    out: str | Path | None = None,
+) -> Path:
+    """Draw from a run's generator and write what it made; the file.
+
+    Args:
+        run: at one of its checkpoints.
+        kind: `samples`; `interpolation`, a row for each line between two latents; `classes`, a row
+            for each class.
+        n: samples, lines, or samples of each class; None for as many as `KINDS` says.
+        seed: of the latents (and of the classes, where they are random).
+        points: samples along a line, both ends included.
+        out: a PNG file, for texts a .txt; None for one in `samples/` of the run's folder.
+
+    Raises `BadInput` for what this run's generator or data cannot give, and for files that cannot
+    be written.
+    """
+    if kind not in KINDS:
+        raise bad_choice("--kind", kind, KINDS)
+    if n is not None and n < 1:
+        raise BadInput(f"-n {n}: must be at least 1")
+    if points < 2:
+        raise BadInput(f"--points {points}: a line has two ends; must be at least 2")
+    dataset = run.setup.dataset
+    ending = ".txt" if isinstance(dataset, Text) else ".png"
+    name = f"{kind}-step{run.step}-seed{seed}{ending}"
+    path = run.folder.path / "samples" / name if out is None else Path(out)
+    if path.suffix != ending:
+        raise BadInput(f"--out {path}: a {ending} file is written; give it that ending")
+    if isinstance(dataset, Images):
+        data = _png(_image_grid(run, dataset, kind, n or KINDS[kind], seed, points))
+    elif isinstance(dataset, Text):
+        data = _lines(run, dataset, kind, n or KINDS[kind], seed, points).encode()
+    elif dataset.shape == (2,):
+        data = _png(_plane(run, kind, n, seed, points))
+    else:
+        raise BadInput(
+            f"{run.folder.path}: samples of shape {list(dataset.shape)} are neither images, nor"
+            " points of the plane, nor texts; gp_lab.load(run).sample gives them in Python"
+        )
+    with writing_to(path):
+        if out is None:
+            path.parent.mkdir(exist_ok=True)
+        write_atomically(path, data)
+    return path
+
+
+def _made(run: LoadedRun, kind: str, n: int, seed: int, points: int) -> tuple[Tensor, int | None]:
+    """Samples in the order of reading, and how many stand in a row (None: as one likes)."""
+    if kind == "samples":
+        return run.sample(n, seed), None
+    if kind == "interpolation":
+        return run.interpolate(n, points, seed).flatten(0, 1), points
+    labels = torch.arange(run.classes).repeat_interleave(n)
+    if not len(labels):
+        name = run.config["architecture"].get("name")
+        raise BadInput(f"--kind classes: the generator of architecture={name} takes no classes")
+    return run.sample(len(labels), seed, labels), n
+
+
+def _image_grid(
+    run: LoadedRun, dataset: Images, kind: str, n: int, seed: int, points: int
+) -> np.ndarray:
+    images, columns = _made(run, kind, n, seed, points)
+    return grid_picture(dataset.to_bytes(images).numpy(), columns)
+
+
+def _lines(run: LoadedRun, dataset: Text, kind: str, n: int, seed: int, points: int) -> str:
+    """A line for each text; rows of several stand apart."""
+    samples, columns = _made(run, kind, n, seed, points)
+    lines = dataset.decode(samples)
+    if columns is None:
+        return _joined(lines)
+    return "\n".join(_joined(lines[i : i + columns]) for i in range(0, len(lines), columns))
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _plane(run: LoadedRun, kind: str, n: int | None, seed: int, points: int) -> np.ndarray:
+    """Samples among as many reals, or the lines that latents' lines become."""
+    n = n or (POINTS if kind == "samples" else KINDS[kind])
+    samples, columns = _made(run, kind, n, seed, points)
+    real = run.setup.dataset.draw(
+        torch.Generator().manual_seed(seed), n if columns is None else POINTS
+    )
+    if columns is None:
+        return scatter_picture(real.cpu().numpy(), samples.numpy())
+    return paths_picture(real.cpu().numpy(), samples.reshape(n, columns, 2).numpy())
+
+
+def _png(picture: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return file.getvalue()

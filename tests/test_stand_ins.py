@@ -1,0 +1,140 @@
+"""Figures of other data than the paper's say so in picture, table, claims and report."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from gp_lab.figures import make
+from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.make import changes, make_figure, stand_ins, summary_table
+from gp_lab.figures.registry import Entry, Panels, Row
+from gp_lab.launching.panels import Job
+from gp_lab.launching.places import choices, figure_file, figure_ids
+from gp_lab.report.page import write_report
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.outcome import Outcome, outcome_of
+
+DIGITS = "5000 digits of MNIST's 70 000"
+CLOTHES = "clothes instead of digits"
+TEXT = {
+    "title": "Digits",
+    "data": "mnist",
+    "stand_ins": {"mnist_5k": DIGITS, "fashion_mnist": CLOTHES},
+    "common": [],
+    "panels": {"a": [], "b": []},
+    "scales": {"quick": {"seeds": 1, "decides": True, "overrides": []}},
+}
+
+
+def draw(panels: Panels, rows: list[Row]) -> Figure:
+    figure = Figure()
+    figure.add_subplot().plot([0, 1])
+    return figure
+
+
+ENTRY = Entry(
+    measure=lambda panels: [{"panel": p, "seed": 0} for p in panels],
+    claims=lambda rows: [Claim("It is so.", computed(1.0, above=0.0), "wgan_gp, Fig. 9")],
+    draw=draw,
+)
+
+
+def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *user: str) -> Path:
+    """The figure of a run for each panel, on these data sets; its folder."""
+    patch.setattr(make, "entry", lambda _: ENTRY)
+    patch.setattr(make, "figure_file", lambda _: TEXT)
+    jobs: list[Job] = []
+    outcomes: list[Outcome] = []
+    for panel, dataset in datasets.items():
+        config = {
+            "dataset": {"name": dataset}, "scale": {"name": "quick"}, "out": str(out), "seed": 0,
+            "steps": 3,
+        }  # fmt: skip
+        folder = RunFolder(out / "runs" / panel)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.create(config, panel)
+        folder.set_status(State.FINISHED, step=3)
+        jobs.append(Job(config=config, panel=panel, overrides=()))
+        outcomes.append(outcome_of(folder))
+    make_figure("wgan_gp/fig9", jobs, outcomes, user)
+    return out / "figures" / "wgan_gp" / "fig9" / "quick"
+
+
+def test_a_stand_in_is_named_in_claims_table_picture_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(make, "header", lambda figure, text: texts.append(text))
+    folder = made(tmp_path, monkeypatch, {"a": "mnist_5k", "b": "fashion_mnist"})
+    assert texts == [f"stand-in: {DIGITS}; {CLOTHES}"]
+    summary = json.loads((folder / "claims.json").read_text())
+    assert summary["stand_ins"] == [DIGITS, CLOTHES]
+    (claim,) = summary["claims"]
+    assert (claim["verdict"], claim["stand_in"]) == ("supported", True)
+    table = make.claims_table(summary)
+    assert f"stand-in: {DIGITS}" in table
+    assert "supported (stand-in)  It is so." in table
+    assert "wgan_gp/fig9 (stand-in)" in summary_table(tmp_path, {})
+    page = write_report(tmp_path).read_text()
+    assert f"<b>Stand-in: {CLOTHES}</b>" in page
+    assert "supported (stand-in)</td>" in page
+    assert "wgan_gp/fig9 (stand-in)</a>" in page
+
+
+def test_the_papers_own_data_are_not_called_a_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = ("dataset=mnist", "dataset.root=/data", "dataset.download=true")
+    folder = made(tmp_path, monkeypatch, {"a": "mnist", "b": "mnist"}, *user)
+    summary = json.loads((folder / "claims.json").read_text())
+    assert summary["stand_ins"] == summary["overrides"] == []
+    assert summary["claims"][0]["verdict"] == "supported"
+    assert not summary["claims"][0]["stand_in"]
+    assert "stand-in" not in make.claims_table(summary)
+    assert "tand-in" not in write_report(tmp_path).read_text()
+
+
+def test_the_label_stands_above_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    own = Entry(ENTRY.measure, ENTRY.claims, lambda p, r: figures.append(draw(p, r)) or figures[-1])
+    monkeypatch.setattr(f"{__name__}.ENTRY", own)
+    made(tmp_path, monkeypatch, {"a": "mnist_5k", "b": "mnist"})
+    above = [text for text in figures[0].texts if text.get_position()[1] > 1]
+    assert [text.get_text() for text in above] == [f"stand-in: {DIGITS}"]
+
+
+PUBLISHED, OWN = [{"name": "mnist"}], [{"name": "image_folder"}]
+
+
+@pytest.mark.parametrize(
+    ("override", "datasets", "changed"),
+    [
+        ("dataset=mnist", PUBLISHED, False),
+        ("dataset=fashion_mnist", PUBLISHED, False),
+        ("dataset=cifar10", [{"name": "cifar10"}], True),
+        ("dataset.source.root=/data", PUBLISHED, False),
+        ("dataset.root=/data", OWN, True),
+        ("dataset.size=10", PUBLISHED, True),
+        ("device=cpu", PUBLISHED, False),
+        ("penalty.weight=3", PUBLISHED, True),
+    ],
+)
+def test_overrides_that_leave_an_entry_what_it_is(
+    override: str, datasets: list[dict[str, str]], changed: bool
+) -> None:
+    assert changes([override], TEXT, datasets) == ([override] if changed else [])
+
+
+def test_every_entry_names_data_sets_that_there_are() -> None:
+    for name in figure_ids():
+        text = figure_file(name)
+        known = choices("dataset")
+        assert set(text.get("stand_ins", {})) <= set(known)
+        assert text.get("data") in (None, *known)
+        assert not text.get("stand_ins") or text.get("data")
+        assert all(stand_ins(text, [{"name": stand}]) for stand in text.get("stand_ins", {}))

@@ -1,0 +1,217 @@
+"""Data that do not fit stream: the next block is drawn ahead, no more is held, nothing changes."""
+
+import gc
+import threading
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import rng
+from lab import assert_same_run, assert_same_tensors, config_of, trained
+from test_images import encoded, picture
+
+from gp_lab.cli import main
+from gp_lab.data import sources
+from gp_lab.data.images import Images
+from gp_lab.data.prepared import ImageArray
+from gp_lab.errors import BadInput, Exit
+from gp_lab.runs.folder import RunFolder
+from gp_lab.training import blocks
+from gp_lab.training.blocks import Block, Blocks, draw_block
+from gp_lab.training.setup import Setup, setup
+
+BASE = (
+    "dataset=image_folder", "dataset.source.image_size=28", "dataset.source.channels=1",
+    "architecture=mlp_mnist", "architecture.width=8", "batch_size=8", "steps=5", "log_every=1",
+    "tracking=none", "threads=1", "device=cpu", "compile=never", "probe.samples.count=10",
+)  # fmt: skip
+N = 20
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(N):
+        (folder / f"{i:02}.png").write_bytes(encoded(picture(28, 28, "L", seed=i)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def array(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("array")
+    images = [np.asarray(picture(28, 28, "L", seed=i)) for i in range(N)]
+    np.save(folder / "train.npy", np.stack(images)[:, None])
+    return folder
+
+
+@pytest.fixture
+def mapped(array: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
+    """A run on an array that is mapped from a file, one iteration a block."""
+    monkeypatch.setattr(blocks, "FLOATS", 1)
+    return setup(config_of("dataset=image_array", f"dataset.root={array}", base=BASE))
+
+
+def same(a: Block, b: Block) -> bool:
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(a, b, strict=True)
+        if isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor)
+    )
+
+
+def test_blocks_drawn_ahead_are_those_of_their_numbers_wherever_one_starts(mapped: Setup) -> None:
+    ahead = Blocks([mapped])
+    for k in (2, 3, 3, 4, 0, 1, 4):
+        assert same(ahead[k], draw_block(mapped, k))
+    ahead.close()
+
+
+def test_the_block_in_use_and_the_next_one_are_all_that_is_held(
+    mapped: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: set[int] = set()
+    most, drawn = [0], []
+
+    def counted(run: Setup, k: int) -> Block:
+        drawn.append((k, threading.current_thread() is threading.main_thread()))
+        block = draw_block(run, k)
+        alive.add(k)
+        weakref.finalize(block.real, alive.discard, k)
+        most[0] = max(most[0], len(alive))
+        return block
+
+    monkeypatch.setattr(blocks, "draw_block", counted)
+    gc.disable()
+    try:
+        ahead = Blocks([mapped])
+        for k in range(5):
+            ahead[k]
+            if ahead.coming is not None:
+                ahead.coming[1].result()
+            assert alive == {k, k + 1} & set(range(5))
+        ahead.close()
+    finally:
+        gc.enable()
+    assert most == [2]
+    # The first is waited for; the others are drawn meanwhile, none beyond the run's end.
+    assert drawn == [(0, True), (1, False), (2, False), (3, False), (4, False)]
+
+
+def test_a_run_holds_no_more_either(
+    array: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "FLOATS", 1)
+    alive: set[int] = set()
+    most = [0]
+
+    def counted(run: Setup, k: int) -> Block:
+        block = draw_block(run, k)
+        alive.add(k)
+        weakref.finalize(block.real, alive.discard, k)
+        most[0] = max(most[0], len(alive))
+        return block
+
+    monkeypatch.setattr(blocks, "draw_block", counted)
+    trained("dataset=image_array", f"dataset.root={array}", f"out={tmp_path}", base=BASE)
+    assert most == [2]
+
+
+def test_data_in_memory_and_points_need_no_thread(folder: Path) -> None:
+    in_memory = setup(config_of(f"dataset.root={folder}", base=BASE))
+    assert Blocks([in_memory]).thread is None
+    assert Blocks([setup(config_of())]).thread is None
+    assert in_memory.dataset.train_rows.part is sources.resident(
+        in_memory.dataset.train_rows.part, torch.device("cpu")
+    )
+
+
+def test_a_run_is_the_same_from_memory_from_a_mapped_array_and_from_single_files(
+    folder: Path, array: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = f"dataset.root={folder}"
+    in_memory = trained(root, f"out={tmp_path / 'memory'}", base=BASE)
+    mapped = trained(
+        "dataset=image_array", f"dataset.root={array}", f"out={tmp_path / 'mapped'}", base=BASE
+    )
+    sources.loaded.cache_clear()
+    monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 0)
+    decoded = trained(root, f"out={tmp_path / 'decoded'}", base=BASE)
+    sources.loaded.cache_clear()
+    for other in (mapped, decoded):
+        assert_same_run(in_memory, other)
+
+
+def test_a_streaming_run_that_is_resumed_goes_on_in_the_same_place(
+    array: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "FLOATS", 1)
+    own = ("dataset=image_array", f"dataset.root={array}")
+    whole = trained(*own, f"out={tmp_path / 'whole'}", base=BASE)
+    part = trained(*own, "steps=3", f"out={tmp_path / 'part'}", base=BASE)
+    assert main(["resume", str(part.path), "steps=5"]) == Exit.OK
+    assert part.metrics() == whole.metrics()
+    assert_same_tensors(whole, part)
+
+
+def test_a_damaged_picture_of_a_streaming_set_ends_the_run_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(N):
+        data = encoded(picture(28, 28, "L", seed=i))
+        (tmp_path / f"{i}.png").write_bytes(data if i != 7 else data[:200])
+    monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 0)
+    monkeypatch.chdir(tmp_path)
+    # All pictures are drawn in a block.
+    assert main(["train", *BASE, f"dataset.root={tmp_path}", "batch_size=20"]) == Exit.BAD_INPUT
+    said = capsys.readouterr().err.splitlines()
+    assert "7.png: the image is truncated or damaged" in said[-1]
+    (run,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert "7.png" in RunFolder(run).status["why"]
+
+
+def test_the_thread_ends_with_the_run(mapped: Setup) -> None:
+    ahead = Blocks([mapped])
+    ahead[0]
+    (thread,) = (t for t in threading.enumerate() if t.name.startswith("next block"))
+    ahead.close()
+    assert not thread.is_alive()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_bytes_live_on_a_gpu_where_they_fit_and_are_sent_to_it_where_they_do_not(
+    array: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Images(ImageArray(str(array), 28, 1), dequantise=True, flips=True).prepare(rng())
+    device = torch.device("cuda", 0)
+    expected = images.draw(rng(), 7)
+    there = images.on(device)
+    assert there.train_rows is not None
+    assert there.train_rows.part.images.device == device
+    assert not there.streams
+    monkeypatch.setattr(sources, "room", lambda _: 100)
+    sources.resident.cache_clear()
+    sent = images.on(device)
+    assert sent.streams
+    for x in (there.draw(rng(), 7), sent.draw(rng(), 7)):
+        assert x.device == device
+        torch.testing.assert_close(x.cpu(), expected)
+
+
+def test_a_batch_larger_than_the_data_set_is_refused_at_the_start(
+    folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=r"batch_size=21: larger than the 20 samples of dataset;"):
+        setup(config_of(f"dataset.root={folder}", "batch_size=21", base=BASE))
+    with pytest.raises(BadInput, match="batch_size=16: larger than the 15 samples"):
+        setup(config_of(f"dataset.root={folder}", "dataset.held_out=5", "batch_size=16", base=BASE))
+    text = tmp_path / "text.txt"
+    text.write_text("a line of some length\n" * 9)
+    with pytest.raises(BadInput, match="batch_size=10: larger than the 9 samples of dataset"):
+        setup(config_of("dataset=text", f"dataset.root={text}", base=("batch_size=10",)))
+
+
+def test_a_probe_of_held_out_images_wants_some(folder: Path) -> None:
+    with pytest.raises(BadInput, match=r"dataset.held_out: the data set has no held-out images"):
+        setup(config_of(f"dataset.root={folder}", "probe=[held_out]", base=BASE[:-1]))
