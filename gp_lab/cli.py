@@ -30,6 +30,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab sample RUN [-n 64] [--kind ..]  what a run's generator makes, as a picture or a text
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
   gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
+  gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
   gp-lab report [OUTPUTS]                one page of all figures, claims and runs
   gp-lab list [figures|datasets|...]     what there is to choose from
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
@@ -220,10 +221,10 @@ def figures(arguments: list[str]) -> Exit:
         try:
             worst = max(worst, figure([name, *arguments]))
         except LabError as error:
-            if error.status not in (Exit.FAILED, Exit.DIVERGED):
+            if error.status not in (Exit.OK, Exit.FAILED, Exit.DIVERGED):
                 raise  # it was stopped, or the command line is wrong for all entries
             print(f"gp-lab: {name}: {error}", file=sys.stderr)
-            worst = max(worst, Exit.FAILED)
+            worst = max(worst, Exit.FAILED if error.status else Exit.OK)
         except Exception as error:
             traceback.print_exc()
             print(f"gp-lab: {name} failed: {error}; the others go on", file=sys.stderr)
@@ -247,6 +248,19 @@ def report(arguments: list[str]) -> Exit:
     from gp_lab.report.page import write_report
 
     print(f"report: {write_report(root)}")
+    return Exit.OK
+
+
+def status(arguments: list[str]) -> Exit:
+    """`gp-lab status [OUTPUTS] [--watch]`: a table of the runs; --watch: until all have ended."""
+    from gp_lab.launching.status import rows, table, watch
+
+    flags = [a for a in arguments if a == "--watch"]
+    root = _outputs([a for a in arguments if a not in flags], "status [OUTPUTS] [--watch]")
+    if flags:
+        watch(root)
+    else:
+        print(table(rows(root)))
     return Exit.OK
 
 
@@ -333,6 +347,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "sample": sample,
     "figure": figure,
     "figures": figures,
+    "status": status,
     "report": report,
     "list": list_,
     "clean": clean,

@@ -79,10 +79,10 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
     return target
 
 
-def checked(target: type, values: Mapping[str, Any], **given: Any) -> Any:
-    """`target(**values)` with the checks of `build`; keys are named as they stand at the top."""
+def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:
+    """`target(**values)` with the checks of `build`; keys are named as they stand below `key`."""
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return _construct(target, plain, "", given)
+    return _construct(target, plain, key, given)
 
 
 def build(

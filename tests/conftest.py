@@ -46,6 +46,12 @@ def needs_tool() -> Callable[[str], None]:
 
 
 @pytest.fixture
+def absent() -> Callable[[str], None]:
+    """`absent("a GPU")` skips the test, or fails it where everything has to be there."""
+    return _absent
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """`small_disk(kilobytes)` is an empty disk of that size; skips where none can be mounted."""
     disks: list[Path] = []

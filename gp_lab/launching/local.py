@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
@@ -49,21 +50,25 @@ SHARE_OF_MEMORY = 0.5
 
 
 def groups(
-    configs: Sequence[Config], max_stack: int, most: Mapping[str, int] | None = None
+    configs: Sequence[Config],
+    max_stack: int,
+    most: Mapping[str, int] | None = None,
+    where: Callable[[Config], Path] = folder_of,
 ) -> list[list[Config]]:
     """Configs in stacks of one structure, of at most `max_stack`, or `most[structure_key]`.
 
     Stacks of one structure are of nearly equal size and follow one another, so that they can share
     a compiled step. Runs that have begun go on as they were: those of one stack together, the
-    others alone.
+    others alone. `where` finds a run's folder.
     """
     found: dict[tuple[str, str], list[Config]] = {}
     for config in configs:
-        key, folder = structure_key(config), RunFolder(folder_of(config))
-        begun = folder.exists and not config["force"]
+        key, folder = structure_key(config), RunFolder(where(config))
+        status = {} if config["force"] else folder.status
+        begun = status.get("state", State.QUEUED) != State.QUEUED or "engine" in status
         own = ""
         if max_stack == 1 or begun:
-            own = (max_stack > 1 and folder.status.get("stack_id")) or str(folder.path)
+            own = (max_stack > 1 and status.get("stack_id")) or str(folder.path)
         found.setdefault((key, own), []).append(config)
     found = dict(sorted(found.items(), key=lambda item: _place(found, item[0])))
     stacks = []
@@ -90,18 +95,9 @@ def train_all(
     never run or a stack that cannot fit, before the first one starts; `Stopped` when a signal
     ended the sweep.
     """
-    for config in configs:
-        Settings.of(config)
-    todo = []
-    seen = set()
-    for config in configs:
-        folder = folder_of(config)
-        fresh = config["force"] or not RunFolder(folder).finished(config["steps"])
-        if fresh and folder not in seen:
-            todo.append(config)
-            seen.add(folder)
+    todo = unfinished(configs)
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
-        setups = _checked(todo)
+        setups = checked_setups(todo)
         if max_stack == 1:
             batches = groups(todo, 1)
         else:
@@ -110,6 +106,18 @@ def train_all(
             _explain(batches)
         _train_groups(batches, processes)
     return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+
+
+def unfinished(configs: Sequence[Config]) -> list[Config]:
+    """Those that are not finished yet, each run once. Raises `BadInput` for a wrong scalar."""
+    for config in configs:
+        Settings.of(config)
+    todo: dict[Path, Config] = {}
+    for config in configs:
+        path = folder_of(config)
+        if config["force"] or not RunFolder(path).finished(config["steps"]):
+            todo.setdefault(path, config)
+    return list(todo.values())
 
 
 def _most(
@@ -171,7 +179,7 @@ def _train_groups(batches: list[list[Config]], processes: int) -> None:
         raise kind(f"{stop.why}; the same command goes on from there")
 
 
-def _checked(configs: Sequence[Config]) -> dict[str, Any]:
+def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
     """structure_key -> one run's `Setup`; trains nothing.
 
     Raises `BadInput` for what `train` would refuse in any of the configs.
@@ -219,7 +227,7 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
             futures = [pool.submit(_train_in_worker, batch, threads) for batch in batches]
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        _watch(futures, [c for batch in batches for c in batch])
+        watch([c for batch in batches for c in batch], lambda: _over(futures))
         for future in futures:
             future.result()
     except BrokenProcessPool as error:
@@ -249,14 +257,14 @@ def _train_in_worker(batch: list[Config], threads: int) -> None:
     _train(batch, _worker_stop, progress=False)
 
 
-def _watch(futures: list[Future[None]], configs: list[Config]) -> None:
-    """One bar for all processes: iterations of all runs, from their status.json."""
+def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
+    """One bar for many runs until `over`: iterations of all of them, from their status.json."""
     folders = [RunFolder(folder_of(config)) for config in configs]
     total = sum(config["steps"] for config in configs)
     with tqdm(total=total, unit="it", desc=f"{len(configs)} runs", dynamic_ncols=True) as bar:
         shown = time.monotonic()
         while True:
-            over = all(f.done() for f in futures)
+            last = over()
             statuses = [folder.status for folder in folders]
             bar.n = sum(s.get("step", 0) for s in statuses)
             ended = [s.get("state") for s in statuses]
@@ -266,10 +274,14 @@ def _watch(futures: list[Future[None]], configs: list[Config]) -> None:
             if sys.stderr.isatty() or time.monotonic() - shown > 15:
                 shown = time.monotonic()
                 bar.refresh()
-            failed = next((f for f in futures if f.done() and f.exception()), None)
-            if over or failed is not None:
+            if last:
                 return
             time.sleep(0.5)
+
+
+def _over(futures: Sequence[Future[None]]) -> bool:
+    """Whether all have ended, or one in an error."""
+    return all(f.done() for f in futures) or any(f.done() and f.exception() for f in futures)
 
 
 def _cores() -> int:

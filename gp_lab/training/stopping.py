@@ -1,5 +1,6 @@
 """Stopping between two iterations: what a signal has asked for, of this process or its parent."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from typing import Any
 
 from gp_lab.runs.folder import State
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Ctrl-C, and what schedulers send before they take the machine away."""
 
 
 class Stop:
@@ -28,8 +30,9 @@ class Stop:
 
     @property
     def state(self) -> State:
-        """How a run ends that was asked to stop: by hand, or by a scheduler (SIGTERM)."""
-        return State.PREEMPTED if self.flag.value == signal.SIGTERM else State.INTERRUPTED
+        """How a run ends that was asked to stop: by hand (SIGINT), or by a scheduler."""
+        by_hand = self.flag.value in (0, signal.SIGINT)
+        return State.INTERRUPTED if by_hand else State.PREEMPTED
 
     @property
     def why(self) -> str:
@@ -44,7 +47,7 @@ class Stop:
 
 @contextmanager
 def listening(flag: Any = None) -> Iterator[Stop]:
-    """While inside, SIGINT and SIGTERM ask for a stop (of the main thread; others hear nothing)."""
+    """While inside, `SIGNALS` ask for a stop (of the main thread; others hear nothing)."""
     stop = Stop(flag)
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -55,3 +58,9 @@ def listening(flag: Any = None) -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def slurm_job() -> str | None:
+    """The job of a Slurm array that this process belongs to, as `12_3`."""
+    ids = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return "_".join(map(str, ids)) if all(ids) else None

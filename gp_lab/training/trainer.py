@@ -35,7 +35,7 @@ from gp_lab.training.engine import Engine, choose, fits_a_core, kept_engine, mak
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
 from gp_lab.training.step import Game, Labels, classes_of, start_state
-from gp_lab.training.stopping import Stop, listening
+from gp_lab.training.stopping import Stop, listening, slurm_job
 
 STATUS_SECONDS = 2.0
 """How often a running run says in status.json how far it is."""
@@ -184,7 +184,7 @@ class _Training:
             and (self.stack > 1 or s.compile == "always")
         ):
             tqdm.write(f"not compiled: {self.engine.reason}", file=sys.stderr)
-        began = time.monotonic()
+        began, self.began_at = time.monotonic(), self.step
         self.told = 0.0
         for replica in self.replicas:
             replica.folder.set_status(
@@ -198,6 +198,8 @@ class _Training:
                 threads=torch.get_num_threads(),
                 device=str(self.first.device),
                 disk_bytes=replica.folder.size(),
+                job=slurm_job(),
+                rate=None,
                 **provenance(),
             )
         with tqdm(
@@ -407,9 +409,10 @@ class _Training:
         now = time.monotonic()
         if now - self.told > STATUS_SECONDS:
             self.told = now
+            rate = (self.step - self.began_at) / (now - began)
             for replica in self.replicas:
                 if replica.diverged_at is None:
-                    replica.folder.set_status(State.RUNNING, step=self.step)
+                    replica.folder.set_status(State.RUNNING, step=self.step, rate=rate)
 
     def _alive(self) -> bool:
         return any(r.diverged_at is None for r in self.replicas)

@@ -1,11 +1,11 @@
-"""The launchers of one machine: runs one after another, in processes, or stacked."""
+"""The launchers: runs on this machine, one after another, in processes or stacked; and on Slurm."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gp_lab.errors import BadInput, show
 
@@ -18,20 +18,8 @@ def whole(key: str, value: Any, at_least: int, other: str = "") -> int:
     return value
 
 
-class LocalLauncher(Launcher):
-    """Trains the jobs on this machine.
-
-    Args:
-        processes: how many train at the same time; 0 is one for each core (one, with a GPU).
-        max_stack: the most runs that are trained as one stack (they may differ in their seeds,
-            data, rates and numbers: `gp_lab/training/stacking.py`); `auto` fits the memory.
-    """
-
-    def __init__(self, processes: int = 1, max_stack: Any = 1) -> None:
-        self.processes = whole("hydra.launcher.processes", processes, at_least=0)
-        self.max_stack = max_stack
-        if max_stack != "auto":
-            whole("hydra.launcher.max_stack", max_stack, at_least=1, other="auto")
+class ConfigLauncher(Launcher):
+    """A launcher that is given resolved configs by the sweeper, in `launch_configs`."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -48,6 +36,42 @@ class LocalLauncher(Launcher):
 
     def launch_configs(self, configs: Sequence[dict[str, Any]]) -> Sequence[Any]:
         """Train resolved configs; their outcomes in the same order."""
+        raise NotImplementedError
+
+
+class LocalLauncher(ConfigLauncher):
+    """Trains the jobs on this machine.
+
+    Args:
+        processes: how many train at the same time; 0 is one for each core (one, with a GPU).
+        max_stack: the most runs that are trained as one stack (they may differ in their seeds,
+            data, rates and numbers: `gp_lab/training/stacking.py`); `auto` fits the memory.
+    """
+
+    def __init__(self, processes: int = 1, max_stack: Any = 1) -> None:
+        self.processes = whole("hydra.launcher.processes", processes, at_least=0)
+        self.max_stack = max_stack
+        if max_stack != "auto":
+            whole("hydra.launcher.max_stack", max_stack, at_least=1, other="auto")
+
+    def launch_configs(self, configs: Sequence[dict[str, Any]]) -> Sequence[Any]:
         from gp_lab.launching.local import train_all
 
         return train_all(configs, processes=self.processes, max_stack=self.max_stack)
+
+
+class SlurmLauncher(ConfigLauncher):
+    """Trains the jobs on a cluster; the keys are those of `gp_lab.launching.slurm.Jobs`."""
+
+    def __init__(self, **keys: Any) -> None:
+        from gp_lab.launching.slurm import Jobs
+        from gp_lab.parts import checked
+
+        plain = {k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v
+                 for k, v in keys.items()}  # fmt: skip
+        self.jobs = checked(Jobs, plain, "hydra.launcher")
+
+    def launch_configs(self, configs: Sequence[dict[str, Any]]) -> Sequence[Any]:
+        from gp_lab.launching.slurm import train_on_slurm
+
+        return train_on_slurm(configs, self.jobs)

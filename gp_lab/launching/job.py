@@ -1,0 +1,180 @@
+"""What runs inside a Slurm job: `run` in every task, then `ended` in the batch script.
+
+    python -m gp_lab.launching.job run FOLDER [trust=PACKAGE,...]
+    python -m gp_lab.launching.job ended FOLDER STATUS
+
+FOLDER is that of a submission (`OUT/jobs/...`): its `runs.json` names the run folders of each job
+of the array. `run` trains the configs that it finds there; they are data, so what they say of trust
+does not count. `ended` looks at what was left: a job that was preempted or ran into its limit is
+requeued, unless it made no progress since it was requeued last; one that was cancelled is not; one
+that died has failed.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.training.stopping import SIGNALS, Stop, slurm_job
+
+ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
+"""Exit statuses of a process that a signal ended before it could listen."""
+
+
+def run(submission: Path, trust: Sequence[str]) -> Exit:
+    """Train the runs of this job, from where they stand."""
+    stop = Stop()
+    for number in SIGNALS:
+        signal.signal(number, stop.ask)
+    # Until a run can have several ranks, the first one trains it alone.
+    if int(os.environ.get("SLURM_PROCID", "0")) > 0:
+        return Exit.OK
+
+    from gp_lab.launching.local import groups
+    from gp_lab.launching.slurm import locked
+    from gp_lab.runs import checkpoint
+    from gp_lab.runs.identity import run_hash
+    from gp_lab.runs.outcome import outcome_of
+    from gp_lab.training.trainer import train
+
+    folders = runs_of(submission)
+    trained = []
+    for folder in folders:
+        saved = checkpoint.steps(folder)
+        entries = {"job": slurm_job(), "began": saved[-1] if saved else 0}
+        with suppress(LabError), locked(folder):  # `train` says so if another process trains it
+            folder.set_status(folder.state or State.QUEUED, **entries)
+        trained.append(folder.config | {"trust": list(trust), "force": False})
+    where = {run_hash(c): f for c, f in zip(trained, folders, strict=True)}
+    for batch in groups(trained, len(trained), where=lambda c: where[run_hash(c)].path):
+        of_batch = [where[run_hash(config)] for config in batch]
+        if stop.asked:
+            break
+        try:
+            train(batch, of_batch, progress=False, stop=stop)
+        except Exception as error:
+            traceback.print_exc()
+            _fail(of_batch, str(error) if isinstance(error, LabError) else repr(error))
+    ends = [outcome_of(folder) for folder in folders]
+    for end in ends:
+        because = f" ({end.why})" if end.why else ""
+        print(f"{end.state} at step {end.step}{because}: {end.folder.path}")
+    if stop.asked:
+        return Exit.INTERRUPTED if stop.state == State.INTERRUPTED else Exit.PREEMPTED
+    return Exit.FAILED if State.FAILED in [end.state for end in ends] else Exit.OK
+
+
+def ended(submission: Path, status: int) -> int:
+    """Decide what becomes of the runs that this job leaves unfinished; the job's exit status."""
+    from gp_lab.launching.slurm import REQUEUED, UNDER_WAY, SlurmError, fail, log_of, slurm
+
+    job = slurm_job() or ""
+    folders = runs_of(submission)
+    left = [folder for folder in folders if folder.state in UNDER_WAY]
+    if not left:
+        return status
+    if status not in (Exit.PREEMPTED, Exit.INTERRUPTED, *ENDED_BY):
+        log = log_of(submission, job)
+        for folder in left:
+            fail(folder, f"its job {job} ended with status {_named(status)}; see {log}")
+    elif status == Exit.INTERRUPTED or _cancelled(job):
+        for folder in left:
+            fail(folder, f"its job {job} was cancelled", State.INTERRUPTED)
+    elif int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0 and not progress(folders):
+        for folder in left:
+            step = folder.status["step"]
+            fail(
+                folder,
+                f"no progress between two requeues: job {job} was stopped at step {step} again;"
+                " it needs longer than its limit leaves (hydra.launcher.timeout_min)",
+            )
+    else:
+        for folder in left:
+            if folder.state != State.QUEUED:
+                folder.set_status(State.PREEMPTED, why=_why(folder) + REQUEUED)
+        try:
+            slurm("scontrol", "requeue", job)
+        except SlurmError as error:
+            for folder in left:
+                fail(folder, f"job {job} could not be requeued: {error}")
+    return status
+
+
+def runs_of(submission: Path) -> list[RunFolder]:
+    """The run folders of this job of the array. Raises `BadInput` for a list that leads outside."""
+    names = json.loads((submission / "runs.json").read_text())
+    found = []
+    for name in names[int(os.environ.get("SLURM_ARRAY_TASK_ID", "0"))]:
+        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+            raise BadInput(f"{submission / 'runs.json'}: {name!r} is not the name of a run")
+        found.append(RunFolder(submission.parent.parent / "runs" / name))
+    return found
+
+
+def _cancelled(job: str) -> bool:
+    """Whether Slurm is taking the job down because somebody said so.
+
+    A job that is signalled, or preempted with time to spare, is still running; one that ran out of
+    time has that as a reason; one that Slurm requeues by itself shows its next life beside it.
+    """
+    from gp_lab.launching.slurm import slurm
+
+    shown = slurm("scontrol", "show", "job", "--oneliner", job)
+    state, reason, preempted = (
+        match[1] if (match := re.search(rf"\b{key}=(\S+)", shown)) else "None"
+        for key in ("JobState", "Reason", "PreemptTime")
+    )
+    again = "JobState=PENDING" in shown
+    return state in ("COMPLETING", "CANCELLED") and (reason, preempted, again) == (
+        "None",
+        "None",
+        False,
+    )
+
+
+def progress(folders: Sequence[RunFolder]) -> bool:
+    """Whether any run has come further than where this life of its job began."""
+    return any(f.status["step"] > f.status.get("began", 0) for f in folders)
+
+
+def _why(folder: RunFolder) -> str:
+    return folder.status.get("why") or "stopped while it started"
+
+
+def _named(status: int) -> str:
+    """137 (SIGKILL)"""
+    try:
+        return f"{status} ({signal.Signals(status - 128).name})"
+    except ValueError:
+        return str(status)
+
+
+def _fail(folders: Sequence[RunFolder], why: str) -> None:
+    from gp_lab.launching.slurm import fail
+
+    for folder in folders:
+        fail(folder, why)
+
+
+def main(arguments: Sequence[str]) -> int:
+    verb, folder, *rest = arguments
+    if verb == "ended":
+        return ended(Path(folder), int(rest[0]))
+    trust = [name for word in rest for name in word.removeprefix("trust=").split(",")]
+    return run(Path(folder), trust)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (LabError, OSError, subprocess.SubprocessError) as problem:
+        print(f"gp-lab: {problem}", file=sys.stderr)
+        sys.exit(Exit.FAILED)

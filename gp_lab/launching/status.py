@@ -1,0 +1,177 @@
+"""`gp-lab status`: how the runs below a folder stand, from their files, their locks and squeue."""
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gp_lab.errors import BadInput, LabError
+from gp_lab.launching.slurm import SlurmError, queue, waits_for_job
+from gp_lab.runs.folder import RunFolder, State, find_runs
+
+TAIL_BYTES = 1 << 16
+"""Of the end of metrics.jsonl, what is searched for the last score."""
+
+HEAD = ("run", "state", "step", "it/s", "left", "score", "job", "why")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one run stands.
+
+    `lost`: it says that it is under way, but there is no process or job that would train it.
+    `score` is the last FID in its metrics, or else the last loss of D, with its name.
+    """
+
+    name: str
+    state: State
+    step: int
+    steps: int
+    rate: float | None
+    score: tuple[str, float] | None
+    job: str
+    why: str
+    lost: bool
+    under_way: bool
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At its rate so far; None if it does not run."""
+        return (self.steps - self.step) / self.rate if self.rate else None
+
+
+def rows(root: Path) -> list[Row]:
+    """Every run below a folder, in the order of their names."""
+    found = [(folder, _status(folder)) for folder in find_runs(root)]
+    held = _queue(str(status["job"]) for _, status in found if waits_for_job(status))
+    return [_row(folder, status, held) for folder, status in found]
+
+
+def table(found: Sequence[Row], width: int | None = None) -> str:
+    """The rows under a head, and a line that counts the states; lines are cut to `width`."""
+    cells = [HEAD, *map(_cells, found)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()[:width]
+        for line in cells
+    ]
+    states = ["lost" if row.lost else str(row.state) for row in found]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+    return "\n".join([*lines, f"{len(found)} run{'s' * (len(found) != 1)}: {counts or 'none'}"])
+
+
+def watch(root: Path, seconds: float = 2.0) -> None:
+    """Print the table again and again, in place on a terminal, until no run is under way."""
+    terminal = sys.stdout.isatty()
+    while True:
+        found = rows(root)
+        clear = "\x1b[H\x1b[2J" if terminal else ""
+        width = os.get_terminal_size().columns if terminal else None
+        print(f"{clear}{table(found, width)}", flush=True)
+        if not any(row.under_way for row in found):
+            return
+        time.sleep(seconds)
+
+
+def _row(folder: RunFolder, status: Mapping[str, Any], held: Mapping[str, str] | None) -> Row:
+    state, job = State(status["state"]), str(status.get("job") or "")
+    waits, why, lost = waits_for_job(status), str(status.get("why", "")), False
+    in_queue, rate = (held or {}).get(job, "") if waits else "", status.get("rate")
+    if waits and held is not None and not in_queue:
+        lost, why = True, f"{why}; " * bool(why) + "its job is gone from the queue"
+    elif state == State.RUNNING and not waits and _unattended(folder, status):
+        lost, why = True, "its process is gone"
+    return Row(
+        name=folder.path.name,
+        state=state,
+        step=status.get("step", 0),
+        steps=_steps(folder),
+        rate=rate if isinstance(rate, float) and state == State.RUNNING and not lost else None,
+        score=_score(folder.path / "metrics.jsonl"),
+        job=f"{job} {in_queue.lower()}".strip(),
+        why=why,
+        lost=lost,
+        under_way=not lost and (waits or state == State.RUNNING),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    score = f"{row.score[0]} {row.score[1]:.4g}" if row.score else ""
+    state = f"{row.state} (lost)" if row.lost else str(row.state)
+    rate = f"{row.rate:.3g}" if row.rate else ""
+    step = f"{row.step}/{row.steps}"
+    left = _duration(row.seconds_left)
+    cells = (row.name, state, step, rate, left, score, row.job, row.why)
+    # Names and reasons may come from a stranger's folder; a terminal would obey their escapes.
+    return tuple("".join(c if c.isprintable() else "?" for c in cell) for cell in cells)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m{rest:02}s"
+
+
+def _status(folder: RunFolder) -> dict[str, Any]:
+    """A damaged status is a row too: the others are still to be seen."""
+    try:
+        return folder.status or {"state": State.FAILED, "why": "status.json is gone"}
+    except BadInput as error:
+        return {"state": State.FAILED, "why": str(error)}
+
+
+def _steps(folder: RunFolder) -> int:
+    try:
+        steps = folder.config.get("steps", 0)
+    except BadInput:
+        return 0
+    return steps if isinstance(steps, int) else 0
+
+
+def _queue(jobs: Iterable[str]) -> dict[str, str] | None:
+    """None where there is no Slurm to ask: then nothing is said of the jobs."""
+    try:
+        return queue(jobs)
+    except SlurmError:
+        return None
+
+
+def _unattended(folder: RunFolder, status: Mapping[str, Any]) -> bool:
+    """Whether a run that was last seen on this machine has nobody who holds its lock."""
+    if status.get("host") != socket.gethostname():
+        return False
+    try:
+        folder.lock()
+    except LabError:
+        return False
+    folder.unlock()
+    return True
+
+
+def _score(metrics: Path) -> tuple[str, float] | None:
+    try:
+        with metrics.open("rb") as file:
+            file.seek(max(0, metrics.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    last = None
+    for line in reversed(lines):
+        try:
+            entries = json.loads(line)
+        except ValueError:  # cut by the tail, or still being written
+            continue
+        for key, value in entries.items() if isinstance(entries, dict) else ():
+            if not isinstance(value, int | float):
+                continue
+            if key.rpartition("/")[2].startswith("fid"):
+                return key, float(value)
+            if key == "loss_d" and last is None:
+                last = key, float(value)
+    return last

@@ -1,0 +1,416 @@
+"""Sweeps on a real Slurm: `scripts/local_slurm.sh up` makes one of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab import (
+    SMALL,
+    assert_same_run,
+    config_of,
+    lab,
+    last_step,
+    signal_at,
+    start,
+    trained,
+    values,
+)
+
+from gp_lab.cli import main
+from gp_lab.errors import BadInput, Exit
+from gp_lab.launching.job import progress, runs_of
+from gp_lab.launching.slurm import Jobs, batch_script, queue, submit, waits_for_job
+from gp_lab.runs.folder import RunFolder, State, find_runs
+from gp_lab.runs.identity import folder_of
+from gp_lab.training.trainer import train
+
+ON_SLURM = (
+    "hydra/launcher=slurm",
+    "hydra.launcher.gpus_per_node=0",
+    "hydra.launcher.cpus_per_task=1",
+    "hydra.launcher.poll_s=1",
+)
+SLOW = """
+import os, time
+from dataclasses import dataclass
+import numpy as np
+from gp_lab.probes.base import Probe
+
+@dataclass(frozen=True)
+class Slow(Probe):
+    '''Takes its time: what the tests need to come between two steps.'''
+    def measure(self, view):
+        time.sleep(float(os.environ.get("SLOW_SECONDS", "0")))
+        return {"step": np.array(view.step)}
+"""
+SLOWLY = (
+    "+probe.slow._target_=slow_part.Slow",
+    "+probe.slow.every=10",
+    "trust=[slow_part]",
+    "log_every=10",
+    "compile=never",
+)
+"""A run of a part from outside gp_lab that lasts as long as a test needs."""
+
+
+@pytest.fixture
+def slurm(needs_tool: Callable[[str], None], absent: Callable[[str], None]) -> None:
+    """A Slurm that answers and has a node to run on."""
+    for tool in ("sbatch", "squeue", "scontrol", "srun"):
+        needs_tool(tool)
+    try:
+        nodes = subprocess.run(
+            ["sinfo", "-h", "-o", "%t"], capture_output=True, text=True, timeout=10
+        ).stdout.split()
+    except subprocess.TimeoutExpired:
+        nodes = []
+    if not {"idle", "mix", "alloc"} & set(nodes):
+        absent("a Slurm that answers (scripts/local_slurm.sh up)")
+
+
+@pytest.fixture
+def slow_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a package of the user's own, which this process can import too."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "slow_part.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    sys.modules.pop("slow_part", None)
+
+
+def beside(folder: Path, seconds: float) -> dict[str, str]:
+    """The environment of a command whose runs take this long at each look of the slow probe."""
+    paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "SLOW_SECONDS": str(seconds),
+    }
+
+
+def runs_in(out: Path) -> dict[int, RunFolder]:
+    """The runs below a folder by their seed."""
+    return {folder.config["seed"]: folder for folder in find_runs(out / "runs")}
+
+
+def begun(out: Path, runs: int) -> bool:
+    """Whether there are so many runs, each with a job."""
+    found = runs_in(out).values()
+    return len(found) == runs and all("job" in run.status for run in found)
+
+
+def at_step(
+    step: int,
+    runs: dict[int, RunFolder],
+    sweep: subprocess.Popen[str],
+    act: Callable[[str], object],
+) -> None:
+    """Do something to every job as soon as one of its runs has come to a step."""
+    told: set[str] = set()
+
+    def there() -> set[str]:
+        return {run.status["job"] for run in runs.values() if last_step(run) >= step} - told
+
+    while told < set(jobs_of(runs).values()):
+        until(there, sweep)
+        for job in there():
+            act(job)
+            told.add(job)
+
+
+def jobs_of(runs: dict[int, RunFolder]) -> dict[int, str]:
+    return {seed: folder.status["job"] for seed, folder in runs.items()}
+
+
+def until(condition: Callable[[], object], sweep: subprocess.Popen[str] | None = None) -> None:
+    """Waits, but not for a command that has ended; looks seldom, for the jobs need the cores."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert sweep is None or sweep.poll() is None, sweep.communicate()[0]
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def cancel(job: str) -> None:
+    subprocess.run(["scancel", job], check=True, timeout=30)
+
+
+def tell(job: str, name: str) -> None:
+    subprocess.run(["scancel", f"--signal={name}", job], check=True, timeout=30)
+
+
+def test_six_jobs_of_two_tasks_finish_and_are_not_submitted_again(
+    slurm: None, tmp_path: Path
+) -> None:
+    sweep = ["train", "-m", *SMALL, *ON_SLURM, "seed=range(6)", "steps=40", f"out={tmp_path}"]
+    done = lab(*sweep, "hydra.launcher.tasks_per_node=2")
+    assert done.returncode == Exit.OK, done.stdout
+    runs = runs_in(tmp_path)
+    assert [folder.state for folder in runs.values()] == [State.FINISHED] * 6
+    array = runs[0].status["job"].partition("_")[0]
+    assert sorted(jobs_of(runs).values()) == [f"{array}_{i}" for i in range(6)]
+    alone = trained("seed=3", "steps=40", f"out={tmp_path / 'alone'}")
+    assert_same_run(runs[3], alone)
+    again = lab(*sweep)
+    assert again.returncode == Exit.OK
+    assert len(list((tmp_path / "jobs").iterdir())) == 1
+
+
+def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
+    slurm: None, tmp_path: Path, slow_part: Path
+) -> None:
+    settings = (*SLOWLY, "steps=300", f"out={tmp_path / 'there'}")
+    sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1,2",
+                  "hydra.launcher.stack=2", env=beside(slow_part, 0.2))  # fmt: skip
+    until(lambda: begun(tmp_path / "there", runs=3), sweep)
+    runs = runs_in(tmp_path / "there")
+    names = dict(zip(jobs_of(runs).values(), ("USR2", "USR2", "TERM"), strict=True))
+    at_step(20, runs, sweep, lambda job: tell(job, names[job]))
+    output, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode == Exit.OK, output
+    assert [runs[seed].state for seed in range(3)] == [State.FINISHED] * 3
+    assert all(0 < folder.status["began"] < 300 for folder in runs.values())
+    assert {folder.status["stack"] for folder in runs.values()} == {1, 2}
+    for stack in ([seed for seed in range(3) if runs[seed].status["stack"] == n] for n in (1, 2)):
+        undisturbed = train(
+            [config_of(*settings, f"seed={s}", f"out={tmp_path / 'here'}") for s in stack],
+            progress=False,
+        )
+        for seed, outcome in zip(stack, undisturbed, strict=True):
+            assert_same_run(runs[seed], outcome.folder)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "delay", "seconds"),
+    [(1, 25, 33), pytest.param(4, 30, 270, marks=pytest.mark.slow)],
+)
+def test_a_run_that_is_longer_than_its_jobs_limit_equals_an_undisturbed_one(
+    slurm: None, tmp_path: Path, slow_part: Path, minutes: int, delay: int, seconds: int
+) -> None:
+    settings = (*SLOWLY, "steps=400")
+    limits = (f"hydra.launcher.timeout_min={minutes}", f"hydra.launcher.signal_delay_s={delay}")
+    sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, *limits, "seed=0",
+                  f"out={tmp_path}", env=beside(slow_part, seconds / 40))  # fmt: skip
+    output, _ = sweep.communicate(timeout=120 + 3 * seconds)
+    assert sweep.returncode == Exit.OK, output
+    run = runs_in(tmp_path)[0]
+    assert 0 < run.status["began"] < 400
+    assert_same_run(run, trained(*settings, f"out={tmp_path / 'here'}"))
+    assert values(run, "step") == [*range(10, 401, 10), 400]
+
+
+def test_a_run_that_gets_nowhere_between_two_requeues_stops_with_a_reason(
+    slurm: None, tmp_path: Path, slow_part: Path
+) -> None:
+    """It is told to stop while it looks at its first step, in each of its lives."""
+    sweep = start("train", "-m", *SMALL, *SLOWLY, *ON_SLURM, "+probe.slow.start=true", "seed=0",
+                  "steps=20", f"out={tmp_path}", env=beside(slow_part, 4))  # fmt: skip
+    until(lambda: 0 in runs_in(tmp_path), sweep)
+    run = runs_in(tmp_path)[0]
+    for _life in range(2):
+        until(lambda: run.state == State.RUNNING, sweep)
+        tell(run.status["job"], "USR1")
+        until(lambda: run.state != State.RUNNING, sweep)
+        assert run.status["step"] == 0
+    output, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode == Exit.FAILED
+    assert run.state == State.FAILED
+    assert run.status["why"].startswith("no progress between two requeues")
+    assert "no progress between two requeues" in output
+
+
+def test_a_killed_and_a_cancelled_run_say_so_and_the_same_command_goes_on_with_them(
+    slurm: None, tmp_path: Path, slow_part: Path
+) -> None:
+    settings = (*SLOWLY, "steps=100", "checkpoint_every=20", f"out={tmp_path / 'there'}")
+    command = ["train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1"]
+    sweep = start(*command, env=beside(slow_part, 0.5))
+    until(lambda: begun(tmp_path / "there", runs=2), sweep)
+    runs = runs_in(tmp_path / "there")
+    jobs = jobs_of(runs)
+    at_step(
+        30,
+        runs,
+        sweep,
+        lambda job: os.kill(process_of(job), signal.SIGKILL) if job == jobs[0] else cancel(job),
+    )
+    output, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode == Exit.FAILED
+    assert runs[0].state == State.FAILED
+    assert f"its job {jobs[0]} ended with status 137 (SIGKILL)" in runs[0].status["why"]
+    assert runs[0].status["why"] in output
+    assert (runs[1].state, runs[1].status["why"]) == (
+        State.INTERRUPTED,
+        f"its job {jobs[1]} was cancelled",
+    )
+    until(lambda: queue(jobs.values()) == {})
+    on = lab(*command, env=beside(slow_part, 0))
+    assert on.returncode == Exit.OK, on.stdout
+    for seed in (0, 1):
+        here = trained(*settings, f"seed={seed}", f"out={tmp_path / 'here'}")
+        assert_same_run(runs[seed], here)
+
+
+def process_of(job: str) -> int:
+    """The process on this machine that trains the run of a job."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        array, _, task = job.partition("_")
+        ours = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode()}
+        if b"gp_lab.launching.job" in words and b"run" in words and ours <= set(variables):
+            found.append((b"srun" not in words[0], int(folder.name)))
+    return max(found)[1]
+
+
+def test_a_figure_is_submitted_without_waiting_and_drawn_by_the_same_command(
+    slurm: None, tmp_path: Path
+) -> None:
+    command = ["figure", "zero_gp/fig1", "scale=smoke", "steps=3", "tracking=none", *ON_SLURM,
+               "hydra.launcher.stack=8", "threads=1", f"out={tmp_path}"]  # fmt: skip
+    submitted = lab(*command, "hydra.launcher.wait=false")
+    assert submitted.returncode == Exit.OK, submitted.stdout
+    runs = list(find_runs(tmp_path / "runs"))
+    assert len(runs) == 8
+    assert all(waits_for_job(run.status) or run.state == State.FINISHED for run in runs)
+    assert not (tmp_path / "figures").exists()
+    drawn = lab(*command)
+    assert drawn.returncode == Exit.OK, drawn.stdout
+    assert {run.state for run in runs} == {State.FINISHED}
+    assert (tmp_path / "figures/zero_gp/fig1/smoke/figure.png").is_file()
+    assert len(list((tmp_path / "jobs").iterdir())) == 1
+
+
+def test_what_waits_for_a_job_that_vanishes_is_told_so(slurm: None, tmp_path: Path) -> None:
+    later = "+hydra.launcher.additional_parameters.begin=now+1hour"
+    sweep = start("train", "-m", *SMALL, *ON_SLURM, later, "seed=0,1", f"out={tmp_path}")
+    until(lambda: begun(tmp_path, runs=2), sweep)
+    runs = runs_in(tmp_path)
+    jobs = jobs_of(runs)
+    until(lambda: set(queue(jobs.values())) == set(jobs.values()), sweep)
+    cancel(jobs[0].partition("_")[0])
+    output, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == Exit.FAILED, output
+    for folder in runs.values():
+        assert folder.state == State.FAILED
+        assert "gone from the queue" in folder.status["why"]
+
+
+def test_a_partition_that_is_not_there_is_one_sentence_and_leaves_nothing(
+    slurm: None, tmp_path: Path
+) -> None:
+    done = lab("train", "-m", *SMALL, *ON_SLURM, "seed=0,1", "hydra.launcher.partition=nowhere",
+               f"out={tmp_path}")  # fmt: skip
+    assert done.returncode == Exit.BAD_INPUT
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("gp-lab: sbatch: ")
+    assert "nowhere" in line
+    assert list((tmp_path / "jobs").iterdir()) == []
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_a_queued_run_trains_what_was_frozen_and_keeps_it_when_it_is_requeued(
+    slurm: None, tmp_path: Path
+) -> None:
+    """force=true starts over at submission, not in each life of the job."""
+    before = trained("steps=5", f"out={tmp_path}")
+    config = config_of("steps=5", f"out={tmp_path}", "force=true", "hydra/launcher=local")
+    job = submit([[config]], Jobs(additional_parameters={"begin": "now+1hour"}))
+    try:
+        run = RunFolder(folder_of(config))
+        assert run.path == before.path
+        assert (run.state, run.status["step"], run.status["job"]) == (State.QUEUED, 0, f"{job}_0")
+        assert run.config["force"] is False
+        assert run.metrics() == []
+        assert "job" in run.status
+    finally:
+        cancel(job)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_schedulers_signal_outside_slurm_saves_a_checkpoint_and_ends_the_command(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*SMALL, "steps=40", "log_every=10", "seed=0")
+    with monkeypatch.context() as patch:
+        signal_at(20, patch, number)
+        assert main(["train", *settings, f"out={tmp_path / 'there'}"]) == Exit.PREEMPTED
+    run = runs_in(tmp_path / "there")[0]
+    assert (run.state, run.status["why"]) == (State.PREEMPTED, f"stopped by {number.name}")
+    assert main(["train", *settings, f"out={tmp_path / 'there'}"]) == Exit.OK
+    assert_same_run(run, trained("steps=40", "log_every=10", f"out={tmp_path / 'here'}"))
+
+
+def test_where_there_is_no_slurm_one_sentence_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    command = ["train", "-m", *SMALL, "hydra/launcher=slurm", f"out={tmp_path}"]
+    assert main(command) == Exit.BAD_INPUT
+    assert "hydra.launcher=slurm" not in (error := capsys.readouterr().err)
+    assert error.count("\n") == 1
+    assert "there is no sbatch here" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("hydra.launcher.wiat=true", "hydra.launcher.wiat: no such key"),
+        ("hydra.launcher.timeout_min=soon", "hydra.launcher.timeout_min=soon: not a whole number"),
+        ("hydra.launcher.stack=0", "hydra.launcher.stack=0"),
+        ("hydra.launcher.setup=module", "hydra.launcher.setup=module: not a list"),
+    ],
+)
+def test_a_wrong_key_of_the_launcher_is_named(
+    override: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "-m", *SMALL, "hydra/launcher=slurm", override, f"out={tmp_path}"]
+    assert main(command) == Exit.BAD_INPUT
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_batch_script_asks_for_the_nodes_tells_the_run_in_time_and_requeues(
+    needs_tool: Callable[[str], None], tmp_path: Path
+) -> None:
+    needs_tool("srun")
+    jobs = Jobs(nodes=2, tasks_per_node=8, gpus_per_node=8, partition="big", timeout_min=90,
+                signal_delay_s=77, array_parallelism=3, setup=("module load cuda",),
+                additional_parameters={"mail-user": "me"})  # fmt: skip
+    script = batch_script(tmp_path, 5, ["mine"], jobs).splitlines()
+    asked = ("nodes=2", "ntasks-per-node=8", "gpus-per-node=8", "partition=big", "time=90",
+             "signal=USR2@77", "array=0-4%3", "mail-user=me", "requeue")  # fmt: skip
+    assert {f"#SBATCH --{flag}" for flag in asked} <= set(script)
+    assert script.index("module load cuda") < next(
+        i for i, line in enumerate(script) if line.startswith("srun ")
+    )
+    assert any(line.endswith("trust=mine") for line in script)
+
+
+def test_a_job_that_finished_one_run_and_began_another_has_made_progress(tmp_path: Path) -> None:
+    done, next_one = trained("seed=0", "steps=5", f"out={tmp_path}"), RunFolder(tmp_path / "next")
+    done.set_status(State.FINISHED, began=0)
+    next_one.create(config_of("seed=1", "steps=5", f"out={tmp_path}"), "next")
+    next_one.set_status(State.PREEMPTED, began=0)
+    assert progress([done, next_one])
+    done.set_status(State.FINISHED, began=5)  # as it was in the job's next life
+    assert not progress([done, next_one])
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "..", "", 3])
+def test_a_list_of_runs_that_leads_outside_is_refused(name: object, tmp_path: Path) -> None:
+    submission = tmp_path / "jobs" / "one"
+    submission.mkdir(parents=True)
+    (submission / "runs.json").write_text(json.dumps([[name]]))
+    with pytest.raises(BadInput, match="not the name of a run"):
+        runs_of(submission)
