@@ -9,7 +9,6 @@ from lab import config_of
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.registry import Row, Run
-from gp_lab.figures.style import image_grid, new_panels
 from gp_lab.figures.zero_gp import fig3
 from gp_lab.runs.folder import RunFolder
 
@@ -105,21 +104,3 @@ def test_a_seed_that_diverged_has_learnt_nothing() -> None:
     ]
     text = "most samples of 1-GP are not recognised after 1,000 iterations"
     assert verdicts(rows)[text] == Verdict.SUPPORTED
-
-
-def test_pixels_are_those_of_the_run_s_own_scale(run: Run) -> None:
-    levels = np.array([0, 77, 255], np.uint8)
-    seen = ((levels / 255 - 0.1307) / 0.3081).reshape(3, 1, 1, 1)
-    assert fig3.pixels(run, seen).ravel().tolist() == levels.tolist()
-
-
-def test_a_grid_shows_every_image_once_with_lines_between() -> None:
-    images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 1, 2, 2)
-    _, axes = new_panels(1, 1, height=1)
-    image_grid(axes[0, 0], images, columns=3)
-    (shown,) = axes[0, 0].get_images()
-    sheet = np.asarray(shown.get_array())
-    assert sheet.shape == (7, 10)
-    assert (sheet[0] == 128).all()
-    np.testing.assert_array_equal(sheet[1:3, 1:3], images[0, 0])
-    np.testing.assert_array_equal(sheet[4:6, 4:6], images[4, 0])

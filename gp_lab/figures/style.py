@@ -1,5 +1,6 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -134,21 +135,10 @@ def empty(axes: Axes, title: str) -> None:
 
 def header(figure: Figure, text: str) -> None:
     """What nobody may overlook, above the picture."""
-    figure.text(0.5, 1.01, text, ha="center", va="bottom", weight="bold", wrap=True)
+    lines = textwrap.fill(text, 90)  # matplotlib's own wrapping leaves the page empty above
+    figure.text(0.5, 1.01, lines, ha="center", va="bottom", weight="bold")
 
 
 def footer(figure: Figure, text: str) -> None:
     """What the picture was made from, below it."""
     figure.text(0.5, -0.01, text, ha="center", va="top", fontsize=7, color="0.35")
-
-
-def image_grid(axes: Axes, images: np.ndarray, columns: int) -> None:
-    """Bytes [n, 1 or 3, H, W] as a grid with so many columns, grey lines between them."""
-    n, channels, height, width = images.shape
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 128, np.uint8)
-    for i, image in enumerate(images):
-        y, x = (i // columns) * (height + 1) + 1, (i % columns) * (width + 1) + 1
-        sheet[y : y + height, x : x + width] = image.transpose(1, 2, 0)
-    axes.imshow(sheet if channels == 3 else sheet[..., 0], cmap="gray", vmin=0, vmax=255)
-    axes.set_axis_off()

@@ -55,9 +55,9 @@ def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
     identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
     if is_published(config["dataset"]):
-        identity["dataset"] = _without(WHERE_IT_LIES, identity["dataset"])
+        identity["dataset"] = without(WHERE_IT_LIES, identity["dataset"])
     for probe in identity.get("probe") or {}:
-        identity["probe"][probe] = _without(NOT_IDENTITY_OF_PROBES, identity["probe"][probe])
+        identity["probe"][probe] = without(NOT_IDENTITY_OF_PROBES, identity["probe"][probe])
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -87,11 +87,11 @@ def folder_of(config: Config) -> Path:
     return found[0] if found else root / run_id(config)
 
 
-def _without(keys: frozenset[str], node: Any) -> Any:
+def without(keys: frozenset[str], node: Any) -> Any:
     """A node of the config, and those inside, without these keys."""
     if not isinstance(node, Mapping):
         return node
-    return {k: _without(keys, v) for k, v in node.items() if k not in keys}
+    return {k: without(keys, v) for k, v in node.items() if k not in keys}
 
 
 def _nameless(node: Any) -> Any:

@@ -13,7 +13,7 @@ from gp_lab.objectives.penalties import interpolate
 from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config
+from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, without
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.trainer import view_of
 
@@ -22,8 +22,7 @@ from gp_lab.training.trainer import view_of
 class LoadedRun:
     """A run at one of its checkpoints.
 
-    setup: its parts (game, dataset, latent, ...), without the run's probes; view: the run as probes
-    see it.
+    setup: its parts (game, dataset, latent, ...), view: the run as probes see it.
     """
 
     folder: RunFolder
@@ -131,7 +130,9 @@ def load(
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
     if step is not None and step not in steps:
         raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
-    parts = setup(config | {"probe": dict(probes or {})})
+    if probes is None:
+        probes = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in config["probe"].items()}
+    parts = setup(config | {"probe": dict(probes)})
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")

@@ -4,16 +4,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.data.images import Images
 from gp_lab.figures.claims import Claim, greater, rank_correlations, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import empty, image_grid, new_panels
+from gp_lab.figures.style import empty, new_panels
 from gp_lab.figures.zero_gp.reading import outcomes, steps_up_to
-from gp_lab.parts import build
+from gp_lab.probes.pictures import grid_picture
 
 
 class Read(NamedTuple):
@@ -56,13 +54,6 @@ SPREAD = 0.25
 
 MOST_SEEDS = 0.5
 """What a GAN does in more than this share of the seeds, it is said to do."""
-
-
-def images_of(run: Run) -> Images:
-    """The run's data set, from its own config; not prepared."""
-    found = build(run.folder.config["dataset"], "dataset")
-    assert isinstance(found, Images)
-    return found
 
 
 def early(run: Run) -> int:
@@ -163,8 +154,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
             axes.set_axis_off()
     runs = [run for of_panel in panels.values() for run in of_panel]
     if runs:
-        reals = runs[0].arrays("samples")["real"]
-        image_grid(real, pixels(runs[0], reals), columns=8)
+        real.imshow(grid_picture(runs[0].arrays("samples")["real"]))
         figure.suptitle(LEGEND, fontsize=7)
     real.set_title("training images", fontsize=7)
     real.set_axis_off()
@@ -172,15 +162,11 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     return figure
 
 
-def pixels(run: Run, x: np.ndarray) -> np.ndarray:
-    """What the networks see [n, C, H, W] as bytes."""
-    return images_of(run).to_bytes(torch.from_numpy(x)).numpy()
-
-
 def _samples(axes: Axes, run: Run, read: Read) -> None:
     step = early(run) if read.early else run.step
     fakes = run.folder.arrays("samples", step)["fake"]
-    image_grid(axes, pixels(run, fakes), columns=8)
+    axes.imshow(grid_picture(fakes))
+    axes.set_axis_off()
     found = scores(run, step)
     weight = run.folder.config["penalty"]["weight"]
     of_weight = "" if read.panel == "none" else rf", $\lambda$ = {weight:g}"
