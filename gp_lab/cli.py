@@ -4,6 +4,7 @@ import argparse
 import itertools
 import logging
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -28,6 +29,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab train [-m] [key=value ...]      one run, or with -m the product of comma-separated values
   gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
   gp-lab sample RUN [-n 64] [--kind ..]  what a run's generator makes, as a picture or a text
+  gp-lab evaluate RUN [probe=inception]  its scores now; step=N: at that checkpoint
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
   gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
   gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
@@ -174,6 +176,49 @@ def sample(arguments: list[str]) -> Exit:
 
     run = load(args.run, args.step, tuple(args.trust))
     print(write_samples(run, args.kind, args.n, args.seed, args.points, args.out))
+    return Exit.OK
+
+
+def evaluate(arguments: list[str]) -> Exit:
+    """`gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value]`: scores, later."""
+    from gp_lab.launching.compose import compose, hydra_session, parse_arguments
+    from gp_lab.runs.folder import RunFolder
+
+    usage = "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [trust=PACKAGE]"
+    if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
+        raise BadInput(f"evaluate: which run? write {usage}")
+    folder = RunFolder(arguments[0])
+    if not folder.exists:
+        raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
+    step: int | None = None
+    trust: tuple[str, ...] = ()
+    overrides = {"probe": "probe=[inception]"}
+    for override in arguments[1:]:
+        key, _, value = override.partition("=")
+        if key == "trust":
+            trust = tuple(value.strip("[]").split(","))
+        elif key == "step":
+            if not value.isdigit():
+                raise BadInput(f"step={value}: not a step; write step=N, or leave it out")
+            step = int(value)
+        elif re.split(r"[=./]", key.lstrip("+~"))[0] == "probe":
+            listed = f"probe=[{value.strip('[]')}]"
+            overrides[key] = listed if key == "probe" else override
+        else:
+            raise BadInput(f"{override}: cannot change when a run is evaluated; write {usage}")
+    # What is kept of the data lies where the run's own probes look for it.
+    out = str(folder.config.get("out", "outputs")).replace("\\", "\\\\").replace("'", "\\'")
+    with hydra_session() as hydra:
+        given = parse_arguments([f"out='{out}'", *overrides.values()]).overrides
+        probes = compose(hydra, given)["probe"]
+    if not probes:
+        raise BadInput(f"probe=[]: nothing to evaluate; write {usage}")
+
+    from gp_lab.training.evaluate import evaluate as evaluate_run
+    from gp_lab.training.evaluate import evaluations_table
+
+    found = evaluate_run(folder.path, probes, step, trust)
+    print(f"{folder.path} at step {found[0]['step']}\n{evaluations_table(found)}")
     return Exit.OK
 
 
@@ -345,6 +390,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "train": train,
     "resume": resume,
     "sample": sample,
+    "evaluate": evaluate,
     "figure": figure,
     "figures": figures,
     "status": status,

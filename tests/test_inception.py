@@ -109,16 +109,17 @@ def test_fid_of_two_folders_is_the_one_of_pytorch_fid(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its square root is of a singular matrix
         expected = fid_score.calculate_fid_given_paths(folders, 8, "cpu", FEATURES, num_workers=0)
-    (a, _), (b, sums) = (scan(scaled(x).split(8), network, len(x)) for x in sets)
+    (a, _, _), (b, sums, _) = (scan(scaled(x).split(8), network, len(x)) for x in sets)
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-4)
     assert 1 <= inception_score(sums).mean <= 2
 
 
 def test_batches_and_ranks_add_up_to_one_pass_over_all(network: Inception) -> None:
     images = scaled(pictures(3, seed=2))
-    whole, whole_sums = scan([images], network, 3, splits=2)
+    whole, whole_sums, kept = scan([images], network, 3, splits=2, keep=2)
     first = scan([images[:1], images[1:2]], network, 3, splits=2)
     second = scan([images[2:]], network, 3, start=2, splits=2)
+    torch.testing.assert_close(kept, network(images)[0][:2], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close((first[0] + second[0]).flat(), whole.flat(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close((first[1] + second[1]).flat(), whole_sums.flat())
 

@@ -18,8 +18,7 @@ from torch.nn import functional as F
 from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score, splits_of
-from gp_lab.evaluation.reference import cache_path, fingerprint
-from gp_lab.files import replacing
+from gp_lab.evaluation.reference import alone, cache_path, fingerprint, keep
 
 FORMAT = 1
 FEATURES = 128
@@ -110,28 +109,27 @@ def cached_classifier(
     """
     key = _identity(train, held_out, steps, seed)
     path = cache_path(folder, "classifier", key, "pt")
-    if path.exists():
-        try:
-            kept = torch.load(path, map_location="cpu", weights_only=True)
-            if kept["key"] != key:
-                raise ValueError("of other data")
-            network = _network(train, int(kept["classes"]))
-            network.load_state_dict(kept["state"])
-            network.eval().requires_grad_(False)
-            return Classifier(network.to(device), float(kept["accuracy"]), key)
-        except Exception as error:  # whatever is wrong with it, it can be made anew
-            warnings.warn(f"{path}: trained again ({error})", stacklevel=2)
-    trained = train_classifier(train, held_out, steps, seed, device)
-    kept = {
-        "key": key,
-        "classes": trained.network.output.out_features,
-        "accuracy": trained.accuracy,
-        "state": {name: x.cpu() for name, x in trained.network.state_dict().items()},
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        torch.save(kept, temporary)
-    return trained
+    with alone(path):
+        if path.exists():
+            try:
+                kept = torch.load(path, map_location="cpu", weights_only=True)
+                if kept["key"] != key:
+                    raise ValueError("of other data")
+                network = _network(train, int(kept["classes"]))
+                network.load_state_dict(kept["state"])
+                network.eval().requires_grad_(False)
+                return Classifier(network.to(device), float(kept["accuracy"]), key)
+            except Exception as error:  # whatever is wrong with it, it can be made anew
+                warnings.warn(f"{path}: trained again ({error})", stacklevel=2)
+        trained = train_classifier(train, held_out, steps, seed, device)
+        kept = {
+            "key": key,
+            "classes": trained.network.output.out_features,
+            "accuracy": trained.accuracy,
+            "state": {name: x.cpu() for name, x in trained.network.state_dict().items()},
+        }
+        keep(path, lambda file: torch.save(kept, file))
+        return trained
 
 
 @torch.enable_grad()

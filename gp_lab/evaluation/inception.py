@@ -9,7 +9,7 @@ import hashlib
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.error import URLError
 
 import torch
@@ -93,8 +93,16 @@ def load_inception(
     to begin. A download is kept in PyTorch's hub folder (TORCH_HOME). The file is read as tensors
     only. Raises BadInput for a missing or different file, or where the download fails.
     """
+    path = _download(_pytorch_fid().FID_WEIGHTS_URL) if weights is None else Path(weights)
+    network = Inception(identity=f"inception-{checked_weights(path, sha256)}")
+    network.net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.to(device)
+
+
+def checked_weights(path: Path, sha256: str = WEIGHTS_SHA256) -> str:
+    """The SHA-256 of a weights' file, 64 digits. Raises BadInput if it does not begin as `sha256`,
+    or if there is no such file."""
     url = _pytorch_fid().FID_WEIGHTS_URL
-    path = _download(url) if weights is None else Path(weights)
     if not path.is_file():
         raise BadInput(f"weights={path}: no such file; download it from {url}, or set null")
     with path.open("rb") as file:
@@ -104,9 +112,7 @@ def load_inception(
             f"weights={path}: not the Inception weights (its SHA-256 begins with {found[:8]},"
             f" not {sha256}); download it again from {url}, or set null"
         )
-    network = Inception(identity=f"inception-{found}")
-    network.net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.to(device)
+    return found
 
 
 def random_inception(seed: int = 0, device: torch.device | str = "cpu") -> Inception:
@@ -124,28 +130,40 @@ def random_inception(seed: int = 0, device: torch.device | str = "cpu") -> Incep
     return network.to(device)
 
 
+class Scan(NamedTuple):
+    """What the scores need of images: sums, which are added over ranks, and the first pool3
+    features `[kept, 2048]`."""
+
+    moments: Moments
+    sums: SplitSums
+    features: Tensor
+
+
 def scan(
     batches: Iterable[Tensor],
     network: Inception,
     samples: int,
     start: int = 0,
     splits: int = SPLITS,
-) -> tuple[Moments, SplitSums]:
+    keep: int = 0,
+) -> Scan:
     """What FID and the Inception score need of images `[n, c, h, w]`, batch after batch.
 
     `samples` is how many there are on all ranks, `start` the place of this rank's first among
-    them; both sums are added over ranks. Raises ValueError as `splits_of` does.
+    them; the features of the first `keep` are kept. Raises ValueError as `splits_of` does.
     """
     device = network.net.fc.weight.device
     moments = Moments.none(FEATURES, device)
     sums = SplitSums.none(CLASSES, splits, device)
+    kept = torch.empty(0, FEATURES, device=device)
     for images in batches:
         pooled, logits = network(images)
         split = splits_of(start, len(images), samples, splits)
         moments += Moments.of(pooled)
         sums += SplitSums.of(logits.double().softmax(1), split, splits)
+        kept = torch.cat([kept, pooled[: keep - len(kept)]]) if len(kept) < keep else kept
         start += len(images)
-    return moments, sums
+    return Scan(moments, sums, kept)
 
 
 def _network() -> Any:

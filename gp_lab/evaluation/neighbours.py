@@ -5,6 +5,8 @@ Distances are Euclidean, in the units of what is given: pixels or features. How 
 samples jumps is in `gp_lab.evaluation.paths`.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,26 @@ def nearest_training(samples: Tensor, training: Tensor) -> Nearest:
     and -1 for a sample that is not finite. Raises ValueError for shapes that do not match.
     """
     return nearest(samples, training)
+
+
+def nearest_of_batches(samples: Tensor, batches: Iterable[Tensor]) -> Nearest:
+    """As `nearest_training`, for training images `[m, ...]` that come batch after batch.
+
+    Raises ValueError where there is no batch, too.
+    """
+    distance, which, start = None, None, 0
+    for training in batches:
+        found = nearest(samples, training)
+        place = torch.where(found.which < 0, -1, found.which + start)
+        if distance is None or which is None:
+            distance, which = found.distance, place
+        else:
+            which = torch.where(found.distance < distance, place, which)
+            distance = torch.where(found.distance < distance, found.distance, distance)
+        start += len(training)
+    if distance is None or which is None:
+        raise ValueError("no training images to look among")
+    return Nearest(distance, which)
 
 
 def own_distances(training: Tensor) -> Tensor:

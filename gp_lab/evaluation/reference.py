@@ -1,9 +1,12 @@
 """Statistics of real data that are worked out once: caches named by a fingerprint of the data."""
 
+import fcntl
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -38,27 +41,77 @@ def cached_moments(folder: str | Path, key: str, compute: Callable[[], Moments])
     `key` is a fingerprint of the data *and* of the features, as `fingerprint([images,
     network.identity])`. The file is `moments-<16 digits>.npz` with count, total, outer and the
     whole key, read without pickles; one that is damaged or another's is replaced, with a warning.
+    They are on the CPU.
     """
-    path = cache_path(folder, "moments", key, "npz")
-    if path.exists():
-        try:
-            with np.load(path, allow_pickle=False) as kept:
-                if int(kept["format"]) != FORMAT or str(kept["key"]) != key:
-                    raise ValueError("of another format or of other data")
-                count, total, outer = (kept[name] for name in ("count", "total", "outer"))
-            if outer.shape != (len(total), len(total)) or count.shape != ():
-                raise ValueError("its arrays do not match")
-            return Moments(*(torch.from_numpy(np.array(x)) for x in (count, total, outer)))
-        except Exception as error:  # whatever is wrong with it, it can be made anew
-            warnings.warn(f"{path}: worked out again ({error})", stacklevel=2)
-    moments = compute()
-    arrays = {name: getattr(moments, name).cpu().numpy() for name in ("count", "total", "outer")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, format=FORMAT, key=key, **arrays)
-    return moments
+
+    def check(kept: Mapping[str, np.ndarray]) -> None:
+        count, total, outer = (kept[name] for name in ("count", "total", "outer"))
+        if outer.shape != (len(total), len(total)) or count.shape != ():
+            raise ValueError("its arrays do not match")
+
+    kept = _cached(
+        cache_path(folder, "moments", key, "npz"),
+        key,
+        lambda: {name: x.cpu().numpy() for name, x in vars(compute()).items()},
+        check,
+    )
+    return Moments(*(torch.from_numpy(np.array(kept[k])) for k in ("count", "total", "outer")))
+
+
+def cached_features(folder: str | Path, key: str, compute: Callable[[], Tensor]) -> Tensor:
+    """Features `[n, d]` kept in `folder` for `key`, as `cached_moments`: `features-<...>.npz`."""
+
+    def check(kept: Mapping[str, np.ndarray]) -> None:
+        if kept["features"].ndim != 2:
+            raise ValueError("its array does not match")
+
+    path = cache_path(folder, "features", key, "npz")
+    kept = _cached(path, key, lambda: {"features": compute().cpu().numpy()}, check)
+    return torch.from_numpy(np.array(kept["features"]))
+
+
+def _cached(
+    path: Path,
+    key: str,
+    compute: Callable[[], Mapping[str, np.ndarray]],
+    check: Callable[[Mapping[str, np.ndarray]], None],
+) -> Mapping[str, np.ndarray]:
+    with alone(path):
+        if path.exists():
+            try:
+                with np.load(path, allow_pickle=False) as file:
+                    if int(file["format"]) != FORMAT or str(file["key"]) != key:
+                        raise ValueError("of another format or of other data")
+                    kept = dict(file)
+                check(kept)
+                return kept
+            except Exception as error:  # whatever is wrong with it, it can be made anew
+                warnings.warn(f"{path}: worked out again ({error})", stacklevel=3)
+        arrays = compute()
+        keep(path, lambda file: np.savez(file, format=FORMAT, key=key, **arrays))  # type: ignore[arg-type]
+        return arrays
 
 
 def cache_path(folder: str | Path, what: str, key: str, ending: str) -> Path:
     """`<folder>/<what>-<first 16 digits of the key>.<ending>`."""
     return Path(folder) / f"{what}-{key[:16]}.{ending}"
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Other processes that want the same file wait meanwhile, and then find it there."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # a folder without locks, or read-only: each works for itself
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.with_name(f".{path.name}.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def keep(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file of a cache. Where it cannot be written a warning says so: nothing is lost."""
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            write(file)
+    except OSError as error:
+        warnings.warn(f"{path}: not kept ({error.strerror})", stacklevel=3)

@@ -1,5 +1,6 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -134,7 +135,8 @@ def empty(axes: Axes, title: str) -> None:
 
 def header(figure: Figure, text: str) -> None:
     """What nobody may overlook, above the picture."""
-    figure.text(0.5, 1.01, text, ha="center", va="bottom", weight="bold", wrap=True)
+    lines = textwrap.fill(text, 90)  # matplotlib's own wrapping leaves the page empty above
+    figure.text(0.5, 1.01, lines, ha="center", va="bottom", weight="bold")
 
 
 def footer(figure: Figure, text: str) -> None:

@@ -63,7 +63,7 @@ class View:
     def fakes_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Fakes [n, ...] of latents [n, ...] and their classes [n], as `fakes` makes them."""
         points = len(self.dataset.shape) == 1
-        sizes = [len(latent)] if points else _batches(len(latent), self.batch_size)
+        sizes = [len(latent)] if points else even_batches(len(latent), self.batch_size)
         given = [() for _ in sizes] if labels is None else [(y,) for y in labels.split(sizes)]
         return torch.cat(
             [
@@ -77,7 +77,7 @@ class View:
         return x.to(self.device, self.dtype)
 
 
-def _batches(n: int, size: int) -> list[int]:
+def even_batches(n: int, size: int) -> list[int]:
     """Sizes that differ by one at most: a rest of one sample would have no statistics."""
     count = -(-n // size)
     return [n * (i + 1) // count - n * i // count for i in range(count)]

@@ -3,6 +3,7 @@
     config.yaml      the resolved config
     status.json      state, step, why, host, commit, versions, engine, threads, stack, id, format
     metrics.jsonl    the truth: one JSON object a line, append-only
+    evaluations.jsonl  scores that were worked out later; never cut, as each names its checkpoint
     arrays/          <probe>-<step>.npz, from probes
     checkpoints/     step-<step>.pt and its SHA-256; the last two
     wandb/           what W&B keeps while offline
@@ -125,7 +126,11 @@ class RunFolder:
 
         Raises `BadInput` for damage anywhere else.
         """
-        return [entries for _, entries in self._metric_lines()]
+        return [entries for _, entries in self._lines("metrics.jsonl")]
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The lines of `evaluations.jsonl`, the newest last; none where nothing was evaluated."""
+        return [entries for _, entries in self._lines("evaluations.jsonl")]
 
     def arrays(self, probe: str, step: int | None = None) -> dict[str, np.ndarray]:
         """What a probe wrote at a step, or at its last.
@@ -177,13 +182,21 @@ class RunFolder:
 
     def append_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`, in one write."""
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(text)
+        self._append("metrics.jsonl", lines)
+
+    def append_evaluations(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Add lines to `evaluations.jsonl`, in one write: resuming neither cuts nor reads it.
+
+        Raises `BadInput` if it cannot be written.
+        """
+        try:
+            self._append("evaluations.jsonl", lines)
+        except OSError as error:
+            raise BadInput(f"{self.path}: cannot write there ({error.strerror})") from error
 
     def cut_metrics(self, step: int) -> None:
         """Drop what was written after `step`: the run goes on from a checkpoint there."""
-        kept = [text for text, entries in self._metric_lines() if entries["step"] <= step]
+        kept = [text for text, entries in self._lines("metrics.jsonl") if entries["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", "".join(kept).encode())
         for _, written, path in self._array_files():
             if written > step:
@@ -247,9 +260,14 @@ class RunFolder:
 
     # --------------------------------------------------------------------------------------
 
-    def _metric_lines(self) -> list[tuple[str, dict[str, Any]]]:
-        """The whole lines of the metrics, each as it is written and as what it says."""
-        path = self.path / "metrics.jsonl"
+    def _append(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        with (self.path / name).open("a") as file:
+            file.write(text)
+
+    def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        """The whole lines of a file, each as it is written and as what it says."""
+        path = self.path / name
         found: list[tuple[str, dict[str, Any]]] = []
         *lines, _ = (path.read_bytes() if path.exists() else b"").split(b"\n")
         for number, line in enumerate(lines, 1):

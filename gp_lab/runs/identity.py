@@ -34,6 +34,9 @@ PUBLISHED = frozenset(
 WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
 """Keys of a published data set that do not change what is in it."""
 
+NOT_IDENTITY_OF_PROBES = frozenset({"cache", "weights"})
+"""Where a probe finds what it works with."""
+
 
 def run_id(config: Config) -> str:
     """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart.
@@ -52,7 +55,9 @@ def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
     identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
     if is_published(config["dataset"]):
-        identity["dataset"] = _placeless(identity["dataset"])
+        identity["dataset"] = without(WHERE_IT_LIES, identity["dataset"])
+    for probe in identity.get("probe") or {}:
+        identity["probe"][probe] = without(NOT_IDENTITY_OF_PROBES, identity["probe"][probe])
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -82,11 +87,11 @@ def folder_of(config: Config) -> Path:
     return found[0] if found else root / run_id(config)
 
 
-def _placeless(node: Any) -> Any:
-    """A data set, and its source, without where it lies."""
+def without(keys: frozenset[str], node: Any) -> Any:
+    """A node of the config, and those inside, without these keys."""
     if not isinstance(node, Mapping):
         return node
-    return {k: _placeless(v) for k, v in node.items() if k not in WHERE_IT_LIES}
+    return {k: without(keys, v) for k, v in node.items() if k not in keys}
 
 
 def _nameless(node: Any) -> Any:

@@ -1,6 +1,6 @@
 """A finished (or stopped) run in Python: its networks, metrics and arrays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from gp_lab.objectives.penalties import interpolate
 from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config
+from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, without
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.trainer import view_of
 
@@ -22,7 +22,7 @@ from gp_lab.training.trainer import view_of
 class LoadedRun:
     """A run at one of its checkpoints.
 
-    setup: its parts (game, dataset, latent, ...); view: the run as probes see it.
+    setup: its parts (game, dataset, latent, ...), view: the run as probes see it.
     """
 
     folder: RunFolder
@@ -110,12 +110,17 @@ class LoadedRun:
         return given
 
 
-def load(run: str | Path, step: int | None = None, trust: tuple[str, ...] = ()) -> LoadedRun:
+def load(
+    run: str | Path,
+    step: int | None = None,
+    trust: tuple[str, ...] = (),
+    probes: Mapping[str, Any] | None = None,
+) -> LoadedRun:
     """The run in a folder, at its newest whole checkpoint or the one at `step`.
 
     Its config is data: it is built under the same rules as one from the command line, and
-    packages of your own are admitted by `trust` alone. Raises `BadInput` if there is no run or
-    no checkpoint.
+    packages of your own are admitted by `trust` alone. `probes` are nodes of a config, built and
+    checked in place of the run's own. Raises `BadInput` if there is no run or no checkpoint.
     """
     folder = RunFolder(run)
     if not folder.exists:
@@ -125,7 +130,9 @@ def load(run: str | Path, step: int | None = None, trust: tuple[str, ...] = ()) 
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
     if step is not None and step not in steps:
         raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
-    parts = setup(config)
+    if probes is None:
+        probes = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in config["probe"].items()}
+    parts = setup(config | {"probe": dict(probes)})
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")
