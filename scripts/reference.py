@@ -37,7 +37,7 @@ def collect(outputs: Path, reference: Path) -> None:
     """Copy each entry's result of the largest scale."""
     for source in sorted((outputs / "figures").rglob("claims.json")):
         new = json.loads(source.read_text())
-        folder = reference / new["figure"]
+        folder = reference / place(new)
         kept = folder / "claims.json"
         if kept.exists() and size(json.loads(kept.read_text())) > size(new):
             continue
@@ -47,6 +47,11 @@ def collect(outputs: Path, reference: Path) -> None:
         if table.stat().st_size <= LARGEST_TABLE:
             shutil.copyfile(table, folder / "data.csv")
         small(source.with_name("figure.png"), folder / "figure.png")
+
+
+def place(summary: dict[str, Any]) -> str:
+    """Where an entry's result is kept; one on a data set that was asked for has its own folder."""
+    return "-".join([summary["figure"], *filter(None, [summary.get("dataset")])])
 
 
 def size(summary: dict[str, Any]) -> tuple[int, int]:
@@ -76,7 +81,7 @@ def gallery(reference: Path) -> str:
 
 
 def cell(summary: dict[str, Any]) -> str:
-    folder = summary["figure"]
+    folder = place(summary)
     verdicts = [claim["verdict"] for claim in summary["claims"]]
     counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
     said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"

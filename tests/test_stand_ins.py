@@ -59,8 +59,8 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
         folder.set_status(State.FINISHED, step=3)
         jobs.append(Job(config=config, panel=panel, overrides=()))
         outcomes.append(outcome_of(folder))
-    make_figure("wgan_gp/fig9", jobs, outcomes, user)
-    return out / "figures" / "wgan_gp" / "fig9" / "quick"
+    table = make_figure("wgan_gp/fig9", jobs, outcomes, user)
+    return Path(table.rpartition(": ")[2])
 
 
 def test_a_stand_in_is_named_in_claims_table_picture_and_report(
@@ -91,6 +91,8 @@ def test_the_papers_own_data_are_not_called_a_stand_in(
     folder = made(tmp_path, monkeypatch, {"a": "mnist", "b": "mnist"}, *user)
     summary = json.loads((folder / "claims.json").read_text())
     assert summary["stand_ins"] == summary["overrides"] == []
+    assert folder.name == "quick-mnist"  # beside that of the entry's own data set
+    assert summary["command"] == "gp-lab figure wgan_gp/fig9 scale=quick dataset=mnist"
     assert summary["claims"][0]["verdict"] == "supported"
     assert not summary["claims"][0]["stand_in"]
     assert "stand-in" not in make.claims_table(summary)

@@ -60,6 +60,7 @@ def make_figure(
     of_seeds = f"{seeds} seeds; the first is drawn" if seeds > 1 else "1 seed"
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
+    chosen = [name for name in known_datasets(text) if f"dataset={name}" in user]
     counted = ", ".join(f"{n:,}" for n in steps)
     return _publish(
         name,
@@ -71,6 +72,7 @@ def make_figure(
         what.claims(rows),
         lambda: what.draw(whole, rows),
         f"{counted} iterations, {of_seeds}",
+        chosen=chosen,
         stand_ins=stand_ins(text, datasets),
         seeds=seeds,
         steps=steps,
@@ -146,10 +148,14 @@ def _publish(
     draw: Callable[[], Figure],
     made_from: str,
     stand_ins: Sequence[str],
+    chosen: Sequence[str] = (),
     **more: Any,
 ) -> str:
-    """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims."""
-    folder = _folder(out, name, scale)
+    """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims.
+
+    A data set that was `chosen` among those of the entry's file has a folder of its own.
+    """
+    folder = _folder(out, name, "-".join([scale, *chosen]))
     decides = text["scales"][scale]["decides"] and not changed
     other_settings = any(re.split(r"[=./]", o)[0] not in BUDGET for o in changed)
     with paper_style():
@@ -164,7 +170,10 @@ def _publish(
         "figure": name,
         "title": text["title"],
         "scale": scale,
-        "command": " ".join(["gp-lab figure", name, f"scale={scale}", *changed]),
+        "command": " ".join(
+            ["gp-lab figure", name, f"scale={scale}", *(f"dataset={d}" for d in chosen), *changed]
+        ),
+        "dataset": chosen[0] if chosen else None,
         "overrides": list(changed),
         "stand_ins": list(stand_ins),
         "claims": [
@@ -223,6 +232,11 @@ def stand_ins(text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]) ->
     return [known[name] for name in dict.fromkeys(d["name"] for d in datasets) if name in known]
 
 
+def known_datasets(text: Mapping[str, Any]) -> list[str]:
+    """The paper's data set of an entry, and those that its file knows as stand-ins for it."""
+    return [*([text["data"]] if "data" in text else []), *text.get("stand_ins", ())]
+
+
 def changes(
     user: Sequence[str], text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]
 ) -> list[str]:
@@ -231,7 +245,7 @@ def changes(
     Not among them: the data set that the paper used (`data` of the entry's file), a stand-in that
     the file knows, and where a published set lies.
     """
-    free = {f"dataset={name}" for name in (text.get("data"), *text.get("stand_ins", ()))}
+    free = {f"dataset={name}" for name in known_datasets(text)}
     if all(map(is_published, datasets)):
         places = {f"dataset.{source}{key}" for source in ("", "source.") for key in WHERE_IT_LIES}
         free |= {o for o in user if o.partition("=")[0] in places}

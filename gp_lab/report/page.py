@@ -59,7 +59,7 @@ def _figure(path: Path) -> dict[str, Any]:
         own = picture.is_file() and not picture.is_symlink()
         image = base64.b64encode(picture.read_bytes()).decode() if own else ""
         return summary | {
-            "anchor": f"{summary['figure']}-{summary['scale']}".replace("/", "-"),
+            "anchor": f"{summary['figure']}-{path.parent.name}".replace("/", "-"),
             "image": image,
             "steps_text": ", ".join(f"{n:,}" for n in summary["steps"]),
             "counts": {str(v): found.count(str(v)) for v in Verdict},
