@@ -1,6 +1,6 @@
 """Step, all-reduce and input time on what is at hand, and what they say about 8, 64 and 512 GPUs.
 
-    python scripts/bench_scaling.py                  about two minutes on two cores
+    python scripts/bench_scaling.py                  under a minute on two cores
     python scripts/bench_scaling.py --tflops 60 --bandwidth 300 --network 50 --latency 5
     python scripts/bench_scaling.py --networks resnet_cifar --batch 32
 
@@ -121,17 +121,18 @@ def a_run(hydra: Any, network: str, folder: Path) -> Setup:
     root = folder / str(size)
     root.mkdir(exist_ok=True)
     np.save(root / "train.npy", images)
-    return setup(
-        compose(
-            hydra,
-            [
-                *(f"architecture={network}", "dataset=image_array", f"dataset.root={root}"),
-                *(f"dataset.source.image_size={size}", "loss=wasserstein", "penalty=one_gp"),
-                *("probe=[]", "tracking=none", "device=cpu", f"batch_size={MEASURED_BATCH}"),
-                *(f"d_steps={D_STEPS}", f"g_steps={G_STEPS}", f"out={folder}"),
-            ],
-        )
+    config = compose(
+        hydra,
+        [
+            *(f"architecture={network}", "dataset=image_array", f"dataset.root={root}"),
+            *(f"dataset.source.image_size={size}", "loss=wasserstein", "penalty=one_gp"),
+            *("probe=[]", "tracking=none", "device=cpu", f"batch_size={MEASURED_BATCH}"),
+            *(f"d_steps={D_STEPS}", f"g_steps={G_STEPS}", f"out={folder}"),
+        ],
     )
+    if kinds := config["architecture"]["generator"].get("classes"):
+        np.save(root / "train_labels.npy", np.linspace(0, kinds - 1, IMAGES).astype(np.int64))
+    return setup(config)
 
 
 class Flops(TorchDispatchMode):
@@ -160,11 +161,13 @@ def costs(run: Setup) -> Costs:
 
     def of_d() -> Any:
         return engine.discriminator_step(
-            state, {}, lr, block.real[0, 0], block.latent[0, 0], block.u[0, 0]
+            *(state, {}, lr, block.real[0, 0], block.latent[0, 0], block.u[0, 0]),
+            tuple(y[0, 0] for y in block.labels),
         )
 
     def of_g() -> Any:
-        return engine.generator_step(state, {}, lr, block.latent_g[0, 0])
+        labels = tuple(y[0, 0] for y in block.labels_g)
+        return engine.generator_step(state, {}, lr, block.latent_g[0, 0], labels)
 
     def flops(step: Callable[[], Any]) -> float:
         with Flops() as counted:
