@@ -12,11 +12,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, failure, printable
+from gp_lab.training.place import quiet
 
 if TYPE_CHECKING:
     from gp_lab.runs.folder import RunFolder
@@ -46,10 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. Problems that a user can mend are one sentence."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    silent = quiet()
     try:
-        return int(_command(arguments))
+        with redirect_stdout(None) if silent else nullcontext():
+            return int(_command(arguments))
     except LabError as error:
-        print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
+        if not silent:
+            print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)

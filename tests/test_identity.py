@@ -26,7 +26,7 @@ WHAT_IS_COMPUTED = {
 }  # fmt: skip
 HOW_AND_WHERE = {
     "tracking", "figure", "scale", "panel", "log_every", "checkpoint_every", "device", "compile",
-    "threads", "out", "force", "trust", "hydra",
+    "threads", "batch_norm", "out", "force", "trust", "hydra",
 }  # fmt: skip
 
 

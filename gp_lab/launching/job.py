@@ -23,6 +23,7 @@ from pathlib import Path
 
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
+from gp_lab.training.place import quiet
 from gp_lab.training.stopping import SIGNALS, Stop, slurm_job
 
 ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
@@ -30,13 +31,11 @@ ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
 
 
 def run(submission: Path, trust: Sequence[str]) -> Exit:
-    """Train the runs of this job, from where they stand."""
+    """Train the runs of this job, from where they stand: the tasks of a step are the ranks."""
     stop = Stop()
     for number in SIGNALS:
         signal.signal(number, stop.ask)
-    # Until a run can have several ranks, the first one trains it alone.
-    if int(os.environ.get("SLURM_PROCID", "0")) > 0:
-        return Exit.OK
+    first = not quiet()
 
     from gp_lab.launching.local import groups
     from gp_lab.launching.slurm import locked
@@ -48,10 +47,11 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     folders = runs_of(submission)
     trained = []
     for folder in folders:
-        saved = checkpoint.steps(folder)
-        entries = {"job": slurm_job(), "began": saved[-1] if saved else 0}
-        with suppress(LabError), locked(folder):  # `train` says so if another process trains it
-            folder.set_status(folder.state or State.QUEUED, **entries)
+        if first:
+            saved = checkpoint.steps(folder)
+            entries = {"job": slurm_job(), "began": saved[-1] if saved else 0}
+            with suppress(LabError), locked(folder):  # `train` says so if another trains it
+                folder.set_status(folder.state or State.QUEUED, **entries)
         trained.append(folder.config | {"trust": list(trust), "force": False})
     where = {run_hash(c): f for c, f in zip(trained, folders, strict=True)}
     for batch in groups(trained, len(trained), where=lambda c: where[run_hash(c)].path):
@@ -62,9 +62,10 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
             train(batch, of_batch, progress=False, stop=stop)
         except Exception as error:
             traceback.print_exc()
-            _fail(of_batch, str(error) if isinstance(error, LabError) else repr(error))
+            if first:
+                _fail(of_batch, str(error) if isinstance(error, LabError) else repr(error))
     ends = [outcome_of(folder) for folder in folders]
-    for end in ends:
+    for end in ends if first else ():
         because = f" ({end.why})" if end.why else ""
         print(f"{end.state} at step {end.step}{because}: {end.folder.path}")
     if stop.asked:

@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gp_lab.objectives.shard import Shard
 from gp_lab.parts import Finite, Fraction, NonNegative
 
 Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
@@ -151,19 +152,30 @@ class Penalty:
         return anchor.reshape(fake.shape[1:]) if anchor.numel() > 1 else anchor
 
     def __call__(
-        self, critic: Critic, points: Tensor, gradient: InputGradient, keep: int = 0
+        self,
+        critic: Critic,
+        points: Tensor,
+        gradient: InputGradient,
+        keep: int = 0,
+        shard: Shard | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The penalty (a scalar, weighted), mean |grad D| (a scalar) and the hardest points.
 
         `points` [n, ...] are constants: no gradient flows through them. `hardest` [keep, ...] are
-        those with the largest gradient norms.
+        those with the largest gradient norms. With a `shard` the points are one rank's: the
+        scalars times its share, and `hardest` as it is, have to be summed over the ranks.
         """
         output = critic if self.output == "logit" else lambda x: torch.sigmoid(critic(x))
         points = points.detach()
         squared_norm = gradient(output, points).flatten(1).square().sum(1)
+        if shard is not None and self.reduction == "max":
+            squared_norm = shard.gather(squared_norm)
         at_points = shaped(self.shape, squared_norm, self.center)
         value = at_points.mean() if self.reduction == "mean" else at_points.amax()
-        hardest = points[torch.topk(squared_norm.detach(), keep).indices] if keep else points[:0]
+        hardest = points[:0]
+        if keep:
+            places = torch.topk(squared_norm.detach(), keep).indices
+            hardest = points[places] if shard is None else shard.pick(points, places)
         weight = 0.5 * self.weight if self.half else self.weight
         return weight * value, safe_sqrt(squared_norm.detach()).mean(), hardest
 
@@ -194,13 +206,20 @@ class CrossPairs(Penalty):
         return torch.cat([real, fake])
 
     def __call__(
-        self, critic: Critic, points: Tensor, gradient: InputGradient, keep: int = 0
+        self,
+        critic: Critic,
+        points: Tensor,
+        gradient: InputGradient,
+        keep: int = 0,
+        shard: Shard | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The penalty (a scalar, weighted), mean |grad f| at the points, and no hardest points."""
         points = points.detach()
         output = critic if self.output == "logit" else lambda x: torch.sigmoid(critic(x))
-        f_real, f_fake = output(points).chunk(2)
-        real, fake = points.flatten(1).chunk(2)
+        f_and_points = torch.cat([output(points)[:, None], points.flatten(1)], dim=1)
+        if shard is not None:  # a pair's points may be on two ranks
+            f_and_points = shard.gather(f_and_points)
+        (f_real, real), (f_fake, fake) = ((x[:, 0], x[:, 1:]) for x in f_and_points.chunk(2))
         distance = safe_sqrt((real[:, None] - fake[None, :]).square().sum(2))
         excess = torch.relu(f_real[:, None] - f_fake[None, :] - self.center * distance) ** 2
         value = excess.mean() if self.reduction == "mean" else excess.amax()

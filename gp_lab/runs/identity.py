@@ -19,7 +19,7 @@ Config = dict[str, Any]
 NOT_IDENTITY = frozenset(
     {
         "tracking", "figure", "scale", "panel", "out", "force", "trust", "log_every",
-        "checkpoint_every", "device", "compile", "threads", "hydra",
+        "checkpoint_every", "device", "compile", "threads", "batch_norm", "hydra",
     }
 )  # fmt: skip
 

@@ -51,15 +51,18 @@ def block_length(run: Setup) -> int:
     return max(1, min(LONGEST, FLOATS // per_iteration))
 
 
-def draw_block(run: Setup, k: int) -> Block:
-    """Block k of every stream of a run, on its device and in its precision."""
+def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
+    """Block k of every stream of a run, on its device and in its precision.
+
+    Of each batch only `rows` are kept: all is drawn, so that the numbers do not depend on them.
+    """
     s, length = run.settings, block_length(run)
 
     def rng(stream: str) -> torch.Generator:
         return generator(s.seed, stream, k)
 
     def shaped(x: Tensor, steps: int, dtype: torch.dtype = run.dtype) -> Tensor:
-        x = x.reshape(length, steps, s.batch_size, *x.shape[1:])
+        x = x.reshape(length, steps, s.batch_size, *x.shape[1:])[:, :, rows]
         return x.to(run.device, dtype, non_blocking=True)
 
     classes = run.game.classes
@@ -98,8 +101,8 @@ class Blocks:
     drawn by a thread of its own while block k is in use. No more than these two are held.
     """
 
-    def __init__(self, runs: Sequence[Setup]) -> None:
-        self.runs = runs
+    def __init__(self, runs: Sequence[Setup], rows: slice = slice(None)) -> None:
+        self.runs, self.rows = runs, rows
         self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
         streams = any(getattr(run.dataset, "streams", False) for run in runs)
         self.thread = ThreadPoolExecutor(1, "next block") if streams else None
@@ -127,7 +130,7 @@ class Blocks:
         return block
 
     def _draw(self, k: int) -> Block:
-        return stack_blocks([draw_block(run, k) for run in self.runs])
+        return stack_blocks([draw_block(run, k, self.rows) for run in self.runs])
 
 
 def stack_blocks(blocks: list[Block]) -> Block:

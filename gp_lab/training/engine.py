@@ -12,6 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gp_lab.errors import BadInput
+from gp_lab.networks.batch_norm import SynchronisedBatchNorm, synchronised
+from gp_lab.training.distributed import Ranks
+from gp_lab.training.settings import Settings
 from gp_lab.training.step import (
     AUTOGRAD,
     FUNC,
@@ -19,6 +23,7 @@ from gp_lab.training.step import (
     State,
     discriminator_step,
     generator_step,
+    has_batch_norm,
 )
 
 UPDATES_THAT_PAY = 50_000
@@ -40,7 +45,8 @@ class Engine:
 
     `discriminator_step(state, hyper, lr, real, latent, u)` and
     `generator_step(state, hyper, lr, latent)`; with `stack` > 1 every tensor has the replica as
-    its first dimension.
+    its first dimension. Of several ranks each hands over its part of the batch, and in D's step
+    what it adds to a sum (`asked`).
     """
 
     name: str
@@ -62,6 +68,27 @@ def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engi
             function = torch.compile(_with_own_code(function), fullgraph=True, dynamic=False)
         steps.append(torch.no_grad()(function))
     return Engine(name, reason, stack, *steps)
+
+
+def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
+    """The game of one of several ranks; alone it is the game as it is. Raises `BadInput`.
+
+    Probes and checkpoints keep to the game as it is: rank 0 may look at it without the others.
+    """
+    shard = ranks.shard(settings.batch_size)
+    if shard is None:
+        return game
+    nets = {k: getattr(game, k) for k in ("discriminator", "generator", "encoder")}
+    normed = [k for k, net in nets.items() if net is not None and has_batch_norm(net)]
+    if settings.batch_norm == "synchronised":
+        whole: dict[str, Any] = {k: synchronised(nets[k], shard) for k in normed}
+        return replace(game, shard=shard, **whole)
+    if normed and settings.batch_size < 2 * ranks.world:
+        raise BadInput(
+            f"batch_size={settings.batch_size}: leaves one of the {ranks.world} ranks a single"
+            " sample, which has no statistics for batch norm; use batch_norm=synchronised"
+        )
+    return replace(game, shard=shard)
 
 
 _kept: OrderedDict[tuple[str, str, int], Engine] = OrderedDict()
@@ -103,6 +130,8 @@ def choose(
     """
     if setting == "never":
         return "eager", "compile=never"
+    if game.shard is not None and not _sums_in_one_order(game):
+        return "eager", "compiled, the ranks might take their sums in different orders"
     if device.type == "cpu" and (missing := _missing_tool()):
         return "eager", f"compiling needs {missing}, which is not here"
     if setting == "always":
@@ -110,6 +139,16 @@ def choose(
     if updates < (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY):
         return "eager", f"{updates} updates do not pay for the compilation"
     return "compiled", f"{updates} updates pay for the compilation"
+
+
+def _sums_in_one_order(game: Game) -> bool:
+    """Whether each sum over the ranks needs the one before it, so that a compiler, which sees parts
+    of another size on each rank, cannot exchange two of them.
+
+    An encoder's step has sums beside D's; so have reals and fakes in a D that normalises batches.
+    """
+    layers = game.discriminator.modules()
+    return game.encoder is None and not any(isinstance(m, SynchronisedBatchNorm) for m in layers)
 
 
 def fits_a_core(game: Game) -> bool:

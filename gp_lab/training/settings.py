@@ -30,6 +30,7 @@ class Settings:
         batch_size: reals (and as many fakes) per update.
         d_steps, g_steps: updates per iteration; g_steps=0 trains D against a fixed generator.
         average: decay of the exponential average of G's weights, 0 for none.
+        batch_norm: with several ranks, its statistics are of each one's part of a batch or of all.
         precision: of parameters and arithmetic (bf16: parameters in fp32, layers in bf16).
         panel: of the figure that asked for the run.
         log_every: iterations between two lines of metrics.jsonl.
@@ -48,6 +49,7 @@ class Settings:
     d_steps: Count = 1
     g_steps: CountOrZero = 1
     average: BelowOne = 0.0
+    batch_norm: Literal["local", "synchronised"] = "synchronised"
     precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32"
     panel: str | None = None
     log_every: Count = 100

@@ -15,9 +15,10 @@ from torch.func import functional_call
 
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
-from gp_lab.objectives.encoders import encoder_loss
+from gp_lab.objectives.encoders import encoder_loss, of_batch
 from gp_lab.objectives.losses import Loss, mean
 from gp_lab.objectives.penalties import Critic, InputGradient, Penalty, interpolate
+from gp_lab.objectives.shard import Shard
 from gp_lab.training.optimizers import Optimizer, Tensors
 
 State = dict[str, Any]
@@ -42,7 +43,8 @@ G_METRICS = ("loss_g",)
 class Game:
     """The parts of a run that do not change while it trains.
 
-    The networks give structure only; their parameters travel in the state.
+    The networks give structure only; their parameters travel in the state. With a `shard` the data
+    and noise of a step are one rank's, and the new state is the same on all ranks.
     """
 
     discriminator: nn.Module
@@ -55,6 +57,7 @@ class Game:
     autocast: bool = False
     encoder: nn.Module | None = None
     classification: AuxiliaryClassifier | None = None
+    shard: Shard | None = None
 
     def with_hyper(self, hyper: Hyper) -> "Game":
         """The same game with some parts' numbers replaced (by tensors, one per replica)."""
@@ -165,22 +168,26 @@ def discriminator_step(
     latent: Tensor,
     u: Tensor,
     labels: Labels = (),
+    asked: Tensor | None = None,
 ) -> tuple[State, Tensor]:
     """One update of D: the new state and `game.metrics_of_d` as a vector.
 
     real [batch, ...], latent [batch, ...], u [batch] uniform in [0, 1]; lr multiplies the
     optimiser's rate; labels are the reals' classes, and what the fakes are made as. f_real and
     f_fake are the batch's means before the update. An encoder, where there is one, takes a step of
-    its own beside D, at D's rate.
+    its own beside D, at D's rate. `asked` [1] is another number of each rank, whose sum over the
+    ranks comes after the metrics.
     """
     game = game.with_hyper(hyper)
+    shard = game.shard
     fake = game.generate(state["g"], latent, labels).detach()
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
     points, keep = real, state["hardest"].shape[0]
     if penalised:
         path = partial(game.latent_path, state, real, latent)
-        points = game.penalty.points(real, fake, u, state["hardest"], path)
+        carried = state["hardest"] if shard is None else state["hardest"][shard.rows]
+        points = game.penalty.points(real, fake, u, carried, path)
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         weights = game.constraint.apply(params, constraint)
@@ -195,16 +202,22 @@ def discriminator_step(
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
             critic = game.critic(weights, labels)
-            penalty, norm, hardest = game.penalty(critic, points, differentiate.of_inputs, keep)
+            penalty, norm, hardest = game.penalty(
+                critic, points, differentiate.of_inputs, keep, shard
+            )
             value = value + penalty
         metrics = [value, penalty, norm, f_real.mean(), f_fake.mean()]
         if game.classification is not None:
             of_classes = game.classification.of_d(as_real, as_fake, *labels)
             value = value + of_classes
             metrics.append(of_classes)
-        return value, (torch.stack(metrics).detach(), hardest.detach())
+        value, shares = _shares(shard, value, torch.stack(metrics).detach())
+        return value, (shares, hardest.detach())
 
     grads, (metrics, hardest) = differentiate.of_parameters(objective, state["d"])
+    if shard is not None:
+        metrics = metrics if asked is None else torch.cat([metrics, asked])
+        grads, metrics, hardest = _totals(shard, grads, metrics, hardest)
     d, optimizer = game.optimizer.update(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
     )
@@ -221,10 +234,14 @@ def _encoder_step(
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         codes = game.encode(params, real)
-        value = encoder_loss(real, game.generate(state["g"], codes), codes)
-        return value, value.detach()
+        mean = of_batch if shard is None else shard.mean
+        value = encoder_loss(real, game.generate(state["g"], codes), codes, mean)
+        return _shares(shard, value, value.detach())
 
+    shard = game.shard
     grads, _ = differentiate.of_parameters(objective, state["encoder"])
+    if shard is not None:
+        (grads,) = _totals(shard, grads)
     encoder, optimizer = game.optimizer.update(
         state["encoder"], grads, state["encoder_optimizer"], lr * game.optimizer.lr
     )
@@ -255,14 +272,34 @@ def generator_step(
             of_classes = game.classification.of_g(as_fake, *labels)
             value = value + of_classes
             metrics.append(of_classes)
-        return value, torch.stack(metrics).detach()
+        return _shares(game.shard, value, torch.stack(metrics).detach())
 
     grads, metrics = differentiate.of_parameters(objective, state["g"])
+    if game.shard is not None:
+        grads, metrics = _totals(game.shard, grads, metrics)
     g, optimizer = game.optimizer.update(
         state["g"], grads, state["g_optimizer"], lr * game.optimizer.lr
     )
     average = {k: torch.lerp(g[k], a, game.average) for k, a in state["average"].items()}
     return state | {"g": g, "g_optimizer": optimizer, "average": average}, metrics
+
+
+def _shares(shard: Shard | None, value: Tensor, metrics: Tensor) -> tuple[Tensor, Tensor]:
+    """What a rank adds to the batch's value and metrics."""
+    return (value, metrics) if shard is None else (shard.share * value, shard.share * metrics)
+
+
+def _totals(shard: Shard, grads: Tensors, *others: Tensor) -> tuple[Any, ...]:
+    """The sums over the ranks of gradients and other tensors, in one flat all-reduce."""
+    parts = [*grads.values(), *others]
+    flat = shard.total(torch.cat([x.flatten() for x in parts]))
+    pieces = [
+        piece.reshape(x.shape)
+        for piece, x in zip(flat.split([x.numel() for x in parts]), parts, strict=True)
+    ]
+    # Copies of the others: a view that stays would keep all of the flat vector.
+    rest = (piece.clone() for piece in pieces[len(grads) :])
+    return dict(zip(grads, pieces, strict=False)), *rest
 
 
 def start_state(

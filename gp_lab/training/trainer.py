@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gp_lab.data.random import generator
-from gp_lab.errors import LabError, failure, one_line, out_of_memory
+from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
 from gp_lab.probes.base import Probe, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
@@ -31,7 +31,15 @@ from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.blocks import Blocks, block_length
-from gp_lab.training.engine import Engine, choose, fits_a_core, kept_engine, make_engine
+from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
+from gp_lab.training.engine import (
+    Engine,
+    choose,
+    fits_a_core,
+    kept_engine,
+    make_engine,
+    sharded,
+)
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
 from gp_lab.training.step import Game, Labels, classes_of, start_state
@@ -66,20 +74,41 @@ def train(
     Where stacking does not pay or is not possible, they are trained one after another, and the
     reason is printed. Raises `BadInput` before anything is computed.
     """
+    with joined(configs[0]["device"]) as ranks:
+        return _train(configs, folders, progress and ranks.writer, stop, ranks)
+
+
+def _train(
+    configs: Sequence[Config],
+    folders: Sequence[RunFolder] | None,
+    progress: bool,
+    stop: Stop | None,
+    ranks: Ranks,
+) -> list[Outcome]:
     refuse_unlike(configs)
+    if ranks.world > 1 and len(configs) > 1:
+        raise BadInput(
+            f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
+            " hydra/launcher=local"
+        )
     runs = [setup(config) for config in configs]
     folders = folders or [RunFolder(folder_of(config)) for config in configs]
-    todo = []
-    for run, folder in zip(runs, folders, strict=True):
-        if run.settings.force or not folder.finished(run.settings.steps):
-            todo.append((run, folder))
+    if not ranks.writer:
+        folders = [Onlooker(folder.path) for folder in folders]
+    fresh = ranks.of_writer(
+        lambda: [
+            run.settings.force or not folder.finished(run.settings.steps)
+            for run, folder in zip(runs, folders, strict=True)
+        ]
+    )
+    todo = [(run, f) for run, f, wanted in zip(runs, folders, fresh, strict=True) if wanted]
     waiting = [todo] if todo else []
     while waiting:
         stack = waiting.pop(0)
         try:
             if len(stack) > 1:
                 _refuse_to_stack([run for run, _ in stack])
-            _Training(stack, progress, stop, of=len(todo)).go()
+            _Training(stack, progress, stop, len(todo), ranks).go()
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
             if progress:
@@ -87,7 +116,7 @@ def train(
             waiting = [stack[i : i + half] for i in range(0, len(stack), half)] + waiting
         if any(outcome_of(folder).stopped for _, folder in stack):
             break
-    return [outcome_of(folder) for folder in folders]
+    return ranks.of_writer(lambda: [outcome_of(folder) for folder in folders])
 
 
 class Unstackable(Exception):
@@ -106,13 +135,21 @@ class _Training:
     """The state of one call to `train`."""
 
     def __init__(
-        self, todo: list[tuple[Setup, RunFolder]], progress: bool, stop: Stop | None, of: int
+        self,
+        todo: list[tuple[Setup, RunFolder]],
+        progress: bool,
+        stop: Stop | None,
+        of: int,
+        ranks: Ranks,
     ) -> None:
         self.sharing = of // len(todo)  # stacks of this size that share a compiled step, about
         self.first = todo[0][0]
         self.settings = self.first.settings
+        self.ranks = ranks
+        self.game = sharded(self.first.game, ranks, self.settings)
         self.replicas = [Replica(run, folder) for run, folder in todo]
-        self.blocks = Blocks([run for run, _ in todo])
+        rows = self.game.shard.rows if self.game.shard else slice(None)
+        self.blocks = Blocks([run for run, _ in todo], rows)
         self.stack = len(todo)
         self.threads_before = torch.get_num_threads()
         alone = 1 if fits_a_core(self.first.game) else self.threads_before
@@ -127,8 +164,10 @@ class _Training:
 
     def go(self) -> None:
         try:
-            for replica in self.replicas:
-                _open(replica.run, replica.folder)
+            if self.ranks.writer:
+                for replica in self.replicas:
+                    _open(replica.run, replica.folder)
+            self.ranks.when_lost(self._failed)
             self._train()
         finally:
             self.blocks.close()
@@ -144,14 +183,10 @@ class _Training:
         except Unstackable:
             raise
         except BaseException as error:
-            sentence = self._failure(error)
-            why = sentence or f"{type(error).__name__}: {error}".splitlines()[0]
+            sentence = None if self.ranks.lost_another(error) else self._failure(error)
             stopped = isinstance(error, KeyboardInterrupt)
-            for replica in self.replicas:
-                if replica.diverged_at is None:
-                    state = State.INTERRUPTED if stopped else State.FAILED
-                    with suppress(OSError):  # the disk may be what failed
-                        replica.folder.set_status(state, why=why)
+            why = self.ranks.explain(error, sentence)
+            self._failed(why, State.INTERRUPTED if stopped else State.FAILED)
             if sentence is None:
                 raise
             raise LabError(f"{self.replicas[0].folder.path}: {sentence}") from error
@@ -171,12 +206,22 @@ class _Training:
             advice = "the same command goes on from the last checkpoint"
         return f"{what} at step {self.step}; {advice}"
 
+    def _failed(self, why: str, state: State = State.FAILED) -> None:
+        for replica in self.replicas:
+            if replica.diverged_at is None and self.ranks.heir:
+                _say_in_place_of_rank_0(RunFolder(replica.folder.path), state, why)
+            elif replica.diverged_at is None:
+                with suppress(OSError):  # the disk may be what failed
+                    replica.folder.set_status(state, why=why)
+
     def _go(self, stop: Stop) -> None:
         self.step, self.state = self._start()
         self.hyper = stacked_numbers([r.run for r in self.replicas]) if self.stack > 1 else {}
-        for replica in self.replicas:
+        for replica in self.replicas if self.ranks.writer else ():
             replica.tracker = Tracker.of(replica.run.config, replica.folder)
             _catch_up(replica)
+        self.agreement = Agreement(_some(self.state)) if self.ranks.world > 1 else None
+        self.stop = stop
         s, self.engine = self.settings, self._engine()
         if (
             self.progress
@@ -196,6 +241,8 @@ class _Training:
                 stack=self.stack,
                 stack_id=self.replicas[0].folder.status["id"] if self.stack > 1 else None,
                 threads=torch.get_num_threads(),
+                ranks=self.ranks.world,
+                batch_norm=s.batch_norm,
                 device=str(self.first.device),
                 disk_bytes=replica.folder.size(),
                 job=slurm_job(),
@@ -213,7 +260,7 @@ class _Training:
         ) as bar:
             if self.step == 0:
                 self._probe()
-            while self.step < s.steps and not stop.asked and self._alive():
+            while self.step < s.steps and not self._asked and self._alive():
                 self._iterate()
                 if self.step % s.log_every == 0 or self.step == s.steps:
                     self._flush()
@@ -229,6 +276,8 @@ class _Training:
             bar.refresh()
         self._flush()
         finished = self.step >= s.steps
+        if not finished:
+            stop.flag.value = self.ranks.largest(stop.flag.value)
         if finished:
             self._last_update_diverged()
         if self._alive():
@@ -238,15 +287,26 @@ class _Training:
             if r.diverged_at is None:
                 r.folder.set_status(ending, step=self.step, why=why, disk_bytes=r.folder.size())
 
+    @property
+    def _asked(self) -> bool:
+        """Whether to stop; of several ranks, whether all have heard that one was asked to."""
+        assert self.stop is not None
+        return self.stop.asked if self.agreement is None else self.agreement.reached
+
     # -- where it starts -------------------------------------------------------------------
 
     def _start(self) -> tuple[int, dict[str, Any]]:
-        """The step and state to go on from: the newest checkpoint that all replicas have, or 0."""
+        """The step and state to go on from, the same on all ranks."""
         states = []
         for replica in self.replicas:
             run = replica.run
             size, shape = run.settings.batch_size, run.dataset.shape
             states.append(start_state(run.game, *run.initial, size, shape, run.initial_encoder))
+        step, state = self._newest(states) if self.ranks.writer else (0, _stacked(states))
+        return self.ranks.of_writer(lambda: step), self.ranks.state_of_writer(state)
+
+    def _newest(self, states: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
+        """The newest checkpoint that all replicas have, or step 0 and the states there."""
         common = set.intersection(*(set(checkpoint.steps(r.folder)) for r in self.replicas))
         for step in sorted(common, reverse=True):
             saved = [
@@ -266,14 +326,9 @@ class _Training:
 
     def _engine(self) -> Engine:
         """The engine that this run has used so far, or the one that suits it."""
-        s, game = self.settings, self.first.game
-        status = self.replicas[0].folder.status
-        if self.step and status.get("engine") in ("eager", "compiled"):
-            name, reason = status["engine"], "as before the run was resumed"
-            torch.set_num_threads(status.get("threads", torch.get_num_threads()))
-        else:
-            updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
-            name, reason = choose(s.compile, game, updates, self.first.device, self.stack)
+        game = self.game
+        name, reason, threads = self.ranks.of_writer(self._choice)
+        torch.set_num_threads(threads)
         config = self.first.config | {"seed": 0, "steps": 0, "out": "", "force": False}
         key = structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
         engine = kept_engine(key, game, name, reason, self.stack)
@@ -282,11 +337,28 @@ class _Training:
                 with _shown("compiling", self.progress):
                     self._try(engine)
             except Exception as error:
+                if self.ranks.world > 1:  # the others may be waiting in the compiled step
+                    raise
                 why = f"it did not compile ({one_line(error)})"
                 engine = make_engine(game, "eager", why, self.stack)
         if engine.name == "eager" and self.stack > 1:
             self._try_stacked(engine)
         return engine
+
+    def _choice(self) -> tuple[str, str, int]:
+        """The engine's name, the reason, and the threads of the CPU."""
+        s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
+        if self.step and status.get("engine") in ("eager", "compiled"):
+            if (before := status.get("ranks", 1)) != self.ranks.world and self.progress:
+                tqdm.write(
+                    f"on {before} ranks so far, now on {self.ranks.world}: the same numbers up to"
+                    " rounding, not bit for bit",
+                    file=sys.stderr,
+                )
+            threads = status.get("threads", threads)
+            return status["engine"], "as before the run was resumed", threads
+        updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
+        return *choose(s.compile, self.game, updates, self.first.device, self.stack), threads
 
     def _try(self, engine: Engine) -> None:
         """One iteration whose result is dropped: the step is pure, so it changes nothing."""
@@ -316,7 +388,8 @@ class _Training:
     ) -> tuple[dict[str, Any], Tensor]:
         """d_steps updates of D, then g_steps of G: the new state and the last updates' metrics."""
         k, i = divmod(step, block_length(self.first))
-        b = self.blocks[k]
+        b, agreement = self.blocks[k], self.agreement
+        word = () if agreement is None or self.stop is None else (agreement.word(self.stop.asked),)
         for j in range(self.settings.d_steps):
             state, metrics = engine.discriminator_step(
                 state,
@@ -326,7 +399,11 @@ class _Training:
                 b.latent[i, j],
                 b.u[i, j],
                 tuple(y[i, j] for y in b.labels),
+                *word,
             )
+        if agreement is not None:
+            agreement.hear(metrics[-1:])
+            metrics = metrics[:-1]
         for j in range(self.settings.g_steps):
             labels = tuple(y[i, j] for y in b.labels_g)
             state, of_g = engine.generator_step(
@@ -385,22 +462,24 @@ class _Training:
             state = _replica(self.state, r, self.stack)
             if replica.diverged_at is not None or not _finite(state):
                 continue  # the next iteration's metrics, or the end, say that it diverged
-            view = _view(replica.run, state, self.step)
+            view, probes = _view(replica.run, state, self.step), replica.run.probes
             scalars: dict[str, float] = {}
-            for name, probe in replica.run.probes.items():
-                if probe.due(self.step, self.settings.steps):
-                    arrays = probe.measure(view)
-                    replica.folder.write_arrays(name, self.step, arrays)
-                    numbers = probe.scalars(arrays).items()
-                    scalars |= {f"{name}/{k}": v for k, v in numbers if math.isfinite(v)}
-                    replica.tracker.pictures(self.step, partial(probe.pictures, arrays))
+            due = [name for name, p in probes.items() if p.due(self.step, self.settings.steps)]
+            own = due[self.ranks.rank :: self.ranks.world] if due else []
+            found = self.ranks.collected({name: probes[name].measure(view) for name in own})
+            for name in due if self.ranks.writer else ():
+                probe, arrays = probes[name], found[name]
+                replica.folder.write_arrays(name, self.step, arrays)
+                numbers = probe.scalars(arrays).items()
+                scalars |= {f"{name}/{k}": v for k, v in numbers if math.isfinite(v)}
+                replica.tracker.pictures(self.step, partial(probe.pictures, arrays))
             if scalars:
                 line = {"step": self.step} | scalars
                 replica.folder.append_metrics([line])
                 replica.tracker.log([line])
 
     def _save(self) -> None:
-        for r, replica in enumerate(self.replicas):
+        for r, replica in enumerate(self.replicas if self.ranks.writer else ()):
             if replica.diverged_at is None:
                 state = _replica(self.state, r, self.stack)
                 checkpoint.save(replica.folder, self.step, state, {})
@@ -529,6 +608,13 @@ def _shown(what: str, progress: bool) -> Iterator[None]:
             clock.join()
 
 
+def _say_in_place_of_rank_0(folder: RunFolder, state: State, why: str) -> None:
+    with suppress(LabError):  # it is locked if rank 0 lives after all, or the run goes on already
+        folder.lock()
+        folder.set_status(state, why=why)
+        folder.unlock()
+
+
 def _cut(folder: RunFolder, step: int) -> None:
     """Drop everything that is later than the step from which the run goes on."""
     folder.cut_metrics(step)
@@ -559,6 +645,11 @@ def _finite(state: dict[str, Any]) -> bool:
     nets = (state["d"], state["g"], state.get("encoder", {}))
     tensors = [tensor for net in nets for tensor in net.values()]
     return all(bool(torch.isfinite(t).all()) for t in tensors)
+
+
+def _some(state: dict[str, Any]) -> Tensor:
+    """A parameter, for its device and precision."""
+    return next(iter(state["d"].values()))
 
 
 def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,400 @@
+"""Several processes that train one run: what they share, and how they end together.
+
+NCCL carries the sums between GPUs, gloo between CPUs. Beside them a thread of each rank keeps a
+heartbeat in the common store and looks for what another has to say: whatever ends one rank ends
+all, soon, with the first one's reason.
+"""
+
+import atexit
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.objectives.shard import Shard, part
+from gp_lab.runs.folder import RunFolder
+from gp_lab.training.place import Place, place
+
+JOINING = timedelta(minutes=10)
+"""How long the first rank waits for the last: the nodes of a job do not start at once."""
+
+WAITING = timedelta(hours=12)
+"""How long a rank waits for another that is alive: rank 0 writes, a probe takes its time."""
+
+BEAT = 0.5
+"""Seconds between two heartbeats."""
+
+PATIENCE = 15.0
+"""Seconds without a heartbeat after which a rank is taken for dead."""
+
+GRACE = 5.0
+"""Seconds that a rank has to notice by itself that another has failed, and ..."""
+
+LEAVING = 20.0
+"""... then to tidy up; torchrun kills after 30."""
+
+
+class Ranks:
+    """The ranks of a run as one of them sees them. This one is alone."""
+
+    rank = 0
+    world = 1
+
+    @property
+    def writer(self) -> bool:
+        """Whether this rank writes: the folder, the dashboard, the progress."""
+        return self.rank == 0
+
+    def shard(self, batch: int) -> Shard | None:
+        """This rank's part of each batch; None where it has all. Raises `BadInput`."""
+        return None
+
+    def of_writer(self, make: Callable[[], Any]) -> Any:
+        """What `make` returns on rank 0, which alone calls it: a small Python value."""
+        return make()
+
+    def state_of_writer(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Rank 0's tensors in a tree that has the same shapes on each rank."""
+        return state
+
+    def collected(self, own: dict[str, Any]) -> dict[str, Any]:
+        """On rank 0 the entries of all ranks; on the others nothing."""
+        return own
+
+    def largest(self, number: int) -> int:
+        """The largest of the ranks' numbers."""
+        return number
+
+    def lost_another(self, error: BaseException) -> bool:
+        """Whether an error says no more than that a sum with the other ranks broke off."""
+        return False
+
+    def explain(self, error: BaseException, sentence: str | None = None) -> str:
+        """What ended the run, told to all: a sentence that says it, or one line of the error.
+
+        With the rank's number where there are several.
+        """
+        return sentence or f"{type(error).__name__}: {error}".splitlines()[0]
+
+    def when_lost(self, last_word: Callable[[str], None]) -> None:
+        """What a rank that cannot go on does with the reason before it is ended."""
+
+    @property
+    def heir(self) -> bool:
+        """Whether rank 0 was lost, and this one has the last word in its place."""
+        return False
+
+
+ALONE = Ranks()
+
+
+class Agreement:
+    """Whether a rank was asked to stop: its `word` rides in the step's own all-reduce.
+
+    Of a GPU the total is read one iteration late, so that the host need not wait for the iteration
+    under way; all ranks read the same and stop at one step.
+    """
+
+    def __init__(self, like: Any) -> None:
+        self._words = (like.new_zeros(1), like.new_ones(1))
+        self._late: tuple[Any, Any] | None = None
+        self.reached = False
+
+    def word(self, asked: bool) -> Any:
+        """This rank's [1]: 1 if it was asked."""
+        return self._words[asked]
+
+    def hear(self, total: Any) -> None:
+        """The sum [1] of the ranks' words."""
+        if total.device.type == "cpu":
+            self.reached = bool(total > 0)
+            return
+        import torch
+
+        copy, copied = total.to("cpu", non_blocking=True), torch.cuda.Event()
+        copied.record()
+        if self._late is not None:
+            before, event = self._late
+            event.synchronize()
+            self.reached = bool(before > 0)
+        self._late = copy, copied
+
+
+class Onlooker(RunFolder):
+    """A run's folder for the ranks that do not write: what they would write, rank 0 writes."""
+
+    def create(self, *_: Any, **__: Any) -> None: ...
+    def write_config(self, *_: Any, **__: Any) -> None: ...
+    def set_status(self, *_: Any, **__: Any) -> None: ...
+    def append_metrics(self, *_: Any, **__: Any) -> None: ...
+    def cut_metrics(self, *_: Any, **__: Any) -> None: ...
+    def flush_metrics(self) -> None: ...
+    def write_arrays(self, *_: Any, **__: Any) -> None: ...
+    def clear(self) -> None: ...
+    def own(self) -> None: ...
+    def lock(self) -> None: ...
+    def unlock(self) -> None: ...
+    def size(self) -> int:
+        return 0
+
+
+class Group(Ranks):
+    """One of several ranks, in touch with the others.
+
+    Raises `LabError` if they do not all come, `BadInput` if there are not GPUs for all.
+    """
+
+    def __init__(self, place: Place, device: str) -> None:
+        import torch
+        import torch.distributed as dist
+
+        self.rank, self.world = place.rank, place.world
+        self._dist, self._cuda = dist, device != "cpu" and torch.cuda.is_available()
+        if self._cuda:
+            torch.cuda.set_device(_gpu(place, device, torch.cuda.device_count()))
+        address, port = place.address, place.port
+        try:
+            serves = self.rank == 0 and not place.agent
+            self._server = dist.TCPStore(
+                address, port, None, serves, JOINING, wait_for_workers=False, multi_tenant=True
+            )
+            own = dist.TCPStore(address, port, None, False, JOINING, wait_for_workers=False)
+        except (RuntimeError, ValueError) as error:
+            raise LabError(f"rank {self.rank} cannot reach {address}:{port} ({error})") from error
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self.watch = _Watch(dist.PrefixStore(f"watch/{attempt}", own), self.rank, self.world)
+        self.watch.meet()
+        dist.init_process_group(
+            "nccl" if self._cuda else "gloo",
+            store=dist.PrefixStore(f"group/{attempt}", self._server),
+            rank=self.rank,
+            world_size=self.world,
+            timeout=WAITING,
+            device_id=torch.device("cuda", torch.cuda.current_device()) if self._cuda else None,
+        )
+        atexit.register(dist.destroy_process_group)
+
+    def shard(self, batch: int) -> Shard:
+        if batch < self.world:
+            raise BadInput(
+                f"batch_size={batch}: fewer samples than the {self.world} ranks; use at least"
+                f" {self.world}, or fewer ranks"
+            )
+        # These, unlike torch.distributed.all_reduce, are pure and can be traced.
+        import torch.distributed._functional_collectives as collectives
+
+        group = self._dist.group.WORLD
+        assert group is not None
+
+        def total(x: Any) -> Any:
+            return collectives.wait_tensor(collectives.all_reduce(x.contiguous(), "sum", group))
+
+        return Shard(*part(batch, self.rank, self.world), batch, total)
+
+    def of_writer(self, make: Callable[[], Any]) -> Any:
+        values = [make() if self.writer else None]
+        self._dist.broadcast_object_list(values, 0)
+        return values[0]
+
+    def state_of_writer(self, state: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in sorted(state.items()):
+            found[key] = self.state_of_writer(value) if isinstance(value, dict) else value.clone()
+            if not isinstance(value, dict):
+                self._dist.broadcast(found[key], 0)
+        return found
+
+    def collected(self, own: dict[str, Any]) -> dict[str, Any]:
+        parts: list[Any] | None = [None] * self.world if self.writer else None
+        self._dist.gather_object(own, parts)
+        return {k: v for entries in parts or [] for k, v in entries.items()}
+
+    def largest(self, number: int) -> int:
+        numbers: list[Any] = [None] * self.world
+        self._dist.all_gather_object(numbers, number)
+        return max(numbers)
+
+    def explain(self, error: BaseException, sentence: str | None = None) -> str:
+        if self.lost_another(error):
+            return self.watch.cause(_line(error)).why
+        why = f"rank {self.rank}: {sentence or _line(error)}"
+        self.watch.tell(Failure(why))
+        return why
+
+    @property
+    def heir(self) -> bool:
+        lost = self.watch.failure.lost if self.watch.failure else ()
+        return self.rank > 0 and set(range(self.rank)) <= set(lost)
+
+    def when_lost(self, last_word: Callable[[str], None]) -> None:
+        self.watch.last_word = last_word
+
+    def lost_another(self, error: BaseException) -> bool:
+        text = str(error)
+        of_transport = any(word in text for word in ("gloo", "Gloo", "NCCL", "ncclComm"))
+        return isinstance(error, self._dist.DistError) or (
+            isinstance(error, RuntimeError) and of_transport
+        )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """While inside, what ends one rank ends all. Raises `LabError` for another rank's error."""
+        self.watch = self.watch.begun()
+        try:
+            yield
+            self._dist.barrier()
+            self.watch.over.set()
+        except BaseException as error:
+            # The others are gone or going: taking leave of them properly could take for ever.
+            atexit.unregister(self._dist.destroy_process_group)
+            why = self.explain(error)
+            self.watch.noticed.set()
+            if self.lost_another(error):
+                raise LabError(why) from error
+            raise
+
+
+class Failure(NamedTuple):
+    """Why the ranks end, and which of them are gone without having said so."""
+
+    why: str
+    lost: Sequence[int] = ()
+
+
+class _Watch(threading.Thread):
+    """One rank's heartbeat, and its eye on the rank before it and on what any rank tells."""
+
+    def __init__(self, store: Any, rank: int, world: int) -> None:
+        super().__init__(daemon=True, name="watch")
+        self._store, self._rank, self._world = store, rank, world
+        self.over, self.noticed = threading.Event(), threading.Event()
+        self.failure: Failure | None = None
+        self.last_word: Callable[[str], None] = lambda why: None
+
+    def begun(self) -> "_Watch":
+        """A watch that runs: a thread runs once, and a process may train several runs."""
+        watch = _Watch(self._store, self._rank, self._world)
+        watch.start()
+        return watch
+
+    def meet(self) -> None:
+        """Wait for all ranks. Raises `LabError` if they do not come."""
+        self._store.set(_beat(self._rank), "0")
+        names = [_beat(rank) for rank in range(self._world)]
+        end = time.monotonic() + JOINING.total_seconds()
+        while not self._store.check(names):
+            if time.monotonic() > end:
+                missing = [i for i, name in enumerate(names) if not self._store.check([name])]
+                raise LabError(f"ranks {missing} of {self._world} did not come within {JOINING}")
+            time.sleep(0.05)
+
+    def run(self) -> None:
+        before = (self._rank - 1) % self._world
+        heard, at = b"", time.monotonic()
+        while not self.failure and not self.over.wait(BEAT):
+            try:
+                self._store.set(_beat(self._rank), f"{time.time()}")
+                beat = self._store.get(_beat(before))
+                if beat != heard:
+                    heard, at = beat, time.monotonic()
+                elif time.monotonic() - at > PATIENCE:
+                    self.tell(_silent([before]))
+                if self._store.check(["failure"]):
+                    self.failure = Failure(*json.loads(self._store.get("failure")))
+            except RuntimeError:  # the store's server has ended
+                why = "rank 0, or torchrun, was killed, or its machine is gone"
+                self.failure = Failure(why, [0])
+        if self.failure is None or self.over.is_set():
+            return
+        # If it does not end by itself, it waits beneath Python for one that will never come.
+        try:
+            if not self.noticed.wait(GRACE):
+                self.last_word(self.failure.why)
+            else:
+                time.sleep(LEAVING)
+        finally:
+            os._exit(Exit.FAILED)
+
+    def tell(self, failure: Failure) -> Failure:
+        """Tell all ranks why this one ends; what the first of them said."""
+        try:
+            first = self._store.compare_set("failure", "", json.dumps(failure))
+            self.failure = Failure(*json.loads(first))
+        except RuntimeError:
+            self.failure = failure
+        return self.failure
+
+    def cause(self, symptom: str) -> Failure:
+        """What broke a sum off: what a rank has told, or which of them do not beat any more."""
+        began, first = time.monotonic(), self._beats()
+        while not self.failure and time.monotonic() - began < 5 * BEAT:
+            time.sleep(BEAT / 5)
+        if self.failure:
+            return self.failure
+        last = self._beats()
+        silent = [rank for rank, beat in enumerate(last) if first[rank] == beat]
+        apart = Failure(f"the ranks lost each other ({symptom})")
+        return self.tell(_silent(silent) if silent else apart)
+
+    def _beats(self) -> Sequence[bytes]:
+        try:
+            return self._store.multi_get([_beat(rank) for rank in range(self._world)])
+        except RuntimeError:
+            return [b""] * self._world
+
+
+def _beat(rank: int) -> str:
+    return f"beat/{rank}"
+
+
+def _silent(ranks: list[int]) -> Failure:
+    names = ", ".join(map(str, ranks))
+    why = f"rank {names} stopped without a word: killed, or out of memory, or its machine is gone"
+    return Failure(why, ranks)
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line, as `status.json` has it."""
+    text = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _gpu(place: Place, device: str, count: int) -> int:
+    """The GPU of a rank. Slurm may show each task its own alone, as number 0."""
+    if ":" in device:
+        raise BadInput(
+            f"device={device}: {place.world} ranks have a GPU each; use device=cuda or auto"
+        )
+    own = place.local_world == 1 or (count == 1 and not place.agent)
+    if not own and place.local_world > count:
+        raise BadInput(
+            f"device={device}: {place.local_world} ranks and {count} GPUs here; start as many"
+            " ranks as GPUs, or use device=cpu"
+        )
+    return 0 if own else place.local_rank
+
+
+_group: Group | None = None
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Ranks]:
+    """The ranks of this process's run, `ALONE` where nobody has started several.
+
+    `device` is the config's. The first call of a process joins the others; they stay together.
+    Raises `BadInput`, and `LabError` for what ended another rank.
+    """
+    global _group
+    where = None if _group else place()
+    if where is not None:
+        _group = Group(where, device)
+    if _group is None:
+        yield ALONE
+        return
+    with _group.together():
+        yield _group

@@ -1,0 +1,107 @@
+"""Which of the processes of a run this one is: what torchrun, or Slurm, has told it."""
+
+import multiprocessing
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gp_lab.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process stands among those of its run, and where they meet.
+
+    agent: whether torchrun keeps the store there; otherwise rank 0 does.
+    """
+
+    rank: int
+    world: int
+    local_rank: int
+    local_world: int
+    address: str
+    port: int
+    agent: bool = False
+
+
+def place(environment: Mapping[str, str] = os.environ) -> Place | None:
+    """What torchrun, or Slurm for the tasks of one step, says; None for a process of its own.
+
+    Raises `BadInput` where neither can be followed.
+    """
+    try:
+        found = _from_torchrun(environment) or _from_slurm(environment)
+    except (ValueError, KeyError) as error:
+        raise BadInput(f"the launcher's environment cannot be read ({error!r})") from error
+    if found is None or found.world == 1:
+        return None
+    if multiprocessing.parent_process() is not None:
+        raise BadInput(
+            f"{found.world} ranks: each of them trains in one process; use hydra/launcher=local"
+            " with processes=1"
+        )
+    return found
+
+
+def _from_torchrun(environment: Mapping[str, str]) -> Place | None:
+    if "RANK" not in environment or "WORLD_SIZE" not in environment:
+        return None
+    rank, world = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+    return Place(
+        rank,
+        world,
+        int(environment.get("LOCAL_RANK", rank)),
+        int(environment.get("LOCAL_WORLD_SIZE", world)),
+        environment["MASTER_ADDR"],
+        int(environment["MASTER_PORT"]),
+        environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+    )
+
+
+def _from_slurm(environment: Mapping[str, str]) -> Place | None:
+    # SLURM_NTASKS is in a batch script's environment, too; only srun's tasks know of a step.
+    tasks = environment.get("SLURM_STEP_NUM_TASKS") or environment.get("SLURM_NTASKS", "1")
+    if "SLURM_STEP_ID" not in environment or int(tasks) == 1:
+        return None
+    job, step = int(environment["SLURM_JOB_ID"]), int(environment["SLURM_STEP_ID"])
+    local = environment.get("SLURM_STEP_TASKS_PER_NODE", tasks)
+    return Place(
+        int(environment["SLURM_PROCID"]),
+        int(tasks),
+        int(environment["SLURM_LOCALID"]),
+        _tasks_here(local, int(environment.get("SLURM_NODEID", 0))),
+        environment.get("MASTER_ADDR") or _first_host(environment),
+        int(environment.get("MASTER_PORT") or 15_000 + (7 * job + step) % 15_000),
+    )
+
+
+def _tasks_here(counts: str, node: int) -> int:
+    """Of Slurm's `4(x2),3`: tasks of the nodes in order."""
+    each = []
+    for word in counts.split(","):
+        tasks, _, times = word.partition("(x")
+        each += [int(tasks)] * int(times.rstrip(")") or 1)
+    return each[node]
+
+
+def _first_host(environment: Mapping[str, str]) -> str:
+    """The node that rank 0 is on."""
+    if environment.get("SLURM_STEP_NUM_NODES", environment.get("SLURM_JOB_NUM_NODES")) == "1":
+        return "127.0.0.1"
+    nodes = environment.get("SLURM_STEP_NODELIST") or environment["SLURM_JOB_NODELIST"]
+    command = ["scontrol", "show", "hostnames", nodes]
+    try:
+        found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BadInput(f"{' '.join(command)}: {error}; set MASTER_ADDR to rank 0's host") from error
+    return found.stdout.split()[0]
+
+
+def quiet() -> bool:
+    """Whether this process is a rank that leaves the talking to rank 0."""
+    try:
+        where = place()
+    except BadInput:
+        return False
+    return where is not None and where.rank > 0
