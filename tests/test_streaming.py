@@ -212,6 +212,8 @@ def test_a_batch_larger_than_the_data_set_is_refused_at_the_start(
         setup(config_of("dataset=text", f"dataset.root={text}", base=("batch_size=10",)))
 
 
-def test_a_probe_of_held_out_images_wants_some(folder: Path) -> None:
-    with pytest.raises(BadInput, match=r"dataset.held_out: the data set has no held-out images"):
-        setup(config_of(f"dataset.root={folder}", "probe=[held_out]", base=BASE[:-1]))
+@pytest.mark.parametrize("probe", ["held_out", "critic_losses"])
+def test_a_probe_of_held_out_images_wants_some_at_the_start(folder: Path, probe: str) -> None:
+    why = rf"probe.{probe}: compares with held-out data; dataset.held_out: the data set has no"
+    with pytest.raises(BadInput, match=why):
+        setup(config_of(f"dataset.root={folder}", f"probe=[{probe}]", base=BASE[:-1]))
