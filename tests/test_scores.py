@@ -315,6 +315,22 @@ def test_a_classifier_of_the_data_scores_the_samples_and_is_kept(
     assert again.arrays("classifier")["accuracy"] == found["accuracy"]
 
 
+def test_a_set_too_large_for_a_classifier_in_memory_is_refused_at_the_start(
+    mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*overrides: str) -> None:
+        setup(config_of(f"dataset.root={mnist}", *CLASSIFIER, *overrides, base=PARTS))
+
+    needed = 4 * 2 * IMAGES * 28 * 28
+    monkeypatch.setattr(scores, "LARGEST", needed)
+    start()
+    monkeypatch.setattr(scores, "LARGEST", needed - 1)
+    start("dataset.held_out=4")  # of the training images, without the others
+    why = rf"probe.classifier: its classifier .* {2 * IMAGES} images of \[1, 28, 28\] take more"
+    with pytest.raises(BadInput, match=why):
+        start("dataset.size=8")  # it sees all of them still
+
+
 def test_a_cache_that_cannot_be_written_costs_no_run(mnist: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     scores._classifier.cache_clear()

@@ -50,6 +50,9 @@ CACHE = "outputs/cache"
 BATCH = 64
 """Images that a network scores at once."""
 
+LARGEST = 4 * 2**30
+"""Bytes of the largest set, in float32, that a classifier is trained on: it is held in memory."""
+
 
 class MissingWeights(UserWarning):
     """There is no Inception network here, and so there are no scores of it."""
@@ -191,6 +194,15 @@ class ClassifierScores(ScoreProbe):
             raise BadInput(
                 f"probe.{name}: its classifier is tested on held-out images, and there are none;"
                 " set dataset.held_out to a number of images"
+            )
+        n = len(dataset.train_rows.part.images)
+        if dataset.held_out is None:  # else the held-out images are some of these
+            n += len(dataset.held_out_rows.part.images)
+        if 4 * n * math.prod(dataset.shape) > LARGEST:
+            raise BadInput(
+                f"probe.{name}: its classifier is trained on the whole data set in memory, and"
+                f" {n:,} images of {list(dataset.shape)} take more than {LARGEST / 2**30:.3g} GiB"
+                " in float32; leave the probe out"
             )
 
     def measure(self, view: View) -> Arrays:
