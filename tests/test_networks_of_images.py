@@ -492,6 +492,16 @@ def test_a_penalised_critic_with_batch_norm_is_refused_and_one_with_layer_norm_i
         setup(config_of("architecture.discriminator.norm=layer", base=base))
 
 
+@pytest.mark.parametrize("name", ["dcgan_mnist", "dcgan_cifar"])
+def test_batch_norm_of_the_first_layer_normalises_each_unit_by_itself_as_the_authors_do(
+    name: str,
+) -> None:
+    generator, _ = pair(name, "generator.norm=batch")
+    x = generator.start[0](generator.input(noise(50, 3)).unflatten(1, (-1, 4, 4)))
+    torch.testing.assert_close(x.mean(0), torch.zeros_like(x[0]))
+    torch.testing.assert_close(x.var(0, correction=0), torch.ones_like(x[0]), rtol=0, atol=1e-2)
+
+
 def test_unit_batch_norm_is_recognised_too() -> None:
     net = DCGANGenerator(3, 16, 1, 2, norm="batch", input_norm="unit")
     assert sum(isinstance(m, nn.BatchNorm1d) for m in net.modules()) == 1

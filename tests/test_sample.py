@@ -12,6 +12,7 @@ from PIL import Image
 import gp_lab
 from gp_lab.cli import main
 from gp_lab.data.images import Images
+from gp_lab.data.random import generator
 from gp_lab.errors import BadInput, Exit
 from gp_lab.probes.pictures import GAP, grid_picture
 from gp_lab.runs.folder import RunFolder
@@ -165,7 +166,7 @@ def test_an_interpolation_goes_straight_from_one_latent_to_another(
         run = gp_lab.load(folder.path, trust=("sample_nets",))
         lines = run.interpolate(3, points=5, seed=1)
         assert lines.shape[:2] == (3, 5)
-        rng = torch.Generator().manual_seed(1)
+        rng = generator(1, "sample", 0)
         real = run.setup.dataset.draw(rng, 6)
         start, end = run.setup.latent.draw(rng, 6, real).chunk(2)
         for k in range(5):
@@ -187,6 +188,15 @@ def test_the_same_seed_gives_the_same_samples_and_another_gives_others(points: R
     run = gp_lab.load(points.path)
     assert torch.equal(run.sample(9, seed=4), run.sample(9, seed=4))
     assert not torch.equal(run.sample(9, seed=4), run.sample(9, seed=5))
+
+
+@pytest.mark.parametrize("kind", ["samples", "interpolation"])
+def test_any_whole_number_is_a_seed(
+    points: RunFolder, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in ("99999999999999999999999", "-1"):
+        path = sampled(capsys, points, "--kind", kind, "-n", "2", "--seed", seed)
+        assert path.name == f"{kind}-step2-seed{seed}.png"
 
 
 def test_points_of_the_plane_are_drawn_among_reals(

@@ -1,10 +1,12 @@
 """Scores as probes of a run, and `gp-lab evaluate`: the same numbers, once and later."""
 
+import gc
 import json
 import math
 import shutil
 import struct
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +17,15 @@ import pytest
 import torch
 from helpers import rng
 from lab import config_of, once, trained, values
+from test_images import encoded, picture
 
 from gp_lab.cli import main
-from gp_lab.data.images import Images
+from gp_lab.data import pictures
+from gp_lab.data.images import Images, Rows
+from gp_lab.data.sources import Part
 from gp_lab.errors import BadInput, Exit
 from gp_lab.evaluation import inception
+from gp_lab.evaluation.distances import Nearest
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception import Inception, random_inception
 from gp_lab.evaluation.inception_score import inception_score
@@ -185,6 +191,45 @@ def test_the_training_data_are_scored_once(
     assert sum(seen) == FAKES
 
 
+def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
+    tmp_path: Path, network: Inception, with_weights: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """For its fingerprint and for the network, few at a time; 6 of them for KID again."""
+    for i in range(IMAGES):
+        (tmp_path / f"{i:02}.png").write_bytes(encoded(picture(28, 28, "L", seed=i)))
+    decoded, alive, most = [], set(), [0]
+    decode, batches = pictures.decode, scores._bytes_at
+
+    def counted(*arguments: Any) -> np.ndarray:
+        decoded.append(arguments)
+        return decode(*arguments)
+
+    def watched(*arguments: Any) -> Iterator[torch.Tensor]:
+        for batch in batches(*arguments):
+            alive.add(key := object())
+            weakref.finalize(batch, alive.discard, key)
+            most[0] = max(most[0], len(alive))
+            yield batch
+
+    monkeypatch.setattr(pictures, "decode", counted)
+    monkeypatch.setattr(pictures, "IN_MEMORY", 0)
+    monkeypatch.setattr(scores, "_bytes_at", watched)
+    monkeypatch.setattr(scores, "BATCH", 2)
+    monkeypatch.setattr(scores, "frechet_distance", lambda fake, real: 1.0)  # it takes seconds
+    own = ("dataset=image_folder", f"dataset.root={tmp_path}", f"out={tmp_path / 'out'}")
+    grey = ("dataset.source.image_size=28", "dataset.source.channels=1")
+    parts = setup(config_of(*own, *grey, *INCEPTION, base=PARTS))
+    state = start_state(parts.game, *parts.initial, 5, parts.dataset.shape, None)
+    counts = []
+    for step in (0, 2):
+        decoded.clear()
+        assert parts.probes["inception"].measure(view_of(parts, state, step))
+        counts.append(len(decoded))
+    assert counts == [2 * IMAGES + 2 * 6, 0]
+    assert most[0] <= 3  # of seven batches
+
+
 def test_a_run_without_weights_finishes_and_says_that_it_has_no_inception_scores(
     mnist: Path, tmp_path: Path, without_weights: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,6 +315,22 @@ def test_a_classifier_of_the_data_scores_the_samples_and_is_kept(
     assert again.arrays("classifier")["accuracy"] == found["accuracy"]
 
 
+def test_a_set_too_large_for_a_classifier_in_memory_is_refused_at_the_start(
+    mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*overrides: str) -> None:
+        setup(config_of(f"dataset.root={mnist}", *CLASSIFIER, *overrides, base=PARTS))
+
+    needed = 4 * 2 * IMAGES * 28 * 28
+    monkeypatch.setattr(scores, "LARGEST", needed)
+    start()
+    monkeypatch.setattr(scores, "LARGEST", needed - 1)
+    start("dataset.held_out=4")  # of the training images, without the others
+    why = rf"probe.classifier: its classifier .* {2 * IMAGES} images of \[1, 28, 28\] take more"
+    with pytest.raises(BadInput, match=why):
+        start("dataset.size=8")  # it sees all of them still
+
+
 def test_a_cache_that_cannot_be_written_costs_no_run(mnist: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     scores._classifier.cache_clear()
@@ -296,6 +357,32 @@ def test_training_images_that_are_generated_are_near_duplicates(mnist: Path) -> 
     rest = torch.tensor([i for i in range(IMAGES) if i not in aside.tolist()])
     expected = nearest_training(images[aside], images[rest]).distance
     np.testing.assert_allclose(found["nearest_real"], expected, rtol=1e-6)
+
+
+def test_what_is_set_aside_is_worked_out_once_for_each_of_many_runs_and_ends_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked, cpu = [], torch.device("cpu")
+
+    def counted(some: torch.Tensor, batches: Iterator[torch.Tensor]) -> Nearest:
+        looked.append(len(some))
+        return nearest_of_batches(some, batches)
+
+    monkeypatch.setattr(scores, "nearest_of_batches", counted)
+    images = Part(torch.randint(256, (IMAGES, 1, 4, 4), generator=rng()).to(torch.uint8))
+    whole, again = Rows(images), Rows(images)
+    halves = [Rows(images, torch.arange(k, IMAGES, 2)) for k in range(2)]
+    first, *others = [scores._set_aside(rows, 1, 5, cpu) for rows in (whole, *halves)]
+    assert len(looked) == 3
+    for rows in (again, *halves):
+        found = scores._set_aside(rows, 1, 5, cpu)
+    assert len(looked) == 3
+    assert found is others[1]
+    assert not torch.equal(first[0][:3], others[0][0])
+    end = weakref.ref(images)
+    del images, whole, again, halves, rows
+    gc.collect()
+    assert end() is None
 
 
 def test_the_nearest_of_batches_is_the_nearest_of_all() -> None:

@@ -16,6 +16,7 @@ from gp_lab.cli import main
 from gp_lab.data import sources
 from gp_lab.data.images import Images
 from gp_lab.data.prepared import ImageArray
+from gp_lab.data.sources import Part, resident
 from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder
 from gp_lab.training import blocks
@@ -122,9 +123,24 @@ def test_data_in_memory_and_points_need_no_thread(folder: Path) -> None:
     in_memory = setup(config_of(f"dataset.root={folder}", base=BASE))
     assert Blocks([in_memory]).thread is None
     assert Blocks([setup(config_of())]).thread is None
-    assert in_memory.dataset.train_rows.part is sources.resident(
+    assert in_memory.dataset.train_rows.part is resident(
         in_memory.dataset.train_rows.part, torch.device("cpu")
     )
+
+
+def test_a_set_on_a_device_is_shared_by_the_runs_that_have_it_and_ends_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "room", lambda _: 1000)
+    device = torch.device("meta")
+    parts = [Part(torch.zeros(n, 1, 2, 2, dtype=torch.uint8)) for n in (3, 4, 500)]
+    there = [resident(part, device) for part in parts]
+    assert [x.streams for x in there] == [False, False, True]
+    assert all(resident(part, device) is x for part, x in zip(parts, there, strict=True))
+    ends = [weakref.ref(x) for x in (*parts, *there)]
+    del there, parts
+    gc.collect()
+    assert [end() for end in ends] == [None] * 6
 
 
 def test_a_run_is_the_same_from_memory_from_a_mapped_array_and_from_single_files(
@@ -190,11 +206,12 @@ def test_bytes_live_on_a_gpu_where_they_fit_and_are_sent_to_it_where_they_do_not
     assert there.train_rows is not None
     assert there.train_rows.part.images.device == device
     assert not there.streams
+    drawn = there.draw(rng(), 7)
     monkeypatch.setattr(sources, "room", lambda _: 100)
-    sources.resident.cache_clear()
+    del there
     sent = images.on(device)
     assert sent.streams
-    for x in (there.draw(rng(), 7), sent.draw(rng(), 7)):
+    for x in (drawn, sent.draw(rng(), 7)):
         assert x.device == device
         torch.testing.assert_close(x.cpu(), expected)
 
@@ -212,6 +229,8 @@ def test_a_batch_larger_than_the_data_set_is_refused_at_the_start(
         setup(config_of("dataset=text", f"dataset.root={text}", base=("batch_size=10",)))
 
 
-def test_a_probe_of_held_out_images_wants_some(folder: Path) -> None:
-    with pytest.raises(BadInput, match=r"dataset.held_out: the data set has no held-out images"):
-        setup(config_of(f"dataset.root={folder}", "probe=[held_out]", base=BASE[:-1]))
+@pytest.mark.parametrize("probe", ["held_out", "critic_losses"])
+def test_a_probe_of_held_out_images_wants_some_at_the_start(folder: Path, probe: str) -> None:
+    why = rf"probe.{probe}: compares with held-out data; dataset.held_out: the data set has no"
+    with pytest.raises(BadInput, match=why):
+        setup(config_of(f"dataset.root={folder}", f"probe=[{probe}]", base=BASE[:-1]))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -55,17 +56,24 @@ class Part:
         return self.images[i.cpu()]
 
 
-@lru_cache(maxsize=2)
+_RESIDENT: WeakValueDictionary[tuple[Part, torch.device], Part] = WeakValueDictionary()
+
+
 def resident(part: Part, device: torch.device) -> Part:
-    """The part on a device where it fits there, once for all runs of a process; else as it is.
+    """The part on a device where it fits there, once for all runs that have it; else as it is.
 
     On the CPU what is in memory stays, and what is mapped from a file stays mapped.
     """
     if device.type == "cpu":
         return part
-    if isinstance(part.images, Tensor) and part.images.nbytes <= room(device):
-        return Part(part.images.to(device), part.labels)
-    return replace(part, streams=True)
+    there = _RESIDENT.get((part, device))
+    if there is None:
+        if isinstance(part.images, Tensor) and part.images.nbytes <= room(device):
+            there = Part(part.images.to(device), part.labels)
+        else:
+            there = replace(part, streams=True)
+        _RESIDENT[part, device] = there
+    return there
 
 
 def room(device: torch.device) -> int:

@@ -3,10 +3,11 @@
 import fcntl
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from gp_lab.evaluation.frechet import Moments
 from gp_lab.files import replacing
 
 FORMAT = 1
+
+T = TypeVar("T")
+
+_ONCE: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
 def fingerprint(parts: Iterable[Tensor | str]) -> str:
@@ -33,6 +38,14 @@ def fingerprint(parts: Iterable[Tensor | str]) -> str:
         digest.update(header.encode())
         digest.update(data)
     return digest.hexdigest()
+
+
+def once(of: object, key: Hashable, compute: Callable[[], T]) -> T:
+    """What `compute` says of data, kept in memory under `key` for as long as the data are."""
+    kept: dict[Hashable, T] = _ONCE.setdefault(of, {})
+    if key not in kept:
+        kept[key] = compute()
+    return kept[key]
 
 
 def cached_moments(folder: str | Path, key: str, compute: Callable[[], Moments]) -> Moments:

@@ -39,7 +39,7 @@ class DCGANGenerator(nn.Module):
     Args:
         size: of the image; 28 is made as 4, 8 cut to 7, 14, 28 (the authors' MNIST code).
         norm: `layer` and `batch` have a scale and a shift a channel. `input_norm=unit` gives each
-            unit of the first layer a batch norm of its own (the authors' CIFAR-10 code).
+            unit of the first layer a batch norm of its own (the authors' MNIST and CIFAR-10 code).
         depth: layers with weights; null for 1 + the number of doublings. Layers beyond those are
             convolutions of stride 1, spread evenly over the hidden resolutions; of what cannot be
             spread evenly, one more at each of the smallest (the depths of `wgan_gp`, Table 1, do

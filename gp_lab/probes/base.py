@@ -139,6 +139,14 @@ class PlaneProbe(Probe):
             )
 
 
+def check_held_out(name: str, dataset: Any) -> None:
+    """Raises `BadInput` if the data set holds nothing out, for the probe of this name."""
+    try:
+        dataset.fresh(torch.Generator(), 1)
+    except BadInput as error:
+        raise BadInput(f"probe.{name}: compares with held-out data; {error}") from error
+
+
 def check_square(low: float, high: float) -> None:
     """Raises `ValueError` unless [low, high]^2 is a square."""
     if not low < high:

@@ -1,13 +1,14 @@
 """The probe of a critic that learns its training set by heart (`papers/wgan_gp.txt`, Fig. 5b)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gp_lab.parts import Count
-from gp_lab.probes.base import Arrays, Probe, View, to_numpy
+from gp_lab.probes.base import Arrays, Probe, View, check_held_out, to_numpy
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class CriticLosses(Probe):
     """
 
     count: Count = 1000
+
+    def check_dataset(self, name: str, dataset: Any) -> None:
+        check_held_out(name, dataset)
 
     def measure(self, view: View) -> Arrays:
         train = view.dataset.draw(view.rng("critic_losses_train"), self.count)

@@ -10,7 +10,15 @@ from torch import Tensor
 from gp_lab.data.images import Images
 from gp_lab.data.text import Text
 from gp_lab.parts import Count, Finite
-from gp_lab.probes.base import Arrays, Probe, View, slope_of, to_numpy, values_and_gradients
+from gp_lab.probes.base import (
+    Arrays,
+    Probe,
+    View,
+    check_held_out,
+    slope_of,
+    to_numpy,
+    values_and_gradients,
+)
 from gp_lab.probes.pictures import grid_picture, scatter_picture
 
 SHOWN = 64
@@ -112,7 +120,7 @@ class HeldOut(Probe):
     count: Count = 10_000
 
     def check_dataset(self, name: str, dataset: Any) -> None:
-        dataset.fresh(torch.Generator(), 1)
+        check_held_out(name, dataset)
 
     def measure(self, view: View) -> Arrays:
         arrays: Arrays = {}

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,13 +42,16 @@ from gp_lab.evaluation.inception_score import SPLITS, inception_score
 from gp_lab.evaluation.kernel import kernel_distance
 from gp_lab.evaluation.manifold import manifold
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
-from gp_lab.evaluation.reference import cached_features, cached_moments, fingerprint
+from gp_lab.evaluation.reference import cached_features, cached_moments, fingerprint, once
 from gp_lab.parts import Count, CountOrZero, Fraction
 from gp_lab.probes.base import Arrays, Probe, View, even_batches
 
 CACHE = "outputs/cache"
 BATCH = 64
 """Images that a network scores at once."""
+
+LARGEST = 4 * 2**30
+"""Bytes of the largest set, in float32, that a classifier is trained on: it is held in memory."""
 
 
 class MissingWeights(UserWarning):
@@ -191,6 +195,15 @@ class ClassifierScores(ScoreProbe):
                 f"probe.{name}: its classifier is tested on held-out images, and there are none;"
                 " set dataset.held_out to a number of images"
             )
+        n = len(dataset.train_rows.part.images)
+        if dataset.held_out is None:  # else the held-out images are some of these
+            n += len(dataset.held_out_rows.part.images)
+        if 4 * n * math.prod(dataset.shape) > LARGEST:
+            raise BadInput(
+                f"probe.{name}: its classifier is trained on the whole data set in memory, and"
+                f" {n:,} images of {list(dataset.shape)} take more than {LARGEST / 2**30:.3g} GiB"
+                " in float32; leave the probe out"
+            )
 
     def measure(self, view: View) -> Arrays:
         classifier = _classifier(
@@ -329,6 +342,20 @@ def _inception(weights: str | None, device: torch.device) -> Inception | str:
         return f"probe.inception.{error}"
 
 
+def _key(dataset: Images, most: int | None, network: str) -> str:
+    """Of what a network says of training images, which are read for it once."""
+    assert dataset.train_rows is not None
+    return once(
+        dataset.train_rows.part,
+        ("key", _which(dataset.train_rows), dataset.stacked, most, network),
+        lambda: fingerprint(chain(training_images(dataset, most), [network])),
+    )
+
+
+def _which(rows: Rows) -> str:
+    return "all" if rows.which is None else fingerprint([rows.which])
+
+
 def _real_moments(dataset: Images, most: int | None, network: Inception, folder: str) -> Moments:
     """Of pool3 features of the training images, on the network's device."""
 
@@ -340,14 +367,14 @@ def _real_moments(dataset: Images, most: int | None, network: Inception, folder:
         )
 
     device = network.net.fc.weight.device
-    key = fingerprint([*training_images(dataset, most), network.identity])
+    key = _key(dataset, most, network.identity)
     moments = cached_moments(folder, key, compute)
     return Moments.from_flat(moments.flat().to(device), FEATURES)
 
 
 def _real_features(dataset: Images, most: int, network: Inception, folder: str) -> Tensor:
     """Pool3 features of some training images, on the network's device."""
-    key = fingerprint([*training_images(dataset, most), network.identity])
+    key = _key(dataset, most, network.identity)
 
     def compute() -> Tensor:
         return torch.cat([network(signed(x))[0] for x in training_images(dataset, most)])
@@ -374,7 +401,7 @@ def _labelled(rows: Rows) -> LabelledImages:
 
 def _classified_moments(dataset: Images, classifier: Classifier, folder: str) -> Moments:
     """Of the classifier's features of the run's training images."""
-    key = fingerprint([*training_images(dataset), classifier.identity])
+    key = _key(dataset, None, classifier.identity)
 
     def compute() -> Moments:
         parts = (real_moments(classifier, signed(x)) for x in training_images(dataset))
@@ -383,14 +410,18 @@ def _classified_moments(dataset: Images, classifier: Classifier, folder: str) ->
     return cached_moments(folder, key, compute)
 
 
-@lru_cache(maxsize=2)
 def _set_aside(rows: Rows, stacked: int, count: int, device: torch.device) -> tuple[Tensor, float]:
-    """Distances [n] of some training images to the nearest of the others, and their spread."""
+    """Distances [n] of some training images to the nearest of the others, and their spread: once
+    for all measurements of the runs on these images."""
     places = _rows_of(len(rows), stacked, None)
     n = min(count, len(places) // 2)
     aside = torch.arange(n) * len(places) // n
-    others = torch.ones(len(places), dtype=torch.bool).index_fill(0, aside, False)
-    (some,) = (brightness(x, device) for x in _stacks(rows, places[aside], n))
-    size = _rows_at_once(some.shape[1:])
-    batches = (brightness(x, device) for x in _stacks(rows, places[others], size))
-    return nearest_of_batches(some, batches).distance, spread(some)
+
+    def compute() -> tuple[Tensor, float]:
+        others = torch.ones(len(places), dtype=torch.bool).index_fill(0, aside, False)
+        (some,) = (brightness(x, device) for x in _stacks(rows, places[aside], n))
+        size = _rows_at_once(some.shape[1:])
+        batches = (brightness(x, device) for x in _stacks(rows, places[others], size))
+        return nearest_of_batches(some, batches).distance, spread(some)
+
+    return once(rows.part, ("set_aside", _which(rows), stacked, n, device), compute)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.objectives.penalties import interpolate
 from gp_lab.probes.base import Arrays, View
@@ -67,7 +68,7 @@ class LoadedRun:
         `labels` [n] are the classes to make, for a generator that takes them; random ones without.
         Raises `BadInput` for classes that it does not know.
         """
-        rng = torch.Generator().manual_seed(seed)
+        rng = generator(seed, "sample", 0)
         real = self.setup.dataset.draw(rng, n)
         return self.view.fakes(rng, n, self._labels(labels, n), real).cpu()
 
@@ -81,7 +82,7 @@ class LoadedRun:
         any: batch norm in G wants latents that differ. Raises `BadInput` for classes that it does
         not know.
         """
-        rng = torch.Generator().manual_seed(seed)
+        rng = generator(seed, "sample", 0)
         real = self.setup.dataset.draw(rng, 2 * n)
         start, end = self.setup.latent.draw(rng, 2 * n, real).chunk(2)
         classes = self._labels(labels, n)

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from gp_lab.data.images import Images
+from gp_lab.data.random import generator
 from gp_lab.data.text import Text
 from gp_lab.errors import BadInput, bad_choice
 from gp_lab.files import write_atomically
@@ -113,9 +114,7 @@ def _plane(run: LoadedRun, kind: str, n: int | None, seed: int, points: int) -> 
     """Samples among as many reals, or the lines that latents' lines become."""
     n = n or (POINTS if kind == "samples" else KINDS[kind])
     samples, columns = _made(run, kind, n, seed, points)
-    real = run.setup.dataset.draw(
-        torch.Generator().manual_seed(seed), n if columns is None else POINTS
-    )
+    real = run.setup.dataset.draw(generator(seed, "sample", 0), n if columns is None else POINTS)
     if columns is None:
         return scatter_picture(real.cpu().numpy(), samples.numpy())
     return paths_picture(real.cpu().numpy(), samples.reshape(n, columns, 2).numpy())
