@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gp_lab.data.latent import Normal, Uniform
 from gp_lab.data.random import generator
 from gp_lab.training.setup import Setup
 from gp_lab.training.step import Labels
@@ -54,29 +55,37 @@ def block_length(run: Setup) -> int:
 def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
     """Block k of every stream of a run, on its device and in its precision.
 
-    Of each batch only `rows` are kept: all is drawn, so that the numbers do not depend on them.
+    Of each batch only `rows` are kept. The random numbers are those of all rows, so that they do
+    not depend on them; images and texts are read and converted for these alone.
     """
     s, length = run.settings, block_length(run)
+    own = len(range(s.batch_size)[rows])
 
     def rng(stream: str) -> torch.Generator:
         return generator(s.seed, stream, k)
 
     def shaped(x: Tensor, steps: int, dtype: torch.dtype = run.dtype) -> Tensor:
-        x = x.reshape(length, steps, s.batch_size, *x.shape[1:])[:, :, rows]
+        x = x.unflatten(0, (length, steps, -1))
+        x = x if x.shape[2] == own else x[:, :, rows]
         return x.to(run.device, dtype, non_blocking=True)
 
     classes = run.game.classes
     n_d, n_g = length * s.d_steps * s.batch_size, length * s.g_steps * s.batch_size
     labels: Labels = ()
     labels_g: Labels = ()
+    some: dict[str, Tensor] = {}
+    # Other latents may be made of all reals, as `DataPlusNoise` is.
+    of_themselves = isinstance(run.latent, Normal | Uniform)
+    if own < s.batch_size and of_themselves and getattr(run.dataset, "draws_parts", False):
+        some["wanted"] = torch.arange(n_d).reshape(-1, s.batch_size)[:, rows].flatten()
     if classes:
-        real, of_real = run.dataset.draw_labelled(rng("real"), n_d)
+        real, of_real = run.dataset.draw_labelled(rng("real"), n_d, **some)
         # The generator is asked for each class as often as any other (wgan_gp's code).
         of_g = torch.randint(classes, (n_g,), generator=rng("labels_g"))
         labels = (shaped(of_real, s.d_steps, torch.long),)
         labels_g = (shaped(of_g, s.g_steps, torch.long),) if n_g else ()
     else:
-        real = run.dataset.draw(rng("real"), n_d)
+        real = run.dataset.draw(rng("real"), n_d, **some)
     latent = run.latent.draw(rng("latent"), n_d, real)
     u = torch.rand(n_d, generator=rng("penalty"))
     latent_g = run.latent.draw(rng("latent_g"), n_g, None) if n_g else latent[:0]
