@@ -64,8 +64,8 @@ model: one iteration = {d} x (step of D + its all-reduce) + {g} x (step of G + i
   batch norm in G, synchronised: 2 sums a layer forward, 2 backward, latency alone.
   input: each rank draws the whole batch's indices and latents (the contract on random numbers), so
     this part grows with N; it reads and converts its own images alone. Without `dequantise`, whose
-    noise is drawn whole. `hidden` is the efficiency if a thread draws ahead, at best: max, not sum.
-"""
+    noise is drawn whole. A thread draws ahead; `hidden` is the efficiency if that works at its
+    best: max, not sum."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ def test_data_in_memory_and_points_need_no_thread(folder: Path) -> None:
     in_memory = setup(config_of(f"dataset.root={folder}", base=BASE))
     assert Blocks([in_memory]).thread is None
     assert Blocks([setup(config_of())]).thread is None
+    assert Blocks([in_memory], slice(0, 3)).thread is not None  # one of several ranks
     assert in_memory.dataset.train_rows.part is sources.resident(
         in_memory.dataset.train_rows.part, torch.device("cpu")
     )
@@ -242,6 +244,19 @@ def test_the_thread_ends_with_the_run(mapped: Setup) -> None:
     (thread,) = (t for t in threading.enumerate() if t.name.startswith("next block"))
     ahead.close()
     assert not thread.is_alive()
+
+
+def test_the_thread_of_a_rank_works_on_that_rank_s_gpu(
+    mapped: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on: list[int] = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", on.append)
+    ahead = Blocks([replace(mapped, device=torch.device("cuda"))])
+    assert ahead.thread is not None
+    ahead.thread.submit(int).result()
+    ahead.close()
+    assert on == [3]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

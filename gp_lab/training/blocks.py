@@ -2,8 +2,8 @@
 
 Block k of stream s comes from a generator seeded by (seed, s, k): a run that is resumed, stacked
 with others or split over ranks sees the numbers that it would have seen alone. Drawing a block at
-a time makes many small steps cost few calls; where data come from a disk, the next block is drawn
-while this one is trained on.
+a time makes many small steps cost few calls; where data come from a disk, or the batch is shared
+by several ranks, the next block is drawn while this one is trained on.
 """
 
 import math
@@ -106,15 +106,17 @@ def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
 class Blocks:
     """The blocks of a stack of runs, by their numbers.
 
-    Where a data set streams (from a disk, or to a device that it does not fit), block k + 1 is
-    drawn by a thread of its own while block k is in use. No more than these two are held.
+    Where a data set streams (from a disk, or to a device that it does not fit), or `rows` are not
+    all (the random numbers of all are drawn), block k + 1 is drawn by a thread of its own while
+    block k is in use. No more than these two are held.
     """
 
     def __init__(self, runs: Sequence[Setup], rows: slice = slice(None)) -> None:
         self.runs, self.rows = runs, rows
         self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
         streams = any(getattr(run.dataset, "streams", False) for run in runs)
-        self.thread = ThreadPoolExecutor(1, "next block") if streams else None
+        ahead = streams or rows != slice(None)
+        self.thread = _thread(runs[0].device) if ahead else None
         self.current: tuple[int, Block] | None = None
         self.coming: tuple[int, Future[Block]] | None = None
 
@@ -140,6 +142,14 @@ class Blocks:
 
     def _draw(self, k: int) -> Block:
         return stack_blocks([draw_block(run, k, self.rows) for run in self.runs])
+
+
+def _thread(device: torch.device) -> ThreadPoolExecutor:
+    if device.type != "cuda":
+        return ThreadPoolExecutor(1, "next block")
+    # A thread begins on GPU 0, and a rank's may be another.
+    own = torch.cuda.current_device() if device.index is None else device.index
+    return ThreadPoolExecutor(1, "next block", torch.cuda.set_device, (own,))
 
 
 def stack_blocks(blocks: list[Block]) -> Block:
