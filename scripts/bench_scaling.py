@@ -6,11 +6,12 @@
 
 Measured here: seconds and floating-point operations of an update of D and of G (WGAN-GP, eager, a
 small batch), the two coefficients of an all-reduce between two gloo processes on this machine, the
-seconds in which a block of data and noise is drawn. Predicted, with the model that is printed
-first: iterations and images a second for several ranks, each with its own batch (weak scaling:
-`batch_size` grows with the ranks), once for ranks like this machine's cores and once for GPUs whose
-sustained arithmetic and links are given on the command line. No GPU is asked: the second table is
-arithmetic on the given numbers, good for what limits what, not for a procurement.
+seconds in which a block of random numbers is drawn and its images are read. Predicted, with the
+model that is printed first: iterations and images a second for several ranks, each with its own
+batch (weak scaling: `batch_size` grows with the ranks), once for ranks like this machine's cores
+and once for GPUs whose sustained arithmetic and links are given on the command line. No GPU is
+asked: the second table is arithmetic on the given numbers, good for what limits what, not for a
+procurement.
 """
 
 import argparse
@@ -61,8 +62,10 @@ model: one iteration = {d} x (step of D + its all-reduce) + {g} x (step of G + i
     gloo: ring. beta is the slowest link: within a node of {node} GPUs, else the network.
     One a step, all gradients in fp32. Nothing overlaps: what NCCL hides comes on top.
   batch norm in G, synchronised: 2 sums a layer forward, 2 backward, latency alone.
-  input: each rank draws the whole batch and keeps its part (the contract on random numbers), so it
-    grows with N; `hidden` is the efficiency if a thread draws ahead, at best: max, not sum."""
+  input: each rank draws the whole batch's indices and latents (the contract on random numbers), so
+    this part grows with N; it reads and converts its own images alone. Without `dequantise`, whose
+    noise is drawn whole. A thread draws ahead; `hidden` is the efficiency if that works at its
+    best: max, not sum."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Links:
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one network: seconds and operations per sample of both steps, and of the input."""
+    """Of one network: seconds and operations per sample of both steps, and of the input: of the
+    whole batch's random numbers, of a rank's own images."""
 
     d_seconds: float
     g_seconds: float
@@ -99,7 +103,8 @@ class Costs:
     d_bytes: int
     g_bytes: int
     norms: int
-    input_seconds: float
+    numbers_seconds: float
+    images_seconds: float
 
 
 # Measurements
@@ -177,7 +182,8 @@ def costs(run: Setup) -> Costs:
     def size(net: nn.Module) -> int:
         return sum(p.numel() * p.element_size() for p in net.parameters())
 
-    iterations = block_length(run)
+    samples = block_length(run) * s.batch_size
+    numbers = median_seconds(lambda: draw_block(run, 1, slice(0))) / samples
     return Costs(
         median_seconds(of_d) / s.batch_size,
         median_seconds(of_g) / s.batch_size,
@@ -186,7 +192,8 @@ def costs(run: Setup) -> Costs:
         size(game.discriminator),
         size(game.generator),
         sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in game.generator.modules()),
-        median_seconds(lambda: draw_block(run, 1)) / (iterations * s.batch_size),
+        numbers,
+        median_seconds(lambda: draw_block(run, 1)) / samples - numbers,
     )
 
 
@@ -231,12 +238,12 @@ def table(
     of_d = costs.d_seconds if rate is None else costs.d_flops / rate
     of_g = costs.g_seconds if rate is None else costs.g_flops / rate
     step = batch * (D_STEPS * of_d + G_STEPS * of_g)
-    alone = D_STEPS * batch / max(step, batch * costs.input_seconds)
+    alone = D_STEPS * batch / max(step, batch * (costs.numbers_seconds + costs.images_seconds))
     lines = []
     for n in ranks:
         sums = D_STEPS * links.seconds(costs.d_bytes, n) + G_STEPS * links.seconds(costs.g_bytes, n)
         sums += costs.norms * (2 * D_STEPS + 4 * G_STEPS) * links.seconds(0, n)
-        draw = batch * n * costs.input_seconds
+        draw = batch * (n * costs.numbers_seconds + costs.images_seconds)
         inline, hidden = step + sums + draw, max(step + sums, draw)
         images = [D_STEPS * batch * n / t for t in (inline, hidden)]
         lines.append(
@@ -280,7 +287,8 @@ def main() -> None:
                 f"\n{network}, per sample: D {1e3 * found.d_seconds:.0f} ms,"
                 f" {found.d_flops / 1e9:.2f} GFLOP ({achieved:.0f} GFLOP/s here);"
                 f" G {1e3 * found.g_seconds:.0f} ms, {found.g_flops / 1e9:.2f} GFLOP;"
-                f" input of an iteration {1e3 * found.input_seconds:.2f} ms\n"
+                f" input of an iteration {1e3 * found.numbers_seconds:.3f} ms for the random"
+                f" numbers, {1e3 * found.images_seconds:.3f} for the images\n"
                 f"gradients: D {found.d_bytes / 1e6:.1f} MB, G {found.g_bytes / 1e6:.1f} MB;"
                 f" {found.norms} batch norms in G"
             )

@@ -117,9 +117,10 @@ def test_fid_of_two_folders_is_the_one_of_pytorch_fid(
 def test_batches_and_ranks_add_up_to_one_pass_over_all(network: Inception) -> None:
     images = scaled(pictures(3, seed=2))
     whole, whole_sums, kept = scan([images], network, 3, splits=2, keep=2)
-    first = scan([images[:1], images[1:2]], network, 3, splits=2)
-    second = scan([images[2:]], network, 3, start=2, splits=2)
+    first = scan([images[:1]], network, 3, splits=2, keep=2)
+    second = scan([images[1:2], images[2:]], network, 3, start=1, splits=2, keep=2)
     torch.testing.assert_close(kept, network(images)[0][:2], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.cat([first[2], second[2]]), kept, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close((first[0] + second[0]).flat(), whole.flat(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close((first[1] + second[1]).flat(), whole_sums.flat())
 

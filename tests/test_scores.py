@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 from helpers import rng
-from lab import config_of, once, trained, values
+from lab import arrays_of, config_of, once, trained, values
+from test_distributed import free_port
 from test_images import encoded, picture
+from torch import Tensor
 
 from gp_lab.cli import main
 from gp_lab.data import pictures
@@ -32,9 +34,13 @@ from gp_lab.evaluation.inception_score import inception_score
 from gp_lab.evaluation.neighbours import nearest_of_batches, nearest_training
 from gp_lab.parts import build
 from gp_lab.probes import scores
+from gp_lab.probes.base import Share, View
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import run_hash
+from gp_lab.training import distributed
+from gp_lab.training.distributed import Group
 from gp_lab.training.load import load
+from gp_lab.training.place import Place
 from gp_lab.training.setup import setup
 from gp_lab.training.step import start_state
 from gp_lab.training.trainer import view_of
@@ -100,11 +106,15 @@ def network() -> Inception:
 @pytest.fixture
 def with_weights(network: Inception, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Inception with random weights in place of the published ones, on small images: quicker."""
-    monkeypatch.setattr(inception, "SIDE", 75)
-    monkeypatch.setattr(scores, "load_inception", lambda weights, device: network)
+    use(network, monkeypatch)
     scores._inception.cache_clear()
     yield
     scores._inception.cache_clear()
+
+
+def use(network: Inception, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(inception, "SIDE", 75)
+    patch.setattr(scores, "load_inception", lambda weights, device: network)
 
 
 @pytest.fixture
@@ -270,6 +280,74 @@ def test_weights_of_a_file_are_used(
     assert isinstance(loaded, Inception)
     assert loaded.identity == f"inception-{digest}"
     assert torch.equal(loaded.net.fc.weight, network.net.fc.weight)
+
+
+# -- several ranks -------------------------------------------------------------------------------
+
+SCORED = (
+    *INCEPTION, *CLASSIFIER, "probe=[inception,classifier,neighbours]", "precision=fp64", "steps=1",
+)  # fmt: skip
+
+
+def one_rank(rank: int, port: int, mnist: Path, out: Path, world: int = 2) -> None:
+    """A run on several ranks, as one of them has it; writes how many images this one generates."""
+    fakes_of, made = View.fakes_of, []
+
+    def counted(view: View, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        made.append(len(latent))
+        return fakes_of(view, latent, labels)
+
+    def distance(a: Moments, b: Moments) -> float:  # that of Fréchet takes seconds
+        return float((a.mean - b.mean).norm() + (a.covariance - b.covariance).norm())
+
+    with pytest.MonkeyPatch.context() as patch:
+        if world > 1:
+            group = Group(Place(rank, world, rank, world, "127.0.0.1", port), "cpu")
+            patch.setattr(distributed, "_group", group)
+        use(random_inception(), patch)
+        patch.setattr(scores, "frechet_distance", distance)
+        patch.setattr(scores, "BATCH", 2)  # 12 images are 3 batches, and 40 are 8
+        patch.setattr(View, "fakes_of", counted)
+        scores._inception.cache_clear()
+        run_on(mnist, out, *SCORED)
+    (out / f"made-{rank}").write_text(f"{sum(made)}")
+
+
+def test_ranks_share_out_a_score_and_come_to_the_numbers_of_one(
+    mnist: Path, tmp_path: Path
+) -> None:
+    two, one = tmp_path / "two", tmp_path / "one"
+    torch.multiprocessing.spawn(one_rank, (free_port(), mnist, two), nprocs=2)
+    one_rank(0, 0, mnist, one, world=1)
+    scores._inception.cache_clear()
+    (of_two,), (of_one,) = ([RunFolder(path) for path in (out / "runs").iterdir()]
+                            for out in (two, one))  # fmt: skip
+    assert of_two.status["ranks"] == 2
+    found, expected = arrays_of(of_two), arrays_of(of_one)
+    assert found.keys() == expected.keys()
+    assert {name.split("-")[0] for name in found} == {"inception", "classifier", "neighbours"}
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-6, err_msg=name)
+    # Of Inception's 3 batches and the classifier's 8; the neighbours' images are one rank's work.
+    assert (two / "made-0").read_text() == f"{4 + 20 + 9}"
+    assert (two / "made-1").read_text() == f"{8 + 20}"
+
+
+def test_ranks_of_which_one_has_no_weights_have_no_inception_scores_and_do_not_wait(
+    mnist: Path, with_weights: None
+) -> None:
+    parts = setup(config_of(f"dataset.root={mnist}", *INCEPTION, base=PARTS))
+    view = view_of(parts, start_state(parts.game, *parts.initial, 5, parts.dataset.shape, None), 0)
+    probe = parts.probes["inception"]
+
+    def one_more(x: Tensor) -> Tensor:
+        assert x.numel() == 1, "a sum that the other rank has no part in"
+        return x + 1
+
+    with pytest.warns(scores.MissingWeights, match="no Inception scores: another rank has no"):
+        assert probe.measure(replace(view, share=Share(0, 2, one_more))) == {}
+    with warnings.catch_warnings(action="error"):
+        assert probe.measure(replace(view, share=Share(1, 2, one_more))) == {}
 
 
 # -- the classifier and the neighbours -----------------------------------------------------------

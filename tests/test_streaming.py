@@ -3,18 +3,23 @@
 import gc
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from helpers import rng
 from lab import assert_same_run, assert_same_tensors, config_of, trained
-from test_images import encoded, picture
+from test_classes import tree
+from test_images import Fixed, encoded, picture, random_bytes
+from test_text import LANGUAGE
 
 from gp_lab.cli import main
 from gp_lab.data import sources
-from gp_lab.data.images import Images
+from gp_lab.data.images import Images, Rows
+from gp_lab.data.pictures import ImageFolder
 from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, resident
 from gp_lab.errors import BadInput, Exit
@@ -75,9 +80,9 @@ def test_the_block_in_use_and_the_next_one_are_all_that_is_held(
     alive: set[int] = set()
     most, drawn = [0], []
 
-    def counted(run: Setup, k: int) -> Block:
+    def counted(run: Setup, k: int, rows: slice) -> Block:
         drawn.append((k, threading.current_thread() is threading.main_thread()))
-        block = draw_block(run, k)
+        block = draw_block(run, k, rows)
         alive.add(k)
         weakref.finalize(block.real, alive.discard, k)
         most[0] = max(most[0], len(alive))
@@ -107,8 +112,8 @@ def test_a_run_holds_no_more_either(
     alive: set[int] = set()
     most = [0]
 
-    def counted(run: Setup, k: int) -> Block:
-        block = draw_block(run, k)
+    def counted(run: Setup, k: int, rows: slice) -> Block:
+        block = draw_block(run, k, rows)
         alive.add(k)
         weakref.finalize(block.real, alive.discard, k)
         most[0] = max(most[0], len(alive))
@@ -123,6 +128,7 @@ def test_data_in_memory_and_points_need_no_thread(folder: Path) -> None:
     in_memory = setup(config_of(f"dataset.root={folder}", base=BASE))
     assert Blocks([in_memory]).thread is None
     assert Blocks([setup(config_of())]).thread is None
+    assert Blocks([in_memory], slice(0, 3)).thread is not None  # one of several ranks
     assert in_memory.dataset.train_rows.part is resident(
         in_memory.dataset.train_rows.part, torch.device("cpu")
     )
@@ -187,12 +193,86 @@ def test_a_damaged_picture_of_a_streaming_set_ends_the_run_with_its_name(
     assert "7.png" in RunFolder(run).status["why"]
 
 
+@pytest.mark.parametrize("held", ["in memory", "mapped", "in files"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"flips": True},
+        {"dequantise": True, "flips": True, "order": "replacement"},
+        {"stacked": 3, "dequantise": True, "size": 10},
+    ],
+)
+def test_a_part_of_a_batch_is_that_of_the_whole_and_no_other_image_is_read(
+    folder: Path, array: Path, monkeypatch: pytest.MonkeyPatch, held: str, how: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("gp_lab.data.random.AT_ONCE", 5000)  # six images of 28 x 28
+    monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 0 if held == "in files" else 2**20)
+    sources.loaded.cache_clear()
+    arrays, files = (
+        ImageArray(str(array), 28, 1),
+        ImageFolder(str(folder), image_size=28, channels=1),
+    )
+    images = Images(arrays if held == "mapped" else files, **how).prepare(rng())
+    sources.loaded.cache_clear()
+    assert images.streams == (held != "in memory")
+    whole = images.draw(rng(1), 50)
+    read = []
+    of_rows = Rows.images
+    monkeypatch.setattr(Rows, "images", lambda rows, i: read.append(len(i)) or of_rows(rows, i))
+    for wanted in ([3, 4, 5, 23, 24, 25, 43, 44, 45], [0, 49], []):
+        part = images.draw(rng(1), 50, wanted=torch.tensor(wanted, dtype=torch.long))
+        assert torch.equal(part, whole[wanted])
+        assert read.pop() == len(wanted) * images.stacked
+
+
+@pytest.mark.parametrize("stacked", [1, 2])
+def test_a_part_of_a_batch_has_its_labels(stacked: int) -> None:
+    digits = Fixed(random_bytes(30, 1, 4, 4), np.arange(30) % 10)
+    images = Images(digits, stacked=stacked, flips=True).prepare(rng())
+    wanted = torch.tensor([2, 3, 12, 13])
+    whole, part = images.draw_labelled(rng(1), 20), images.draw_labelled(rng(1), 20, wanted)
+    for of_whole, of_part in zip(whole, part, strict=True):
+        assert torch.equal(of_part, of_whole[wanted])
+
+
+@pytest.mark.parametrize("kind", ["mapped", "classes", "text", "points"])
+def test_a_block_of_some_rows_is_the_whole_block_s(kind: str, array: Path, tmp_path: Path) -> None:
+    base = {
+        "mapped": (*BASE, "dataset=image_array", f"dataset.root={array}"),
+        "classes": tree(tmp_path) if kind == "classes" else (),
+        "text": LANGUAGE,
+        "points": ("architecture=noisy_data", "architecture.latent.paired=false", "g_steps=0"),
+    }[kind]
+    run = setup(config_of("batch_size=8", base=base))
+    whole = draw_block(run, 1)
+    for rows in (slice(0, 3), slice(3, 8)):
+        part = draw_block(run, 1, rows)
+        for name in ("real", "latent", "u", "latent_g", "labels", "labels_g"):
+            of_whole, of_part = getattr(whole, name), getattr(part, name)
+            labels = isinstance(of_whole, tuple)
+            pairs = zip(of_whole, of_part, strict=True) if labels else [(of_whole, of_part)]
+            assert all(torch.equal(x[:, :, rows], y) for x, y in pairs if x.numel())
+
+
 def test_the_thread_ends_with_the_run(mapped: Setup) -> None:
     ahead = Blocks([mapped])
     ahead[0]
     (thread,) = (t for t in threading.enumerate() if t.name.startswith("next block"))
     ahead.close()
     assert not thread.is_alive()
+
+
+def test_the_thread_of_a_rank_works_on_that_rank_s_gpu(
+    mapped: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on: list[int] = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", on.append)
+    ahead = Blocks([replace(mapped, device=torch.device("cuda"))])
+    assert ahead.thread is not None
+    ahead.thread.submit(int).result()
+    ahead.close()
+    assert on == [3]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -7,12 +7,12 @@ come from the generator of the batch, so a batch is the same wherever the bytes 
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gp_lab.data.random import choose, generator
+from gp_lab.data.random import choose, generator, uniform_rows
 from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
 from gp_lab.parts import Count, CountOrZero
@@ -95,6 +95,9 @@ class Images:
     device: torch.device | None = field(default=None, init=False, repr=False, compare=False)
     """Where batches are made; None: where their generator is."""
 
+    draws_parts: ClassVar[bool] = True
+    """Whether it can be told which samples of a batch are wanted."""
+
     def __post_init__(self) -> None:
         channels = self.source.shape[0]
         if self.stacked > 1 and channels != 1:
@@ -159,21 +162,33 @@ class Images:
         rows = self._prepared()
         return self._with(device=device, train_rows=replace(rows, part=resident(rows.part, device)))
 
-    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+    def draw(
+        self,
+        rng: torch.Generator,
+        n: int,
+        real: Tensor | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """n samples [n, *shape], float32, on the set's device; `real` is not used.
+
+        Of the n those at the places `wanted` [k], ascending, if it is given: only these are read
+        and converted. All random numbers of the n are drawn: with `dequantise` as many as the
+        samples have pixels, else one or two a sample.
 
         Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
         permutation, as in `gp_lab.data.points.Points`.
         """
-        return self._batch(self._prepared(), self.order, rng, n)[0]
+        return self._batch(self._prepared(), self.order, rng, n, wanted)[0]
 
-    def draw_labelled(self, rng: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    def draw_labelled(
+        self, rng: torch.Generator, n: int, wanted: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The samples that `draw` gives, and their classes [n], int64.
 
         Stacked, the first channel's class counts most: digits 4, 0, 7 are class 407. Raises
         `BadInput` for a set without classes.
         """
-        return self._with_labels(self._prepared(), self.order, rng, n)
+        return self._with_labels(self._prepared(), self.order, rng, n, wanted)
 
     def fresh(self, rng: torch.Generator, n: int) -> Tensor:
         """n held-out samples [n, *shape], in random permutations, for held-out scores.
@@ -201,30 +216,31 @@ class Images:
         return (brightness * 255).round().to(torch.uint8)
 
     def _batch(
-        self, rows: Rows, order: str, rng: torch.Generator, n: int
+        self, rows: Rows, order: str, rng: torch.Generator, n: int, wanted: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        which = choose(order, len(rows), rng, n * self.stacked)
+        which = choose(order, len(rows), rng, n * self.stacked).reshape(n, self.stacked)
+        which = which if wanted is None else which[wanted]
         device = self.device or rng.device
-        images = _sent(rows.images(which), device).reshape(n, *self.shape)
+        images = _sent(rows.images(which.flatten()), device).reshape(len(which), *self.shape)
         if self.dequantise:
-            noise = torch.rand(images.shape, generator=rng, device=rng.device).to(device)
+            noise = uniform_rows(rng, (n, *self.shape), wanted).to(device)
             x = noise.add_(images).div_(256)
         else:
             x = images.float().div_(255)
         if self.flips:
-            mirrored = torch.rand(n, generator=rng, device=rng.device) < 0.5
+            mirrored = uniform_rows(rng, (n,), wanted) < 0.5
             x = torch.where(mirrored.to(device)[:, None, None, None], x.flip(-1), x)
         factor, summand = SCALES[self.pixels]
-        return x.mul_(factor).add_(summand), rows.labels(which)
+        return x.mul_(factor).add_(summand), rows.labels(which.flatten())
 
     def _with_labels(
-        self, rows: Rows, order: str, rng: torch.Generator, n: int
+        self, rows: Rows, order: str, rng: torch.Generator, n: int, wanted: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        x, labels = self._batch(rows, order, rng, n)
+        x, labels = self._batch(rows, order, rng, n, wanted)
         if labels is None:
             raise BadInput("dataset: has no classes; choose a set with labels, such as cifar10")
         places = self._kinds() ** torch.arange(self.stacked - 1, -1, -1)
-        return x, (labels.reshape(n, self.stacked) * places).sum(1).to(x.device)
+        return x, (labels.reshape(len(x), self.stacked) * places).sum(1).to(x.device)
 
     def _with(self, **values: object) -> "Images":
         other = copy.copy(self)

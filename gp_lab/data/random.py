@@ -1,8 +1,14 @@
 """Where every random number of a run comes from."""
 
+import math
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import torch
+from torch import Tensor
+
+AT_ONCE = 2**16
+"""Numbers that are drawn to be dropped: they stay in a CPU's cache."""
 
 
 def generator(
@@ -31,7 +37,7 @@ def generator(
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "little"))
 
 
-def choose(order: str, size: int, rng: torch.Generator, n: int) -> torch.Tensor:
+def choose(order: str, size: int, rng: torch.Generator, n: int) -> Tensor:
     """n rows [n] of a set of `size`, int64, on the device of `rng`.
 
     `replacement`: each is any of them; `shuffle`: random permutations, one after another.
@@ -41,3 +47,20 @@ def choose(order: str, size: int, rng: torch.Generator, n: int) -> torch.Tensor:
     rounds = -(-n // size)
     every = [torch.randperm(size, generator=rng, device=rng.device) for _ in range(rounds)]
     return torch.cat([torch.empty(0, dtype=torch.long, device=rng.device), *every])[:n]
+
+
+def uniform_rows(rng: torch.Generator, shape: Sequence[int], wanted: Tensor | None) -> Tensor:
+    """The rows `wanted` [k], ascending, of `torch.rand(shape)`; all of them for None.
+
+    All are drawn, for PyTorch's generators cannot be told to skip numbers, but no more than a few
+    of those that are not wanted are held. Raises ValueError where some are left out and the
+    generator is a GPU's: its numbers depend on how many are asked for at once.
+    """
+    if wanted is None:
+        return torch.rand(shape, generator=rng, device=rng.device)
+    if rng.device.type != "cpu":
+        raise ValueError(f"a generator on {rng.device} draws all rows or none")
+    n, *rest = shape
+    kept = torch.zeros(n, dtype=torch.bool).index_fill(0, wanted, True)
+    parts = kept.split(max(1, AT_ONCE // math.prod(rest)))
+    return torch.cat([torch.rand(len(some), *rest, generator=rng)[some] for some in parts])

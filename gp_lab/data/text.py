@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -207,6 +207,9 @@ class Text:
     held_out_codes: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     """The sequences that are not, int16 [M, length]; None where there are none."""
 
+    draws_parts: ClassVar[bool] = True
+    """Whether it can be told which samples of a batch are wanted."""
+
     @property
     def characters(self) -> tuple[str, ...]:
         """The vocabulary, `unk` first. Reads the text; raises `BadInput` as `read_corpus` does."""
@@ -252,13 +255,20 @@ class Text:
         """How many sequences are trained on. Raises ValueError before `prepare`."""
         return len(self._prepared())
 
-    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+    def draw(
+        self,
+        rng: torch.Generator,
+        n: int,
+        real: Tensor | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """n sequences [n, length, vocabulary], on the device of `rng`; `real` is not used.
 
+        Of the n those at the places `wanted` [k], ascending, if it is given.
         Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
         permutation, as in `gp_lab.data.points.Points`.
         """
-        return self._batch(self._prepared(), self.order, rng, n)
+        return self._batch(self._prepared(), self.order, rng, n, wanted)
 
     def fresh(self, rng: torch.Generator, n: int) -> Tensor:
         """n held-out sequences [n, length, vocabulary], in random permutations.
@@ -288,9 +298,16 @@ class Text:
     def _corpus(self) -> Corpus:
         return read_corpus(self.root, self.length, self.vocabulary, self.lines)
 
-    def _batch(self, codes: Tensor, order: str, rng: torch.Generator, n: int) -> Tensor:
+    def _batch(
+        self,
+        codes: Tensor,
+        order: str,
+        rng: torch.Generator,
+        n: int,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         which = choose(order, len(codes), rng, n).cpu()
-        some = codes[which].long().to(rng.device)
+        some = codes[which if wanted is None else which[wanted]].long().to(rng.device)
         return one_hot(some, len(self.characters)).float()
 
 

@@ -20,6 +20,7 @@ from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.frechet import Moments
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, splits_of
+from gp_lab.evaluation.reference import alone
 
 WEIGHTS_SHA256 = "6726825d"
 """How the SHA-256 of the weights' file begins: its name, pt_inception-2015-12-05-6726825d.pth."""
@@ -131,8 +132,8 @@ def random_inception(seed: int = 0, device: torch.device | str = "cpu") -> Incep
 
 
 class Scan(NamedTuple):
-    """What the scores need of images: sums, which are added over ranks, and the first pool3
-    features `[kept, 2048]`."""
+    """What the scores need of images: sums, which are added over ranks, and the pool3 features
+    `[kept, 2048]` of those among the first."""
 
     moments: Moments
     sums: SplitSums
@@ -150,7 +151,8 @@ def scan(
     """What FID and the Inception score need of images `[n, c, h, w]`, batch after batch.
 
     `samples` is how many there are on all ranks, `start` the place of this rank's first among
-    them; the features of the first `keep` are kept. Raises ValueError as `splits_of` does.
+    them; features are kept of those among the first `keep` of all. Raises ValueError as `splits_of`
+    does.
     """
     device = network.net.fc.weight.device
     moments = Moments.none(FEATURES, device)
@@ -161,7 +163,7 @@ def scan(
         split = splits_of(start, len(images), samples, splits)
         moments += Moments.of(pooled)
         sums += SplitSums.of(logits.double().softmax(1), split, splits)
-        kept = torch.cat([kept, pooled[: keep - len(kept)]]) if len(kept) < keep else kept
+        kept = torch.cat([kept, pooled[: keep - start]]) if start < keep else kept
         start += len(images)
     return Scan(moments, sums, kept)
 
@@ -201,13 +203,14 @@ def _pytorch_fid() -> Any:
 def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / url.rsplit("/", 1)[1]
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path), WEIGHTS_SHA256, progress=False)
-        except (URLError, OSError, RuntimeError) as error:
-            raise BadInput(
-                f"weights=null: the Inception weights cannot be downloaded ({error}); put"
-                f" {url} here by hand and give its path"
-            ) from error
+    with alone(path):
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.hub.download_url_to_file(url, str(path), WEIGHTS_SHA256, progress=False)
+            except (URLError, OSError, RuntimeError) as error:
+                raise BadInput(
+                    f"weights=null: the Inception weights cannot be downloaded ({error}); put"
+                    f" {url} here by hand and give its path"
+                ) from error
     return path

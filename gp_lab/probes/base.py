@@ -9,7 +9,32 @@ import torch
 from torch import Tensor
 
 from gp_lab.errors import BadInput
+from gp_lab.objectives.shard import Total, part
 from gp_lab.parts import CountOrZero
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several ranks does of a measurement that they make together: alone, all of it.
+
+    total: a tensor to its sum over the ranks, the same on each.
+    """
+
+    rank: int = 0
+    world: int = 1
+    total: Total = lambda x: x
+
+    def part(self, n: int) -> tuple[int, int]:
+        """Where this rank's of n things begin and end."""
+        return part(n, self.rank, self.world)
+
+    def gather(self, own: Tensor, start: int, n: int) -> Tensor:
+        """Rows [n, ...] of all ranks, of which this one has `own` [k, ...] from place `start`."""
+        if self.world == 1:
+            return own
+        whole = own.new_zeros(n, *own.shape[1:])
+        whole[start : start + len(own)] = own
+        return self.total(whole)
 
 
 @dataclass(frozen=True)
@@ -23,7 +48,8 @@ class View:
     discriminator: the module, d: its parameters by name;
     rng: a stream -> a generator of this step's own;
     encode: reals [n, ...] to latent codes [n, ...], None without an encoder;
-    classes: how many G takes, 0 if it takes none.
+    classes: how many G takes, 0 if it takes none;
+    share: this rank's of a measurement; probes that are not `shared` are given the whole.
     """
 
     step: int
@@ -40,6 +66,7 @@ class View:
     rng: Callable[[str], torch.Generator]
     encode: Callable[[Tensor], Tensor] | None = None
     classes: int = 0
+    share: Share = Share()
 
     def fakes(
         self,
@@ -54,10 +81,20 @@ class View:
         Images are generated in batches of the run's size: what batch norm makes of a latent
         depends on the batch, and G has learnt with batches of this size.
         """
+        return self.fakes_of(*self.latents(rng, n, labels, real))
+
+    def latents(
+        self,
+        rng: torch.Generator,
+        n: int,
+        labels: Tensor | None = None,
+        real: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The latents [n, ...] and classes [n] of `fakes`; None where G takes no classes."""
         latent = self.latent.draw(rng, n, real)
         if self.classes and labels is None:
             labels = torch.randint(self.classes, (n,), generator=rng)
-        return self.fakes_of(latent, labels)
+        return latent, labels
 
     @torch.no_grad()
     def fakes_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -101,6 +138,9 @@ class Probe:
     needs_encoder: ClassVar[bool] = False
     knows_classes: ClassVar[bool] = False
     """Whether it says which classes it means, where the networks take classes."""
+    shared: ClassVar[bool] = False
+    """Whether several ranks measure it together, as `View.share` says: `measure` is then called on
+    all of them and returns the same on each."""
 
     def due(self, step: int, last: int) -> bool:
         """Whether to measure after `step` iterations of a run of `last`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -33,12 +33,13 @@ from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception import (
     FEATURES,
     Inception,
+    Scan,
     as_levels,
     checked_weights,
     load_inception,
     scan,
 )
-from gp_lab.evaluation.inception_score import SPLITS, inception_score
+from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score
 from gp_lab.evaluation.kernel import kernel_distance
 from gp_lab.evaluation.manifold import manifold
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
@@ -80,7 +81,8 @@ class InceptionScores(ScoreProbe):
     """FID and what else the Inception network of 2015 says: `papers/wgan_gp.txt`, Tables 2, 3, 5.
 
     Without its weights (they are downloaded once) a run goes on, and a warning says that it has no
-    such scores.
+    such scores. Several ranks generate and look at a part of the images each; what is kept of
+    training images one of them works out while the others wait.
     Arrays, each a number: fid; score, score_std over the splits (IS); kid, kid_std; precision,
     recall, density, coverage. Raises ValueError for fewer samples than a score needs.
 
@@ -102,6 +104,8 @@ class InceptionScores(ScoreProbe):
     k: Count = 5
     weights: str | None = None
     cache: str = CACHE
+
+    shared: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.count < max(2, self.splits):
@@ -130,12 +134,20 @@ class InceptionScores(ScoreProbe):
             )
 
     def measure(self, view: View) -> Arrays:
-        network = _inception(self.weights, view.device)
-        if isinstance(network, str):
-            warnings.warn(f"no Inception scores: {network}", MissingWeights, stacklevel=2)
+        network, share = _inception(self.weights, view.device), view.share
+        without = share.total(torch.tensor([isinstance(network, str)]).to(view.device, torch.int32))
+        if isinstance(network, str) or without.item():
+            why = network if isinstance(network, str) else "another rank has no weights"
+            if share.rank == 0:
+                warnings.warn(f"no Inception scores: {why}", MissingWeights, stacklevel=2)
             return {}
-        fakes = generated(view, "inception", self.count)
-        fake = scan(fakes, network, self.count, splits=self.splits, keep=self.subset)
+        start, fakes = generated(view, "inception", self.count)
+        own = scan(fakes, network, self.count, start, self.splits, self.subset)
+        fake = Scan(
+            Moments.from_flat(share.total(own.moments.flat()), FEATURES),
+            SplitSums.from_flat(share.total(own.sums.flat()), self.splits),
+            share.gather(own.features, start, min(self.subset, self.count)),
+        )
         real = _real_moments(view.dataset, self.reference, network, self.cache)
         mean, std = inception_score(fake.sums)
         scores = {"fid": frechet_distance(fake.moments, real), "score": mean, "score_std": std}
@@ -151,7 +163,8 @@ class InceptionScores(ScoreProbe):
 @dataclass(frozen=True)
 class ClassifierScores(ScoreProbe):
     """What a small classifier of the data itself says: `papers/zero_gp.txt`, Fig. 3, as measured
-    in this lab. It is trained once for each data set, on all its training images, and kept.
+    in this lab. It is trained once for each data set, on all its training images, and kept. Several
+    ranks generate a part of the images each, and see all of them.
 
     Arrays, each a number: score, score_std and fid, which have the formulas of the Inception score
     and of FID and are not comparable to either; confidence_share, the share of images whose most
@@ -171,6 +184,8 @@ class ClassifierScores(ScoreProbe):
     splits: Count = SPLITS
     steps: Count = STEPS
     cache: str = CACHE
+
+    shared: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.count < max(2, self.splits):
@@ -209,7 +224,7 @@ class ClassifierScores(ScoreProbe):
         classifier = _classifier(
             replace(view.dataset, size=None), self.steps, self.cache, view.device
         )
-        images = torch.cat(list(generated(view, "classifier", self.count)))
+        images = all_generated(view, "classifier", self.count)
         real = _classified_moments(view.dataset, classifier, self.cache)
         found = classifier_scores(classifier, images, real, self.threshold, self.splits)
         scores = {
@@ -255,8 +270,7 @@ class Neighbours(ScoreProbe):
 
     def measure(self, view: View) -> Arrays:
         dataset = view.dataset
-        fakes = torch.cat(list(generated(view, "neighbours", self.count)))
-        fakes = as_levels(fakes) / 255
+        fakes = as_levels(all_generated(view, "neighbours", self.count)) / 255
         size = _rows_at_once(dataset.shape)
         training = (brightness(x, view.device) for x in _bytes_at(dataset, _places(dataset), size))
         fake = nearest_of_batches(fakes, training)
@@ -274,16 +288,38 @@ class Neighbours(ScoreProbe):
         }
 
 
-def generated(view: View, stream: str, count: int) -> Iterator[Tensor]:
-    """So many fakes [n, C, H, W] of a view, batch after batch, as files would hold them: in
-    [-1, 1], rounded to 256 levels; NaN where they are not finite."""
-    rng = view.rng(stream)
+class Fakes(NamedTuple):
+    """A rank's part of the fakes: [n, C, H, W], batch after batch; `start` is the first's place."""
+
+    start: int
+    batches: Iterator[Tensor]
+
+
+def generated(view: View, stream: str, count: int) -> Fakes:
+    """This rank's of so many fakes of a view, as files would hold them: in [-1, 1], rounded to 256
+    levels; NaN where they are not finite. They do not depend on the number of ranks."""
     # Whole batches of the run's own size, some hundred images: batch norm sees what it has learnt.
     size = view.batch_size * max(1, 4 * BATCH // view.batch_size)
-    for n in even_batches(count, size):
-        fakes = view.fakes(rng, n)
-        levels = signed(view.dataset.to_bytes(fakes))
-        yield from torch.where(fakes.isfinite(), levels, torch.nan).split(BATCH)
+    sizes = even_batches(count, size)
+    begin, end = view.share.part(len(sizes))
+
+    def batches() -> Iterator[Tensor]:
+        rng = view.rng(stream)
+        for i, n in enumerate(sizes[:end]):
+            latents = view.latents(rng, n)  # all of them: the numbers are those of one rank
+            if i >= begin:
+                fakes = view.fakes_of(*latents)
+                levels = signed(view.dataset.to_bytes(fakes))
+                yield from torch.where(fakes.isfinite(), levels, torch.nan).split(BATCH)
+
+    return Fakes(sum(sizes[:begin]), batches())
+
+
+def all_generated(view: View, stream: str, count: int) -> Tensor:
+    """The fakes of all ranks as `generated` gives them, [count, C, H, W], on each rank."""
+    start, batches = generated(view, stream, count)
+    none = torch.empty(0, *view.dataset.shape, device=view.device)
+    return view.share.gather(torch.cat([none, *batches]), start, count)
 
 
 def training_images(dataset: Images, most: int | None = None) -> Iterator[Tensor]:

@@ -2,8 +2,8 @@
 
 Block k of stream s comes from a generator seeded by (seed, s, k): a run that is resumed, stacked
 with others or split over ranks sees the numbers that it would have seen alone. Drawing a block at
-a time makes many small steps cost few calls; where data come from a disk, the next block is drawn
-while this one is trained on.
+a time makes many small steps cost few calls; where data come from a disk, or the batch is shared
+by several ranks, the next block is drawn while this one is trained on.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gp_lab.data.latent import Normal, Uniform
 from gp_lab.data.random import generator
 from gp_lab.training.setup import Setup
 from gp_lab.training.step import Labels
@@ -54,29 +55,37 @@ def block_length(run: Setup) -> int:
 def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
     """Block k of every stream of a run, on its device and in its precision.
 
-    Of each batch only `rows` are kept: all is drawn, so that the numbers do not depend on them.
+    Of each batch only `rows` are kept. The random numbers are those of all rows, so that they do
+    not depend on them; images and texts are read and converted for these alone.
     """
     s, length = run.settings, block_length(run)
+    own = len(range(s.batch_size)[rows])
 
     def rng(stream: str) -> torch.Generator:
         return generator(s.seed, stream, k)
 
     def shaped(x: Tensor, steps: int, dtype: torch.dtype = run.dtype) -> Tensor:
-        x = x.reshape(length, steps, s.batch_size, *x.shape[1:])[:, :, rows]
+        x = x.unflatten(0, (length, steps, -1))
+        x = x if x.shape[2] == own else x[:, :, rows]
         return x.to(run.device, dtype, non_blocking=True)
 
     classes = run.game.classes
     n_d, n_g = length * s.d_steps * s.batch_size, length * s.g_steps * s.batch_size
     labels: Labels = ()
     labels_g: Labels = ()
+    some: dict[str, Tensor] = {}
+    # Other latents may be made of all reals, as `DataPlusNoise` is.
+    of_themselves = isinstance(run.latent, Normal | Uniform)
+    if own < s.batch_size and of_themselves and getattr(run.dataset, "draws_parts", False):
+        some["wanted"] = torch.arange(n_d).reshape(-1, s.batch_size)[:, rows].flatten()
     if classes:
-        real, of_real = run.dataset.draw_labelled(rng("real"), n_d)
+        real, of_real = run.dataset.draw_labelled(rng("real"), n_d, **some)
         # The generator is asked for each class as often as any other (wgan_gp's code).
         of_g = torch.randint(classes, (n_g,), generator=rng("labels_g"))
         labels = (shaped(of_real, s.d_steps, torch.long),)
         labels_g = (shaped(of_g, s.g_steps, torch.long),) if n_g else ()
     else:
-        real = run.dataset.draw(rng("real"), n_d)
+        real = run.dataset.draw(rng("real"), n_d, **some)
     latent = run.latent.draw(rng("latent"), n_d, real)
     u = torch.rand(n_d, generator=rng("penalty"))
     latent_g = run.latent.draw(rng("latent_g"), n_g, None) if n_g else latent[:0]
@@ -97,15 +106,17 @@ def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
 class Blocks:
     """The blocks of a stack of runs, by their numbers.
 
-    Where a data set streams (from a disk, or to a device that it does not fit), block k + 1 is
-    drawn by a thread of its own while block k is in use. No more than these two are held.
+    Where a data set streams (from a disk, or to a device that it does not fit), or `rows` are not
+    all (the random numbers of all are drawn), block k + 1 is drawn by a thread of its own while
+    block k is in use. No more than these two are held.
     """
 
     def __init__(self, runs: Sequence[Setup], rows: slice = slice(None)) -> None:
         self.runs, self.rows = runs, rows
         self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
         streams = any(getattr(run.dataset, "streams", False) for run in runs)
-        self.thread = ThreadPoolExecutor(1, "next block") if streams else None
+        ahead = streams or rows != slice(None)
+        self.thread = _thread(runs[0].device) if ahead else None
         self.current: tuple[int, Block] | None = None
         self.coming: tuple[int, Future[Block]] | None = None
 
@@ -131,6 +142,14 @@ class Blocks:
 
     def _draw(self, k: int) -> Block:
         return stack_blocks([draw_block(run, k, self.rows) for run in self.runs])
+
+
+def _thread(device: torch.device) -> ThreadPoolExecutor:
+    if device.type != "cuda":
+        return ThreadPoolExecutor(1, "next block")
+    # A thread begins on GPU 0, and a rank's may be another.
+    own = torch.cuda.current_device() if device.index is None else device.index
+    return ThreadPoolExecutor(1, "next block", torch.cuda.set_device, (own,))
 
 
 def stack_blocks(blocks: list[Block]) -> Block:

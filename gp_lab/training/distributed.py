@@ -66,6 +66,10 @@ class Ranks:
         """On rank 0 the entries of all ranks; on the others nothing."""
         return own
 
+    def total(self, x: Any) -> Any:
+        """The sum over the ranks of a tensor."""
+        return x
+
     def largest(self, number: int) -> int:
         """The largest of the ranks' numbers."""
         return number
@@ -213,6 +217,11 @@ class Group(Ranks):
         parts: list[Any] | None = [None] * self.world if self.writer else None
         self._dist.gather_object(own, parts)
         return {k: v for entries in parts or [] for k, v in entries.items()}
+
+    def total(self, x: Any) -> Any:
+        total = x.clone()
+        self._dist.all_reduce(total)
+        return total
 
     def largest(self, number: int) -> int:
         numbers: list[Any] = [None] * self.world

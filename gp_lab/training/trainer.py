@@ -13,7 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
-from gp_lab.probes.base import Probe, View
+from gp_lab.probes.base import Probe, Share, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
@@ -147,6 +147,7 @@ class _Training:
         self.settings = self.first.settings
         self.ranks = ranks
         self.game = sharded(self.first.game, ranks, self.settings)
+        self.share = Share(ranks.rank, ranks.world, ranks.total)
         self.replicas = [Replica(run, folder) for run, folder in todo]
         rows = self.game.shard.rows if self.game.shard else slice(None)
         self.blocks = Blocks([run for run, _ in todo], rows)
@@ -465,8 +466,10 @@ class _Training:
             view, probes = _view(replica.run, state, self.step), replica.run.probes
             scalars: dict[str, float] = {}
             due = [name for name, p in probes.items() if p.due(self.step, self.settings.steps)]
-            own = due[self.ranks.rank :: self.ranks.world] if due else []
-            found = self.ranks.collected({name: probes[name].measure(view) for name in own})
+            together = replace(view, share=self.share)
+            found = {name: probes[name].measure(together) for name in due if probes[name].shared}
+            own = [name for name in due if name not in found][self.ranks.rank :: self.ranks.world]
+            found |= self.ranks.collected({name: probes[name].measure(view) for name in own})
             for name in due if self.ranks.writer else ():
                 probe, arrays = probes[name], found[name]
                 replica.folder.write_arrays(name, self.step, arrays)
