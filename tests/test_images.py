@@ -286,11 +286,38 @@ def test_colour_images_cannot_be_stacked() -> None:
 @pytest.mark.parametrize(("below", "zipped"), [(".", True), (".", False), ("MNIST/raw", True)])
 def test_mnist_is_read_from_its_idx_files(tmp_path: Path, below: str, zipped: bool) -> None:
     pixels, labels = write_mnist(tmp_path / below, zipped=zipped)
-    parts = MNIST(str(tmp_path)).load()
+    parts = MNIST(str(tmp_path), checksum=False).load()
     np.testing.assert_array_equal(parts.train.images[:, 0], pixels)
     np.testing.assert_array_equal(parts.train.labels, labels)
     assert parts.held_out is not None
     assert parts.held_out.images.shape == (10, 1, 28, 28)
+
+
+def test_other_digits_than_mnist_s_are_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    with pytest.raises(BadInput, match=r"train-images.*: damaged or another file: its MD5 sum"):
+        MNIST(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checksum_is_that_of_the_unpacked_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    pixels, labels = write_mnist(tmp_path, zipped=zipped)
+    arrays = {"train-images": pixels, "train-labels": labels}
+    arrays |= {"t10k-images": random_bytes(10, 28, 28, seed=1), "t10k-labels": np.arange(10)}
+    own = {name: hashlib.md5(idx_bytes(array)).hexdigest() for name, array in arrays.items()}
+    monkeypatch.setattr(digits, "MNIST_MD5", own)
+    assert len(MNIST(str(tmp_path)).load().train.images) == 20
+    monkeypatch.setitem(own, "t10k-labels", "0")
+    with pytest.raises(BadInput, match="t10k-labels-idx1-ubyte"):
+        MNIST(str(tmp_path)).load()
+
+
+@needs_fashion
+def test_fashion_mnist_under_mnist_s_names_is_not_mnist() -> None:
+    with pytest.raises(BadInput, match="another file"):
+        MNIST(str(DEBIAN_FASHION)).load()
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -791,7 +818,7 @@ def test_download_goes_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
         write_mnist(Path(root, "MNIST", "raw"))
 
     monkeypatch.setattr(datasets, "MNIST", fetch)
-    assert len(MNIST(str(tmp_path / "a"), download=True).load().train.images) == 20
+    assert len(MNIST(str(tmp_path / "a"), True, checksum=False).load().train.images) == 20
 
     def unreachable(root: str, download: bool) -> None:
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nlong story")
@@ -838,7 +865,9 @@ def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
 
 def test_stacked_mnist_counts_a_thousand_modes(tmp_path: Path) -> None:
     write_mnist(tmp_path)
-    images = configured("stacked_mnist", root=str(tmp_path)).prepare(rng())
+    images = configured("stacked_mnist", root=str(tmp_path), source={"checksum": False}).prepare(
+        rng()
+    )
     assert images.shape == (3, 28, 28)
     _, labels = images.draw_labelled(rng(), 3000)
     assert Counter(labels.tolist()).most_common(1)[0][1] < 20
