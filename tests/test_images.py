@@ -6,8 +6,10 @@ import io
 import os
 import pickle
 import runpy
+import shutil
 import struct
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -709,6 +711,27 @@ def test_a_prepared_set_is_mapped_and_equal_to_the_pictures(tmp_path: Path) -> N
     images = Images(source, size=3).prepare(rng())
     assert images.draw(rng(), 5).shape == (5, 3, 8, 8)
     assert source.load().train.labels is not None  # its own folder is no class
+
+
+def test_a_folder_for_arrays_of_several_sets_keeps_them_apart(tmp_path: Path) -> None:
+    shared = str(tmp_path / "arrays")
+    sources = [replace(tree(tmp_path / name), prepared=shared) for name in "ab"]
+    for source, grey in zip(sources, (0, 255), strict=True):
+        for path in Path(source.root).rglob("*.png"):
+            path.write_bytes(encoded(Image.new("RGB", (8, 8), (grey,) * 3)))
+        prepare(source, source.pictures, decoded)
+    assert [float(s.load().train.images[:].float().mean()) for s in sources] == [0, 255]
+    shutil.rmtree(prepared_folder(sources[1]))
+    prepared_folder(sources[0]).rename(prepared_folder(sources[1]))
+    with pytest.raises(BadInput, match="arrays were made of other images or with other settings"):
+        sources[1].load()
+
+
+def test_arrays_in_their_root_move_with_it(tmp_path: Path) -> None:
+    source = tree(tmp_path / "here")
+    prepare(source, source.pictures, decoded)
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert replace(source, root=str(tmp_path / "there")).load().train.streams
 
 
 def test_preparation_that_is_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
