@@ -590,7 +590,7 @@ def test_a_picture_with_the_wrong_channels_is_refused_by_name(tmp_path: Path) ->
 
 def test_a_tree_has_a_class_for_each_folder(tmp_path: Path) -> None:
     for k, name in enumerate(
-        ("train/n02/b.png", "train/n01/c.png", "train/n02/a.png", "val/n01/d.png")
+        ("train/n02/b.png", "train/n01/c.png", "train/n02/a.png", "val/n02/d.png")
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -603,6 +603,17 @@ def test_a_tree_has_a_class_for_each_folder(tmp_path: Path) -> None:
     )
     assert parts.held_out is not None
     assert len(parts.held_out.images) == 1
+    assert parts.held_out.labels is not None
+    assert parts.held_out.labels.tolist() == [1]  # the number of n02, though val has no n01
+
+
+def test_a_held_out_class_that_is_not_trained_on_is_refused(tmp_path: Path) -> None:
+    for k, name in enumerate(("train/n01/b.png", "val/n03/d.png")):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(8, 8, seed=k)))
+    with pytest.raises(BadInput, match=r"the class folder .*n03 is not among those of .*train"):
+        ImageTree(str(tmp_path), train="train", test="val", image_size=8).load()
 
 
 def test_an_empty_class_folder_is_refused_by_name(tmp_path: Path) -> None:

@@ -138,25 +138,26 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class ImageTree(ImageFolder):
-    """A folder for each class, as ImageNet is unpacked; classes are numbered in sorted order."""
+    """A folder for each class, as ImageNet is unpacked; the training classes are numbered in sorted
+    order, and a held-out picture has the number of its class there.
+    """
 
     def pictures(self, part: str) -> Pictures:
         """The pictures below `part`, class by class.
 
-        Raises `BadInput` where there is no class folder, or one without images, by name.
+        Raises `BadInput` where there is no class folder, or, by name, for one without images and
+        for one that the training pictures lack.
         """
         folder = self.folder(part)
-        ours = (".", PREPARED)
-        classes = sorted(
-            entry
-            for entry in folder.iterdir()
-            if entry.is_dir() and not entry.name.startswith(ours)
-        )
-        if not classes:
-            raise self.nothing(f"no class folders in {folder}")
+        numbers = {each.name: k for k, each in enumerate(self._classes(self.train))}
         paths: list[Path] = []
         labels: list[int] = []
-        for k, each in enumerate(classes):
+        for each in self._classes(part):
+            if each.name not in numbers:
+                raise BadInput(
+                    f"dataset.root={self.root}: the class folder {each} is not among those of"
+                    f" {self.folder(self.train)}; add it there or remove it"
+                )
             found = _images_below(each)
             if not found:
                 raise BadInput(
@@ -164,8 +165,19 @@ class ImageTree(ImageFolder):
                     " remove it"
                 )
             paths += found
-            labels += [k] * len(found)
+            labels += [numbers[each.name]] * len(found)
         return _of_paths(paths, folder, np.array(labels))
+
+    def _classes(self, part: str) -> list[Path]:
+        folder, ours = self.folder(part), (".", PREPARED)
+        found = sorted(
+            entry
+            for entry in folder.iterdir()
+            if entry.is_dir() and not entry.name.startswith(ours)
+        )
+        if not found:
+            raise self.nothing(f"no class folders in {folder}")
+        return found
 
     def _what(self) -> str:
         return f"a folder of images for each class, in {self.train}"
