@@ -646,6 +646,19 @@ def test_lsun_is_read_from_its_data_base_in_the_order_of_its_keys(
     assert len(parts.held_out.images) == 2
 
 
+def test_lsun_is_read_at_two_sizes_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 0)
+    write_lmdb(tmp_path / "lmdb")
+    (tmp_path / "link").symlink_to(tmp_path / "lmdb")
+    small = LSUN(str(tmp_path), train="lmdb", image_size=20).load()
+    large = LSUN(str(tmp_path), train="link", image_size=30).load()
+    which = torch.arange(5)
+    assert small.train.rows(which).shape == (5, 3, 20, 20)
+    assert large.train.rows(which).shape == (5, 3, 30, 30)
+
+
 def test_a_corrupt_data_base_is_refused_by_name(tmp_path: Path) -> None:
     write_lmdb(tmp_path / "lmdb", 40)
     path = tmp_path / "lmdb" / "data.mdb"

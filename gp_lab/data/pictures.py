@@ -17,6 +17,7 @@ from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -201,14 +202,7 @@ class LSUN(ImageFolder):
         if not path.is_file():
             raise self.nothing(f"{folder} has no data.mdb")
         try:
-            env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0)
-            # A truncated file would kill the process where its missing pages are touched.
-            needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-            if path.stat().st_size < needed:
-                raise BadInput(
-                    f"{path}: the data base is truncated: {path.stat().st_size} bytes of at least"
-                    f" {needed}; fetch it again"
-                )
+            env = _data_base(lmdb, folder.resolve())
             with env.begin() as transaction:
                 keys = list(transaction.cursor().iternext(values=False))
         except lmdb.Error as error:
@@ -230,6 +224,28 @@ class LSUN(ImageFolder):
 
     def _what(self) -> str:
         return f"the unpacked LMDB folder {self.train}"
+
+
+_OPEN: WeakValueDictionary[Path, Any] = WeakValueDictionary()
+"""The data bases in use: LMDB opens none twice in a process."""
+
+
+def _data_base(lmdb: Any, folder: Path) -> Any:
+    """The open environment of a folder. Raises `BadInput` for one that is truncated."""
+    if folder in _OPEN:
+        return _OPEN[folder]
+    env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0)
+    # A truncated file would kill the process where its missing pages are touched.
+    needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    size = (folder / "data.mdb").stat().st_size
+    if size < needed:
+        env.close()
+        raise BadInput(
+            f"{folder / 'data.mdb'}: the data base is truncated: {size} bytes of at least {needed};"
+            " fetch it again"
+        )
+    _OPEN[folder] = env
+    return env
 
 
 def _images_below(folder: Path) -> list[Path]:
