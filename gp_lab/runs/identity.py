@@ -7,10 +7,11 @@ the runs it needs, resuming is automatic, and two entries share a run.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gp_lab.errors import BadInput
 from gp_lab.files import file_name
 
 Config = dict[str, Any]
@@ -32,6 +33,11 @@ CHECKED = frozenset(
 
 WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
 """Keys of a published data set that do not change what is in it."""
+
+PLACES = ("root", "prepared", "download")
+"""Those of them that may be others when a run is read or resumed."""
+
+_WORDS = {"null": None, "true": True, "false": False}
 
 NOT_IDENTITY_OF_PROBES = frozenset({"cache", "weights"})
 """Where a probe finds what it works with."""
@@ -72,6 +78,33 @@ def is_checked(dataset: Mapping[str, Any]) -> bool:
         and source.get("_target_") in CHECKED
         and source.get("checksum") is not False
     )
+
+
+def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
+    """The config of a run whose data lie where these say, `dataset.root=DIR` and the like.
+
+    For reading the data alone: the run's own config, and with it its hash, stays as it is. Raises
+    `BadInput` for anything else than a place that this data set has.
+    """
+    dataset = config["dataset"] if isinstance(config["dataset"], Mapping) else {}
+    source = dataset.get("source") if isinstance(dataset.get("source"), Mapping) else {}
+    moved, below = dict(dataset), dict(source or {})
+    keys = {f"dataset.{k}": k for k in PLACES if k in moved}
+    keys |= {f"dataset.source.{k}": k for k in PLACES if k in below}
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key not in keys:
+            choices = ", ".join(f"{k}=..." for k in keys) or "nothing: it has no files"
+            raise BadInput(
+                f"{override}: of a run's data only the place can change; for this set {choices}"
+            )
+        name = keys[key]
+        place = value if name == "root" else _WORDS.get(value, value)
+        if name in below:
+            below[name] = place
+        if key == f"dataset.{name}":
+            moved[name] = place
+    return config | {"dataset": moved | ({"source": below} if source else {})}
 
 
 def runs_folder(out: str | Path) -> Path:
