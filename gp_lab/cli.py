@@ -32,6 +32,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
   gp-lab sample RUN [-n 64] [--kind ..]  what a run's generator makes, as a picture or a text
   gp-lab evaluate RUN [probe=inception]  its scores now; step=N: at that checkpoint
+                                         (all three: dataset.root=DIR where its data lie now)
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
   gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
   gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
@@ -127,9 +128,10 @@ def resume(arguments: list[str]) -> Exit:
     """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
     from gp_lab.launching.compose import check_keys
     from gp_lab.runs.folder import RunFolder
+    from gp_lab.runs.identity import elsewhere
     from gp_lab.training.settings import Settings
 
-    usage = "gp-lab resume RUN [steps=N] [trust=PACKAGE]"
+    usage = "gp-lab resume RUN [steps=N] [dataset.root=DIR] [trust=PACKAGE]"
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput(f"resume: which run? write {usage}")
     folder = RunFolder(arguments[0])
@@ -146,6 +148,8 @@ def resume(arguments: list[str]) -> Exit:
         key, _, value = override.partition("=")
         if key == "trust":
             config["trust"] = value.strip("[]").split(",")
+        elif key.startswith("dataset."):
+            config = elsewhere(config, [override])
         elif key != "steps":
             raise BadInput(
                 f"{override}: only steps can change when a run is resumed; write {usage}"
@@ -159,9 +163,12 @@ def resume(arguments: list[str]) -> Exit:
 
 def sample(arguments: list[str]) -> Exit:
     """`gp-lab sample RUN`: what its generator makes; prints the file."""
-    usage = "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes]"
+    usage = "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes] [dataset.root=DIR]"
     parser = argparse.ArgumentParser("gp-lab sample", description=sample.__doc__)
     parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "data", metavar="dataset.root=DIR", nargs="*", help="where the run's data lie now"
+    )
     parser.add_argument("-n", type=int, help="samples; lines; samples of each class")
     parser.add_argument("--kind", default="samples", help="samples, interpolation or classes")
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
@@ -174,12 +181,12 @@ def sample(arguments: list[str]) -> Exit:
         raise BadInput(f"sample: {message}; write {usage}")
 
     parser.error = refuse  # type: ignore[method-assign]
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
 
     from gp_lab.training.load import load
     from gp_lab.training.sampling import write_samples
 
-    run = load(args.run, args.step, tuple(args.trust))
+    run = load(args.run, args.step, tuple(args.trust), data=args.data)
     print(write_samples(run, args.kind, args.n, args.seed, args.points, args.out))
     return Exit.OK
 
@@ -189,7 +196,10 @@ def evaluate(arguments: list[str]) -> Exit:
     from gp_lab.launching.compose import compose, hydra_session, parse_arguments
     from gp_lab.runs.folder import RunFolder
 
-    usage = "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [trust=PACKAGE]"
+    usage = (
+        "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [dataset.root=DIR]"
+        " [trust=PACKAGE]"
+    )
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput(f"evaluate: which run? write {usage}")
     folder = RunFolder(arguments[0])
@@ -197,6 +207,7 @@ def evaluate(arguments: list[str]) -> Exit:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
     step: int | None = None
     trust: tuple[str, ...] = ()
+    data: list[str] = []
     overrides = {"probe": "probe=[inception]"}
     for override in arguments[1:]:
         key, _, value = override.partition("=")
@@ -206,6 +217,8 @@ def evaluate(arguments: list[str]) -> Exit:
             if not value.isdigit():
                 raise BadInput(f"step={value}: not a step; write step=N, or leave it out")
             step = int(value)
+        elif key.startswith("dataset."):
+            data.append(override)
         elif re.split(r"[=./]", key.lstrip("+~"))[0] == "probe":
             listed = f"probe=[{value.strip('[]')}]"
             overrides[key] = listed if key == "probe" else override
@@ -222,7 +235,7 @@ def evaluate(arguments: list[str]) -> Exit:
     from gp_lab.training.evaluate import evaluate as evaluate_run
     from gp_lab.training.evaluate import evaluations_table
 
-    found = evaluate_run(folder.path, probes, step, trust)
+    found = evaluate_run(folder.path, probes, step, trust, data)
     print(f"{folder.path} at step {found[0]['step']}\n{evaluations_table(found)}")
     return Exit.OK
 

@@ -18,7 +18,15 @@ from gp_lab.errors import Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import NOT_IDENTITY, PUBLISHED, Config, folder_of, run_hash, run_id
+from gp_lab.runs.identity import (
+    CHECKED,
+    NOT_IDENTITY,
+    Config,
+    folder_of,
+    is_checked,
+    run_hash,
+    run_id,
+)
 
 WHAT_IS_COMPUTED = {
     "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
@@ -169,12 +177,14 @@ def test_runs_on_synthetic_data_keep_the_hash_that_they_had(name: str) -> None:
         assert run_hash(compose(hydra, [f"dataset={name}"])) == OF_RUNS_THAT_THERE_ARE[name]
 
 
-def test_every_data_set_of_files_is_published_or_ones_own() -> None:
+def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
     files = {name: (config_folder() / "dataset" / f"{name}.yaml") for name in choices("dataset")}
     texts = {name: yaml.safe_load(path.read_text()) for name, path in files.items()}
-    from_files = {name for name, text in texts.items() if "root" in text or "source" in text}
-    assert from_files - PUBLISHED == {"image_array", "image_folder", "text"}
-    assert not PUBLISHED - from_files
+    from_files = {name: text for name, text in texts.items() if "root" in text}
+    checked = {n: t["source"] for n, t in from_files.items() if is_checked(t)}
+    assert set(checked) == {"cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist"}
+    assert all(source["checksum"] is True for source in checked.values())
+    assert {source["_target_"] for source in checked.values()} == CHECKED
 
 
 @pytest.mark.parametrize(
@@ -184,9 +194,7 @@ def test_every_data_set_of_files_is_published_or_ones_own() -> None:
         ("mnist", {"download": True}),
         ("mnist_1000", {"source": {"root": "/a"}}),
         ("cifar10", {"root": "/a"}),
-        ("celeba", {"root": "/a"}),
-        ("celeba", {"source": {"prepared": "/a"}}),
-        ("billion_word", {"root": "/a"}),
+        ("fashion_mnist", {"root": "/a"}),
     ],
 )
 def test_a_published_data_set_makes_the_same_run_wherever_it_lies(
@@ -196,19 +204,39 @@ def test_a_published_data_set_makes_the_same_run_wherever_it_lies(
 
 
 def test_what_is_in_a_published_data_set_still_tells_runs_apart(config: Config) -> None:
-    assert len({with_dataset(config, name) for name in PUBLISHED}) == len(PUBLISHED)
+    names = ("cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist")
+    assert len({with_dataset(config, name) for name in names}) == len(names)
     assert with_dataset(config, "mnist", size=10) != with_dataset(config, "mnist")
     cut = {"crop": 100}
     assert with_dataset(config, "celeba", source=cut) != with_dataset(config, "celeba")
 
 
-def test_files_of_ones_own_are_told_apart_by_where_they_lie(config: Config) -> None:
-    for name in ("image_array", "image_folder", "text"):
-        assert with_dataset(config, name, root="/a") != with_dataset(config, name, root="/b")
+@pytest.mark.parametrize(
+    "name",
+    ["image_array", "image_folder", "text", "billion_word", "celeba", "lsun", "imagenet",
+     "imagenet_32", "m_imagenet"],
+)  # fmt: skip
+def test_files_without_checksums_are_told_apart_by_where_they_lie(
+    config: Config, name: str
+) -> None:
+    assert with_dataset(config, name, root="/a") != with_dataset(config, name, root="/b")
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+def test_files_that_are_not_checked_are_told_apart_by_where_they_lie(
+    config: Config, name: str
+) -> None:
     unchecked = {"checksum": False}
-    of_one = with_dataset(config, "cifar10", source=unchecked, root="/a")
-    assert of_one != with_dataset(config, "cifar10", source=unchecked, root="/b")
-    assert of_one != with_dataset(config, "cifar10")
+    of_one = with_dataset(config, name, source=unchecked, root="/a")
+    assert of_one != with_dataset(config, name, source=unchecked, root="/b")
+    assert of_one != with_dataset(config, name)
+
+
+def test_a_name_alone_makes_no_published_set_of_a_folder(config: Config) -> None:
+    named = config_folder() / "dataset" / "image_folder.yaml"
+    node = yaml.safe_load(named.read_text()) | {"name": "mnist"}
+    of_two = [run_hash(config | {"dataset": node | {"root": root}}) for root in ("/a", "/b")]
+    assert of_two[0] != of_two[1]
 
 
 def test_a_run_is_found_under_another_name_and_keeps_its_id(

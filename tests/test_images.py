@@ -6,8 +6,10 @@ import io
 import os
 import pickle
 import runpy
+import shutil
 import struct
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -286,11 +288,38 @@ def test_colour_images_cannot_be_stacked() -> None:
 @pytest.mark.parametrize(("below", "zipped"), [(".", True), (".", False), ("MNIST/raw", True)])
 def test_mnist_is_read_from_its_idx_files(tmp_path: Path, below: str, zipped: bool) -> None:
     pixels, labels = write_mnist(tmp_path / below, zipped=zipped)
-    parts = MNIST(str(tmp_path)).load()
+    parts = MNIST(str(tmp_path), checksum=False).load()
     np.testing.assert_array_equal(parts.train.images[:, 0], pixels)
     np.testing.assert_array_equal(parts.train.labels, labels)
     assert parts.held_out is not None
     assert parts.held_out.images.shape == (10, 1, 28, 28)
+
+
+def test_other_digits_than_mnist_s_are_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    with pytest.raises(BadInput, match=r"train-images.*: damaged or another file: its MD5 sum"):
+        MNIST(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checksum_is_that_of_the_unpacked_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    pixels, labels = write_mnist(tmp_path, zipped=zipped)
+    arrays = {"train-images": pixels, "train-labels": labels}
+    arrays |= {"t10k-images": random_bytes(10, 28, 28, seed=1), "t10k-labels": np.arange(10)}
+    own = {name: hashlib.md5(idx_bytes(array)).hexdigest() for name, array in arrays.items()}
+    monkeypatch.setattr(digits, "MNIST_MD5", own)
+    assert len(MNIST(str(tmp_path)).load().train.images) == 20
+    monkeypatch.setitem(own, "t10k-labels", "0")
+    with pytest.raises(BadInput, match="t10k-labels-idx1-ubyte"):
+        MNIST(str(tmp_path)).load()
+
+
+@needs_fashion
+def test_fashion_mnist_under_mnist_s_names_is_not_mnist() -> None:
+    with pytest.raises(BadInput, match="another file"):
+        MNIST(str(DEBIAN_FASHION)).load()
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -561,7 +590,7 @@ def test_a_picture_with_the_wrong_channels_is_refused_by_name(tmp_path: Path) ->
 
 def test_a_tree_has_a_class_for_each_folder(tmp_path: Path) -> None:
     for k, name in enumerate(
-        ("train/n02/b.png", "train/n01/c.png", "train/n02/a.png", "val/n01/d.png")
+        ("train/n02/b.png", "train/n01/c.png", "train/n02/a.png", "val/n02/d.png")
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -574,6 +603,17 @@ def test_a_tree_has_a_class_for_each_folder(tmp_path: Path) -> None:
     )
     assert parts.held_out is not None
     assert len(parts.held_out.images) == 1
+    assert parts.held_out.labels is not None
+    assert parts.held_out.labels.tolist() == [1]  # the number of n02, though val has no n01
+
+
+def test_a_held_out_class_that_is_not_trained_on_is_refused(tmp_path: Path) -> None:
+    for k, name in enumerate(("train/n01/b.png", "val/n03/d.png")):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture(8, 8, seed=k)))
+    with pytest.raises(BadInput, match=r"the class folder .*n03 is not among those of .*train"):
+        ImageTree(str(tmp_path), train="train", test="val", image_size=8).load()
 
 
 def test_an_empty_class_folder_is_refused_by_name(tmp_path: Path) -> None:
@@ -604,6 +644,19 @@ def test_lsun_is_read_from_its_data_base_in_the_order_of_its_keys(
         np.testing.assert_array_equal(parts.train.images[0], last_written)
     assert parts.held_out is not None
     assert len(parts.held_out.images) == 2
+
+
+def test_lsun_is_read_at_two_sizes_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gp_lab.data.pictures.IN_MEMORY", 0)
+    write_lmdb(tmp_path / "lmdb")
+    (tmp_path / "link").symlink_to(tmp_path / "lmdb")
+    small = LSUN(str(tmp_path), train="lmdb", image_size=20).load()
+    large = LSUN(str(tmp_path), train="link", image_size=30).load()
+    which = torch.arange(5)
+    assert small.train.rows(which).shape == (5, 3, 20, 20)
+    assert large.train.rows(which).shape == (5, 3, 30, 30)
 
 
 def test_a_corrupt_data_base_is_refused_by_name(tmp_path: Path) -> None:
@@ -682,6 +735,27 @@ def test_a_prepared_set_is_mapped_and_equal_to_the_pictures(tmp_path: Path) -> N
     images = Images(source, size=3).prepare(rng())
     assert images.draw(rng(), 5).shape == (5, 3, 8, 8)
     assert source.load().train.labels is not None  # its own folder is no class
+
+
+def test_a_folder_for_arrays_of_several_sets_keeps_them_apart(tmp_path: Path) -> None:
+    shared = str(tmp_path / "arrays")
+    sources = [replace(tree(tmp_path / name), prepared=shared) for name in "ab"]
+    for source, grey in zip(sources, (0, 255), strict=True):
+        for path in Path(source.root).rglob("*.png"):
+            path.write_bytes(encoded(Image.new("RGB", (8, 8), (grey,) * 3)))
+        prepare(source, source.pictures, decoded)
+    assert [float(s.load().train.images[:].float().mean()) for s in sources] == [0, 255]
+    shutil.rmtree(prepared_folder(sources[1]))
+    prepared_folder(sources[0]).rename(prepared_folder(sources[1]))
+    with pytest.raises(BadInput, match="arrays were made of other images or with other settings"):
+        sources[1].load()
+
+
+def test_arrays_in_their_root_move_with_it(tmp_path: Path) -> None:
+    source = tree(tmp_path / "here")
+    prepare(source, source.pictures, decoded)
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert replace(source, root=str(tmp_path / "there")).load().train.streams
 
 
 def test_preparation_that_is_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -791,7 +865,7 @@ def test_download_goes_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
         write_mnist(Path(root, "MNIST", "raw"))
 
     monkeypatch.setattr(datasets, "MNIST", fetch)
-    assert len(MNIST(str(tmp_path / "a"), download=True).load().train.images) == 20
+    assert len(MNIST(str(tmp_path / "a"), True, checksum=False).load().train.images) == 20
 
     def unreachable(root: str, download: bool) -> None:
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nlong story")
@@ -838,7 +912,9 @@ def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
 
 def test_stacked_mnist_counts_a_thousand_modes(tmp_path: Path) -> None:
     write_mnist(tmp_path)
-    images = configured("stacked_mnist", root=str(tmp_path)).prepare(rng())
+    images = configured("stacked_mnist", root=str(tmp_path), source={"checksum": False}).prepare(
+        rng()
+    )
     assert images.shape == (3, 28, 28)
     _, labels = images.draw_labelled(rng(), 3000)
     assert Counter(labels.tolist()).most_common(1)[0][1] < 20

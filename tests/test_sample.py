@@ -1,5 +1,6 @@
 """`gp-lab sample` and what `gp_lab.load` gives: pictures of images and points, lines of text."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import gp_lab
 from gp_lab.cli import main
 from gp_lab.data.images import Images
 from gp_lab.data.random import generator
+from gp_lab.data.sources import loaded
 from gp_lab.errors import BadInput, Exit
 from gp_lab.probes.pictures import GAP, grid_picture
 from gp_lab.runs.folder import RunFolder
@@ -167,8 +169,7 @@ def test_an_interpolation_goes_straight_from_one_latent_to_another(
         lines = run.interpolate(3, points=5, seed=1)
         assert lines.shape[:2] == (3, 5)
         rng = generator(1, "sample", 0)
-        real = run.setup.dataset.draw(rng, 6)
-        start, end = run.setup.latent.draw(rng, 6, real).chunk(2)
+        start, end = run.setup.latent.draw(rng, 6).chunk(2)
         for k in range(5):
             at = run.generator(start + k / 4 * (end - start)).detach()
             torch.testing.assert_close(lines[:, k], at, rtol=1e-5, atol=1e-5)
@@ -197,6 +198,51 @@ def test_any_whole_number_is_a_seed(
     for seed in ("99999999999999999999999", "-1"):
         path = sampled(capsys, points, "--kind", kind, "-n", "2", "--seed", seed)
         assert path.name == f"{kind}-step2-seed{seed}.png"
+
+
+def test_reals_are_drawn_for_latents_that_follow_them_alone(
+    points: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("reals were drawn")
+
+    run = gp_lab.load(points.path)
+    monkeypatch.setattr(type(run.setup.dataset), "draw", refuse)
+    assert run.sample(9).shape == (9, 2)
+    assert run.interpolate(2, points=3).shape == (2, 3, 2)
+    monkeypatch.undo()
+    noisy = trained("architecture=noisy_data", "g_steps=0", "steps=2", f"out={tmp_path}")
+    assert gp_lab.load(noisy.path).sample(9).shape == (9, 2)
+
+
+def test_a_run_whose_data_lie_elsewhere_now_is_sampled_evaluated_and_resumed(
+    home: Path, made: Callable[..., RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    for name in ("train.npy", "train_labels.npy"):
+        shutil.copy(home / name, there)
+    folder = made(*IMAGES, f"dataset.root={there}", "architecture=plain", "trust=[sample_nets]")
+    before, status = folder.config, folder.status
+    there.rename(here)
+    path, trust, place = str(folder.path), "trust=sample_nets", f"dataset.root={here}"
+    commands = (
+        ["sample", path, "--trust", "sample_nets", "-n", "4"],
+        ["evaluate", path, "probe=gradients", trust],
+        ["resume", path, "steps=3", trust],
+    )
+    for command in commands:
+        loaded.cache_clear()  # as in a process of its own
+        assert main(command) == Exit.BAD_INPUT
+        assert f"dataset.root={there}: no train.npy" in capsys.readouterr().err
+        assert main([*command, place]) == Exit.OK
+        assert main([*command, "dataset.pixels=zero_one"]) == Exit.BAD_INPUT
+        said = capsys.readouterr().err
+        assert "dataset.pixels=zero_one: of a run's data only the place can change" in said
+        assert "dataset.root=..., dataset.source.root=..." in said
+    assert folder.config == before | {"steps": 3}
+    assert (folder.status["id"], folder.status["step"]) == (status["id"], 3)
+    assert gp_lab.load(folder.path, trust=("sample_nets",), data=(place,)).step == 3
 
 
 def test_points_of_the_plane_are_drawn_among_reals(

@@ -50,6 +50,7 @@ FAKES = 12
 
 PARTS = (
     "dataset=mnist",
+    "dataset.source.checksum=false",
     "architecture=mlp_mnist",
     "architecture.width=8",
     "loss=non_saturating",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ from gp_lab.runs.outcome import Outcome, outcome_of
 
 DIGITS = "5000 digits of MNIST's 70 000"
 CLOTHES = "clothes instead of digits"
-TEXT = {
+TEXT: dict[str, Any] = {
     "title": "Digits",
     "data": "mnist",
     "stand_ins": {"mnist_5k": DIGITS, "fashion_mnist": CLOTHES},
@@ -27,6 +28,12 @@ TEXT = {
     "panels": {"a": [], "b": []},
     "scales": {"quick": {"seeds": 1, "decides": True, "overrides": []}},
 }
+
+IDX_FILES = {"_target_": "gp_lab.data.digits.MNIST"}
+MNIST = {"name": "mnist", "source": IDX_FILES | {"checksum": True}}
+UNCHECKED = {"name": "mnist", "source": IDX_FILES | {"checksum": False}}
+WORDS = {"name": "billion_word", "_target_": "gp_lab.data.billion_word.BillionWord"}
+NODES = {"mnist": MNIST, "billion_word": WORDS}
 
 
 def draw(panels: Panels, rows: list[Row]) -> Figure:
@@ -50,8 +57,8 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
     outcomes: list[Outcome] = []
     for panel, dataset in datasets.items():
         config = {
-            "dataset": {"name": dataset}, "scale": {"name": "quick"}, "out": str(out), "seed": 0,
-            "steps": 3,
+            "dataset": NODES.get(dataset, {"name": dataset}), "scale": {"name": "quick"},
+            "out": str(out), "seed": 0, "steps": 3,
         }  # fmt: skip
         folder = RunFolder(out / "runs" / panel)
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -99,6 +106,17 @@ def test_the_papers_own_data_are_not_called_a_stand_in(
     assert "tand-in" not in write_report(tmp_path).read_text()
 
 
+def test_a_paper_s_data_without_checksums_keep_the_verdict_and_the_command_says_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TEXT, "data", "billion_word")
+    user = ("dataset=billion_word", "dataset.root=/words")
+    folder = made(tmp_path, monkeypatch, {"a": "billion_word"}, *user)
+    summary = json.loads((folder / "claims.json").read_text())
+    assert summary["claims"][0]["verdict"] == "supported"
+    assert summary["command"] == f"gp-lab figure wgan_gp/fig9 scale=quick {' '.join(user)}"
+
+
 def test_the_label_stands_above_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +128,7 @@ def test_the_label_stands_above_the_picture(
     assert [text.get_text() for text in above] == [f"stand-in: {DIGITS}"]
 
 
-PUBLISHED, OWN = [{"name": "mnist"}], [{"name": "image_folder"}]
+PUBLISHED, OWN = [MNIST], [{"name": "image_folder"}]
 
 
 @pytest.mark.parametrize(
@@ -121,13 +139,14 @@ PUBLISHED, OWN = [{"name": "mnist"}], [{"name": "image_folder"}]
         ("dataset=cifar10", [{"name": "cifar10"}], True),
         ("dataset.source.root=/data", PUBLISHED, False),
         ("dataset.root=/data", OWN, True),
+        ("dataset.root=/data", [UNCHECKED], True),
         ("dataset.size=10", PUBLISHED, True),
         ("device=cpu", PUBLISHED, False),
         ("penalty.weight=3", PUBLISHED, True),
     ],
 )
 def test_overrides_that_leave_an_entry_what_it_is(
-    override: str, datasets: list[dict[str, str]], changed: bool
+    override: str, datasets: list[dict[str, Any]], changed: bool
 ) -> None:
     assert changes([override], TEXT, datasets) == ([override] if changed else [])
 

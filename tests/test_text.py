@@ -134,11 +134,19 @@ def test_what_is_no_text_for_a_sequence_is_refused(
         built("dataset", "text", root=str(path)).prepare(rng())
 
 
+def test_another_text_is_not_the_billion_word_benchmark(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", *LINES)
+    write(tmp_path / BILLION_WORD / "news.en-00001-of-00100", *LINES)
+    for root, lacks in ((path, BILLION_WORD), (tmp_path, BILLION_WORD_HELD_OUT)):
+        with pytest.raises(BadInput, match=f"no folder {lacks} there, so it is not the One"):
+            built("dataset", "billion_word", root=str(root), length=4).prepare(rng())
+
+
 def test_a_missing_text_says_what_to_put_where_and_what_can_stand_in() -> None:
     with pytest.raises(BadInput) as caught:
         built("dataset", "billion_word", root="/none/words").prepare(rng())
     sentence = str(caught.value)
-    assert sentence.startswith("dataset.root=/none/words: no text there; put ")
+    assert sentence.startswith("dataset.root=/none/words: no folder training-monolingual.")
     assert "dataset=text dataset.root=FILE" in sentence
 
 

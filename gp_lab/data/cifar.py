@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.data.sources import Part, Parts, Shape, download, missing
+from gp_lab.data.sources import Part, Parts, Shape, check_md5, download, missing
 from gp_lab.errors import BadInput
 
 SHAPE: Shape = (3, 32, 32)
@@ -153,7 +153,7 @@ class CIFAR10:
             if not path.is_file():
                 raise BadInput(f"dataset.root={self.root}: {path} is missing; unpack it again")
             if self.checksum:
-                _check_md5(path)
+                check_md5(path, _md5(path), MD5[path.name])
             some, classes = read_batch(path)
             if i == 0:
                 # All at once: the untouched rest takes no memory, and no batch is held twice.
@@ -166,12 +166,6 @@ class CIFAR10:
         return torch.from_numpy(images), torch.tensor(labels)
 
 
-def _check_md5(path: Path) -> None:
+def _md5(path: Path) -> str:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != MD5[path.name]:
-        raise BadInput(
-            f"{path}: damaged or another file: its MD5 sum is {found}, the published one's is"
-            f" {MD5[path.name]}; unpack it again, or dataset.source.checksum=false for batches of"
-            " your own"
-        )
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -5,9 +5,10 @@ MNIST serves `papers/zero_gp.txt` (Fig. 3), `papers/mu_wgan.txt` (Fig. 1) and `p
 """
 
 import gzip
+import hashlib
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
@@ -17,12 +18,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.data.sources import Part, Parts, Shape, download, missing
+from gp_lab.data.sources import Part, Parts, Shape, check_md5, download, missing
 from gp_lab.errors import BadInput
 
 SIDE = 28
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where the Debian package dataset-fashion-mnist puts its files."""
+
+MNIST_MD5 = {
+    "train-images": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels": "27ae3e4e09519cfbb04c329615203637",
+}
+FASHION_MD5 = {
+    "train-images": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+"""Of the unpacked files: the packed ones differ from one distributor to another."""
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
@@ -57,18 +72,29 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).reshape(sizes)
 
 
-def _part(places: Sequence[Path], name: str) -> Part | None:
-    """The part `train` or `t10k` from the first place that has it."""
+def idx_md5(array: Tensor) -> str:
+    """The MD5 sum of the IDX file, unpacked, that holds these bytes."""
+    head = bytes([0, 0, 8, array.dim()]) + struct.pack(f">{array.dim()}I", *array.shape)
+    digest = hashlib.md5(head, usedforsecurity=False)
+    digest.update(array.numpy().data)
+    return digest.hexdigest()
+
+
+def _part(places: Sequence[Path], name: str, md5: Mapping[str, str]) -> Part | None:
+    """The part `train` or `t10k` from the first place that has it; `md5` may be empty."""
     for place in places:
         images, labels = _file(place, f"{name}-images", 3), _file(place, f"{name}-labels", 1)
         if images is None or labels is None:
             continue
-        pixels, classes = read_idx(images, 3), read_idx(labels, 1).long()
+        pixels, classes = read_idx(images, 3), read_idx(labels, 1)
         if pixels.shape[1:] != (SIDE, SIDE):
             raise BadInput(f"{images}: images of {list(pixels.shape[1:])}, not {SIDE} x {SIDE}")
         if len(pixels) != len(classes) or not len(pixels):
             raise BadInput(f"{images}: {len(pixels)} images, and {len(classes)} labels in {labels}")
-        return Part(pixels[:, None], classes)
+        if md5:
+            check_md5(images, idx_md5(pixels), md5[f"{name}-images"])
+            check_md5(labels, idx_md5(classes), md5[f"{name}-labels"])
+        return Part(pixels[:, None], classes.long())
     return None
 
 
@@ -90,10 +116,12 @@ class MNIST:
     Args:
         root: the folder of the files.
         download: fetch them with torchvision where they are missing.
+        checksum: compare each file, unpacked, with the MD5 sum of the published one.
     """
 
     root: str
     download: bool = False
+    checksum: bool = True
 
     @property
     def shape(self) -> Shape:
@@ -102,7 +130,7 @@ class MNIST:
     def load(self) -> Parts:
         """Raises `BadInput` where the files are missing or damaged."""
         places = [Path(self.root), Path(self.root, "MNIST", "raw")]
-        return _load("MNIST", self.root, places, self.download, ("fashion_mnist", "mnist_5k"))
+        return _load("MNIST", self, places, MNIST_MD5, ("fashion_mnist", "mnist_5k"))
 
 
 @dataclass(frozen=True)
@@ -115,10 +143,12 @@ class FashionMNIST:
     Args:
         root: the folder of the files.
         download: fetch them with torchvision where they are missing.
+        checksum: compare each file, unpacked, with the MD5 sum of the published one.
     """
 
     root: str
     download: bool = False
+    checksum: bool = True
 
     @property
     def shape(self) -> Shape:
@@ -127,27 +157,32 @@ class FashionMNIST:
     def load(self) -> Parts:
         """Raises `BadInput` where the files are missing or damaged."""
         places = [Path(self.root), Path(self.root, "FashionMNIST", "raw"), DEBIAN_FASHION]
-        return _load("FashionMNIST", self.root, places, self.download, ("mnist", "mnist_5k"))
+        return _load("FashionMNIST", self, places, FASHION_MD5, ("mnist", "mnist_5k"))
 
 
 def _load(
-    name: str, root: str, places: Sequence[Path], fetch: bool, stand_ins: Sequence[str]
+    name: str,
+    source: MNIST | FashionMNIST,
+    places: Sequence[Path],
+    published: Mapping[str, str],
+    stand_ins: Sequence[str],
 ) -> Parts:
-    train = _part(places, "train")
-    if train is None and fetch:
-        download(name, root)
-        train = _part(places, "train")
+    md5 = published if source.checksum else {}
+    train = _part(places, "train", md5)
+    if train is None and source.download:
+        download(name, source.root)
+        train = _part(places, "train", md5)
     if train is None:
         package = " (or install the Debian package dataset-fashion-mnist)"
         raise missing(
-            root,
+            source.root,
             f"no train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz or plain) there or in"
             f" {name}/raw below it",
             f"the four IDX files of {name}{package if name == 'FashionMNIST' else ''}"
             f" (dataset.download=true fetches them)",
             stand_ins,
         )
-    return Parts(train, _part(places, "t10k"))
+    return Parts(train, _part(places, "t10k", md5))
 
 
 @dataclass(frozen=True)

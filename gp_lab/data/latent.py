@@ -1,7 +1,7 @@
 """What a generator is fed: latent noise, or the reals themselves for a fixed generator."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -98,6 +98,8 @@ class DataPlusNoise:
     std: Positive = 1.0
     dim: Count = 2
     paired: bool = True
+
+    follows_reals: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -138,25 +139,26 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class ImageTree(ImageFolder):
-    """A folder for each class, as ImageNet is unpacked; classes are numbered in sorted order."""
+    """A folder for each class, as ImageNet is unpacked; the training classes are numbered in sorted
+    order, and a held-out picture has the number of its class there.
+    """
 
     def pictures(self, part: str) -> Pictures:
         """The pictures below `part`, class by class.
 
-        Raises `BadInput` where there is no class folder, or one without images, by name.
+        Raises `BadInput` where there is no class folder, or, by name, for one without images and
+        for one that the training pictures lack.
         """
         folder = self.folder(part)
-        ours = (".", PREPARED)
-        classes = sorted(
-            entry
-            for entry in folder.iterdir()
-            if entry.is_dir() and not entry.name.startswith(ours)
-        )
-        if not classes:
-            raise self.nothing(f"no class folders in {folder}")
+        numbers = {each.name: k for k, each in enumerate(self._classes(self.train))}
         paths: list[Path] = []
         labels: list[int] = []
-        for k, each in enumerate(classes):
+        for each in self._classes(part):
+            if each.name not in numbers:
+                raise BadInput(
+                    f"dataset.root={self.root}: the class folder {each} is not among those of"
+                    f" {self.folder(self.train)}; add it there or remove it"
+                )
             found = _images_below(each)
             if not found:
                 raise BadInput(
@@ -164,8 +166,19 @@ class ImageTree(ImageFolder):
                     " remove it"
                 )
             paths += found
-            labels += [k] * len(found)
+            labels += [numbers[each.name]] * len(found)
         return _of_paths(paths, folder, np.array(labels))
+
+    def _classes(self, part: str) -> list[Path]:
+        folder, ours = self.folder(part), (".", PREPARED)
+        found = sorted(
+            entry
+            for entry in folder.iterdir()
+            if entry.is_dir() and not entry.name.startswith(ours)
+        )
+        if not found:
+            raise self.nothing(f"no class folders in {folder}")
+        return found
 
     def _what(self) -> str:
         return f"a folder of images for each class, in {self.train}"
@@ -189,14 +202,7 @@ class LSUN(ImageFolder):
         if not path.is_file():
             raise self.nothing(f"{folder} has no data.mdb")
         try:
-            env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0)
-            # A truncated file would kill the process where its missing pages are touched.
-            needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-            if path.stat().st_size < needed:
-                raise BadInput(
-                    f"{path}: the data base is truncated: {path.stat().st_size} bytes of at least"
-                    f" {needed}; fetch it again"
-                )
+            env = _data_base(lmdb, folder.resolve())
             with env.begin() as transaction:
                 keys = list(transaction.cursor().iternext(values=False))
         except lmdb.Error as error:
@@ -218,6 +224,28 @@ class LSUN(ImageFolder):
 
     def _what(self) -> str:
         return f"the unpacked LMDB folder {self.train}"
+
+
+_OPEN: WeakValueDictionary[Path, Any] = WeakValueDictionary()
+"""The data bases in use: LMDB opens none twice in a process."""
+
+
+def _data_base(lmdb: Any, folder: Path) -> Any:
+    """The open environment of a folder. Raises `BadInput` for one that is truncated."""
+    if folder in _OPEN:
+        return _OPEN[folder]
+    env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0)
+    # A truncated file would kill the process where its missing pages are touched.
+    needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+    size = (folder / "data.mdb").stat().st_size
+    if size < needed:
+        env.close()
+        raise BadInput(
+            f"{folder / 'data.mdb'}: the data base is truncated: {size} bytes of at least {needed};"
+            " fetch it again"
+        )
+    _OPEN[folder] = env
+    return env
 
 
 def _images_below(folder: Path) -> list[Path]:

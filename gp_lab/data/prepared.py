@@ -52,7 +52,10 @@ Decoder = Callable[[Any, Any, str, int], Iterator[tuple[int, np.ndarray]]]
 
 
 def prepared_folder(source: Preparable) -> Path:
-    """Where a source's arrays belong: named for its size and a hash of its other settings."""
+    """Where a source's arrays belong: named for its size and a hash of its other settings.
+
+    A folder for the arrays of several sets (`prepared`) tells them apart by their roots.
+    """
     text = json.dumps(_settings(source), sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
     place = Path(source.root) if source.prepared is None else Path(source.prepared)
@@ -136,10 +139,11 @@ def _prepare_part(
 
 
 def _settings(source: Preparable) -> dict[str, Any]:
-    """All that the pixels depend on; not where the files are."""
+    """All that the pixels depend on; arrays that lie in the root may move with it."""
     fields: dict[str, Any] = asdict(source)  # type: ignore[call-overload]
     kept = {k: v for k, v in fields.items() if k not in ("root", "prepared")}
-    return {"source": type(source).__name__} | kept
+    root = {} if source.prepared is None else {"root": str(Path(source.root).resolve())}
+    return {"source": type(source).__name__} | kept | root
 
 
 def _fingerprint(source: Preparable, names: Any) -> str:
@@ -168,6 +172,11 @@ def _mapped(folder: Path, part: str, source: Preparable) -> Part:
     if not path.exists():
         raise BadInput(f"{folder}: has no {part} images yet; run scripts/prepare.py again")
     note = _read_note(path)
+    if note.get("settings") != _settings(source):
+        raise BadInput(
+            f"{folder}: its arrays were made of other images or with other settings than"
+            " dataset.source says; move them away and run scripts/prepare.py again"
+        )
     n = note["shape"][0]
     if note["done"] < n:
         raise BadInput(

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -105,6 +106,16 @@ class Source(Hashable, Protocol):
 def loaded(source: Source) -> Parts:
     """`source.load()`, once for all runs of a process that use the same images."""
     return source.load()
+
+
+def check_md5(path: Path, found: str, published: str) -> None:
+    """Raises `BadInput` naming a file whose content is not that of the published one."""
+    if found != published:
+        raise BadInput(
+            f"{path}: damaged or another file: its MD5 sum is {found}, and the published"
+            f" one's (unpacked) is {published}; fetch it again, or"
+            " dataset.source.checksum=false for files of your own"
+        )
 
 
 def missing(root: str, lacks: str, put: str, stand_ins: Iterable[str]) -> BadInput:

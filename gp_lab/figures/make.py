@@ -19,7 +19,7 @@ from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job
 from gp_lab.launching.places import figure_file
 from gp_lab.runs.folder import State, provenance, writing_to
-from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_published
+from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
 from gp_lab.runs.outcome import Outcome
 
 FREE = NOT_IDENTITY | {"seed"}
@@ -62,17 +62,20 @@ def make_figure(
     datasets = [job.config["dataset"] for job in jobs]
     chosen = [name for name in known_datasets(text) if f"dataset={name}" in user]
     counted = ", ".join(f"{n:,}" for n in steps)
+    changed = changes(user, text, datasets)
+    unseen = [] if all(map(is_checked, datasets)) else _places(user)
     return _publish(
         name,
         text,
         Path(jobs[0].config["out"]),
         scale,
-        changes(user, text, datasets),
+        changed,
         rows,
         what.claims(rows),
         lambda: what.draw(whole, rows),
         f"{counted} iterations, {of_seeds}",
         chosen=chosen,
+        places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
         seeds=seeds,
         steps=steps,
@@ -149,11 +152,13 @@ def _publish(
     made_from: str,
     stand_ins: Sequence[str],
     chosen: Sequence[str] = (),
+    places: Sequence[str] = (),
     **more: Any,
 ) -> str:
     """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims.
 
-    A data set that was `chosen` among those of the entry's file has a folder of its own.
+    A data set that was `chosen` among those of the entry's file has a folder of its own. `places`
+    are overrides that say where files without checksums lie: a reader of the command sees them.
     """
     folder = _folder(out, name, "-".join([scale, *chosen]))
     decides = text["scales"][scale]["decides"] and not changed
@@ -171,7 +176,12 @@ def _publish(
         "title": text["title"],
         "scale": scale,
         "command": " ".join(
-            ["gp-lab figure", name, f"scale={scale}", *(f"dataset={d}" for d in chosen), *changed]
+            [
+                *("gp-lab figure", name, f"scale={scale}"),
+                *(f"dataset={d}" for d in chosen),
+                *places,
+                *changed,
+            ]
         ),
         "dataset": chosen[0] if chosen else None,
         "overrides": list(changed),
@@ -243,13 +253,25 @@ def changes(
     """The overrides of the command line that make the runs others than the entry's own.
 
     Not among them: the data set that the paper used (`data` of the entry's file), a stand-in that
-    the file knows, and where a published set lies.
+    the file knows, and where a set with checksums or the paper's own lies. What has no checksums
+    is the paper's because the user says so.
     """
     free = {f"dataset={name}" for name in known_datasets(text)}
-    if all(map(is_published, datasets)):
-        places = {f"dataset.{source}{key}" for source in ("", "source.") for key in WHERE_IT_LIES}
-        free |= {o for o in user if o.partition("=")[0] in places}
+    if all(is_checked(d) or _is_declared(d, text) for d in datasets):
+        free |= set(_places(user))
     return [o for o in user if o not in free and re.split(r"[=./]", o)[0].lstrip("+~") not in FREE]
+
+
+def _places(user: Sequence[str]) -> list[str]:
+    keys = {f"dataset.{source}{key}" for source in ("", "source.") for key in WHERE_IT_LIES}
+    return [o for o in user if o.partition("=")[0] in keys]
+
+
+def _is_declared(dataset: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
+    """Whether a set is the paper's by its name alone, its files having no checksums."""
+    source = dataset.get("source")
+    ignored = isinstance(source, Mapping) and "checksum" in source
+    return dataset.get("name") == text.get("data") and not ignored
 
 
 def interval_text(claim: dict[str, Any]) -> str:

@@ -1,16 +1,17 @@
 """Which run a config describes: its hash, its readable name, its folder.
 
 The hash is of the resolved config without what cannot change its numbers (tracking, logging,
-where it runs, where a published data set lies, which entry asked for it), so a figure finds the
-runs it needs, resuming is automatic, and two entries share a run.
+where it runs, where a data set with checksums lies, which entry asked for it), so a figure finds
+the runs it needs, resuming is automatic, and two entries share a run.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gp_lab.errors import BadInput
 from gp_lab.files import file_name
 
 Config = dict[str, Any]
@@ -23,16 +24,20 @@ NOT_IDENTITY = frozenset(
     }
 )  # fmt: skip
 
-PUBLISHED = frozenset(
+CHECKED = frozenset(
     {
-        "billion_word", "celeba", "cifar10", "fashion_mnist", "imagenet", "imagenet_32", "lsun",
-        "m_imagenet", "mnist", "mnist_1000", "mnist_5k", "stacked_mnist",
+        "gp_lab.data.cifar.CIFAR10", "gp_lab.data.digits.FashionMNIST", "gp_lab.data.digits.MNIST",
     }
 )  # fmt: skip
-"""Data sets that are the same wherever they lie: their names say what is in them."""
+"""Sources that compare their files with published checksums: the same wherever they lie."""
 
 WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
 """Keys of a published data set that do not change what is in it."""
+
+PLACES = ("root", "prepared", "download")
+"""Those of them that may be others when a run is read or resumed."""
+
+_WORDS = {"null": None, "true": True, "false": False}
 
 NOT_IDENTITY_OF_PROBES = frozenset({"cache", "weights"})
 """Where a probe finds what it works with."""
@@ -54,7 +59,7 @@ def run_id(config: Config) -> str:
 def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
     identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
-    if is_published(config["dataset"]):
+    if is_checked(config["dataset"]):
         identity["dataset"] = without(WHERE_IT_LIES, identity["dataset"])
     for probe in identity.get("probe") or {}:
         identity["probe"][probe] = without(NOT_IDENTITY_OF_PROBES, identity["probe"][probe])
@@ -62,14 +67,44 @@ def run_hash(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def is_published(dataset: Mapping[str, Any]) -> bool:
-    """Whether a node of the group `dataset` means a published set and not files of one's own.
+def is_checked(dataset: Mapping[str, Any]) -> bool:
+    """Whether a node of the group `dataset` can only be one published set, by its checksums.
 
-    Files that are to be read without comparing their checksums may be anything.
+    Of all other files the name says nothing: another folder may hold something else.
     """
     source = dataset.get("source")
-    unchecked = isinstance(source, Mapping) and source.get("checksum") is False
-    return dataset.get("name") in PUBLISHED and not unchecked
+    return (
+        isinstance(source, Mapping)
+        and source.get("_target_") in CHECKED
+        and source.get("checksum") is not False
+    )
+
+
+def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
+    """The config of a run whose data lie where these say, `dataset.root=DIR` and the like.
+
+    For reading the data alone: the run's own config, and with it its hash, stays as it is. Raises
+    `BadInput` for anything else than a place that this data set has.
+    """
+    dataset = config["dataset"] if isinstance(config["dataset"], Mapping) else {}
+    source = dataset.get("source") if isinstance(dataset.get("source"), Mapping) else {}
+    moved, below = dict(dataset), dict(source or {})
+    keys = {f"dataset.{k}": k for k in PLACES if k in moved}
+    keys |= {f"dataset.source.{k}": k for k in PLACES if k in below}
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key not in keys:
+            choices = ", ".join(f"{k}=..." for k in keys) or "nothing: it has no files"
+            raise BadInput(
+                f"{override}: of a run's data only the place can change; for this set {choices}"
+            )
+        name = keys[key]
+        place = value if name == "root" else _WORDS.get(value, value)
+        if name in below:
+            below[name] = place
+        if key == f"dataset.{name}":
+            moved[name] = place
+    return config | {"dataset": moved | ({"source": below} if source else {})}
 
 
 def runs_folder(out: str | Path) -> Path:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,17 @@ def evaluate(
     probes: Mapping[str, Any],
     step: int | None = None,
     trust: tuple[str, ...] = (),
+    data: Sequence[str] = (),
 ) -> list[Evaluation]:
     """What probes say of a run at its newest checkpoint, or at the one at `step`.
 
     `probes` are nodes of a config, checked as the trainer checks them. They see the random numbers
     that they would have seen while the run trained, and so say the same. What they say is added to
-    the run's evaluations.jsonl, which resuming leaves alone. Raises `BadInput` for a run, a
+    the run's evaluations.jsonl, which resuming leaves alone. `data` say where the run's data lie
+    now, as in `gp_lab.training.load.load`. Raises `BadInput` for a run, a
     checkpoint or Inception weights that are not there, or a probe that gives no numbers.
     """
-    loaded = load(run, step, trust, probes)
+    loaded = load(run, step, trust, probes, data)
     made_by = {k: v for k, v in provenance().items() if k in ("versions", "commit", "dirty")}
     found = []
     for name, probe in loaded.setup.probes.items():

@@ -14,7 +14,7 @@ from gp_lab.objectives.penalties import interpolate
 from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, without
+from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, elsewhere, without
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.trainer import view_of
 
@@ -69,7 +69,7 @@ class LoadedRun:
         Raises `BadInput` for classes that it does not know.
         """
         rng = generator(seed, "sample", 0)
-        real = self.setup.dataset.draw(rng, n)
+        real = self._reals(rng, n)
         return self.view.fakes(rng, n, self._labels(labels, n), real).cpu()
 
     def interpolate(
@@ -83,7 +83,7 @@ class LoadedRun:
         not know.
         """
         rng = generator(seed, "sample", 0)
-        real = self.setup.dataset.draw(rng, 2 * n)
+        real = self._reals(rng, 2 * n)
         start, end = self.setup.latent.draw(rng, 2 * n, real).chunk(2)
         classes = self._labels(labels, n)
         if self.classes and classes is None:
@@ -94,6 +94,11 @@ class LoadedRun:
         of = None if classes is None else classes.repeat(points)
         fakes = self.view.fakes_of(latents, of).cpu()
         return fakes.reshape(points, n, *fakes.shape[1:]).transpose(0, 1)
+
+    def _reals(self, rng: torch.Generator, n: int) -> Tensor | None:
+        """n reals for latents that follow them; other latents need none read and decoded."""
+        follows = getattr(self.setup.latent, "follows_reals", False)
+        return self.setup.dataset.draw(rng, n) if follows else None
 
     def _labels(self, labels: Tensor | Sequence[int] | None, n: int) -> Tensor | None:
         if labels is None:
@@ -116,17 +121,21 @@ def load(
     step: int | None = None,
     trust: tuple[str, ...] = (),
     probes: Mapping[str, Any] | None = None,
+    data: Sequence[str] = (),
 ) -> LoadedRun:
     """The run in a folder, at its newest whole checkpoint or the one at `step`.
 
     Its config is data: it is built under the same rules as one from the command line, and
     packages of your own are admitted by `trust` alone. `probes` are nodes of a config, built and
-    checked in place of the run's own. Raises `BadInput` if there is no run or no checkpoint.
+    checked in place of the run's own. `data` say where the run's data lie now, written
+    dataset.root=DIR. Raises `BadInput` if there is no run or no checkpoint.
     """
     folder = RunFolder(run)
     if not folder.exists:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
-    config = folder.config | {"trust": list(trust), "device": "auto", "threads": 0}
+    found = folder.config
+    here = elsewhere(found, data) if data else found
+    config = here | {"trust": list(trust), "device": "auto", "threads": 0}
     if not (steps := checkpoint.steps(folder)):
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
     if step is not None and step not in steps:
