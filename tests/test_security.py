@@ -458,6 +458,8 @@ def test_no_key_and_no_variable_of_the_environment_is_written_or_printed(tmp_pat
         "WANDB_API_KEY": KEY,
         "WANDB_BASE_URL": "http://127.0.0.1:9",
         "MY_PASSWORD": SECRET,
+        "SLURM_JOB_ID": "12",  # W&B keeps Slurm's variables, this one there
+        "SLURM_JWT": SECRET,
         "HOME": str(tmp_path),
         "HYDRA_FULL_ERROR": "1",
     }

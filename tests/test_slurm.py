@@ -26,10 +26,20 @@ from lab import (
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
-from gp_lab.launching.job import progress, runs_of
-from gp_lab.launching.slurm import Jobs, batch_script, queue, submit, waits_for_job
+from gp_lab.launching.job import ended, progress, runs_of
+from gp_lab.launching.local import Preempted
+from gp_lab.launching.slurm import (
+    HELD,
+    Jobs,
+    batch_script,
+    freeze,
+    log_of,
+    queue,
+    submit,
+    waits_for_job,
+)
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import folder_of
+from gp_lab.runs.identity import Config, folder_of
 from gp_lab.training.trainer import train
 
 ON_SLURM = (
@@ -190,6 +200,38 @@ def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
             assert_same_run(runs[seed], outcome.folder)
 
 
+def test_two_ranks_that_were_preempted_equal_undisturbed_ones(
+    slurm: None, tmp_path: Path, slow_part: Path
+) -> None:
+    settings = (*SLOWLY, "steps=300", "seed=0", "hydra.launcher.tasks_per_node=2")
+    there, here = tmp_path / "there", tmp_path / "here"
+    sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, f"out={there}",
+                  env=beside(slow_part, 0.2))  # fmt: skip
+    until(lambda: begun(there, runs=1), sweep)
+    at_step(20, runs_in(there), sweep, lambda job: tell(job, "USR2"))
+    output, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode == Exit.OK, output
+    run = runs_in(there)[0]
+    assert run.status["ranks"] == 2
+    assert 0 < run.status["began"] < 300
+    undisturbed = lab("train", "-m", *SMALL, *settings, *ON_SLURM, f"out={here}",
+                      env=beside(slow_part, 0))  # fmt: skip
+    assert undisturbed.returncode == Exit.OK, undisturbed.stdout
+    assert_same_run(run, runs_in(here)[0])
+
+
+def test_a_rank_of_a_job_that_fails_is_named_with_its_reason(slurm: None, tmp_path: Path) -> None:
+    done = lab("train", "-m", *SMALL, *ON_SLURM, "seed=0", "steps=400", "compile=never",
+               "trust=[faulty]", "loss._target_=faulty.FaultyLoss", "+loss.fault=error",
+               "hydra.launcher.tasks_per_node=2", f"out={tmp_path}",
+               env=beside(Path(__file__).parent, 0))  # fmt: skip
+    assert done.returncode == Exit.FAILED
+    run = runs_in(tmp_path)[0]
+    assert run.state == State.FAILED
+    assert run.status["why"] == "rank 1: ValueError: no such thing on this rank"
+    assert run.status["why"] in done.stdout
+
+
 @pytest.mark.parametrize(
     ("minutes", "delay", "seconds"),
     [(1, 25, 33), pytest.param(4, 30, 270, marks=pytest.mark.slow)],
@@ -341,6 +383,73 @@ def test_a_queued_run_trains_what_was_frozen_and_keeps_it_when_it_is_requeued(
         cancel(job)
 
 
+DIES = """
+import os, signal, sys
+from gp_lab.cli import entry
+from gp_lab.launching import slurm as of_slurm
+
+ask = of_slurm.slurm
+
+def slurm(*command):
+    if command[:2] == ("scontrol", "release"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ask(*command)
+
+of_slurm.slurm = slurm
+entry()
+"""
+
+
+def test_what_a_submission_that_died_left_in_the_queue_is_submitted_anew(
+    slurm: None, tmp_path: Path
+) -> None:
+    command = ["train", "-m", *SMALL, *ON_SLURM, "seed=0,1", "steps=5", f"out={tmp_path}"]
+    dead = subprocess.run([sys.executable, "-c", DIES, *command], capture_output=True, timeout=60)
+    assert dead.returncode == -signal.SIGKILL
+    before = jobs_of(runs_in(tmp_path))
+    assert set(queue(before.values()).values()) == {HELD}
+    again = lab(*command)
+    assert again.returncode == Exit.OK, again.stdout
+    assert {run.state for run in runs_in(tmp_path).values()} == {State.FINISHED}
+    assert queue(before.values()) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_submission_that_is_stopped_leaves_nothing_in_the_queue(
+    number: signal.Signals, slurm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = [config_of(f"seed={seed}", f"out={tmp_path}") for seed in (0, 1)]
+    frozen = []
+
+    def freeze_and_signal(config: Config, folder: RunFolder, job: str) -> None:
+        freeze(config, folder, job)
+        frozen.append(job)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("gp_lab.launching.slurm.freeze", freeze_and_signal)
+    with pytest.raises(Preempted, match=f"stopped by {number.name}: array .* is cancelled"):
+        submit([[config] for config in configs], Jobs())
+    assert len(frozen) == 1
+    until(lambda: queue(frozen) == {})
+
+
+def test_a_job_that_its_user_holds_stays_and_counts_as_under_way(
+    slurm: None, tmp_path: Path
+) -> None:
+    settings = ("steps=5", f"out={tmp_path}")
+    later = Jobs(additional_parameters={"begin": "now+1hour"})
+    job = submit([[config_of(*settings, "seed=0")]], later)
+    try:
+        subprocess.run(["scontrol", "uhold", job], check=True, timeout=30)
+        assert queue([job]) == {f"{job}_0": HELD}
+        command = ["train", "-m", *SMALL, *ON_SLURM, *settings, "hydra.launcher.wait=false"]
+        assert lab(*command, "seed=0").returncode == Exit.OK
+        assert queue([job]) == {f"{job}_0": HELD}
+        assert len(list((tmp_path / "jobs").iterdir())) == 1
+    finally:
+        cancel(job)
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_a_schedulers_signal_outside_slurm_saves_a_checkpoint_and_ends_the_command(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -382,6 +491,66 @@ def test_a_wrong_key_of_the_launcher_is_named(
     command = ["train", "-m", *SMALL, "hydra/launcher=slurm", override, f"out={tmp_path}"]
     assert main(command) == Exit.BAD_INPUT
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("stack=2", "tasks_per_node=2"), "hydra.launcher.stack=2: the 2 ranks of a job"),
+        (("nodes=2", "tasks_per_node=9"), "batch_size=16: fewer samples than the 18 ranks"),
+        (("tasks_per_node=2", "gpus_per_node=1"), "more ranks than hydra.launcher.gpus_per_node=1"),
+        (("timeout_min=2", "signal_delay_s=120"), "hydra.launcher.signal_delay_s=120: as long as"),
+    ],
+)
+def test_what_no_job_of_its_size_can_train_is_refused_before_anything_is_written(
+    overrides: tuple[str, ...],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    launcher = [f"hydra.launcher.{o}" for o in overrides]
+    assert main(["train", "-m", *SMALL, *ON_SLURM[:3], *launcher, f"out={tmp_path}"]) == (
+        Exit.BAD_INPUT
+    )
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_of_one_task_is_named_and_of_several_their_pattern(tmp_path: Path) -> None:
+    (tmp_path / "12_3_0_log.out").touch()
+    assert log_of(tmp_path, "12_3").name == "12_3_0_log.out"
+    (tmp_path / "12_3_1_log.out").touch()
+    assert log_of(tmp_path, "12_3").name == "12_3_*_log.out"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("status", [Exit.PREEMPTED, 137])
+def test_a_preempted_run_goes_on_whatever_srun_says_and_though_the_controller_is_slow(
+    status: int, answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a job's ranks, srun kills those that leave last: 128 + 9 stands for all of them then."""
+    run = trained("steps=5", f"out={tmp_path}")
+    run.set_status(State.PREEMPTED, why="stopped by SIGUSR2", began=0)
+    submission = tmp_path / "jobs" / "one"
+    submission.mkdir(parents=True)
+    (submission / "runs.json").write_text(json.dumps([[run.path.name]]))
+    scontrol, calls = tmp_path / "bin" / "scontrol", tmp_path / "calls"
+    scontrol.parent.mkdir()
+    answer = "" if answers else '[ "$1" = show ] && exit 1;'
+    scontrol.write_text(
+        f'#!/bin/sh\necho "$1" >> {calls}\n[ $(wc -l < {calls}) = 1 ] && exit 1;{answer}'
+        " echo JobState=RUNNING Reason=None PreemptTime=None\n"
+    )
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{scontrol.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
+    monkeypatch.setattr("gp_lab.launching.slurm.PAUSES", (0.0, 0.0))
+    assert ended(submission, status) == status
+    assert (run.state, run.status["why"]) == (State.PREEMPTED, "stopped by SIGUSR2; requeued")
+    assert calls.read_text().split() == ["show"] * (2 if answers else 3) + ["requeue"]
 
 
 def test_the_batch_script_asks_for_the_nodes_tells_the_run_in_time_and_requeues(

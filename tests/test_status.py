@@ -1,9 +1,11 @@
 """`gp-lab status`: how runs stand, and which of them nobody trains."""
 
+import fcntl
 import json
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,11 @@ import pytest
 from lab import config_of, lab_command
 
 from gp_lab.cli import main
-from gp_lab.errors import Exit
+from gp_lab.errors import Exit, LabError
 from gp_lab.launching import status as of_status
 from gp_lab.launching.slurm import SlurmError
 from gp_lab.launching.status import Row, rows, table
-from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.folder import LOCK, RunFolder, State
 from gp_lab.runs.identity import folder_of, run_id
 
 Make = Callable[..., RunFolder]
@@ -179,6 +181,21 @@ def test_a_strangers_folder_is_shown_and_not_obeyed(make: Make, tmp_path: Path) 
     shown = table(rows(tmp_path))
     assert "over?[2J?and a line of its own" in shown
     assert len(shown.splitlines()) == 3
+
+
+def test_looking_keeps_nobody_from_a_run(make: Make, tmp_path: Path) -> None:
+    """Who looks has the lock for a moment; a run that starts then waits for it."""
+    folder = make(0, State.RUNNING)
+    with (folder.path / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert not folder.taken
+        later = threading.Timer(0.1, fcntl.flock, (file, fcntl.LOCK_UN))
+        later.start()
+        folder.lock()
+        later.join()
+    assert RunFolder(folder.path).taken
+    with pytest.raises(LabError, match="another process"):
+        RunFolder(folder.path).lock()
 
 
 def test_looking_changes_nothing(make: Make, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +29,9 @@ from gp_lab.training.stopping import SIGNALS, Stop, slurm_job
 
 ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
 """Exit statuses of a process that a signal ended before it could listen."""
+
+LAST_WORD = 10.0
+"""Seconds that a rank which has failed leaves the one that writes to say why."""
 
 
 def run(submission: Path, trust: Sequence[str]) -> Exit:
@@ -45,7 +49,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     from gp_lab.training.trainer import train
 
     folders = runs_of(submission)
-    trained = []
+    trained, failed = [], False
     for folder in folders:
         if first:
             saved = checkpoint.steps(folder)
@@ -62,10 +66,13 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
             train(batch, of_batch, progress=False, stop=stop)
         except Exception as error:
             traceback.print_exc()
+            failed = True
             if first:
                 _fail(of_batch, str(error) if isinstance(error, LabError) else repr(error))
+    if not first:
+        return _leave(folders, failed)
     ends = [outcome_of(folder) for folder in folders]
-    for end in ends if first else ():
+    for end in ends:
         because = f" ({end.why})" if end.why else ""
         print(f"{end.state} at step {end.step}{because}: {end.folder.path}")
     if stop.asked:
@@ -73,20 +80,34 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     return Exit.FAILED if State.FAILED in [end.state for end in ends] else Exit.OK
 
 
+def _leave(folders: Sequence[RunFolder], failed: bool) -> Exit:
+    """The status of a rank that does not write; srun kills the others if it is not 0."""
+    from gp_lab.launching.slurm import UNDER_WAY
+
+    end = time.monotonic() + LAST_WORD
+    while failed and time.monotonic() < end and any(f.state in UNDER_WAY for f in folders):
+        time.sleep(0.2)
+    return Exit.FAILED if failed else Exit.OK
+
+
 def ended(submission: Path, status: int) -> int:
     """Decide what becomes of the runs that this job leaves unfinished; the job's exit status."""
-    from gp_lab.launching.slurm import REQUEUED, UNDER_WAY, SlurmError, fail, log_of, slurm
+    from gp_lab.launching.slurm import REQUEUED, UNDER_WAY, SlurmError, fail, log_of, patiently
 
     job = slurm_job() or ""
     folders = runs_of(submission)
     left = [folder for folder in folders if folder.state in UNDER_WAY]
     if not left:
         return status
-    if status not in (Exit.PREEMPTED, Exit.INTERRUPTED, *ENDED_BY):
+    # What the run itself says comes first: srun gives the highest status of its tasks, and those
+    # that it kills when the first one leaves have a higher one.
+    told = any(f.state == State.PREEMPTED and not _why(f).endswith(REQUEUED) for f in left)
+    by_hand = status == Exit.INTERRUPTED or State.INTERRUPTED in {f.state for f in folders}
+    if not (told or by_hand or status in (Exit.PREEMPTED, *ENDED_BY)):
         log = log_of(submission, job)
         for folder in left:
             fail(folder, f"its job {job} ended with status {_named(status)}; see {log}")
-    elif status == Exit.INTERRUPTED or _cancelled(job):
+    elif by_hand or _cancelled(job):
         for folder in left:
             fail(folder, f"its job {job} was cancelled", State.INTERRUPTED)
     elif int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0 and not progress(folders):
@@ -102,7 +123,7 @@ def ended(submission: Path, status: int) -> int:
             if folder.state != State.QUEUED:
                 folder.set_status(State.PREEMPTED, why=_why(folder) + REQUEUED)
         try:
-            slurm("scontrol", "requeue", job)
+            patiently("scontrol", "requeue", job)
         except SlurmError as error:
             for folder in left:
                 fail(folder, f"job {job} could not be requeued: {error}")
@@ -126,9 +147,13 @@ def _cancelled(job: str) -> bool:
     A job that is signalled, or preempted with time to spare, is still running; one that ran out of
     time has that as a reason; one that Slurm requeues by itself shows its next life beside it.
     """
-    from gp_lab.launching.slurm import slurm
+    from gp_lab.launching.slurm import SlurmError, patiently
 
-    shown = slurm("scontrol", "show", "job", "--oneliner", job)
+    try:
+        shown = patiently("scontrol", "show", "job", "--oneliner", job)
+    except SlurmError as error:
+        print(f"gp-lab: {error}; taken for not cancelled", file=sys.stderr)
+        return False
     state, reason, preempted = (
         match[1] if (match := re.search(rf"\b{key}=(\S+)", shown)) else "None"
         for key in ("JobState", "Reason", "PreemptTime")

@@ -13,11 +13,13 @@ import re
 import secrets
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,19 +34,26 @@ from gp_lab.launching.local import (
     watch,
 )
 from gp_lab.parts import Count, CountOrZero
-from gp_lab.runs.folder import RunFolder, State, writing_to
+from gp_lab.runs.folder import LOCK, RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
-from gp_lab.training.stopping import listening
+from gp_lab.training.stopping import Stop, listening
 
 PATIENCE = 60.0
 """Seconds that a command of Slurm may take to answer."""
+
+PAUSES = (1.0, 3.0)
+"""Seconds between two tries; Slurm kills a batch script soon after its run (KillWait, 30)."""
 
 UNDER_WAY = (State.QUEUED, State.RUNNING, State.PREEMPTED)
 """States of a run whose job has more to do."""
 
 REQUEUED = "; requeued"
 """The end of what a preempted run says when its job will go on with it."""
+
+
+HELD = "HELD"
+"""What `queue` says of a job that waits for nothing but `scontrol release`."""
 
 
 class SlurmError(LabError):
@@ -113,6 +122,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     """
     todo = unfinished(configs)
     if todo:
+        check_size(todo, jobs)
         _need_slurm()
         alive = _alive(todo)
         new = [c for c in todo if folder_of(c) not in alive]
@@ -142,10 +152,39 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     return outcomes
 
 
+def check_size(configs: Sequence[Config], jobs: Jobs) -> None:
+    """Raises `BadInput` for what no job of this size can train."""
+    ranks = jobs.nodes * jobs.tasks_per_node
+    tasks = f"hydra.launcher.tasks_per_node={jobs.tasks_per_node}"
+    if jobs.stack > 1 and ranks > 1:
+        raise BadInput(
+            f"hydra.launcher.stack={jobs.stack}: the {ranks} ranks of a job train one run at a"
+            " time; use stack=1, or nodes=1 and tasks_per_node=1"
+        )
+    if jobs.gpus_per_node and jobs.tasks_per_node > jobs.gpus_per_node:
+        raise BadInput(
+            f"{tasks}: more ranks than hydra.launcher.gpus_per_node={jobs.gpus_per_node}; each"
+            " rank needs a GPU of its own"
+        )
+    if jobs.signal_delay_s >= 60 * jobs.timeout_min:
+        raise BadInput(
+            f"hydra.launcher.signal_delay_s={jobs.signal_delay_s}: as long as the whole job,"
+            f" which hydra.launcher.timeout_min={jobs.timeout_min} limits to"
+            f" {60 * jobs.timeout_min} seconds"
+        )
+    if (least := min(config["batch_size"] for config in configs)) < ranks:
+        raise BadInput(
+            f"batch_size={least}: fewer samples than the {ranks} ranks of a job; use at least"
+            f" {ranks}, or fewer hydra.launcher.nodes or hydra.launcher.tasks_per_node"
+        )
+
+
 def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:
     """Queue one array of jobs, a batch each, and freeze the runs' configs; the array's job id.
 
-    The array is held until every run's folder is written, and cancelled if that fails.
+    The array is held until every run's folder is written, and cancelled if that fails. Until it is
+    released this process has locked the submission's folder; the lock's file tells a submission
+    that was broken off. Raises `SlurmError`; `Stopped` if a signal came.
     """
     out = Path(batches[0][0]["out"]).resolve()
     folder = out / "jobs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -156,20 +195,53 @@ def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:
         (folder / "runs.json").write_text(json.dumps(names, indent=1) + "\n")
         script = folder / "batch.sh"
         script.write_text(batch_script(folder, len(batches), batches[0][0]["trust"], jobs))
-    try:
-        job = slurm("sbatch", "--parsable", "--hold", str(script)).split(";")[0]
-    except SlurmError:
-        shutil.rmtree(folder)
-        raise
-    try:
-        for i, (batch, of_batch) in enumerate(zip(batches, paths, strict=True)):
-            for config, path in zip(batch, of_batch, strict=True):
-                freeze(config, RunFolder(path), f"{job}_{i}")
-        slurm("scontrol", "release", job)
-    except BaseException:
-        slurm("scancel", job)
-        raise
+    with _undisturbed() as stop, locked(RunFolder(folder)):
+        try:
+            job = slurm("sbatch", "--parsable", "--hold", str(script)).split(";")[0]
+        except SlurmError:
+            shutil.rmtree(folder)
+            raise
+        try:
+            for i, (batch, of_batch) in enumerate(zip(batches, paths, strict=True)):
+                for config, path in zip(batch, of_batch, strict=True):
+                    if stop.asked:
+                        raise _stopped(stop, f"array {job} is cancelled; the same command submits")
+                    freeze(config, RunFolder(path), f"{job}_{i}")
+            slurm("scontrol", "release", job)
+        except BaseException:
+            slurm("scancel", job)
+            raise
+        (folder / LOCK).unlink()
+    if stop.asked:
+        raise _stopped(stop, _go_on([job]))
     return job
+
+
+@contextmanager
+def _undisturbed() -> Iterator[Stop]:
+    """`listening`, and to the end of a terminal too."""
+    with listening() as stop:
+        main = threading.current_thread() is threading.main_thread()
+        if not main or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup
+            yield stop
+            return
+        before = signal.signal(signal.SIGHUP, stop.ask)
+        try:
+            yield stop
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+
+def _stopped(stop: Stop, then: str) -> Stopped:
+    kind = Preempted if stop.state == State.PREEMPTED else Stopped
+    return kind(f"{stop.why}: {then}")
+
+
+def _go_on(jobs: Iterable[str]) -> str:
+    return (
+        f"nobody waits any more, but the jobs go on; scancel {' '.join(jobs)} ends them, the same"
+        " command waits again"
+    )
 
 
 def freeze(config: Config, folder: RunFolder, job: str) -> None:
@@ -229,14 +301,18 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
 
 def log_of(folder: Path, job: str) -> Path:
-    """Where a job of a submission writes what it has to say."""
-    return folder / f"{job}_0_log.out"
+    """Where a job of a submission writes what it has to say; a pattern if its tasks do so apart."""
+    logs = list(folder.glob(f"{job}_*_log.out"))
+    return logs[0] if len(logs) == 1 else folder / f"{job}_*_log.out"
 
 
 def slurm(*command: str) -> str:
     """The output of one of Slurm's commands. Raises `SlurmError` with what it says, in one line."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        # In a session of its own: Ctrl-C is for this process, which may be submitting.
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, start_new_session=True
+        )
     except FileNotFoundError as error:
         raise SlurmError(f"{command[0]}: not here; is this a machine of the cluster?") from error
     except subprocess.TimeoutExpired as error:
@@ -248,22 +324,35 @@ def slurm(*command: str) -> str:
     return done.stdout.strip()
 
 
+def patiently(*command: str) -> str:
+    """`slurm`, tried again where its controller does not answer at once. Raises `SlurmError`."""
+    for pause in PAUSES:
+        with suppress(SlurmError):
+            return slurm(*command)
+        time.sleep(pause)
+    return slurm(*command)
+
+
 def queue(jobs: Iterable[str]) -> dict[str, str]:
-    """The state of those of these jobs (`12_3`) that Slurm still holds. Raises `SlurmError`."""
+    """The state of those of these jobs (`12_3`) that Slurm still has, or `HELD`.
+
+    Raises `SlurmError`.
+    """
     # What stands in a status.json is data: anything else is nobody's job.
     arrays = sorted({m[1] for job in jobs if (m := re.fullmatch(r"(\d+)(_\d+)?", job))})
     if not arrays:
         return {}
     try:
-        text = slurm("squeue", "-h", "-r", "-j", ",".join(arrays), "-o", "%F_%K %F %T")
+        text = slurm("squeue", "-h", "-r", "-j", ",".join(arrays), "-o", "%F_%K %F %T %r")
     except SlurmError as error:
         if "Invalid job id" in str(error):  # what squeue says when the last of them is gone
             return {}
         raise
     found = {}
     for line in text.splitlines():
-        name, array, state = line.split()
-        found[array if name.endswith("_N/A") else name] = state
+        name, array, state, *reason = line.split(maxsplit=3)
+        held = state == "PENDING" and reason == ["JobHeldUser"]
+        found[array if name.endswith("_N/A") else name] = HELD if held else state
     return found
 
 
@@ -275,12 +364,31 @@ def waits_for_job(status: Mapping[str, Any]) -> bool:
 
 
 def _alive(configs: Sequence[Config]) -> set[Path]:
-    """The folders of the runs that a job has or will have in hand."""
+    """The folders of the runs that a job has or will have in hand.
+
+    Jobs whose submission was broken off are none: they are cancelled.
+    """
     paths = [folder_of(config) for config in configs]
     statuses = {path: RunFolder(path).status for path in paths}
     jobs = {path: str(status["job"]) for path, status in statuses.items() if waits_for_job(status)}
-    held = queue(jobs.values())
-    return {path for path, job in jobs.items() if job in held}
+    known = queue(jobs.values())
+    outs = {(Path(config["out"]) / "jobs").resolve() for config in configs}
+    suspects = {job.partition("_")[0] for job in jobs.values() if known.get(job) == HELD}
+    broken = {array for array in suspects if _broken_off(array, outs)}
+    for array in broken:
+        slurm("scancel", array)
+    return {p for p, job in jobs.items() if job in known and job.partition("_")[0] not in broken}
+
+
+def _broken_off(array: str, outs: Iterable[Path]) -> bool:
+    """Whether a held array is of a submission below `outs` whose process died before its release.
+
+    What its user has held later, or is no array of ours, is not.
+    """
+    script = Path(slurm("squeue", "-h", "-j", array, "-o", "%o").partition("\n")[0])
+    folder = RunFolder(script.parent)
+    ours = script.name == "batch.sh" and folder.path.parent in outs
+    return ours and (folder.path / LOCK).exists() and not folder.taken
 
 
 def _need_slurm() -> None:
@@ -322,12 +430,8 @@ def _wait(configs: Sequence[Config], jobs: Jobs) -> None:
 
         watch(configs, over)
     if stop.asked:
-        kind = Preempted if stop.state == State.PREEMPTED else Stopped
         ids = sorted({str(f.status.get("job")).partition("_")[0] for f in folders})
-        raise kind(
-            f"{stop.why}: nobody waits any more, but the jobs go on; scancel {' '.join(ids)} ends"
-            " them, the same command waits again"
-        )
+        raise _stopped(stop, _go_on(ids))
 
 
 def _mark_lost(going: Sequence[RunFolder], missed: set[Path]) -> set[Path]:

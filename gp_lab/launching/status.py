@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput, LabError
+from gp_lab.errors import BadInput
 from gp_lab.launching.slurm import SlurmError, queue, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 
@@ -144,14 +144,7 @@ def _queue(jobs: Iterable[str]) -> dict[str, str] | None:
 
 def _unattended(folder: RunFolder, status: Mapping[str, Any]) -> bool:
     """Whether a run that was last seen on this machine has nobody who holds its lock."""
-    if status.get("host") != socket.gethostname():
-        return False
-    try:
-        folder.lock()
-    except LabError:
-        return False
-    folder.unlock()
-    return True
+    return status.get("host") == socket.gethostname() and not folder.taken
 
 
 def _score(metrics: Path) -> tuple[str, float] | None:

@@ -40,6 +40,9 @@ from gp_lab.runs.identity import Config
 FORMAT = 1
 LOCK = ".lock"
 """Held by the process that trains the run; empty, and of no meaning when none does."""
+LOOKING = 1.0
+"""Seconds that those who look whether a run is taken may be in the way of one who takes it."""
+
 START_OVER = "force=true starts the run over"
 
 TYPES = {"step": int, "id": str, "why": str, "engine": str, "threads": int, "stack": int}
@@ -245,7 +248,7 @@ class RunFolder:
         # A file that is open for writing: NFS locks nothing else.
         try:
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._lock)
         except BlockingIOError as error:
             self.unlock()
             raise LabError(f"{self.path}: another process is training this run") from error
@@ -257,6 +260,23 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether a process has locked this run. Looking keeps nobody from it."""
+        try:
+            file = os.open(self.path / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return False
+        except OSError:  # it cannot be told
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(file)
+        return False
 
     # --------------------------------------------------------------------------------------
 
@@ -291,6 +311,21 @@ class RunFolder:
 
     def _array_path(self, probe: str, step: int) -> Path:
         return self.path / "arrays" / f"{file_name(probe, 'probe')}-{step:08d}.npz"
+
+
+def _lock(file: int) -> None:
+    """Lock an open file for this process. Raises `BlockingIOError` if another has."""
+    end = time.monotonic() + LOOKING
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Shared with those who only look; refused if one keeps it.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def checksum_path(path: Path) -> Path:

@@ -168,6 +168,7 @@ def _settings(known: Collection[str]) -> dict[str, Any]:
         "console": "off",
         "disable_git": True,
         "disable_code": True,
+        "x_disable_meta": True,  # in a job of Slurm: SLURM_*, a token among them
         "x_disable_stats": True,
         "init_timeout": INIT_SECONDS,
         "finish_timeout": FINISH_SECONDS,
