@@ -304,3 +304,13 @@ def test_what_the_probe_of_n_grams_cannot_look_at_is_refused(tmp_path: Path) -> 
     )  # fmt: skip
     with pytest.raises(BadInput, match=r"set dataset\.held_out to a number of lines"):
         setup(config_of("probe=[ngrams]", "batch_size=2", *own, base=LANGUAGE))
+
+
+def test_a_batch_is_made_where_the_run_trains(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("abcdefgh\n" * 3 + "hgfedcba\n" * 3)
+    text = Text(str(tmp_path / "text.txt"), length=8).prepare(rng(0))
+    placed = text.on(torch.device("meta"))
+    assert placed.draw(rng(1), 4).device.type == "meta"
+    x = text.draw(rng(1), 4)
+    assert torch.equal(x.sum(-1), torch.ones(4, 8))
+    assert set(text.decode(x)) <= {"abcdefgh", "hgfedcba"}

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from gp_lab.data.random import choose, generator
 from gp_lab.errors import BadInput
@@ -206,6 +205,8 @@ class Text:
     """The sequences that are trained on, int16 [N, length]; None before `prepare`."""
     held_out_codes: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     """The sequences that are not, int16 [M, length]; None where there are none."""
+    device: torch.device | None = field(default=None, init=False, repr=False, compare=False)
+    """Where batches are made; None for the device of the random numbers."""
 
     draws_parts: ClassVar[bool] = True
     """Whether it can be told which samples of a batch are wanted."""
@@ -251,6 +252,12 @@ class Text:
         object.__setattr__(prepared, "held_out_codes", held_out)
         return prepared
 
+    def on(self, device: torch.device) -> "Text":
+        """A copy that makes its batches on a device, which is sent numbers of characters alone."""
+        placed = copy.copy(self)
+        object.__setattr__(placed, "device", device)
+        return placed
+
     def __len__(self) -> int:
         """How many sequences are trained on. Raises ValueError before `prepare`."""
         return len(self._prepared())
@@ -262,7 +269,7 @@ class Text:
         real: Tensor | None = None,
         wanted: Tensor | None = None,
     ) -> Tensor:
-        """n sequences [n, length, vocabulary], on the device of `rng`; `real` is not used.
+        """n sequences [n, length, vocabulary], on the set's device; `real` is not used.
 
         Of the n those at the places `wanted` [k], ascending, if it is given.
         Raises ValueError before `prepare`. With `order: shuffle` each call begins a new
@@ -307,8 +314,11 @@ class Text:
         wanted: Tensor | None = None,
     ) -> Tensor:
         which = choose(order, len(codes), rng, n).cpu()
-        some = codes[which if wanted is None else which[wanted]].long().to(rng.device)
-        return one_hot(some, len(self.characters)).float()
+        some = codes[which if wanted is None else which[wanted]]
+        some = some.to(self.device or rng.device)[..., None].long()
+        # As torch's one_hot, whose int64 takes twice the room on the way.
+        zeros = torch.zeros(*some.shape[:2], len(self.characters), device=some.device)
+        return zeros.scatter_(2, some, 1.0)
 
 
 @dataclass(frozen=True)
