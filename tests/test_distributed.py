@@ -428,6 +428,18 @@ def test_an_error_on_one_rank_ends_all_with_its_message(tmp_path: Path) -> None:
     assert "in phi" in trace  # where it happened is told by the rank itself
 
 
+def test_a_sweep_goes_on_after_a_run_that_failed_on_all_ranks(tmp_path: Path) -> None:
+    overrides = ("steps=40", "trust=[faulty]", "loss._target_=faulty.FaultyLoss",
+                 "+loss.fault=errors,none")  # fmt: skip
+    (zero, output), (one, _) = ended(tasks(tmp_path, "-m", *overrides))
+    found = [RunFolder(path.parent).status for path in tmp_path.glob("runs/*/status.json")]
+    assert {(s["state"], s["why"]) for s in found} == {
+        (State.FAILED, "rank 0: ValueError: no such thing on this rank"),
+        (State.FINISHED, ""),
+    }, output
+    assert (zero, one) == (1, 1)
+
+
 def test_nan_on_one_rank_is_divergence_on_all(tmp_path: Path) -> None:
     overrides = ("steps=400", "trust=[faulty]", "loss._target_=faulty.FaultyLoss",
                  "+loss.after=21")  # fmt: skip

@@ -74,7 +74,7 @@ def train(
     Where stacking does not pay or is not possible, they are trained one after another, and the
     reason is printed. Raises `BadInput` before anything is computed.
     """
-    with joined(configs[0]["device"]) as ranks:
+    with joined(configs[0]["device"], stop) as ranks:
         return _train(configs, folders, progress and ranks.writer, stop, ranks)
 
 
@@ -91,8 +91,9 @@ def _train(
             f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
             " hydra/launcher=local"
         )
-    runs = [setup(config) for config in configs]
     folders = folders or [RunFolder(folder_of(config)) for config in configs]
+    ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
+    runs = [setup(config) for config in configs]
     if not ranks.writer:
         folders = [Onlooker(folder.path) for folder in folders]
     fresh = ranks.of_writer(
@@ -170,6 +171,7 @@ class _Training:
             self.ranks.when_lost(self._failed)
             self._train()
         finally:
+            self.ranks.when_lost(lambda why: None)
             self.blocks.close()
             for replica in self.replicas:
                 replica.tracker.close()
@@ -209,7 +211,7 @@ class _Training:
     def _failed(self, why: str, state: State = State.FAILED) -> None:
         for replica in self.replicas:
             if replica.diverged_at is None and self.ranks.heir:
-                _say_in_place_of_rank_0(RunFolder(replica.folder.path), state, why)
+                _say_without_training(RunFolder(replica.folder.path), state, why)
             elif replica.diverged_at is None:
                 with suppress(OSError):  # the disk may be what failed
                     replica.folder.set_status(state, why=why)
@@ -608,7 +610,16 @@ def _shown(what: str, progress: bool) -> Iterator[None]:
             clock.join()
 
 
-def _say_in_place_of_rank_0(folder: RunFolder, state: State, why: str) -> None:
+def _failed_before_it_began(
+    configs: Sequence[Config], folders: Sequence[RunFolder], ranks: Ranks, why: str
+) -> None:
+    for config, folder in zip(configs, folders, strict=True):
+        wanted = folder.exists and not folder.finished(config["steps"])
+        if wanted and (ranks.writer or ranks.heir):
+            _say_without_training(RunFolder(folder.path), State.FAILED, why)
+
+
+def _say_without_training(folder: RunFolder, state: State, why: str) -> None:
     with suppress(LabError):  # it is locked if rank 0 lives after all, or the run goes on already
         folder.lock()
         folder.set_status(state, why=why)
