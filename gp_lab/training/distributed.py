@@ -174,6 +174,7 @@ class Group(Ranks):
         self.watch = _Watch(dist.PrefixStore(f"watch/{attempt}", own), self.rank, self.world)
         self._lost: str | None = None
         self.watch.start()
+        atexit.register(self.watch.close)
         # What a rank has on the CPU, such as a number to agree on, need not go through its GPU.
         backend = "cpu:gloo,cuda:nccl" if self._cuda else "gloo"
         with self._telling():
@@ -326,6 +327,7 @@ class _Watch(threading.Thread):
     def __init__(self, store: Any, rank: int, world: int) -> None:
         super().__init__(daemon=True, name="watch")
         self._store, self._rank, self._world = store, rank, world
+        self._closed = threading.Event()
         self.call = _Call(0)
         self.call.over.set()
 
@@ -334,9 +336,16 @@ class _Watch(threading.Thread):
         self.call = _Call(self.call.number + 1)
         return self.call
 
+    def close(self) -> None:
+        """Let the thread end: one that is in the store's C++ as Python ends would abort it."""
+        self._closed.set()
+        if self.call.over.is_set():
+            self.join(LEAVING)
+
     def meet(self, backend: str, stop: Stop | None) -> None:
         """Wait for all ranks. Raises `LabError` if they do not come, or have another backend."""
         names = [f"backend/{rank}" for rank in range(self._world)]
+        self._store.set(_beat(self._rank), "0")
         self._store.set(names[self._rank], backend)
         end = time.monotonic() + JOINING.total_seconds()
         while not self._store.check(names):
@@ -363,8 +372,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         before = _beat((self._rank - 1) % self._world)
         heard, missed = b"", 0
-        while True:
-            time.sleep(BEAT)
+        while not self._closed.wait(BEAT):
             call = self.call
             try:
                 self._store.set(_beat(self._rank), f"{time.time()}")
@@ -377,9 +385,8 @@ class _Watch(threading.Thread):
                     if self._store.check([told := f"{call.number}/failure"]):
                         call.failure = Failure(*json.loads(self._store.get(told)))
             except RuntimeError:  # the store's server has ended
-                if not call.over.is_set():
-                    why = "rank 0, or torchrun, was killed, or its machine is gone"
-                    call.failure = call.failure or Failure(why, [0])
+                why = "rank 0, or torchrun, was killed, or its machine is gone"
+                call.failure = call.failure or Failure(why, [0])
             if call.failure is not None and not call.over.is_set():
                 self._end(call, call.failure)
 
@@ -415,7 +422,7 @@ class _Watch(threading.Thread):
         """
         call = self.call
         lost = call.failure.lost if call.failure else ()
-        left = [rank for rank in range(self._world) if rank not in lost]
+        left = [r for r, beat in enumerate(self._beats()) if beat and r not in lost]
         names = [f"{call.number}/ended/{rank}" for rank in left]
         end = time.monotonic() + 2 * GRACE
         try:
@@ -427,7 +434,7 @@ class _Watch(threading.Thread):
             found = set(self._store.multi_get(names))
         except RuntimeError:
             return False
-        return not lost and how != "lost" and len(found) == 1
+        return how != "lost" and len(left) == self._world and len(found) == 1
 
     def cause(self, symptom: str) -> Failure:
         """What broke a sum off: what a rank has told, or which of them do not beat any more."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from gp_lab.errors import LabError
+from gp_lab.errors import Exit, LabError
 from gp_lab.runs.folder import State
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -17,6 +17,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 class StoppedEarly(LabError):
     """A rank was asked to stop before the others had come."""
+
+    status = Exit.PREEMPTED
 
 
 class Stop:

@@ -13,7 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -42,7 +42,7 @@ from gp_lab.training.engine import (
 )
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
-from gp_lab.training.step import Game, Labels, classes_of, start_state
+from gp_lab.training.step import Game, Labels, classes_of, has_batch_norm, start_state
 from gp_lab.training.stopping import Stop, listening, slurm_job
 
 STATUS_SECONDS = 2.0
@@ -145,7 +145,8 @@ class _Training:
     ) -> None:
         self.sharing = of // len(todo)  # stacks of this size that share a compiled step, about
         self.first = todo[0][0]
-        self.settings = self.first.settings
+        shared = ranks.of_writer(partial(_batch_norm, *todo[0]))
+        self.settings = replace(self.first.settings, batch_norm=shared)
         self.ranks = ranks
         self.game = sharded(self.first.game, ranks, self.settings)
         self.replicas = [Replica(run, folder) for run, folder in todo]
@@ -352,15 +353,24 @@ class _Training:
         s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
         if self.step and status.get("engine") in ("eager", "compiled"):
             if (before := status.get("ranks", 1)) != self.ranks.world and self.progress:
-                tqdm.write(
-                    f"on {before} ranks so far, now on {self.ranks.world}: the same numbers up to"
-                    " rounding, not bit for bit",
-                    file=sys.stderr,
-                )
+                tqdm.write(self._on_other_ranks(before), file=sys.stderr)
             threads = status.get("threads", threads)
+            if self.game.shard is not None and status["engine"] == "compiled":
+                # What one rank compiled several may have to run eagerly.
+                return *choose("always", self.game, 0, self.first.device), threads
             return status["engine"], "as before the run was resumed", threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
         return *choose(s.compile, self.game, updates, self.first.device, self.stack), threads
+
+    def _on_other_ranks(self, before: int) -> str:
+        game, now = self.first.game, f"on {before} ranks so far, now on {self.ranks.world}: "
+        nets = (game.discriminator, game.generator, game.encoder)
+        if self.settings.batch_norm == "local" and any(n and has_batch_norm(n) for n in nets):
+            return now + (
+                "with batch_norm=local each rank normalises its part of a batch, so that it goes on"
+                " as another algorithm; use as many ranks as before"
+            )
+        return now + "the same numbers up to rounding, not bit for bit"
 
     def _try(self, engine: Engine) -> None:
         """One iteration whose result is dropped: the step is pure, so it changes nothing."""
@@ -541,6 +551,13 @@ def _view(run: Setup, state: dict[str, Any], step: int) -> View:
 
 def _given(labels: Tensor | None) -> Labels:
     return () if labels is None else (labels,)
+
+
+def _batch_norm(run: Setup, folder: RunFolder) -> str:
+    """How ranks share batch norm: as before the run was resumed."""
+    status = folder.status if folder.exists and not run.settings.force else {}
+    before = status.get("batch_norm") if status.get("step") else None
+    return before if before in ("local", "synchronised") else run.settings.batch_norm
 
 
 def _open(run: Setup, folder: RunFolder) -> None:
