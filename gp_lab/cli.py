@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     silent = quiet()
+    if silent:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its errors' C++ traces
     try:
         with redirect_stdout(None) if silent else nullcontext():
             return int(_command(arguments))
@@ -258,6 +260,8 @@ def figure(arguments: list[str]) -> Exit:
     if not figure_file(name).get("panels"):
         with hydra_session() as hydra:
             node, scale, out = compose_figure(hydra, overrides)
+        if quiet():
+            return Exit.OK
 
         from gp_lab.figures.make import make_calculation
 
@@ -266,6 +270,8 @@ def figure(arguments: list[str]) -> Exit:
     with hydra_session() as hydra:
         jobs, outcomes = sweep(hydra, overrides)
     status = _summary(outcomes)
+    if quiet():
+        return status
 
     from gp_lab.figures.make import make_figure
 
@@ -296,6 +302,8 @@ def figures(arguments: list[str]) -> Exit:
         began = time.monotonic()
     for override in arguments:
         root = override.removeprefix("out=") if override.startswith("out=") else root
+    if quiet():
+        return worst
 
     from gp_lab.figures.make import summary_table
     from gp_lab.report.page import write_report

@@ -1,6 +1,7 @@
-"""A loss that goes wrong on one rank: what `trust=[faulty]` admits in the tests."""
+"""A loss that goes wrong: what `trust=[faulty]` admits in the tests."""
 
 import os
+import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +12,10 @@ from gp_lab.objectives.losses import Wasserstein
 
 @dataclass(frozen=True)
 class FaultyLoss(Wasserstein):
-    """Wasserstein's; on rank 1, after `after` updates, NaN or an error."""
+    """Wasserstein's; after `after` updates rank 1 has NaN or an error, or both ranks have one.
+
+    While rank 1 has an error, rank 0 sleeps.
+    """
 
     fault: str = "nan"
     after: int = 30
@@ -19,9 +23,11 @@ class FaultyLoss(Wasserstein):
 
     def phi(self, f: Tensor) -> Tensor:
         self.seen.append(None)
-        rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
-        if rank == "1" and len(self.seen) > self.after:
-            if self.fault == "error":
-                raise ValueError("no such thing on this rank")
-            return f * float("nan")
-        return f
+        if len(self.seen) <= self.after or self.fault == "none":
+            return f
+        second = "1" in (os.environ.get("RANK"), os.environ.get("SLURM_PROCID"))
+        if self.fault == "errors" or (self.fault == "error" and second):
+            raise ValueError("no such thing on this rank")
+        if self.fault == "error":
+            time.sleep(60)
+        return f * float("nan") if second else f

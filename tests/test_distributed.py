@@ -33,7 +33,7 @@ from test_step import GAMES
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, LabError
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import NoConstraint, SpectralNorm
@@ -42,7 +42,7 @@ from gp_lab.objectives.penalties import CrossPairs, Penalty
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import folder_of, run_hash
-from gp_lab.training.distributed import ALONE, Group, Ranks
+from gp_lab.training.distributed import ALONE, Group, Ranks, _Watch
 from gp_lab.training.engine import choose, make_engine, sharded
 from gp_lab.training.optimizers import Adam
 from gp_lab.training.place import Place, place
@@ -86,6 +86,7 @@ CASES: dict[str, Game] = GAMES | {
     ),
     "conditional": conditional(head=False),
     "ac_gan": conditional(head=True),
+    "max_of_compiled": replace(GAMES["non_saturating"], penalty=MAXIMUM),
     "batch_norm": NORMED,
     "batch_norm_in_g": replace(NORMED, discriminator=small_mlp(seed=1), penalty=MAXIMUM),
 }
@@ -93,9 +94,10 @@ ON_FOUR = (
     "wgan_gp", "wgan", "max_gp", "max_carried_over_ranks", "cross_pairs_max", "latent_path",
     "ac_gan", "batch_norm",
 )  # fmt: skip
-COMPILED = ("zero_gp", "batch_norm_in_g")
-"""On two ranks: a mean; a maximum beside sums in the midst of a network. Not Wasserstein's loss:
-the slope of D's last bias is 0 there, and Adam would make steps of what the compiler rounds."""
+COMPILED = ("zero_gp", "max_of_compiled", "batch_norm_in_g")
+"""On two ranks: a mean; a maximum, alone and beside sums in the midst of a network. Not
+Wasserstein's loss: the slope of D's last bias is 0 there, and Adam would make steps of what the
+compiler rounds."""
 
 
 # One group of processes trains all cases
@@ -236,6 +238,16 @@ def test_synchronised_batch_norm_of_a_whole_batch_is_torchs(shape: tuple[int, ..
     )
     torch.testing.assert_close(ours(x), local(x), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0, 50])
+def test_synchronised_batch_norm_in_bf16_is_torchs(offset: float) -> None:
+    local = nn.BatchNorm2d(4, track_running_stats=False)
+    x = (normal(16, 4, 5, 3).float() + offset).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, found = local(x), SynchronisedBatchNorm(local, Shard(0, 16, 16, lambda t: t))(x)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected)
 
 
 # Who is who
@@ -428,6 +440,18 @@ def test_an_error_on_one_rank_ends_all_with_its_message(tmp_path: Path) -> None:
     assert "in phi" in trace  # where it happened is told by the rank itself
 
 
+def test_a_sweep_goes_on_after_a_run_that_failed_on_all_ranks(tmp_path: Path) -> None:
+    overrides = ("steps=40", "trust=[faulty]", "loss._target_=faulty.FaultyLoss",
+                 "+loss.fault=errors,none")  # fmt: skip
+    (zero, output), (one, _) = ended(tasks(tmp_path, "-m", *overrides))
+    found = [RunFolder(path.parent).status for path in tmp_path.glob("runs/*/status.json")]
+    assert {(s["state"], s["why"]) for s in found} == {
+        (State.FAILED, "rank 0: ValueError: no such thing on this rank"),
+        (State.FINISHED, ""),
+    }, output
+    assert (zero, one) == (1, 1)
+
+
 def test_nan_on_one_rank_is_divergence_on_all(tmp_path: Path) -> None:
     overrides = ("steps=400", "trust=[faulty]", "loss._target_=faulty.FaultyLoss",
                  "+loss.after=21")  # fmt: skip
@@ -436,6 +460,45 @@ def test_nan_on_one_rank_is_divergence_on_all(tmp_path: Path) -> None:
     assert (zero, one) == (3, 3), output
     assert (status["state"], status["step"]) == (State.DIVERGED, 22)
     assert nothing == ""
+
+
+def test_a_rank_that_waits_for_the_others_can_be_stopped(tmp_path: Path) -> None:
+    port = free_port()
+    alone = start(
+        *("train", "-m", *RUN, "seed=0,1", f"out={tmp_path}"),
+        env=environment(
+            tmp_path, RANK="0", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+        ),
+    )
+
+    def listens() -> bool:
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_for(lambda: listens() or alone.poll() is not None)
+    alone.send_signal(signal.SIGTERM)
+    ((status, output),) = ended([alone])
+    assert status == 4, output
+    assert "gp-lab: stopped by SIGTERM while it waited for the other ranks" in output
+
+
+def test_ranks_that_would_not_sum_alike_say_which_differs(tmp_path: Path) -> None:
+    store = torch.distributed.HashStore()
+    for rank, backend in enumerate(("gloo", "gloo", "cpu:gloo,cuda:nccl")):
+        store.set(f"backend/{rank}", backend)
+    with pytest.raises(LabError, match="rank 2 would sum by cpu:gloo,cuda:nccl and rank 0 by gloo"):
+        _Watch(store, 1, 3).meet("gloo", None)
+
+
+def test_a_run_with_local_batch_norm_stays_so_and_says_what_other_ranks_make_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = (*RUN, "architecture.norm=batch", "penalty=none", f"out={tmp_path}")
+    folder = trained("steps=20", "batch_norm=local", base=run)
+    folder.set_status(State.FINISHED, ranks=2)
+    train([config_of("steps=30", base=run)], [folder])
+    assert folder.status["batch_norm"] == "local"
+    assert "each rank normalises its part of a batch" in capsys.readouterr().err
 
 
 def test_what_several_ranks_cannot_do_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
-from gp_lab.training.place import quiet
-from gp_lab.training.stopping import SIGNALS, Stop, slurm_job
+from gp_lab.training.place import quiet, several
+from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, slurm_job
 
 ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
 """Exit statuses of a process that a signal ended before it could listen."""
@@ -40,6 +40,8 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     for number in SIGNALS:
         signal.signal(number, stop.ask)
     first = not quiet()
+    if not first:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its errors' C++ traces
 
     from gp_lab.launching.local import groups
     from gp_lab.launching.slurm import locked
@@ -60,10 +62,14 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     where = {run_hash(c): f for c, f in zip(trained, folders, strict=True)}
     for batch in groups(trained, len(trained), where=lambda c: where[run_hash(c)].path):
         of_batch = [where[run_hash(config)] for config in batch]
-        if stop.asked:
+        # A rank does not end by itself: the others would wait for it. In `train` all agree.
+        if stop.asked and not several():
             break
         try:
-            train(batch, of_batch, progress=False, stop=stop)
+            if any(end.stopped for end in train(batch, of_batch, progress=False, stop=stop)):
+                break
+        except StoppedEarly:
+            break
         except Exception as error:
             traceback.print_exc()
             failed = True

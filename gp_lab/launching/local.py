@@ -19,9 +19,10 @@ from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.training.place import several
 from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import differing, structure_key
-from gp_lab.training.stopping import SIGNALS, Stop, listening
+from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listening
 
 _worker_stop = Stop()
 """In a worker process: the flag that its parent raises."""
@@ -171,7 +172,8 @@ def _train_groups(batches: list[list[Config]], processes: int) -> None:
             for number, batch in enumerate(batches):
                 if len(batches) > 1 and not stop.asked:
                     print(f"[{number + 1}/{len(batches)}]", end=" ", file=sys.stderr)
-                _train(batch, stop, progress=True)
+                if _train(batch, stop, progress=True):
+                    break
         else:
             _in_processes(batches, count, stop)
     if stop.asked:
@@ -197,18 +199,22 @@ def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
     return setups
 
 
-def _train(batch: list[Config], stop: Stop, progress: bool) -> None:
-    """One stack, unless the sweep was stopped. Its failures are in the run folders."""
+def _train(batch: list[Config], stop: Stop, progress: bool) -> bool:
+    """One stack, unless the sweep was stopped, which it says. Its failures are in the run folders.
+
+    A rank does not stop by itself: the others would wait for it. In `train` all agree.
+    """
     from gp_lab.training.trainer import train
 
-    if stop.asked:
-        return
+    if stop.asked and not several():
+        return True
     try:
-        train(batch, progress=progress, stop=stop)
-    except BadInput:
+        return any(outcome.stopped for outcome in train(batch, progress=progress, stop=stop))
+    except (BadInput, StoppedEarly):
         raise
     except Exception as error:
         print(f"a run failed: {type(error).__name__}: {error}", file=sys.stderr)
+    return False
 
 
 def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:

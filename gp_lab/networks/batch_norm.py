@@ -23,7 +23,9 @@ class SynchronisedBatchNorm(_BatchNorm):
         self.weight, self.bias, self.shard = local.weight, local.bias, shard
 
     def forward(self, x: Tensor) -> Tensor:
-        others = [0, *range(2, x.dim())]
+        others, dtype = [0, *range(2, x.dim())], x.dtype
+        if dtype in (torch.bfloat16, torch.float16):
+            x = x.float()  # of so few digits a mean cannot be subtracted
         share = self.shard.share
 
         def whole(of_part: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         if self.affine:
             shape = (1, -1, *[1] * (x.dim() - 2))
             y = y * self.weight.reshape(shape) + self.bias.reshape(shape)
-        return y
+        return y.to(dtype)
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass  # whatever the layer it replaces takes

@@ -8,6 +8,7 @@ all, soon, with the first one's reason.
 import atexit
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +16,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.errors import BadInput, Exit, LabError, printable
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.folder import RunFolder
 from gp_lab.training.place import Place, place
+from gp_lab.training.stopping import Stop, StoppedEarly
 
 JOINING = timedelta(minutes=10)
 """How long the first rank waits for the last: the nodes of a job do not start at once."""
@@ -29,10 +31,11 @@ WAITING = timedelta(hours=12)
 BEAT = 0.5
 """Seconds between two heartbeats."""
 
-PATIENCE = 15.0
-"""Seconds without a heartbeat after which a rank is taken for dead."""
+PATIENCE = 60.0
+"""Seconds without a heartbeat after which a rank is taken for dead: a stalled file system, or a
+process that was held for a while, is no death."""
 
-GRACE = 5.0
+GRACE = 3.0
 """Seconds that a rank has to notice by itself that another has failed, and ..."""
 
 LEAVING = 20.0
@@ -150,10 +153,11 @@ class Onlooker(RunFolder):
 class Group(Ranks):
     """One of several ranks, in touch with the others.
 
-    Raises `LabError` if they do not all come, `BadInput` if there are not GPUs for all.
+    Raises `LabError` if they do not all come or differ in what carries their sums, `BadInput` if
+    there are not GPUs for all.
     """
 
-    def __init__(self, place: Place, device: str) -> None:
+    def __init__(self, place: Place, device: str, stop: Stop | None = None) -> None:
         import torch
         import torch.distributed as dist
 
@@ -172,16 +176,25 @@ class Group(Ranks):
             raise LabError(f"rank {self.rank} cannot reach {address}:{port} ({error})") from error
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self.watch = _Watch(dist.PrefixStore(f"watch/{attempt}", own), self.rank, self.world)
-        self.watch.meet()
-        dist.init_process_group(
-            "nccl" if self._cuda else "gloo",
-            store=dist.PrefixStore(f"group/{attempt}", self._server),
-            rank=self.rank,
-            world_size=self.world,
-            timeout=WAITING,
-            device_id=torch.device("cuda", torch.cuda.current_device()) if self._cuda else None,
-        )
-        atexit.register(dist.destroy_process_group)
+        self._lost: str | None = None
+        self.watch.start()
+        atexit.register(self.watch.close)
+        # What a rank has on the CPU, such as a number to agree on, need not go through its GPU.
+        backend = "cpu:gloo,cuda:nccl" if self._cuda else "gloo"
+        with self._telling():
+            self.watch.meet(backend, stop)
+            # NCCL's own watchdog would end the process before this one has said why.
+            os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
+            dist.init_process_group(
+                backend,
+                store=dist.PrefixStore(f"group/{attempt}", self._server),
+                rank=self.rank,
+                world_size=self.world,
+                timeout=JOINING,
+                device_id=torch.device("cuda", torch.cuda.current_device()) if self._cuda else None,
+            )
+            dist.distributed_c10d._set_pg_timeout(WAITING)
+            atexit.register(dist.destroy_process_group)
 
     def shard(self, batch: int) -> Shard:
         if batch < self.world:
@@ -237,11 +250,10 @@ class Group(Ranks):
 
     @property
     def heir(self) -> bool:
-        lost = self.watch.failure.lost if self.watch.failure else ()
-        return self.rank > 0 and set(range(self.rank)) <= set(lost)
+        return self.watch.heir
 
     def when_lost(self, last_word: Callable[[str], None]) -> None:
-        self.watch.last_word = last_word
+        self.watch.call.last_word = last_word
 
     def lost_another(self, error: BaseException) -> bool:
         text = str(error)
@@ -252,20 +264,50 @@ class Group(Ranks):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """While inside, what ends one rank ends all. Raises `LabError` for another rank's error."""
-        self.watch = self.watch.begun()
-        try:
+        """While inside, what ends one rank ends all. Raises `LabError` for another rank's error.
+
+        Ranks that all failed by themselves, alike, can go on with another run.
+        """
+        if self._lost is not None:
+            raise LabError(f"the ranks cannot go on together ({self._lost})")
+        with self._telling():
             yield
             self._dist.barrier()
-            self.watch.over.set()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """While inside, the watch looks at the others, and they are told of an error here."""
+        call = self.watch.begin()
+        try:
+            yield
+            call.over.set()
         except BaseException as error:
-            # The others are gone or going: taking leave of them properly could take for ever.
-            atexit.unregister(self._dist.destroy_process_group)
+            lost = self.lost_another(error)
             why = self.explain(error)
-            self.watch.noticed.set()
-            if self.lost_another(error):
+            call.noticed.set()
+            if lost and self.heir:
+                _say(why)
+            if self.watch.all_raised("lost" if lost else self._summed()):
+                call.over.set()
+            else:
+                self._lost = why
+                # The others are gone or going: taking leave of them could take for ever.
+                atexit.unregister(self._dist.destroy_process_group)
+            if lost:
                 raise LabError(why) from error
             raise
+
+    def _summed(self) -> str:
+        """How many sums this rank has begun: ranks that agree in that can still follow others."""
+        if not self._dist.is_initialized():
+            return "none"
+        import torch
+
+        group = self._dist.group.WORLD
+        assert group is not None
+        backends = [group._get_backend(torch.device(d)) for d in ("cpu", "cuda")[: 1 + self._cuda]]
+        counts = (b._get_sequence_number_for_group() for b in backends)  # type: ignore[attr-defined]
+        return " ".join(map(str, counts))
 
 
 class Failure(NamedTuple):
@@ -275,86 +317,156 @@ class Failure(NamedTuple):
     lost: Sequence[int] = ()
 
 
-class _Watch(threading.Thread):
-    """One rank's heartbeat, and its eye on the rank before it and on what any rank tells."""
+class _Call:
+    """One run that the ranks train together, as a rank's watch sees it."""
 
-    def __init__(self, store: Any, rank: int, world: int) -> None:
-        super().__init__(daemon=True, name="watch")
-        self._store, self._rank, self._world = store, rank, world
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.over, self.noticed = threading.Event(), threading.Event()
         self.failure: Failure | None = None
         self.last_word: Callable[[str], None] = lambda why: None
 
-    def begun(self) -> "_Watch":
-        """A watch that runs: a thread runs once, and a process may train several runs."""
-        watch = _Watch(self._store, self._rank, self._world)
-        watch.start()
-        return watch
 
-    def meet(self) -> None:
-        """Wait for all ranks. Raises `LabError` if they do not come."""
+class _Watch(threading.Thread):
+    """One rank's heartbeat, and its eye on the rank before it and on what any rank tells.
+
+    The heart beats as long as the process lives; the eye is open while a call is not over.
+    """
+
+    def __init__(self, store: Any, rank: int, world: int) -> None:
+        super().__init__(daemon=True, name="watch")
+        self._store, self._rank, self._world = store, rank, world
+        self._closed = threading.Event()
+        self.call = _Call(0)
+        self.call.over.set()
+
+    def begin(self) -> _Call:
+        """The next call: ranks that train the same runs count them alike."""
+        self.call = _Call(self.call.number + 1)
+        return self.call
+
+    def close(self) -> None:
+        """Let the thread end: one that is in the store's C++ as Python ends would abort it."""
+        self._closed.set()
+        if self.call.over.is_set():
+            self.join(LEAVING)
+
+    def meet(self, backend: str, stop: Stop | None) -> None:
+        """Wait for all ranks. Raises `LabError` if they do not come, or have another backend."""
+        names = [f"backend/{rank}" for rank in range(self._world)]
         self._store.set(_beat(self._rank), "0")
-        names = [_beat(rank) for rank in range(self._world)]
+        self._store.set(names[self._rank], backend)
         end = time.monotonic() + JOINING.total_seconds()
         while not self._store.check(names):
             if time.monotonic() > end:
                 missing = [i for i, name in enumerate(names) if not self._store.check([name])]
                 raise LabError(f"ranks {missing} of {self._world} did not come within {JOINING}")
+            if stop is not None and stop.asked:
+                raise StoppedEarly(f"{stop.why} while it waited for the other ranks")
             time.sleep(0.05)
+        first, *others = (found.decode() for found in self._store.multi_get(names))
+        for rank, other in enumerate(others, 1):
+            if other != first:
+                raise LabError(
+                    f"rank {rank} would sum by {other} and rank 0 by {first}: one of them sees no"
+                    " GPU; use device=cpu, or give each rank a GPU"
+                )
+
+    @property
+    def heir(self) -> bool:
+        """Whether the ranks before this one, rank 0 among them, are lost."""
+        lost = self.call.failure.lost if self.call.failure else ()
+        return self._rank > 0 and set(range(self._rank)) <= set(lost)
 
     def run(self) -> None:
-        before = (self._rank - 1) % self._world
-        heard, at = b"", time.monotonic()
-        while not self.failure and not self.over.wait(BEAT):
+        before = _beat((self._rank - 1) % self._world)
+        heard, missed = b"", 0
+        while not self._closed.wait(BEAT):
+            call = self.call
             try:
                 self._store.set(_beat(self._rank), f"{time.time()}")
-                beat = self._store.get(_beat(before))
-                if beat != heard:
-                    heard, at = beat, time.monotonic()
-                elif time.monotonic() - at > PATIENCE:
-                    self.tell(_silent([before]))
-                if self._store.check(["failure"]):
-                    self.failure = Failure(*json.loads(self._store.get("failure")))
+                beat = self._store.get(before) if self._store.check([before]) else b""
+                # Not the time that passed: this process, too, may have been held.
+                heard, missed = beat, missed + 1 if beat and beat == heard else 0
+                if not call.over.is_set():
+                    if missed * BEAT > PATIENCE:
+                        self.tell(_silent([(self._rank - 1) % self._world]))
+                    if self._store.check([told := f"{call.number}/failure"]):
+                        call.failure = Failure(*json.loads(self._store.get(told)))
             except RuntimeError:  # the store's server has ended
                 why = "rank 0, or torchrun, was killed, or its machine is gone"
-                self.failure = Failure(why, [0])
-        if self.failure is None or self.over.is_set():
+                call.failure = call.failure or Failure(why, [0])
+            if call.failure is not None and not call.over.is_set():
+                self._end(call, call.failure)
+
+    def _end(self, call: _Call, failure: Failure) -> None:
+        """End the process, unless it does so by itself, or all ranks failed alike and go on."""
+        # It may wait beneath Python for one that will never come.
+        if call.noticed.wait(GRACE):
+            if not call.over.wait(LEAVING):
+                os._exit(Exit.FAILED)
             return
-        # If it does not end by itself, it waits beneath Python for one that will never come.
         try:
-            if not self.noticed.wait(GRACE):
-                self.last_word(self.failure.why)
-            else:
-                time.sleep(LEAVING)
+            if self._rank == 0 or self.heir:
+                _say(failure.why)
+            call.last_word(failure.why)
+            self._store.set(f"{call.number}/ended/{self._rank}", "lost")
         finally:
             os._exit(Exit.FAILED)
 
     def tell(self, failure: Failure) -> Failure:
         """Tell all ranks why this one ends; what the first of them said."""
+        call = self.call
         try:
-            first = self._store.compare_set("failure", "", json.dumps(failure))
-            self.failure = Failure(*json.loads(first))
+            first = self._store.compare_set(f"{call.number}/failure", "", json.dumps(failure))
+            call.failure = Failure(*json.loads(first))
         except RuntimeError:
-            self.failure = failure
-        return self.failure
+            call.failure = failure
+        return call.failure
+
+    def all_raised(self, how: str) -> bool:
+        """Whether all ranks end in errors of their own, alike in `how`; waits until they have.
+
+        Slurm may kill rank 0, before it has written why, once another has ended in an error.
+        """
+        call = self.call
+        lost = call.failure.lost if call.failure else ()
+        left = [r for r, beat in enumerate(self._beats()) if beat and r not in lost]
+        names = [f"{call.number}/ended/{rank}" for rank in left]
+        end = time.monotonic() + 2 * GRACE
+        try:
+            self._store.set(f"{call.number}/ended/{self._rank}", how)
+            while not self._store.check(names):
+                if time.monotonic() > end:
+                    return False
+                time.sleep(0.05)
+            found = set(self._store.multi_get(names))
+        except RuntimeError:
+            return False
+        return how != "lost" and len(left) == self._world and len(found) == 1
 
     def cause(self, symptom: str) -> Failure:
         """What broke a sum off: what a rank has told, or which of them do not beat any more."""
-        began, first = time.monotonic(), self._beats()
-        while not self.failure and time.monotonic() - began < 5 * BEAT:
+        call, began, first = self.call, time.monotonic(), self._beats()
+        while not call.failure and time.monotonic() - began < 5 * BEAT:
             time.sleep(BEAT / 5)
-        if self.failure:
-            return self.failure
+        if call.failure:
+            return call.failure
         last = self._beats()
         silent = [rank for rank, beat in enumerate(last) if first[rank] == beat]
         apart = Failure(f"the ranks lost each other ({symptom})")
         return self.tell(_silent(silent) if silent else apart)
 
     def _beats(self) -> Sequence[bytes]:
+        names = [_beat(rank) for rank in range(self._world)]
         try:
-            return self._store.multi_get([_beat(rank) for rank in range(self._world)])
+            return [self._store.get(n) if self._store.check([n]) else b"" for n in names]
         except RuntimeError:
             return [b""] * self._world
+
+
+def _say(why: str) -> None:
+    print(f"gp-lab: {printable(why)}", file=sys.stderr, flush=True)
 
 
 def _beat(rank: int) -> str:
@@ -392,16 +504,17 @@ _group: Group | None = None
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def joined(device: str, stop: Stop | None = None) -> Iterator[Ranks]:
     """The ranks of this process's run, `ALONE` where nobody has started several.
 
     `device` is the config's. The first call of a process joins the others; they stay together.
-    Raises `BadInput`, and `LabError` for what ended another rank.
+    `stop` is looked at while it waits for them. Raises `BadInput`, `StoppedEarly`, and `LabError`
+    for what ended another rank.
     """
     global _group
     where = None if _group else place()
     if where is not None:
-        _group = Group(where, device)
+        _group = Group(where, device, stop)
     if _group is None:
         yield ALONE
         return

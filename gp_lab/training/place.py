@@ -98,10 +98,15 @@ def _first_host(environment: Mapping[str, str]) -> str:
     return found.stdout.split()[0]
 
 
-def quiet() -> bool:
-    """Whether this process is a rank that leaves the talking to rank 0."""
+def several() -> bool:
+    """Whether this process is one of several ranks."""
     try:
-        where = place()
+        return place() is not None
     except BadInput:
         return False
+
+
+def quiet() -> bool:
+    """Whether this process is a rank that leaves the talking to rank 0."""
+    where = place() if several() else None
     return where is not None and where.rank > 0

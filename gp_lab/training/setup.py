@@ -269,10 +269,13 @@ def _shape_of(net: nn.Module, x: Tensor, key: str) -> Any:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BadInput(f"device={name}: no GPU is available here; use device=cpu or device=auto")
     device = torch.device(name)
+    if device.type == "cuda" and device.index is None:
+        # By its number: another thread of a rank would take plain `cuda` for the first GPU.
+        return torch.device("cuda", torch.cuda.current_device())
     if device.index is not None and device.index >= torch.cuda.device_count():
         raise BadInput(f"device={name}: there are {torch.cuda.device_count()} here, from cuda:0")
     return device

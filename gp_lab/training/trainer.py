@@ -42,7 +42,7 @@ from gp_lab.training.engine import (
 )
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
-from gp_lab.training.step import Game, Labels, classes_of, start_state
+from gp_lab.training.step import Game, Labels, classes_of, has_batch_norm, start_state
 from gp_lab.training.stopping import Stop, listening, slurm_job
 
 STATUS_SECONDS = 2.0
@@ -74,7 +74,7 @@ def train(
     Where stacking does not pay or is not possible, they are trained one after another, and the
     reason is printed. Raises `BadInput` before anything is computed.
     """
-    with joined(configs[0]["device"]) as ranks:
+    with joined(configs[0]["device"], stop) as ranks:
         return _train(configs, folders, progress and ranks.writer, stop, ranks)
 
 
@@ -91,8 +91,9 @@ def _train(
             f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
             " hydra/launcher=local"
         )
-    runs = [setup(config) for config in configs]
     folders = folders or [RunFolder(folder_of(config)) for config in configs]
+    ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
+    runs = [setup(config) for config in configs]
     if not ranks.writer:
         folders = [Onlooker(folder.path) for folder in folders]
     fresh = ranks.of_writer(
@@ -144,7 +145,8 @@ class _Training:
     ) -> None:
         self.sharing = of // len(todo)  # stacks of this size that share a compiled step, about
         self.first = todo[0][0]
-        self.settings = self.first.settings
+        shared = ranks.of_writer(partial(_batch_norm, *todo[0]))
+        self.settings = replace(self.first.settings, batch_norm=shared)
         self.ranks = ranks
         self.game = sharded(self.first.game, ranks, self.settings)
         self.share = Share(ranks.rank, ranks.world, ranks.total)
@@ -171,6 +173,7 @@ class _Training:
             self.ranks.when_lost(self._failed)
             self._train()
         finally:
+            self.ranks.when_lost(lambda why: None)
             self.blocks.close()
             for replica in self.replicas:
                 replica.tracker.close()
@@ -210,7 +213,7 @@ class _Training:
     def _failed(self, why: str, state: State = State.FAILED) -> None:
         for replica in self.replicas:
             if replica.diverged_at is None and self.ranks.heir:
-                _say_in_place_of_rank_0(RunFolder(replica.folder.path), state, why)
+                _say_without_training(RunFolder(replica.folder.path), state, why)
             elif replica.diverged_at is None:
                 with suppress(OSError):  # the disk may be what failed
                     replica.folder.set_status(state, why=why)
@@ -351,15 +354,24 @@ class _Training:
         s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
         if self.step and status.get("engine") in ("eager", "compiled"):
             if (before := status.get("ranks", 1)) != self.ranks.world and self.progress:
-                tqdm.write(
-                    f"on {before} ranks so far, now on {self.ranks.world}: the same numbers up to"
-                    " rounding, not bit for bit",
-                    file=sys.stderr,
-                )
+                tqdm.write(self._on_other_ranks(before), file=sys.stderr)
             threads = status.get("threads", threads)
+            if self.game.shard is not None and status["engine"] == "compiled":
+                # What one rank compiled several may have to run eagerly.
+                return *choose("always", self.game, 0, self.first.device), threads
             return status["engine"], "as before the run was resumed", threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
         return *choose(s.compile, self.game, updates, self.first.device, self.stack), threads
+
+    def _on_other_ranks(self, before: int) -> str:
+        game, now = self.first.game, f"on {before} ranks so far, now on {self.ranks.world}: "
+        nets = (game.discriminator, game.generator, game.encoder)
+        if self.settings.batch_norm == "local" and any(n and has_batch_norm(n) for n in nets):
+            return now + (
+                "with batch_norm=local each rank normalises its part of a batch, so that it goes on"
+                " as another algorithm; use as many ranks as before"
+            )
+        return now + "the same numbers up to rounding, not bit for bit"
 
     def _try(self, engine: Engine) -> None:
         """One iteration whose result is dropped: the step is pure, so it changes nothing."""
@@ -544,6 +556,13 @@ def _given(labels: Tensor | None) -> Labels:
     return () if labels is None else (labels,)
 
 
+def _batch_norm(run: Setup, folder: RunFolder) -> str:
+    """How ranks share batch norm: as before the run was resumed."""
+    status = folder.status if folder.exists and not run.settings.force else {}
+    before = status.get("batch_norm") if status.get("step") else None
+    return before if before in ("local", "synchronised") else run.settings.batch_norm
+
+
 def _open(run: Setup, folder: RunFolder) -> None:
     """Lock the run's folder; make it if it is new, note in it if it is to go on for longer."""
     config = run.config
@@ -611,7 +630,16 @@ def _shown(what: str, progress: bool) -> Iterator[None]:
             clock.join()
 
 
-def _say_in_place_of_rank_0(folder: RunFolder, state: State, why: str) -> None:
+def _failed_before_it_began(
+    configs: Sequence[Config], folders: Sequence[RunFolder], ranks: Ranks, why: str
+) -> None:
+    for config, folder in zip(configs, folders, strict=True):
+        wanted = folder.exists and not folder.finished(config["steps"])
+        if wanted and (ranks.writer or ranks.heir):
+            _say_without_training(RunFolder(folder.path), State.FAILED, why)
+
+
+def _say_without_training(folder: RunFolder, state: State, why: str) -> None:
     with suppress(LabError):  # it is locked if rank 0 lives after all, or the run goes on already
         folder.lock()
         folder.set_status(state, why=why)
