@@ -178,7 +178,6 @@ class Group(Ranks):
         self.watch = _Watch(dist.PrefixStore(f"watch/{attempt}", own), self.rank, self.world)
         self._lost: str | None = None
         self.watch.start()
-        atexit.register(self.watch.close)
         # What a rank has on the CPU, such as a number to agree on, need not go through its GPU.
         backend = "cpu:gloo,cuda:nccl" if self._cuda else "gloo"
         with self._telling():
@@ -195,6 +194,7 @@ class Group(Ranks):
             )
             dist.distributed_c10d._set_pg_timeout(WAITING)
             atexit.register(dist.destroy_process_group)
+        atexit.register(self.watch.close)  # the last to be registered is the first to be called
 
     def shard(self, batch: int) -> Shard:
         if batch < self.world:
@@ -270,6 +270,8 @@ class Group(Ranks):
         """
         if self._lost is not None:
             raise LabError(f"the ranks cannot go on together ({self._lost})")
+        if not self.watch.is_alive():
+            raise LabError("the ranks cannot go on together (rank 0, or torchrun, has ended)")
         with self._telling():
             yield
             self._dist.barrier()
@@ -394,6 +396,8 @@ class _Watch(threading.Thread):
                     if self._store.check([told := f"{call.number}/failure"]):
                         call.failure = Failure(*json.loads(self._store.get(told)))
             except RuntimeError:  # the store's server has ended
+                if call.over.is_set():
+                    return
                 why = "rank 0, or torchrun, was killed, or its machine is gone"
                 call.failure = call.failure or Failure(why, [0])
             if call.failure is not None and not call.over.is_set():
