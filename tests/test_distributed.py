@@ -95,7 +95,7 @@ ON_FOUR = (
     "ac_gan", "batch_norm",
 )  # fmt: skip
 COMPILED = ("zero_gp", "max_of_compiled", "batch_norm_in_g")
-"""On two ranks: a mean; a maximum, alone and beside sums in the midst of a network. Not
+"""On two ranks, by hand on four: a mean; a maximum, alone and beside sums in the midst of a network. Not
 Wasserstein's loss: the slope of D's last bias is 0 there, and Adam would make steps of what the
 compiler rounds."""
 
@@ -194,12 +194,13 @@ def test_several_ranks_come_to_the_parameters_of_one(
     assert first["heard"] == 1  # rank 1 alone was asked to stop
 
 
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", COMPILED)
 def test_several_ranks_compiled_come_to_the_parameters_of_one(
-    trained_on: Results, needs_compiler: None, name: str
+    trained_on: Results, needs_compiler: None, name: str, world: int
 ) -> None:
     expected = steps(name, "eager", ALONE)
-    for found in trained_on(2, name, "compiled"):
+    for found in trained_on(world, name, "compiled"):
         same(found["state"], expected["state"], 1e-9)
 
 

@@ -172,7 +172,7 @@ def _samples(axes: Axes, run: Run, read: Read) -> None:
     of_weight = "" if read.panel == "none" else rf", $\lambda$ = {weight:g}"
     axes.set_title(
         f"{read.title}{of_weight}\n"
-        f"iteration {step:,}: {found['classifier_confidence_share']:.0%} sure\n"
+        f"it. {step:,}: {found['classifier_confidence_share']:.0%} sure\n"
         f"H {found['classifier_class_entropy']:.2f}, spread {found['spread_share']:.0%}",
         fontsize=7,
     )
