@@ -95,8 +95,8 @@ ON_FOUR = (
     "ac_gan", "batch_norm",
 )  # fmt: skip
 COMPILED = ("zero_gp", "max_of_compiled", "batch_norm_in_g")
-"""On two ranks, by hand on four: a mean; a maximum, alone and beside sums in the midst of a network. Not
-Wasserstein's loss: the slope of D's last bias is 0 there, and Adam would make steps of what the
+"""On two ranks, by hand on four: a mean; a maximum, alone and beside sums inside a network.
+Not Wasserstein's loss: the slope of D's last bias is 0 there, and Adam would make steps of what the
 compiler rounds."""
 
 
