@@ -230,7 +230,8 @@ def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
     monkeypatch.setattr(scores, "frechet_distance", lambda fake, real: 1.0)  # it takes seconds
     own = ("dataset=image_folder", f"dataset.root={tmp_path}", f"out={tmp_path / 'out'}")
     grey = ("dataset.source.image_size=28", "dataset.source.channels=1")
-    parts = setup(config_of(*own, *grey, *INCEPTION, base=PARTS))
+    base = tuple(o for o in PARTS if not o.startswith("dataset."))
+    parts = setup(config_of(*own, *grey, *INCEPTION, base=base))
     state = start_state(parts.game, *parts.initial, 5, parts.dataset.shape, None)
     counts = []
     for step in (0, 2):

@@ -418,6 +418,7 @@ def test_what_a_submission_that_died_left_in_the_queue_is_submitted_anew(
 def test_a_submission_that_is_stopped_leaves_nothing_in_the_queue(
     number: signal.Signals, slurm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # who starts the tests by nohup ignores SIGHUP
     configs = [config_of(f"seed={seed}", f"out={tmp_path}") for seed in (0, 1)]
     frozen = []
 
@@ -427,8 +428,11 @@ def test_a_submission_that_is_stopped_leaves_nothing_in_the_queue(
         signal.raise_signal(number)
 
     monkeypatch.setattr("gp_lab.launching.slurm.freeze", freeze_and_signal)
-    with pytest.raises(Preempted, match=f"stopped by {number.name}: array .* is cancelled"):
-        submit([[config] for config in configs], Jobs())
+    try:
+        with pytest.raises(Preempted, match=f"stopped by {number.name}: array .* is cancelled"):
+            submit([[config] for config in configs], Jobs())
+    finally:
+        signal.signal(number, before)
     assert len(frozen) == 1
     until(lambda: queue(frozen) == {})
 

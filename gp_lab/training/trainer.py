@@ -40,6 +40,7 @@ from gp_lab.training.engine import (
     make_engine,
     sharded,
 )
+from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
 from gp_lab.training.step import Game, Labels, classes_of, has_batch_norm, start_state
@@ -91,6 +92,8 @@ def _train(
             f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
             " hydra/launcher=local"
         )
+    for config in configs:
+        Settings.of(config)  # before its `out` is looked into
     folders = folders or [RunFolder(folder_of(config)) for config in configs]
     ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
     runs = [setup(config) for config in configs]
