@@ -73,17 +73,24 @@ SLOWLY = (
 
 @pytest.fixture
 def slurm(needs_tool: Callable[[str], None], absent: Callable[[str], None]) -> None:
-    """A Slurm that answers and has a node to run on."""
+    """A Slurm that answers and has a node to run on, once the jobs of another test have ended."""
     for tool in ("sbatch", "squeue", "scontrol", "srun"):
         needs_tool(tool)
+    end = time.monotonic() + 60
+    while not {"idle", "mix", "alloc"} & (states := node_states()):
+        if not states or time.monotonic() > end:
+            absent(f"a Slurm that answers (scripts/local_slurm.sh up; its nodes: {states})")
+        time.sleep(0.2)
+
+
+def node_states() -> set[str]:
+    """The states of the nodes in sinfo's words; none where no Slurm answers."""
+    sinfo = ["sinfo", "-h", "-o", "%t"]
     try:
-        nodes = subprocess.run(
-            ["sinfo", "-h", "-o", "%t"], capture_output=True, text=True, timeout=10
-        ).stdout.split()
+        answer = subprocess.run(sinfo, capture_output=True, text=True, timeout=30)
     except subprocess.TimeoutExpired:
-        nodes = []
-    if not {"idle", "mix", "alloc"} & set(nodes):
-        absent("a Slurm that answers (scripts/local_slurm.sh up)")
+        return set()
+    return set(answer.stdout.split())
 
 
 @pytest.fixture
