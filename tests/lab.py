@@ -35,6 +35,9 @@ SMALL = (
 )
 """A run that makes some hundred iterations a second."""
 
+PATIENCE = 600.0
+"""Seconds after which a test says that something hangs; no measure of how long it may take."""
+
 
 def config_of(*overrides: str, base: tuple[str, ...] = SMALL) -> Config:
     """What `gp-lab train` makes of these overrides, the last of each key."""
@@ -143,7 +146,7 @@ def lab(
 ) -> subprocess.CompletedProcess[str]:
     """A `gp-lab` command that has ended."""
     process = start(*arguments, env=env, cwd=cwd)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
@@ -169,7 +172,7 @@ class Forked:
 
     def ended(self) -> int:
         """Its exit status, once it has one."""
-        self.process.join(120)
+        self.process.join(PATIENCE)
         assert self.process.exitcode is not None, "it does not end"
         return self.process.exitcode
 
@@ -206,7 +209,7 @@ def signal_after(
     wait_for(lambda: last_step(folder) >= step or process.poll() is not None)
     assert process.poll() is None, f"ended before step {step}: {process.communicate()[0]}"
     os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     return process.returncode
 
 
@@ -215,11 +218,20 @@ def last_step(folder: RunFolder) -> int:
     return lines[-1]["step"] if lines else -1
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
+def wait_for(
+    condition: Callable[[], object],
+    process: subprocess.Popen[str] | None = None,
+    look: float = 0.002,
+) -> None:
+    """Waits until something is true, but not for a command that has ended.
+
+    `look`: seconds between two looks; long where what is waited for needs the cores.
+    """
+    end = time.monotonic() + PATIENCE
     while not condition():
+        assert process is None or process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
+        time.sleep(look)
 
 
 def signal_at(step: int, patch: pytest.MonkeyPatch, number: int = signal.SIGTERM) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from lab import PATIENCE
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
@@ -346,7 +347,7 @@ def test_the_users_own_yaml_is_found_and_its_faults_named(
 @pytest.mark.parametrize("typed", ["train penalty=foo", "train steps=0", "nope"])
 def test_the_console_script_itself_exits_with_2(typed: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gp_lab", *typed.split()]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,8 @@ from gp_lab.training.step import (
     generator_step,
     start_state,
 )
-from gp_lab.training.trainer import train, view_of
+from gp_lab.training.trainer import train
+from gp_lab.training.views import view_of
 
 CLASSES, BATCH, LR = 3, 6, 0.1
 each_engine = pytest.mark.parametrize("differentiate", [AUTOGRAD, FUNC], ids=["autograd", "func"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab import PATIENCE, last_step, wait_for
 
 from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
@@ -48,14 +49,6 @@ def states() -> list[str]:
     return [str(run.state) for run in runs()]
 
 
-def until(happened: Callable[[], bool], seconds: float = 120) -> None:
-    """Waits until something is true, and fails if it does not become so."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-
-
 @contextlib.contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A command in a process group of its own, as a terminal starts it."""
@@ -73,7 +66,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 def press_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The signal that a terminal sends to the whole group; the exit status and stderr."""
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, said
 
 
@@ -163,21 +156,20 @@ def test_a_failed_run_fails_the_sweep_and_the_others_go_on(
 
 
 def test_ctrl_c_saves_and_the_same_command_finishes() -> None:
-    command = ["train", *SMALL, "steps=1000", "checkpoint_every=100000"]
+    command = ["train", *SMALL, "steps=3000", "checkpoint_every=100000"]
     with started(*command) as process:
-        until(lambda: bool(runs()) and runs()[0].status.get("state") == "running")
-        time.sleep(0.5)
+        wait_for(lambda: runs() and last_step(runs()[0]) > 0, process)
         status, said = press_ctrl_c(process)
     assert status == Exit.INTERRUPTED
     assert "Traceback" not in said
     (run,) = runs()
     reached = run.status["step"]
     assert run.state == State.INTERRUPTED
-    assert 0 < reached < 1000
+    assert 0 < reached < 3000
     assert checkpoint.steps(run) == [reached]
     assert main(command) == Exit.OK
     assert run.state == State.FINISHED
-    assert run.status["step"] == 1000
+    assert run.status["step"] == 3000
     assert len(runs()) == 1
 
 
@@ -185,8 +177,7 @@ def test_ctrl_c_saves_and_the_same_command_finishes() -> None:
 def test_a_sweep_ends_whole_on_ctrl_c(processes: int) -> None:
     sweep = ["-m", *SMALL, "steps=100000", "seed=range(4)", f"hydra.launcher.processes={processes}"]
     with started("train", *sweep) as process:
-        until(lambda: states().count("running") == processes)
-        time.sleep(0.5)
+        wait_for(lambda: sum(last_step(run) > 0 for run in runs()) == processes, process)
         status, said = press_ctrl_c(process)
     assert status == Exit.INTERRUPTED
     assert "Traceback" not in said
@@ -196,9 +187,9 @@ def test_a_sweep_ends_whole_on_ctrl_c(processes: int) -> None:
 
 def test_sigterm_is_preemption() -> None:
     with started("train", *SMALL, "steps=100000") as process:
-        until(lambda: states() == ["running"])
+        wait_for(lambda: states() == ["running"], process)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == Exit.PREEMPTED
     assert states() == ["preempted"]
 
@@ -254,7 +245,8 @@ def complete(tmp_path: Path) -> Callable[[str], list[str]]:
         path = f"{program.parent}:{os.environ['PATH']}"
         said = subprocess.run(
             ["bash", "--norc", "-c", script, "bash", line],
-            env=os.environ | {"PATH": path}, capture_output=True, text=True, check=True, timeout=60,
+            env=os.environ | {"PATH": path}, capture_output=True, text=True, check=True,
+            timeout=PATIENCE,
         )  # fmt: skip
         assert said.stderr == ""  # it would land in the line that is being typed
         return said.stdout.split()
@@ -286,21 +278,18 @@ def test_bash_completes_commands_parts_and_figures(
     assert complete(line) == offers
 
 
-def test_completion_answers_before_one_loses_patience() -> None:
+def test_completion_answers_before_anything_heavy_is_imported() -> None:
     line = {"COMP_LINE": "gp-lab train penalty=zero", "COMP_POINT": "25"}
+    heavy = "{'torch', 'matplotlib', 'scipy', 'wandb'}"
     code = (
-        "import sys, gp_lab.cli as c; c.main(['-sc', 'query=bash']); print('torch' in sys.modules)"
+        "import sys, gp_lab.cli as c; c.main(['-sc', 'query=bash']);"
+        f" print(*({heavy} & sys.modules.keys()), sep='')"
     )
-    took = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        began = time.monotonic()
-        said = subprocess.run(
-            [sys.executable, "-c", code], env=os.environ | line, capture_output=True, text=True
-        )
-        took.append(time.monotonic() - began)
-        assert said.stdout.split()[0] == "penalty=zero_gp"
-        assert said.stdout.split()[-1] == "False"
-    assert min(took) < 1.5
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | line, capture_output=True, text=True
+    )
+    assert said.stdout.split()[0] == "penalty=zero_gp"
+    assert said.stdout.splitlines()[-1] == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

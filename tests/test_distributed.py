@@ -16,6 +16,7 @@ import pytest
 import torch
 from helpers import built, normal, parameters, same, small_mlp, uniform
 from lab import (
+    PATIENCE,
     SMALL,
     assert_same_run,
     config_of,
@@ -352,9 +353,9 @@ def tasks(out: Path, *overrides: str) -> list[subprocess.Popen[str]]:
     ]
 
 
-def ended(processes: list[subprocess.Popen[str]], seconds: float = 60) -> list[tuple[int, str]]:
+def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     """(exit status, output) of each."""
-    outputs = [process.communicate(timeout=seconds)[0] for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE)[0] for process in processes]
     return [(p.returncode, output) for p, output in zip(processes, outputs, strict=True)]
 
 
@@ -367,7 +368,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of 400 steps on two ranks."""
 
     def make(out: Path) -> None:
-        ((status, output),) = ended([torchrun(out, "steps=400")], 120)
+        ((status, output),) = ended([torchrun(out, "steps=400")])
         assert status == 0, output
         assert output.count("finished at step 400") == 1
 
@@ -405,7 +406,7 @@ def test_a_preempted_torchrun_stops_at_one_step_and_goes_on_bit_for_bit(
     assert folder.state == State.PREEMPTED
     assert folder.status["why"] == "stopped by SIGTERM"
     assert folder.status["step"] < 400
-    ((status, output),) = ended([torchrun(tmp_path, "steps=400")], 120)
+    ((status, output),) = ended([torchrun(tmp_path, "steps=400")])
     assert status == 0, output
     assert_same_run(folder, undisturbed)
 
@@ -417,7 +418,7 @@ def test_a_killed_rank_ends_the_other_and_the_run_can_go_on(
     folder, processes = folder_in(tmp_path, "steps=400"), tasks(tmp_path, "steps=400")
     wait_for(lambda: last_step(folder) >= 60 or any(p.poll() is not None for p in processes))
     processes[killed].kill()
-    status, output = ended(processes, 30)[1 - killed]
+    status, output = ended(processes)[1 - killed]
     assert status == 1, output
     assert folder.state == State.FAILED
     assert f"rank {killed}" in folder.status["why"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import environment, lab, once
+from lab import PATIENCE, environment, lab, once
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
@@ -164,7 +164,7 @@ def test_redrawing_trains_nothing_and_imports_no_torch(fig1: Path, tmp_path: Pat
     )
     command = [sys.executable, "-c", script, "figure", "zero_gp/fig1", "scale=smoke"]
     done = subprocess.run(
-        [*command, "tracking=none", f"out={out}"], capture_output=True, text=True, timeout=120
+        [*command, "tracking=none", f"out={out}"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].strip() == "imported:"

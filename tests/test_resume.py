@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from lab import (
+    PATIENCE,
     SMALL,
     Forked,
     assert_same_run,
@@ -363,7 +364,7 @@ def test_a_run_that_another_process_trains_is_refused_and_left_alone(tmp_path: P
         wait_for(lambda: last_step(folder) > seen)
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4, output
 
 

@@ -43,7 +43,7 @@ from gp_lab.training.load import load
 from gp_lab.training.place import Place
 from gp_lab.training.setup import setup
 from gp_lab.training.step import start_state
-from gp_lab.training.trainer import view_of
+from gp_lab.training.views import view_of
 
 IMAGES = 14
 FAKES = 12

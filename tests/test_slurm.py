@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from helpers import same
 from lab import (
+    PATIENCE,
     SMALL,
     assert_same_run,
     config_of,
@@ -22,6 +24,7 @@ from lab import (
     start,
     trained,
     values,
+    wait_for,
 )
 
 from gp_lab.cli import main
@@ -87,7 +90,7 @@ def node_states() -> set[str]:
     """The states of the nodes in sinfo's words; none where no Slurm answers."""
     sinfo = ["sinfo", "-h", "-o", "%t"]
     try:
-        answer = subprocess.run(sinfo, capture_output=True, text=True, timeout=30)
+        answer = subprocess.run(sinfo, capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
         return set()
     return set(answer.stdout.split())
@@ -147,21 +150,16 @@ def jobs_of(runs: dict[int, RunFolder]) -> dict[int, str]:
     return {seed: folder.status["job"] for seed, folder in runs.items()}
 
 
-def until(condition: Callable[[], object], sweep: subprocess.Popen[str] | None = None) -> None:
-    """Waits, but not for a command that has ended; looks seldom, for the jobs need the cores."""
-    end = time.monotonic() + 120
-    while not condition():
-        assert sweep is None or sweep.poll() is None, sweep.communicate()[0]
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
+until = partial(wait_for, look=0.1)
+"""Looks seldom, for the jobs need the cores."""
 
 
 def cancel(job: str) -> None:
-    subprocess.run(["scancel", job], check=True, timeout=30)
+    subprocess.run(["scancel", job], check=True, timeout=PATIENCE)
 
 
 def tell(job: str, name: str) -> None:
-    subprocess.run(["scancel", f"--signal={name}", job], check=True, timeout=30)
+    subprocess.run(["scancel", f"--signal={name}", job], check=True, timeout=PATIENCE)
 
 
 def test_six_jobs_of_two_tasks_finish_and_are_not_submitted_again(
@@ -193,7 +191,7 @@ def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
     runs = runs_in(tmp_path / "there")
     names = dict(zip(jobs_of(runs).values(), ("USR2", "USR2", "TERM"), strict=True))
     at_step(20, runs, sweep, lambda job: tell(job, names[job]))
-    output, _ = sweep.communicate(timeout=120)
+    output, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == Exit.OK, output
     assert [runs[seed].state for seed in range(3)] == [State.FINISHED] * 3
     assert all(0 < folder.status["began"] < 300 for folder in runs.values())
@@ -216,7 +214,7 @@ def test_two_ranks_that_were_preempted_equal_undisturbed_ones(
                   env=beside(slow_part, 0.2))  # fmt: skip
     until(lambda: begun(there, runs=1), sweep)
     at_step(20, runs_in(there), sweep, lambda job: tell(job, "USR2"))
-    output, _ = sweep.communicate(timeout=120)
+    output, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == Exit.OK, output
     run = runs_in(there)[0]
     assert run.status["ranks"] == 2
@@ -250,7 +248,7 @@ def test_a_run_that_is_longer_than_its_jobs_limit_equals_an_undisturbed_one(
     limits = (f"hydra.launcher.timeout_min={minutes}", f"hydra.launcher.signal_delay_s={delay}")
     sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, *limits, "seed=0",
                   f"out={tmp_path}", env=beside(slow_part, seconds / 40))  # fmt: skip
-    output, _ = sweep.communicate(timeout=120 + 3 * seconds)
+    output, _ = sweep.communicate(timeout=PATIENCE + 3 * seconds)
     assert sweep.returncode == Exit.OK, output
     run = runs_in(tmp_path)[0]
     assert 0 < run.status["began"] < 400
@@ -271,7 +269,7 @@ def test_a_run_that_gets_nowhere_between_two_requeues_stops_with_a_reason(
         tell(run.status["job"], "USR1")
         until(lambda: run.state != State.RUNNING, sweep)
         assert run.status["step"] == 0
-    output, _ = sweep.communicate(timeout=120)
+    output, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == Exit.FAILED
     assert run.state == State.FAILED
     assert run.status["why"].startswith("no progress between two requeues")
@@ -293,7 +291,7 @@ def test_a_killed_and_a_cancelled_run_say_so_and_the_same_command_goes_on_with_t
         sweep,
         lambda job: os.kill(process_of(job), signal.SIGKILL) if job == jobs[0] else cancel(job),
     )
-    output, _ = sweep.communicate(timeout=120)
+    output, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == Exit.FAILED
     assert runs[0].state == State.FAILED
     assert f"its job {jobs[0]} ended with status 137 (SIGKILL)" in runs[0].status["why"]
@@ -352,7 +350,7 @@ def test_what_waits_for_a_job_that_vanishes_is_told_so(slurm: None, tmp_path: Pa
     jobs = jobs_of(runs)
     until(lambda: set(queue(jobs.values())) == set(jobs.values()), sweep)
     cancel(jobs[0].partition("_")[0])
-    output, _ = sweep.communicate(timeout=60)
+    output, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == Exit.FAILED, output
     for folder in runs.values():
         assert folder.state == State.FAILED
@@ -411,7 +409,9 @@ def test_what_a_submission_that_died_left_in_the_queue_is_submitted_anew(
     slurm: None, tmp_path: Path
 ) -> None:
     command = ["train", "-m", *SMALL, *ON_SLURM, "seed=0,1", "steps=5", f"out={tmp_path}"]
-    dead = subprocess.run([sys.executable, "-c", DIES, *command], capture_output=True, timeout=60)
+    dead = subprocess.run(
+        [sys.executable, "-c", DIES, *command], capture_output=True, timeout=PATIENCE
+    )
     assert dead.returncode == -signal.SIGKILL
     before = jobs_of(runs_in(tmp_path))
     assert set(queue(before.values()).values()) == {HELD}
@@ -451,7 +451,7 @@ def test_a_job_that_its_user_holds_stays_and_counts_as_under_way(
     later = Jobs(additional_parameters={"begin": "now+1hour"})
     job = submit([[config_of(*settings, "seed=0")]], later)
     try:
-        subprocess.run(["scontrol", "uhold", job], check=True, timeout=30)
+        subprocess.run(["scontrol", "uhold", job], check=True, timeout=PATIENCE)
         assert queue([job]) == {f"{job}_0": HELD}
         command = ["train", "-m", *SMALL, *ON_SLURM, *settings, "hydra.launcher.wait=false"]
         assert lab(*command, "seed=0").returncode == Exit.OK

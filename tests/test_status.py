@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import config_of, lab_command
+from lab import PATIENCE, config_of, lab_command
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit, LabError
@@ -158,7 +158,7 @@ def test_watching_ends_when_the_last_run_has(make: Make, tmp_path: Path) -> None
         first = [watch.stdout.readline() for _ in range(3)]
         assert "1 running" in first[-1]
         folder.set_status(State.FINISHED, step=100)
-        output, _ = watch.communicate(timeout=60)
+        output, _ = watch.communicate(timeout=PATIENCE)
     finally:
         watch.kill()
         folder.unlock()

@@ -5,14 +5,13 @@ import logging
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from lab import (
+    PATIENCE,
     SMALL,
     Forked,
     config_of,
@@ -58,7 +57,7 @@ def records(folder: RunFolder) -> list[dict]:
     """What `wandb leet` reads in the run's only offline log."""
     (log,) = (folder.path / "wandb").glob("offline-run-*/*.wandb")
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(log)]
-    read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return [json.loads(line) for line in read.stdout.splitlines()]
 
 
@@ -210,40 +209,23 @@ def test_a_server_that_never_answers_is_waited_for_once_and_the_runs_are_offline
 # -- without a server ----------------------------------------------------------------------
 
 
-def seconds_to_first_metric(out: Path, seed: int, env: dict[str, str]) -> float:
-    overrides = [*TRACKED, f"seed={seed}", f"out={out}"]
-    folder = RunFolder(folder_of(config_of(*overrides, base=())))
-    began = time.monotonic()
+def test_an_unreachable_server_neither_stops_a_run_nor_asks_anything(tmp_path: Path) -> None:
+    overrides = [*TRACKED, f"out={tmp_path / 'out'}"]
     process = subprocess.Popen(
         lab_command("train", *overrides),
         stdin=subprocess.PIPE,  # a prompt would wait here for ever
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=env,
+        text=True,
+        env=environment(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=NOWHERE),
     )
-    took = None
-    while took is None and process.poll() is None:
-        took = time.monotonic() - began if folder.metrics() else None
-        time.sleep(0.01)
-        assert time.monotonic() - began < 100
-    assert process.wait(timeout=60) == 0
+    assert process.stdout is not None
+    assert "127.0.0.1 cannot be reached" in process.stdout.read()
+    assert process.wait(timeout=PATIENCE) == 0
+    folder = RunFolder(folder_of(config_of(*overrides, base=())))
     assert folder.state == State.FINISHED
     assert history(folder)  # an offline log
-    return took or time.monotonic() - began
-
-
-def test_an_unreachable_server_delays_a_run_by_less_than_5_seconds_and_asks_nothing(
-    tmp_path: Path,
-) -> None:
-    without = environment(tmp_path)
-    with_key = environment(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=NOWHERE)
-    times: dict[str, list[float]] = {"without": [], "with": []}
-    for seed in range(2):
-        times["without"].append(seconds_to_first_metric(tmp_path / "a", seed, without))
-        times["with"].append(seconds_to_first_metric(tmp_path / "b", seed, with_key))
-    assert statistics.median(times["with"]) - statistics.median(times["without"]) < 5
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
-    assert any(p.suffix == ".wandb" for p in files)
     assert [p for p in files if KEY.encode() in p.read_bytes()] == []
 
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lab import SMALL, environment
+from lab import PATIENCE, SMALL, environment
 
 from gp_lab.runs.folder import State, find_runs
 
@@ -44,7 +44,12 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(python: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in environment(home).items() if k != "PYTHONPATH"}
     return subprocess.run(
-        [str(python), *arguments], cwd=home, env=env, capture_output=True, text=True, timeout=300
+        [str(python), *arguments],
+        cwd=home,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
 
 

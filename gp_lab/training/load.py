@@ -16,7 +16,7 @@ from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, elsewhere, without
 from gp_lab.training.setup import Setup, setup
-from gp_lab.training.trainer import view_of
+from gp_lab.training.views import view_of
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the launchers ask for groups before anything heavy is impor
     from torch import Tensor, nn
 
     from gp_lab.training.setup import Setup
-    from gp_lab.training.step import Hyper
+    from gp_lab.training.step import Game, Hyper
 
 NUMBERS: Mapping[str, tuple[str, ...]] = {
     "loss": ("alpha", "beta", "gamma"),
@@ -79,6 +79,70 @@ def refuse_unlike(configs: Sequence[Config]) -> None:
             " they share the step's structure and may differ in the seed, the data, the schedule"
             f" and {', '.join(f'{part}.{n}' for part, names in NUMBERS.items() for n in names)}"
         )
+
+
+class Unstackable(Exception):
+    """These runs cannot be trained as one stack, or it would not pay; the message says why."""
+
+    too_large = False
+
+
+class TooLarge(Unstackable):
+    """A smaller stack may fit."""
+
+    too_large = True
+
+
+def refuse_to_stack(runs: Sequence["Setup"]) -> None:
+    """Raises `Unstackable` where stacking does not pay or would mix up the runs."""
+    from gp_lab.training.engine import fits_a_core
+
+    first = runs[0]
+    if first.device.type == "cpu" and not fits_a_core(first.game):
+        # A stack only adds traffic to the memory then.
+        raise Unstackable("the networks' arithmetic fills the CPU, stacked or not")
+    for run in runs[1:]:
+        if run.dataset.shape != first.dataset.shape or run.latent.shape != first.latent.shape:
+            raise Unstackable("the samples of these data sets differ in shape")
+        if not _same_buffers(run.game, first.game):
+            name = run.config["architecture"].get("name")
+            raise Unstackable(f"architecture={name} has buffers that depend on the seed")
+
+
+def _same_buffers(a: "Game", b: "Game") -> bool:
+    """A stack's step knows the networks' parameters; of the buffers it knows the first run's."""
+    pairs = [(a.discriminator, b.discriminator), (a.generator, b.generator)]
+    pairs += [(a.encoder, b.encoder)] if a.encoder and b.encoder else []
+    return all(
+        of_one.equal(of_other)
+        for one, other in pairs
+        for of_one, of_other in zip(one.buffers(), other.buffers(), strict=True)
+    )
+
+
+def stacked(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Trees of tensors as one tree with a replica dimension in front; one tree as it is."""
+    import torch
+
+    first, *others = states
+    if not others:
+        return dict(first)
+    return {
+        k: stacked([s[k] for s in states])
+        if isinstance(first[k], dict)
+        else torch.stack([s[k] for s in states])
+        for k in first
+    }
+
+
+def one_of(state: dict[str, Any], replica: int, stack: int) -> dict[str, Any]:
+    """One replica's tree out of a stack; copies, so that a saved slice does not hold the whole."""
+    if stack == 1:
+        return state
+    return {
+        k: one_of(v, replica, stack) if isinstance(v, dict) else v[replica].clone()
+        for k, v in state.items()
+    }
 
 
 def stacked_numbers(runs: Sequence["Setup"]) -> "Hyper":

@@ -10,26 +10,22 @@ import sys
 import threading
 import time
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gp_lab.data.random import generator
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
-from gp_lab.probes.base import Probe, Share, View
+from gp_lab.probes.base import Share, View
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State, provenance, writing_to
-from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
+from gp_lab.runs.folder import RunFolder, State, provenance
+from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
-from gp_lab.tracking.base import Tracker
 from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
 from gp_lab.training.engine import (
@@ -40,25 +36,25 @@ from gp_lab.training.engine import (
     make_engine,
     sharded,
 )
+from gp_lab.training.replicas import Replica, say_from_outside
 from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
-from gp_lab.training.stacking import refuse_unlike, stacked_numbers, structure_key
-from gp_lab.training.step import Game, Labels, classes_of, has_batch_norm, start_state
+from gp_lab.training.stacking import (
+    TooLarge,
+    Unstackable,
+    one_of,
+    refuse_to_stack,
+    refuse_unlike,
+    stacked,
+    stacked_numbers,
+    structure_key,
+)
+from gp_lab.training.step import has_batch_norm, start_state
 from gp_lab.training.stopping import Stop, listening, slurm_job
+from gp_lab.training.views import view_of
 
 STATUS_SECONDS = 2.0
 """How often a running run says in status.json how far it is."""
-
-
-@dataclass
-class Replica:
-    """One run of the stack: its parts, its folder, its tracker, and whether it still trains."""
-
-    run: Setup
-    folder: RunFolder
-    tracker: Tracker = field(default_factory=Tracker)
-    diverged_at: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -111,7 +107,7 @@ def _train(
         stack = waiting.pop(0)
         try:
             if len(stack) > 1:
-                _refuse_to_stack([run for run, _ in stack])
+                refuse_to_stack([run for run, _ in stack])
             _Training(stack, progress, stop, len(todo), ranks).go()
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
@@ -121,18 +117,6 @@ def _train(
         if any(outcome_of(folder).stopped for _, folder in stack):
             break
     return ranks.of_writer(lambda: [outcome_of(folder) for folder in folders])
-
-
-class Unstackable(Exception):
-    """These runs cannot be trained as one stack, or it would not pay; the message says why."""
-
-    too_large = False
-
-
-class TooLarge(Unstackable):
-    """A smaller stack may fit."""
-
-    too_large = True
 
 
 class _Training:
@@ -172,15 +156,14 @@ class _Training:
         try:
             if self.ranks.writer:
                 for replica in self.replicas:
-                    _open(replica.run, replica.folder)
+                    replica.open()
             self.ranks.when_lost(self._failed)
             self._train()
         finally:
             self.ranks.when_lost(lambda why: None)
             self.blocks.close()
             for replica in self.replicas:
-                replica.tracker.close()
-                replica.folder.unlock()
+                replica.close()
             torch.set_num_threads(self.threads_before)
 
     def _train(self) -> None:
@@ -215,18 +198,17 @@ class _Training:
 
     def _failed(self, why: str, state: State = State.FAILED) -> None:
         for replica in self.replicas:
-            if replica.diverged_at is None and self.ranks.heir:
-                _say_without_training(RunFolder(replica.folder.path), state, why)
-            elif replica.diverged_at is None:
+            if replica.trains and self.ranks.heir:
+                say_from_outside(RunFolder(replica.folder.path), state, why)
+            else:
                 with suppress(OSError):  # the disk may be what failed
-                    replica.folder.set_status(state, why=why)
+                    replica.say(state, why=why)
 
     def _go(self, stop: Stop) -> None:
         self.step, self.state = self._start()
         self.hyper = stacked_numbers([r.run for r in self.replicas]) if self.stack > 1 else {}
         for replica in self.replicas if self.ranks.writer else ():
-            replica.tracker = Tracker.of(replica.run.config, replica.folder)
-            _catch_up(replica)
+            replica.track()
         self.agreement = Agreement(_some(self.state)) if self.ranks.world > 1 else None
         self.stop = stop
         s, self.engine = self.settings, self._engine()
@@ -239,7 +221,7 @@ class _Training:
         began, self.began_at = time.monotonic(), self.step
         self.told = 0.0
         for replica in self.replicas:
-            replica.folder.set_status(
+            replica.say(
                 State.RUNNING,
                 why="",
                 step=self.step,
@@ -290,9 +272,9 @@ class _Training:
         if self._alive():
             self._save()
         ending, why = (State.FINISHED, "") if finished else (stop.state, stop.why)
-        for r in self.replicas:
-            if r.diverged_at is None:
-                r.folder.set_status(ending, step=self.step, why=why, disk_bytes=r.folder.size())
+        for replica in self.replicas:
+            size = replica.folder.size()
+            replica.say(ending, step=self.step, why=why, disk_bytes=size)
 
     @property
     def _asked(self) -> bool:
@@ -309,7 +291,7 @@ class _Training:
             run = replica.run
             size, shape = run.settings.batch_size, run.dataset.shape
             states.append(start_state(run.game, *run.initial, size, shape, run.initial_encoder))
-        step, state = self._newest(states) if self.ranks.writer else (0, _stacked(states))
+        step, state = self._newest(states) if self.ranks.writer else (0, stacked(states))
         return self.ranks.of_writer(lambda: step), self.ranks.state_of_writer(state)
 
     def _newest(self, states: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
@@ -323,13 +305,13 @@ class _Training:
             whole = [entry for entry in saved if entry is not None]
             if len(whole) == self.stack:
                 for replica in self.replicas:
-                    _cut(replica.folder, step)
-                return step, _stacked([state for _, state, _ in whole])
+                    replica.go_on_from(step)
+                return step, stacked([state for _, state, _ in whole])
         if common:
             warnings.warn("no whole checkpoint is left: the run starts over", stacklevel=2)
         for replica in self.replicas:
-            _cut(replica.folder, -1)
-        return 0, _stacked(states)
+            replica.go_on_from(-1)
+        return 0, stacked(states)
 
     def _engine(self) -> Engine:
         """The engine that this run has used so far, or the one that suits it."""
@@ -441,7 +423,7 @@ class _Training:
         self.window.clear()
         names = self._names
         for r, replica in enumerate(self.replicas):
-            if replica.diverged_at is not None:
+            if not replica.trains:
                 continue
             bad = (~torch.isfinite(values[:, r])).any(dim=1).nonzero()
             end = int(bad[0]) if len(bad) else len(steps)
@@ -450,56 +432,46 @@ class _Training:
                 for step, row in zip(steps[:end], values[:end, r], strict=True)
                 if step % self.settings.log_every == 0 or step == self.settings.steps
             ]
-            replica.folder.append_metrics(lines)
-            replica.tracker.log(lines)
-            replica.extra["loss"] = values[-1, r].tolist()
+            replica.log(lines)
+            replica.newest = values[-1, r].tolist()
             if len(bad):
-                self._diverged(replica, steps[end], names, values[end, r])
-
-    def _diverged(self, replica: Replica, step: int, names: tuple[str, ...], row: Tensor) -> None:
-        first = next(n for n, v in zip(names, row, strict=True) if not torch.isfinite(v))
-        replica.diverged_at = step
-        replica.folder.set_status(
-            State.DIVERGED,
-            step=step,
-            why=f"{first} is {row[names.index(first)]:.0f} at step {step}",
-        )
+                row = dict(zip(names, values[end, r].tolist(), strict=True))
+                first = next(name for name, value in row.items() if not math.isfinite(value))
+                replica.diverge(steps[end], f"{first} is {row[first]:.0f} at step {steps[end]}")
 
     def _last_update_diverged(self) -> None:
         """Metrics are from before an update: of the last one, only the parameters tell."""
         for r, replica in enumerate(self.replicas):
-            if replica.diverged_at is None and not _finite(_replica(self.state, r, self.stack)):
-                replica.diverged_at = self.step
+            if replica.trains and not _finite(one_of(self.state, r, self.stack)):
                 why = f"the parameters are not finite after step {self.step}"
-                replica.folder.set_status(State.DIVERGED, step=self.step, why=why)
+                replica.diverge(self.step, why)
 
     def _probe(self) -> None:
         for r, replica in enumerate(self.replicas):
-            state = _replica(self.state, r, self.stack)
-            if replica.diverged_at is not None or not _finite(state):
-                continue  # the next iteration's metrics, or the end, say that it diverged
-            view, probes = _view(replica.run, state, self.step), replica.run.probes
-            scalars: dict[str, float] = {}
-            due = [name for name, p in probes.items() if p.due(self.step, self.settings.steps)]
-            together = replace(view, share=self.share)
-            found = {name: probes[name].measure(together) for name in due if probes[name].shared}
-            own = [name for name in due if name not in found][self.ranks.rank :: self.ranks.world]
-            found |= self.ranks.collected({name: probes[name].measure(view) for name in own})
-            for name in due if self.ranks.writer else ():
-                probe, arrays = probes[name], found[name]
-                replica.folder.write_arrays(name, self.step, arrays)
-                numbers = probe.scalars(arrays).items()
-                scalars |= {f"{name}/{k}": v for k, v in numbers if math.isfinite(v)}
-                replica.tracker.pictures(self.step, partial(probe.pictures, arrays))
-            if scalars:
-                line = {"step": self.step} | scalars
-                replica.folder.append_metrics([line])
-                replica.tracker.log([line])
+            state = one_of(self.state, r, self.stack)
+            if replica.trains and _finite(state):
+                self._probe_one(replica, view_of(replica.run, state, self.step))
+            # otherwise the next iteration's metrics, or the end, say that it diverged
+
+    def _probe_one(self, replica: Replica, view: View) -> None:
+        """All due probes of a run: some are made by all ranks together, the rest are dealt out."""
+        probes, shared = replica.run.probes, replace(view, share=self.share)
+        due = [name for name, p in probes.items() if p.due(self.step, self.settings.steps)]
+        found = {name: probes[name].measure(shared) for name in due if probes[name].shared}
+        own = [name for name in due if name not in found][self.ranks.rank :: self.ranks.world]
+        found |= self.ranks.collected({name: probes[name].measure(view) for name in own})
+        scalars: dict[str, float] = {}
+        for name in due if self.ranks.writer else ():
+            replica.keep(name, self.step, found[name])
+            numbers = probes[name].scalars(found[name]).items()
+            scalars |= {f"{name}/{k}": v for k, v in numbers if math.isfinite(v)}
+        if scalars:
+            replica.log([{"step": self.step} | scalars])
 
     def _save(self) -> None:
         for r, replica in enumerate(self.replicas if self.ranks.writer else ()):
-            if replica.diverged_at is None:
-                state = _replica(self.state, r, self.stack)
+            if replica.trains:
+                state = one_of(self.state, r, self.stack)
                 checkpoint.save(replica.folder, self.step, state, {})
 
     def _tell(self, began: float) -> None:
@@ -508,14 +480,13 @@ class _Training:
             self.told = now
             rate = (self.step - self.began_at) / (now - began)
             for replica in self.replicas:
-                if replica.diverged_at is None:
-                    replica.folder.set_status(State.RUNNING, step=self.step, rate=rate)
+                replica.say(State.RUNNING, step=self.step, rate=rate)
 
     def _alive(self) -> bool:
-        return any(r.diverged_at is None for r in self.replicas)
+        return any(replica.trains for replica in self.replicas)
 
     def _headline(self) -> dict[str, str]:
-        alive = [r.extra["loss"] for r in self.replicas if r.diverged_at is None]
+        alive = [replica.newest for replica in self.replicas if replica.trains]
         if not alive:
             return {}
         mean = [sum(values) / len(values) for values in zip(*alive, strict=True)]
@@ -528,83 +499,11 @@ class _Training:
         return game.metrics_of_d + (game.metrics_of_g if self.settings.g_steps else ())
 
 
-def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
-    """A run at a state, for probes and for `gp_lab.load`."""
-    return _view(run, state, step)
-
-
-def _view(run: Setup, state: dict[str, Any], step: int) -> View:
-    game = run.game
-    d = game.constraint.apply(state["d"], state["constraint"])
-    g = state["average"] or state["g"]
-    return View(
-        step=step,
-        critic=lambda x, y=None: game.critic(d, _given(y))(x),
-        generate=lambda z, y=None: game.generate(g, z, _given(y)),
-        classes=classes_of(game.generator),
-        dataset=run.dataset,
-        latent=run.latent,
-        loss=game.loss,
-        discriminator=game.discriminator,
-        d=d,
-        batch_size=run.settings.batch_size,
-        device=run.device,
-        dtype=run.dtype,
-        rng=lambda stream: generator(run.settings.seed, f"probe_{stream}", 0),
-        encode=partial(game.encode, state["encoder"]) if "encoder" in state else None,
-    )
-
-
-def _given(labels: Tensor | None) -> Labels:
-    return () if labels is None else (labels,)
-
-
 def _batch_norm(run: Setup, folder: RunFolder) -> str:
     """How ranks share batch norm: as before the run was resumed."""
     status = folder.status if folder.exists and not run.settings.force else {}
     before = status.get("batch_norm") if status.get("step") else None
     return before if before in ("local", "synchronised") else run.settings.batch_norm
-
-
-def _open(run: Setup, folder: RunFolder) -> None:
-    """Lock the run's folder; make it if it is new, note in it if it is to go on for longer."""
-    config = run.config
-    if run.settings.force or not folder.exists:
-        with writing_to(run.settings.out):
-            folder.path.mkdir(parents=True, exist_ok=True)
-    folder.lock()
-    if run.settings.force or not folder.exists:  # asked again: who had the lock may have made it
-        folder.clear()
-        folder.create(config, run_id(config))
-        return
-    folder.own()
-    if run.settings.steps > (old := folder.config).get("steps", 0):
-        folder.write_config(old | {"steps": run.settings.steps})
-
-
-def _refuse_to_stack(runs: Sequence[Setup]) -> None:
-    """Raises `Unstackable` where stacking does not pay or would mix up the runs."""
-    first = runs[0]
-    if first.device.type == "cpu" and not fits_a_core(first.game):
-        # A stack only adds traffic to the memory then.
-        raise Unstackable("the networks' arithmetic fills the CPU, stacked or not")
-    for run in runs[1:]:
-        if run.dataset.shape != first.dataset.shape or run.latent.shape != first.latent.shape:
-            raise Unstackable("the samples of these data sets differ in shape")
-        if not _same_buffers(run.game, first.game):
-            name = run.config["architecture"].get("name")
-            raise Unstackable(f"architecture={name} has buffers that depend on the seed")
-
-
-def _same_buffers(a: Game, b: Game) -> bool:
-    """A stack's step knows the networks' parameters; of the buffers it knows the first run's."""
-    pairs = [(a.discriminator, b.discriminator), (a.generator, b.generator)]
-    pairs += [(a.encoder, b.encoder)] if a.encoder and b.encoder else []
-    return all(
-        torch.equal(of_one, of_other)
-        for one, other in pairs
-        for of_one, of_other in zip(one.buffers(), other.buffers(), strict=True)
-    )
 
 
 def _parts(count: int, size: int) -> str:
@@ -639,39 +538,7 @@ def _failed_before_it_began(
     for config, folder in zip(configs, folders, strict=True):
         wanted = folder.exists and not folder.finished(config["steps"])
         if wanted and (ranks.writer or ranks.heir):
-            _say_without_training(RunFolder(folder.path), State.FAILED, why)
-
-
-def _say_without_training(folder: RunFolder, state: State, why: str) -> None:
-    with suppress(LabError):  # it is locked if rank 0 lives after all, or the run goes on already
-        folder.lock()
-        folder.set_status(state, why=why)
-        folder.unlock()
-
-
-def _cut(folder: RunFolder, step: int) -> None:
-    """Drop everything that is later than the step from which the run goes on."""
-    folder.cut_metrics(step)
-    checkpoint.drop_after(folder, step)
-
-
-def _catch_up(replica: Replica) -> None:
-    """What the run has written so far, in order, for a dashboard that may not have it."""
-    folder, lines, pictures = replica.folder, defaultdict(list), defaultdict(list)
-    for line in folder.metrics():
-        lines[line["step"]].append(line)
-    for name, probe in replica.run.probes.items():
-        for step in folder.array_steps(name):
-            pictures[step].append((name, probe))
-    for step in sorted(lines.keys() | pictures.keys()):
-        for name, probe in pictures[step]:
-            draw = partial(_pictures, probe, folder, name, step)
-            replica.tracker.pictures(step, draw)
-        replica.tracker.log(lines[step])
-
-
-def _pictures(probe: Probe, folder: RunFolder, name: str, step: int) -> dict[str, np.ndarray]:
-    return probe.pictures(folder.arrays(name, step))
+            say_from_outside(RunFolder(folder.path), State.FAILED, why)
 
 
 def _finite(state: dict[str, Any]) -> bool:
@@ -684,25 +551,3 @@ def _finite(state: dict[str, Any]) -> bool:
 def _some(state: dict[str, Any]) -> Tensor:
     """A parameter, for its device and precision."""
     return next(iter(state["d"].values()))
-
-
-def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
-    """Trees of tensors as one tree with a replica dimension in front; one tree as it is."""
-    if len(states) == 1:
-        return states[0]
-    first = states[0]
-    return {
-        k: _stacked([s[k] for s in states])
-        if isinstance(first[k], dict)
-        else torch.stack([s[k] for s in states])
-        for k in first
-    }
-
-
-def _replica(state: dict[str, Any], r: int, stack: int) -> dict[str, Any]:
-    """One replica's tree out of a stack; copies, so that a saved slice does not hold the whole."""
-    if stack == 1:
-        return state
-    return {
-        k: _replica(v, r, stack) if isinstance(v, dict) else v[r].clone() for k, v in state.items()
-    }

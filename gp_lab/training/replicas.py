@@ -1,0 +1,104 @@
+"""One run of a stack, and what it leaves in its folder and on its dashboard."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gp_lab.errors import LabError
+from gp_lab.probes.base import Probe
+from gp_lab.runs import checkpoint
+from gp_lab.runs.folder import RunFolder, State, writing_to
+from gp_lab.runs.identity import run_id
+from gp_lab.tracking.base import Tracker
+from gp_lab.training.setup import Setup
+
+
+@dataclass
+class Replica:
+    """One run of a stack: its parts, its folder, its tracker, and whether it still trains."""
+
+    run: Setup
+    folder: RunFolder
+    tracker: Tracker = field(default_factory=Tracker)
+    diverged_at: int | None = None
+    newest: Sequence[float] = ()
+    """The metrics of the newest step."""
+
+    @property
+    def trains(self) -> bool:
+        return self.diverged_at is None
+
+    def open(self) -> None:
+        """Lock the run's folder; make it if it is new, note in it if it is to go on for longer."""
+        run, folder = self.run, self.folder
+        if run.settings.force or not folder.exists:
+            with writing_to(run.settings.out):
+                folder.path.mkdir(parents=True, exist_ok=True)
+        folder.lock()
+        if (
+            run.settings.force or not folder.exists
+        ):  # asked again: who had the lock may have made it
+            folder.clear()
+            folder.create(run.config, run_id(run.config))
+            return
+        folder.own()
+        if run.settings.steps > (old := folder.config).get("steps", 0):
+            folder.write_config(old | {"steps": run.settings.steps})
+
+    def go_on_from(self, step: int) -> None:
+        """Drop everything that is later than this step; all of it for -1."""
+        self.folder.cut_metrics(step)
+        checkpoint.drop_after(self.folder, step)
+
+    def track(self) -> None:
+        """Begin to tell the dashboard, with what the run has written so far, in order."""
+        self.tracker = Tracker.of(self.run.config, self.folder)
+        lines, pictures = defaultdict(list), defaultdict(list)
+        for line in self.folder.metrics():
+            lines[line["step"]].append(line)
+        for name, probe in self.run.probes.items():
+            for step in self.folder.array_steps(name):
+                pictures[step].append((name, probe))
+        for step in sorted(lines.keys() | pictures.keys()):
+            for name, probe in pictures[step]:
+                self.tracker.pictures(step, partial(self._pictures, probe, name, step))
+            self.tracker.log(lines[step])
+
+    def _pictures(self, probe: Probe, name: str, step: int) -> dict[str, np.ndarray]:
+        return probe.pictures(self.folder.arrays(name, step))
+
+    def log(self, lines: list[dict[str, Any]]) -> None:
+        self.folder.append_metrics(lines)
+        self.tracker.log(lines)
+
+    def keep(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """What a probe found, in the folder and as pictures."""
+        self.folder.write_arrays(name, step, arrays)
+        draw = partial(self.run.probes[name].pictures, arrays)
+        self.tracker.pictures(step, draw)
+
+    def say(self, state: State, **more: Any) -> None:
+        """Write how the run stands into `status.json`, unless it has diverged."""
+        if self.trains:
+            self.folder.set_status(state, **more)
+
+    def diverge(self, step: int, why: str) -> None:
+        self.say(State.DIVERGED, step=step, why=why)
+        self.diverged_at = step
+
+    def close(self) -> None:
+        self.tracker.close()
+        self.folder.unlock()
+
+
+def say_from_outside(folder: RunFolder, state: State, why: str) -> None:
+    """Write how a run ended for a process that cannot say so any more."""
+    with suppress(LabError):  # it is locked if that process lives after all, or the run goes on
+        folder.lock()
+        folder.set_status(state, why=why)
+        folder.unlock()
