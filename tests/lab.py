@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from gp_lab.launching.panels import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
+from gp_lab.training.distributed import Onlooker
 from gp_lab.training.trainer import train
 
 SMALL = (
@@ -37,6 +40,18 @@ SMALL = (
 
 PATIENCE = 600.0
 """Seconds after which a test says that something hangs; no measure of how long it may take."""
+
+
+class SignalAt(NamedTuple):
+    """A signal that a command gets when its run has the metrics of a step."""
+
+    step: int
+    number: signal.Signals
+    whom: Literal["self", "parent"] = "self"
+
+    @property
+    def arguments(self) -> list[str]:
+        return [str(self.step), str(int(self.number)), self.whom]
 
 
 def config_of(*overrides: str, base: tuple[str, ...] = SMALL) -> Config:
@@ -121,16 +136,23 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     return kept | {"HOME": str(home)} | variables
 
 
-def lab_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "gp_lab", *arguments]
+def lab_command(*arguments: str, signal_at: SignalAt | None = None) -> list[str]:
+    """A `gp-lab` command; it may get a signal at a step (`signalled.py`)."""
+    module = ["-m", "gp_lab"]
+    if signal_at is not None:
+        module = [str(Path(__file__).with_name("signalled.py")), *signal_at.arguments]
+    return [sys.executable, *module, *arguments]
 
 
 def start(
-    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    signal_at: SignalAt | None = None,
 ) -> subprocess.Popen[str]:
     """A `gp-lab` command in a process of its own; its output in `stdout`."""
     return subprocess.Popen(
-        lab_command(*arguments),
+        lab_command(*arguments, signal_at=signal_at),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -142,10 +164,13 @@ def start(
 
 
 def lab(
-    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    signal_at: SignalAt | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """A `gp-lab` command that has ended."""
-    process = start(*arguments, env=env, cwd=cwd)
+    process = start(*arguments, env=env, cwd=cwd, signal_at=signal_at)
     output, _ = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess(process.args, process.returncode, output)
 
@@ -202,17 +227,6 @@ def _command(
     entry()
 
 
-def signal_after(
-    process: subprocess.Popen[str], folder: RunFolder, step: int, number: signal.Signals
-) -> int:
-    """Send a signal once the run's metrics have come to a step; the exit status of the process."""
-    wait_for(lambda: last_step(folder) >= step or process.poll() is not None)
-    assert process.poll() is None, f"ended before step {step}: {process.communicate()[0]}"
-    os.kill(process.pid, number)
-    process.communicate(timeout=PATIENCE)
-    return process.returncode
-
-
 def last_step(folder: RunFolder) -> int:
     lines = folder.metrics()
     return lines[-1]["step"] if lines else -1
@@ -236,14 +250,21 @@ def wait_for(
 
 def signal_at(step: int, patch: pytest.MonkeyPatch, number: int = signal.SIGTERM) -> None:
     """While patched, this process gets a signal once a run has written the metrics of a step."""
-    append = RunFolder.append_metrics
+    act_at(step, partial(signal.raise_signal, number), patch)
 
-    def append_and_signal(self: RunFolder, lines: list[dict]) -> None:
-        append(self, lines)
-        if lines and lines[-1]["step"] == step:
-            signal.raise_signal(number)
 
-    patch.setattr(RunFolder, "append_metrics", append_and_signal)
+def act_at(step: int, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
+    """While patched, something is done once a run has the metrics of a step, on all ranks."""
+    for kind in (RunFolder, Onlooker):
+
+        def append_and_act(
+            self: RunFolder, lines: list[dict], append: Callable = kind.append_metrics
+        ) -> None:
+            append(self, lines)
+            if lines and lines[-1]["step"] == step:
+                act()
+
+        patch.setattr(kind, "append_metrics", append_and_act)
 
 
 def values(folder: RunFolder, name: str) -> list[float]:

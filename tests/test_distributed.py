@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -18,12 +18,12 @@ from helpers import built, normal, parameters, same, small_mlp, uniform
 from lab import (
     PATIENCE,
     SMALL,
+    SignalAt,
     assert_same_run,
     config_of,
     environment,
     final,
     lab_command,
-    last_step,
     once,
     start,
     trained,
@@ -323,18 +323,22 @@ def test_what_a_compiler_could_exchange_between_ranks_stays_eager() -> None:
 RUN = (*SMALL, "precision=fp64", "batch_size=15", "log_every=5", "checkpoint_every=50")
 
 
-def torchrun(out: Path, *overrides: str) -> subprocess.Popen[str]:
+def torchrun(
+    out: Path, *overrides: str, signal_at: SignalAt | None = None
+) -> subprocess.Popen[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    command = lab_command("train", *RUN, *overrides, f"out={out}", signal_at=signal_at)[1:]
     return subprocess.Popen(
-        [*launcher, f"--master-port={free_port()}", *lab_command()[1:], "train", *RUN, *overrides,
-         f"out={out}"],
+        [*launcher, f"--master-port={free_port()}", *command],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         env=environment(out, OMP_NUM_THREADS="1"),
     )  # fmt: skip
 
 
-def tasks(out: Path, *overrides: str) -> list[subprocess.Popen[str]]:
-    """Two ranks that nobody watches over, as under srun."""
+def tasks(
+    out: Path, *overrides: str, signals: Mapping[int, SignalAt] | None = None
+) -> list[subprocess.Popen[str]]:
+    """Two ranks that nobody watches over, as under srun; `signals`: rank -> what it gets."""
     port = str(free_port())
     return [
         start(
@@ -348,6 +352,7 @@ def tasks(out: Path, *overrides: str) -> list[subprocess.Popen[str]]:
                 MASTER_ADDR="127.0.0.1",
                 MASTER_PORT=port,
             ),
+            signal_at=(signals or {}).get(rank),
         )
         for rank in range(2)
     ]
@@ -399,10 +404,8 @@ def test_a_run_on_two_ranks_is_that_on_one_and_can_go_on_there(
 def test_a_preempted_torchrun_stops_at_one_step_and_goes_on_bit_for_bit(
     undisturbed: RunFolder, tmp_path: Path
 ) -> None:
-    folder, process = folder_in(tmp_path, "steps=400"), torchrun(tmp_path, "steps=400")
-    wait_for(lambda: last_step(folder) >= 40 or process.poll() is not None)
-    process.send_signal(signal.SIGTERM)
-    ended([process])
+    folder = folder_in(tmp_path, "steps=400")
+    ended([torchrun(tmp_path, "steps=400", signal_at=SignalAt(40, signal.SIGTERM, "parent"))])
     assert folder.state == State.PREEMPTED
     assert folder.status["why"] == "stopped by SIGTERM"
     assert folder.status["step"] < 400
@@ -415,10 +418,8 @@ def test_a_preempted_torchrun_stops_at_one_step_and_goes_on_bit_for_bit(
 def test_a_killed_rank_ends_the_other_and_the_run_can_go_on(
     undisturbed: RunFolder, tmp_path: Path, killed: int
 ) -> None:
-    folder, processes = folder_in(tmp_path, "steps=400"), tasks(tmp_path, "steps=400")
-    wait_for(lambda: last_step(folder) >= 60 or any(p.poll() is not None for p in processes))
-    processes[killed].kill()
-    status, output = ended(processes)[1 - killed]
+    folder, signals = folder_in(tmp_path, "steps=400"), {killed: SignalAt(60, signal.SIGKILL)}
+    status, output = ended(tasks(tmp_path, "steps=400", signals=signals))[1 - killed]
     assert status == 1, output
     assert folder.state == State.FAILED
     assert f"rank {killed}" in folder.status["why"]

@@ -6,7 +6,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from lab import (
     once,
     overrides,
     trained,
-    wait_for,
 )
 
 from gp_lab.cli import main
@@ -62,29 +60,26 @@ def sentence(process: Forked) -> str:
 # -- signals while files are written -------------------------------------------------------
 
 
-def slow_checkpoints(marker: Path) -> None:
-    """From now on this process takes half a second for each checkpoint, and leaves a marker."""
-    flush = checkpoint.flush
+def signal_in_checkpoint(count: int, number: signal.Signals) -> None:
+    """From now on: this process gets a signal while it writes that many-th checkpoint."""
+    flush, written = checkpoint.flush, []
 
-    def slowly(path: Path) -> None:
+    def signalled(path: Path) -> None:
         if path.name.startswith(".step-"):
-            marker.touch()
-            time.sleep(0.5)
+            written.append(path)
+            if len(written) == count:
+                os.kill(os.getpid(), number)
         flush(path)
 
-    checkpoint.flush = slowly
+    checkpoint.flush = signalled
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 4), (signal.SIGKILL, -9)])
 def test_a_signal_during_a_checkpoint_leaves_whole_checkpoints(
     tmp_path: Path, undisturbed: RunFolder, number: signal.Signals, status: int
 ) -> None:
-    marker, folder = tmp_path / "writing", folder_in(tmp_path)
-    process = Forked(tmp_path / "log", *command(tmp_path), first=partial(slow_checkpoints, marker))
-    wait_for(lambda: len(checkpoint.steps(folder)) == 2)
-    marker.unlink()
-    wait_for(marker.exists)
-    process.signal(number)
+    folder, first = folder_in(tmp_path), partial(signal_in_checkpoint, 3, number)
+    process = Forked(tmp_path / "log", *command(tmp_path), first=first)
     assert process.ended() == status, process.said
     step, _ = final(folder)  # without a word of one that was passed over
     if number == signal.SIGTERM:

@@ -12,6 +12,7 @@ from lab import (
     PATIENCE,
     SMALL,
     Forked,
+    SignalAt,
     assert_same_run,
     assert_same_tensors,
     config_of,
@@ -21,7 +22,6 @@ from lab import (
     last_step,
     once,
     overrides,
-    signal_after,
     signal_at,
     start,
     trained,
@@ -98,8 +98,12 @@ def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_bit_for_bit(
     tmp_path: Path, uninterrupted: RunFolder, number: signal.Signals, state: State, status: int
 ) -> None:
     folder = RunFolder(folder_of(config_of(*EVERYTHING, f"out={tmp_path}")))
-    process = start("train", *overrides(*EVERYTHING, f"out={tmp_path}"), env=environment(tmp_path))
-    assert signal_after(process, folder, 50, number) == status
+    ended = lab(
+        *("train", *overrides(*EVERYTHING, f"out={tmp_path}")),
+        env=environment(tmp_path),
+        signal_at=SignalAt(51, number),
+    )
+    assert ended.returncode == status, ended.stdout
     assert (folder.state, folder.status["why"]) == (state, f"stopped by {number.name}")
     assert final(folder)[0] == folder.status["step"] < STEPS
     trained(*EVERYTHING, f"out={tmp_path}")
@@ -118,8 +122,8 @@ def test_a_compiled_run_that_was_killed_ends_as_if_it_had_never_been(
     killed, whole = (
         RunFolder(folder_of(config_of(*run, f"out={root}", base=()))) for root in roots
     )
-    process = start("train", *run, f"out={roots[0]}", env=env)
-    assert signal_after(process, killed, 40, signal.SIGKILL) == -signal.SIGKILL
+    dead = lab("train", *run, f"out={roots[0]}", env=env, signal_at=SignalAt(42, signal.SIGKILL))
+    assert dead.returncode == -signal.SIGKILL, dead.stdout
     done = lab("train", "-m", *run, f"out={roots[0]},{roots[1]}", env=env)
     assert done.returncode == 0, done.stdout
     assert killed.status["engine"] == whole.status["engine"] == "compiled"

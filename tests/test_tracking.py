@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,13 @@ from lab import (
     PATIENCE,
     SMALL,
     Forked,
+    SignalAt,
+    act_at,
     config_of,
     environment,
     lab,
     lab_command,
-    last_step,
-    signal_after,
-    start,
     trained,
-    wait_for,
 )
 
 from gp_lab.launching.panels import merged
@@ -135,8 +134,8 @@ def test_after_a_kill_and_a_resume_the_offline_run_holds_every_step_and_image_on
     overrides += ["steps=300", "probe.surface.every=30", f"out={tmp_path}"]
     folder = RunFolder(folder_of(config_of(*overrides, base=())))
     env = environment(tmp_path)
-    killed = start("train", *overrides, env=env)
-    assert signal_after(killed, folder, 100, signal.SIGKILL) == -signal.SIGKILL
+    killed = lab("train", *overrides, env=env, signal_at=SignalAt(102, signal.SIGKILL))
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
     resumed = lab("train", *overrides, env=env)
     assert resumed.returncode == 0, resumed.stdout
     found, wanted = history(folder), by_step(folder.metrics())
@@ -162,18 +161,20 @@ def service_of(pid: int) -> int:
     return int(service)
 
 
+def without_its_service() -> None:
+    """From now on: W&B's process is killed at step 21, this one asked to stop at step 120."""
+    patch = pytest.MonkeyPatch()
+    act_at(21, lambda: os.kill(service_of(os.getpid()), signal.SIGKILL), patch)
+    act_at(120, partial(os.kill, os.getpid(), signal.SIGTERM), patch)
+
+
 def test_when_w_and_b_s_process_is_killed_the_run_goes_on_and_a_resume_makes_up_for_it(
     tmp_path: Path,
 ) -> None:
     run = merged([*TRACKED, "steps=500", "probe.surface.every=100", f"out={tmp_path}"])
     folder = RunFolder(folder_of(config_of(*run, base=())))
     env = {"WANDB_MODE": "offline", "HOME": str(tmp_path)}
-    process = Forked(tmp_path / "log", "train", *run, **env)
-    wait_for(lambda: last_step(folder) >= 20 or not process.alive)
-    os.kill(service_of(process.process.pid or 0), signal.SIGKILL)
-    reached = last_step(folder)
-    wait_for(lambda: last_step(folder) >= reached + 100 or not process.alive)
-    process.signal(signal.SIGTERM)
+    process = Forked(tmp_path / "log", "train", *run, first=without_its_service, **env)
     assert process.ended() == 4, process.said
     assert folder.state == State.PREEMPTED
     first, last = process.said
