@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, failure, printable
-from gp_lab.training.place import quiet
+from gp_lab.training.place import leave_rank_0_to_speak, quiet
 
 if TYPE_CHECKING:
     from gp_lab.runs.folder import RunFolder
@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         if not silent:
             print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
+        elif not _have_met():
+            leave_rank_0_to_speak()
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
@@ -74,6 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
         return int(Exit.FAILED)
+
+
+def _have_met() -> bool:
+    """Whether the ranks have begun to train together: then they end together, too."""
+    from gp_lab.training.distributed import have_met
+
+    return have_met()
 
 
 def _command(arguments: list[str]) -> Exit:
@@ -401,7 +410,8 @@ def _summary(outcomes: "Sequence[Outcome]") -> Exit:
     """How a sweep ended: divergence is data, a failure is not."""
     states = [str(o.state) for o in outcomes]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    print(f"{len(outcomes)} runs: {counts}; in {outcomes[0].folder.path.parent}")
+    runs = f"{len(outcomes)} run{'s' * (len(outcomes) > 1)}"
+    print(f"{runs}: {counts}; in {outcomes[0].folder.path.parent}")
     failed = [o for o in outcomes if o.exit == Exit.FAILED]
     for outcome in failed:
         print(f"  {outcome.folder.path.name}{_because(outcome.why)}", file=sys.stderr)

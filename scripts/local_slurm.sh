@@ -35,7 +35,7 @@ wait_until() { # seconds, what for, command
   done
 }
 
-node_is_usable() { timeout 10 sinfo -h -o %t 2>/dev/null | grep -qxE "idle|mix|alloc"; }
+node_is_usable() { timeout 10 sinfo -h -o %t 2>/dev/null | grep -qE "^(idle|mix|alloc|comp|plnd)"; }
 
 munge_answers() { munge -n </dev/null 2>/dev/null | unmunge >/dev/null 2>&1; }
 
@@ -79,7 +79,7 @@ SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=100000
 JobRequeue=1
-KillWait=5
+KillWait=30
 MinJobAge=20
 InactiveLimit=0
 ReturnToService=2

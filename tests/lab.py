@@ -1,14 +1,17 @@
 """Small runs for the tests of the trainer, resuming, tracking and figures."""
 
 import fcntl
+import itertools
 import multiprocessing
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -124,10 +127,23 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     with (out.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (out / "made").exists():
-            out.mkdir()
+            out.mkdir(exist_ok=True)  # what was begun failed, and fails here too, with its reason
             make(out)
             (out / "made").touch()
     return out
+
+
+_ports = itertools.count(10_000 + 500 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
+def free_port() -> int:
+    """A port below those that systems hand out: nobody gets it by chance before it is used."""
+    for port in _ports:
+        with socket.socket() as s, suppress(OSError):
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("never")
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:

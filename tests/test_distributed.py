@@ -23,6 +23,7 @@ from lab import (
     config_of,
     environment,
     final,
+    free_port,
     lab_command,
     once,
     start,
@@ -150,12 +151,6 @@ def one_rank(rank: int, world: int, engine: str, port: int, folder: Path) -> Non
     with group.together():
         for name, norm in jobs(engine, world):
             torch.save(steps(name, engine, group, norm), folder / f"{name}-{norm}-{rank}.pt")
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 Results = Callable[..., list[dict]]
@@ -429,6 +424,15 @@ def test_a_killed_rank_ends_the_other_and_the_run_can_go_on(
     assert (status, other) == (0, 0), output
     assert nothing == ""
     assert_same_run(folder, undisturbed)
+
+
+@pytest.mark.parametrize("override", ["penalty=nope", "batch_size=1"])
+def test_what_is_wrong_is_said_under_torchrun_though_the_other_rank_may_end_first(
+    override: str, tmp_path: Path
+) -> None:
+    ((status, output),) = ended([torchrun(tmp_path, override)])
+    assert status != 0
+    assert output.count(f"gp-lab: {override}") == 1
 
 
 def test_an_error_on_one_rank_ends_all_with_its_message(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Stopping, killing, resuming, extending, stacking and moving runs changes no number."""
 
+import math
 import os
 import random
 import signal
@@ -74,7 +75,8 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_as_if_it_had_never_bee
     for kill in range(20):
         process = Forked(log, "train", *overrides(*run, f"out={tmp_path}"))
         if kill % 4 == 0:  # at any moment of its beginning too
-            time.sleep(rng.uniform(0, 0.3 + (time.monotonic() - began) / (kill + 1)))
+            life = 0.3 + (time.monotonic() - began) / (kill + 1)
+            _wait_until(process, folder, last_step(folder) + 20, rng.uniform(0, life))
         else:
             _wait_until(process, folder, last_step(folder) + rng.randrange(1, 20))
             time.sleep(rng.uniform(0, 0.02))
@@ -86,8 +88,9 @@ def test_a_run_killed_twenty_times_at_random_moments_ends_as_if_it_had_never_bee
     assert folder.half_written() == []
 
 
-def _wait_until(process: Forked, folder: RunFolder, step: int) -> None:
-    wait_for(lambda: last_step(folder) >= step or not process.alive)
+def _wait_until(process: Forked, folder: RunFolder, step: int, seconds: float = math.inf) -> None:
+    end = time.monotonic() + seconds
+    wait_for(lambda: last_step(folder) >= step or not process.alive or time.monotonic() > end)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from lab import (
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.job import ended, progress, runs_of
-from gp_lab.launching.local import Preempted
+from gp_lab.launching.local import Preempted, Stopped
 from gp_lab.launching.slurm import (
     HELD,
     Jobs,
@@ -39,10 +38,12 @@ from gp_lab.launching.slurm import (
     log_of,
     queue,
     submit,
+    train_on_slurm,
     waits_for_job,
 )
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of
+from gp_lab.runs.outcome import Outcome
 from gp_lab.training.trainer import train
 
 ON_SLURM = (
@@ -51,74 +52,88 @@ ON_SLURM = (
     "hydra.launcher.cpus_per_task=1",
     "hydra.launcher.poll_s=1",
 )
-SLOW = """
-import os, time
+WAITING = """
+import os, signal, time
 from dataclasses import dataclass
 import numpy as np
 from gp_lab.probes.base import Probe
 
 @dataclass(frozen=True)
-class Slow(Probe):
-    '''Takes its time: what the tests need to come between two steps.'''
+class Waiting(Probe):
+    '''Holds the run up at a step, in the first lives of its job, until it is asked to stop.'''
     def measure(self, view):
-        time.sleep(float(os.environ.get("SLOW_SECONDS", "0")))
+        step, lives = map(int, os.environ.get("WAIT", "-1,0").split(","))
+        stop = signal.getsignal(signal.SIGTERM)
+        life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        while view.step == step and life < lives and not stop.__self__.asked:
+            time.sleep(0.05)
         return {"step": np.array(view.step)}
 """
-SLOWLY = (
-    "+probe.slow._target_=slow_part.Slow",
-    "+probe.slow.every=10",
-    "trust=[slow_part]",
+HELD_UP = (
+    "+probe.waiting._target_=waiting_part.Waiting",
+    "+probe.waiting.every=10",
+    "trust=[waiting_part]",
     "log_every=10",
     "compile=never",
 )
-"""A run of a part from outside gp_lab that lasts as long as a test needs."""
+"""A run that a part from outside gp_lab holds up until the test has done what it came for."""
 
 
 @pytest.fixture
-def slurm(needs_tool: Callable[[str], None], absent: Callable[[str], None]) -> None:
-    """A Slurm that answers and has a node to run on, once the jobs of another test have ended."""
+def slurm(
+    needs_tool: Callable[[str], None], absent: Callable[[str], None], tmp_path: Path
+) -> Iterator[None]:
+    """A Slurm that answers and has a node for jobs; those that a test leaves are cancelled."""
     for tool in ("sbatch", "squeue", "scontrol", "srun"):
         needs_tool(tool)
-    end = time.monotonic() + 60
-    while not {"idle", "mix", "alloc"} & (states := node_states()):
-        if not states or time.monotonic() > end:
-            absent(f"a Slurm that answers (scripts/local_slurm.sh up; its nodes: {states})")
-        time.sleep(0.2)
+    states = {state.rstrip("*~#!%$@^-+") for state in asked_of_slurm("sinfo", "-h", "-o", "%t")}
+    if not {"idle", "mix", "alloc", "comp", "plnd"} & states:
+        absent(f"a Slurm that answers (scripts/local_slurm.sh up; its nodes: {states})")
+    yield
+    left = [line.split("|") for line in asked_of_slurm("squeue", "-h", "-o", "%F|%o")]
+    for job in {job for job, script in left if script.startswith(str(tmp_path))}:
+        asked_of_slurm("scancel", job)
 
 
-def node_states() -> set[str]:
-    """The states of the nodes in sinfo's words; none where no Slurm answers."""
-    sinfo = ["sinfo", "-h", "-o", "%t"]
+def asked_of_slurm(*command: str) -> list[str]:
+    """The lines of an answer; none where no Slurm answers."""
     try:
-        answer = subprocess.run(sinfo, capture_output=True, text=True, timeout=60)
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        return [line.strip() for line in said.splitlines()]
     except subprocess.TimeoutExpired:
-        return set()
-    return set(answer.stdout.split())
+        return []
 
 
 @pytest.fixture
-def slow_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def waiting_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a package of the user's own, which this process can import too."""
     folder = tmp_path / "own"
     folder.mkdir()
-    (folder / "slow_part.py").write_text(SLOW)
+    (folder / "waiting_part.py").write_text(WAITING)
     monkeypatch.syspath_prepend(folder)
     yield folder
-    sys.modules.pop("slow_part", None)
+    sys.modules.pop("waiting_part", None)
 
 
-def beside(folder: Path, seconds: float) -> dict[str, str]:
-    """The environment of a command whose runs take this long at each look of the slow probe."""
+def beside(folder: Path, wait: int = -1, lives: int = 1) -> dict[str, str]:
+    """The environment of a command that finds a folder's modules.
+
+    Its runs wait at a step, in so many lives of their job, until they are asked to stop.
+    """
     paths = [str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "SLOW_SECONDS": str(seconds),
+        "WAIT": f"{wait},{lives}",
     }
 
 
 def runs_in(out: Path) -> dict[int, RunFolder]:
     """The runs below a folder by their seed."""
     return {folder.config["seed"]: folder for folder in find_runs(out / "runs")}
+
+
+def submissions(out: Path) -> list[Path]:
+    return [path for path in (out / "jobs").iterdir() if path.is_dir()]
 
 
 def begun(out: Path, runs: int) -> bool:
@@ -178,15 +193,15 @@ def test_six_jobs_of_two_tasks_finish_and_are_not_submitted_again(
     same(final(runs[3])[1], final(alone)[1], 1e-9)
     again = lab(*sweep)
     assert again.returncode == Exit.OK
-    assert len(list((tmp_path / "jobs").iterdir())) == 1
+    assert len(submissions(tmp_path)) == 1
 
 
 def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
-    slurm: None, tmp_path: Path, slow_part: Path
+    slurm: None, tmp_path: Path, waiting_part: Path
 ) -> None:
-    settings = (*SLOWLY, "steps=300", f"out={tmp_path / 'there'}")
+    settings = (*HELD_UP, "steps=300", f"out={tmp_path / 'there'}")
     sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1,2",
-                  "hydra.launcher.stack=2", env=beside(slow_part, 0.2))  # fmt: skip
+                  "hydra.launcher.stack=2", env=beside(waiting_part, wait=20))  # fmt: skip
     until(lambda: begun(tmp_path / "there", runs=3), sweep)
     runs = runs_in(tmp_path / "there")
     names = dict(zip(jobs_of(runs).values(), ("USR2", "USR2", "TERM"), strict=True))
@@ -206,12 +221,12 @@ def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
 
 
 def test_two_ranks_that_were_preempted_equal_undisturbed_ones(
-    slurm: None, tmp_path: Path, slow_part: Path
+    slurm: None, tmp_path: Path, waiting_part: Path
 ) -> None:
-    settings = (*SLOWLY, "steps=300", "seed=0", "hydra.launcher.tasks_per_node=2")
+    settings = (*HELD_UP, "steps=300", "seed=0", "hydra.launcher.tasks_per_node=2")
     there, here = tmp_path / "there", tmp_path / "here"
     sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, f"out={there}",
-                  env=beside(slow_part, 0.2))  # fmt: skip
+                  env=beside(waiting_part, wait=20))  # fmt: skip
     until(lambda: begun(there, runs=1), sweep)
     at_step(20, runs_in(there), sweep, lambda job: tell(job, "USR2"))
     output, _ = sweep.communicate(timeout=PATIENCE)
@@ -220,7 +235,7 @@ def test_two_ranks_that_were_preempted_equal_undisturbed_ones(
     assert run.status["ranks"] == 2
     assert 0 < run.status["began"] < 300
     undisturbed = lab("train", "-m", *SMALL, *settings, *ON_SLURM, f"out={here}",
-                      env=beside(slow_part, 0))  # fmt: skip
+                      env=beside(waiting_part))  # fmt: skip
     assert undisturbed.returncode == Exit.OK, undisturbed.stdout
     assert_same_run(run, runs_in(here)[0])
 
@@ -229,7 +244,7 @@ def test_a_rank_of_a_job_that_fails_is_named_with_its_reason(slurm: None, tmp_pa
     done = lab("train", "-m", *SMALL, *ON_SLURM, "seed=0", "steps=400", "compile=never",
                "trust=[faulty]", "loss._target_=faulty.FaultyLoss", "+loss.fault=error",
                "hydra.launcher.tasks_per_node=2", f"out={tmp_path}",
-               env=beside(Path(__file__).parent, 0))  # fmt: skip
+               env=beside(Path(__file__).parent))  # fmt: skip
     assert done.returncode == Exit.FAILED
     run = runs_in(tmp_path)[0]
     assert run.state == State.FAILED
@@ -238,30 +253,30 @@ def test_a_rank_of_a_job_that_fails_is_named_with_its_reason(slurm: None, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("minutes", "delay", "seconds"),
-    [(1, 25, 33), pytest.param(4, 30, 270, marks=pytest.mark.slow)],
+    ("minutes", "delay"), [(2, 25), pytest.param(4, 30, marks=pytest.mark.slow)]
 )
 def test_a_run_that_is_longer_than_its_jobs_limit_equals_an_undisturbed_one(
-    slurm: None, tmp_path: Path, slow_part: Path, minutes: int, delay: int, seconds: int
+    slurm: None, tmp_path: Path, waiting_part: Path, minutes: int, delay: int
 ) -> None:
-    settings = (*SLOWLY, "steps=400")
+    """Slurm looks at limits twice a minute: one of a minute could be over before the first step."""
+    settings = (*HELD_UP, "steps=400")
     limits = (f"hydra.launcher.timeout_min={minutes}", f"hydra.launcher.signal_delay_s={delay}")
-    sweep = start("train", "-m", *SMALL, *settings, *ON_SLURM, *limits, "seed=0",
-                  f"out={tmp_path}", env=beside(slow_part, seconds / 40))  # fmt: skip
-    output, _ = sweep.communicate(timeout=PATIENCE + 3 * seconds)
-    assert sweep.returncode == Exit.OK, output
+    done = lab("train", "-m", *SMALL, *settings, *ON_SLURM, *limits, "seed=0",
+               f"out={tmp_path}", env=beside(waiting_part, wait=200))  # fmt: skip
+    assert done.returncode == Exit.OK, done.stdout
     run = runs_in(tmp_path)[0]
-    assert 0 < run.status["began"] < 400
+    assert run.status["began"] == 200
     assert_same_run(run, trained(*settings, f"out={tmp_path / 'here'}"))
     assert values(run, "step") == [*range(10, 401, 10), 400]
 
 
 def test_a_run_that_gets_nowhere_between_two_requeues_stops_with_a_reason(
-    slurm: None, tmp_path: Path, slow_part: Path
+    slurm: None, tmp_path: Path, waiting_part: Path
 ) -> None:
     """It is told to stop while it looks at its first step, in each of its lives."""
-    sweep = start("train", "-m", *SMALL, *SLOWLY, *ON_SLURM, "+probe.slow.start=true", "seed=0",
-                  "steps=20", f"out={tmp_path}", env=beside(slow_part, 4))  # fmt: skip
+    command = ["train", "-m", *SMALL, *HELD_UP, *ON_SLURM, "+probe.waiting.start=true", "seed=0"]
+    env = beside(waiting_part, wait=0, lives=2)
+    sweep = start(*command, "steps=20", f"out={tmp_path}", env=env)
     until(lambda: 0 in runs_in(tmp_path), sweep)
     run = runs_in(tmp_path)[0]
     for _life in range(2):
@@ -277,11 +292,11 @@ def test_a_run_that_gets_nowhere_between_two_requeues_stops_with_a_reason(
 
 
 def test_a_killed_and_a_cancelled_run_say_so_and_the_same_command_goes_on_with_them(
-    slurm: None, tmp_path: Path, slow_part: Path
+    slurm: None, tmp_path: Path, waiting_part: Path
 ) -> None:
-    settings = (*SLOWLY, "steps=100", "checkpoint_every=20", f"out={tmp_path / 'there'}")
+    settings = (*HELD_UP, "steps=100", "checkpoint_every=20", f"out={tmp_path / 'there'}")
     command = ["train", "-m", *SMALL, *settings, *ON_SLURM, "seed=0,1"]
-    sweep = start(*command, env=beside(slow_part, 0.5))
+    sweep = start(*command, env=beside(waiting_part, wait=30))
     until(lambda: begun(tmp_path / "there", runs=2), sweep)
     runs = runs_in(tmp_path / "there")
     jobs = jobs_of(runs)
@@ -301,11 +316,86 @@ def test_a_killed_and_a_cancelled_run_say_so_and_the_same_command_goes_on_with_t
         f"its job {jobs[1]} was cancelled",
     )
     until(lambda: queue(jobs.values()) == {})
-    on = lab(*command, env=beside(slow_part, 0))
+    on = lab(*command, env=beside(waiting_part))
     assert on.returncode == Exit.OK, on.stdout
     for seed in (0, 1):
         here = trained(*settings, f"seed={seed}", f"out={tmp_path / 'here'}")
         assert_same_run(runs[seed], here)
+
+
+def test_a_run_whose_job_slurm_killed_after_it_had_saved_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch script that is killed with its run has no time to say that it was cancelled."""
+    run = queued(tmp_path)
+    run.set_status(State.PREEMPTED, why="stopped by SIGTERM", step=7)
+    looks = iter([{"12_0": "COMPLETING"}])
+    monkeypatch.setattr("gp_lab.launching.slurm.queue", lambda jobs: next(looks, {}))
+    config = config_of(f"out={tmp_path}")
+    with pytest.raises(Stopped, match="cancelled: 1 of 1 runs"):
+        with_nothing_to_submit(config, monkeypatch)
+    assert run.state == State.INTERRUPTED
+    assert run.status["why"] == "stopped by SIGTERM; job 12_0 is gone from the queue"
+
+
+def test_a_run_that_ends_while_the_queue_is_looked_at_is_not_submitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, config = queued(tmp_path), config_of(f"out={tmp_path}")
+
+    def ends(jobs: object) -> dict[str, str]:
+        run.set_status(State.FINISHED, step=config["steps"])
+        return {}
+
+    monkeypatch.setattr("gp_lab.launching.slurm.queue", ends)
+    (outcome,) = with_nothing_to_submit(config, monkeypatch)
+    assert outcome.state == State.FINISHED
+
+
+def queued(out: Path) -> RunFolder:
+    """A run that waits for job 12_0."""
+    folder = RunFolder(folder_of(config := config_of(f"out={out}")))
+    folder.create(config, "id")
+    folder.set_status(State.QUEUED, job="12_0")
+    return folder
+
+
+def with_nothing_to_submit(config: Config, monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
+    def submit(*_: object) -> str:
+        raise AssertionError("submitted again")
+
+    monkeypatch.setattr("gp_lab.launching.slurm._need_slurm", lambda: None)
+    monkeypatch.setattr("gp_lab.launching.slurm.submit", submit)
+    return train_on_slurm([config], Jobs(poll_s=1))
+
+
+def test_two_commands_at_once_submit_a_sweep_once(slurm: None, tmp_path: Path) -> None:
+    command = ["train", "-m", *SMALL, *ON_SLURM, "seed=range(4)", "steps=5", f"out={tmp_path}"]
+    both = [start(*command) for _ in range(2)]
+    outputs = [process.communicate(timeout=PATIENCE)[0] for process in both]
+    assert [process.returncode for process in both] == [Exit.OK] * 2, outputs
+    assert len(submissions(tmp_path)) == 1
+    assert all("4 runs: 4 finished" in output for output in outputs)
+
+
+def test_who_submits_waits_for_another_who_does(slurm: None, tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "jobs")
+    other.path.mkdir()
+    other.lock()
+    sweep = start("train", "-m", *SMALL, *ON_SLURM, "seed=0", "steps=5", f"out={tmp_path}")
+    assert sweep.stdout is not None
+    assert "waiting: another command submits runs below" in sweep.stdout.readline()
+    assert submissions(tmp_path) == []
+    other.unlock()
+    output, _ = sweep.communicate(timeout=PATIENCE)
+    assert sweep.returncode == Exit.OK, output
+    assert len(submissions(tmp_path)) == 1
+
+
+def test_a_sweep_over_folders_is_refused(tmp_path: Path) -> None:
+    configs = [config_of(f"out={tmp_path / name}") for name in "ab"]
+    with pytest.raises(BadInput, match="one sweep on Slurm has one folder for its runs"):
+        train_on_slurm(configs, Jobs())
 
 
 def process_of(job: str) -> int:
@@ -339,7 +429,7 @@ def test_a_figure_is_submitted_without_waiting_and_drawn_by_the_same_command(
     assert drawn.returncode == Exit.OK, drawn.stdout
     assert {run.state for run in runs} == {State.FINISHED}
     assert (tmp_path / "figures/zero_gp/fig1/smoke/figure.png").is_file()
-    assert len(list((tmp_path / "jobs").iterdir())) == 1
+    assert len(submissions(tmp_path)) == 1
 
 
 def test_what_waits_for_a_job_that_vanishes_is_told_so(slurm: None, tmp_path: Path) -> None:
@@ -366,7 +456,7 @@ def test_a_partition_that_is_not_there_is_one_sentence_and_leaves_nothing(
     (line,) = done.stdout.splitlines()
     assert line.startswith("gp-lab: sbatch: ")
     assert "nowhere" in line
-    assert list((tmp_path / "jobs").iterdir()) == []
+    assert submissions(tmp_path) == []
     assert not list((tmp_path / "runs").glob("*"))
 
 
@@ -456,7 +546,7 @@ def test_a_job_that_its_user_holds_stays_and_counts_as_under_way(
         command = ["train", "-m", *SMALL, *ON_SLURM, *settings, "hydra.launcher.wait=false"]
         assert lab(*command, "seed=0").returncode == Exit.OK
         assert queue([job]) == {f"{job}_0": HELD}
-        assert len(list((tmp_path / "jobs").iterdir())) == 1
+        assert len(submissions(tmp_path)) == 1
     finally:
         cancel(job)
 
@@ -569,15 +659,16 @@ def test_the_batch_script_asks_for_the_nodes_tells_the_run_in_time_and_requeues(
 ) -> None:
     needs_tool("srun")
     jobs = Jobs(nodes=2, tasks_per_node=8, gpus_per_node=8, partition="big", timeout_min=90,
-                signal_delay_s=77, array_parallelism=3, setup=("module load cuda",),
-                additional_parameters={"mail-user": "me"})  # fmt: skip
+                cpus_per_task=4, signal_delay_s=77, array_parallelism=3,
+                setup=("module load cuda",), additional_parameters={"mail-user": "me"})  # fmt: skip
     script = batch_script(tmp_path, 5, ["mine"], jobs).splitlines()
     asked = ("nodes=2", "ntasks-per-node=8", "gpus-per-node=8", "partition=big", "time=90",
-             "signal=USR2@77", "array=0-4%3", "mail-user=me", "requeue")  # fmt: skip
+             "signal=USR2@77", "array=0-4%3", "mail-user=me", "requeue",
+             "cpus-per-task=4")  # fmt: skip
     assert {f"#SBATCH --{flag}" for flag in asked} <= set(script)
-    assert script.index("module load cuda") < next(
-        i for i, line in enumerate(script) if line.startswith("srun ")
-    )
+    (place,) = (i for i, line in enumerate(script) if line.startswith("srun "))
+    assert script.index("module load cuda") < place
+    assert "--cpus-per-task=4" in script[place].split()
     assert any(line.endswith("trust=mine") for line in script)
 
 

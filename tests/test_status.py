@@ -95,15 +95,30 @@ def test_a_run_is_lost_when_its_job_has_left_the_queue(
     assert not only(tmp_path).lost
 
 
-def test_a_preempted_run_is_under_way_only_if_it_was_requeued(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("why", "queue", "under_way", "lost"),
+    [
+        ("stopped by SIGUSR2", {"12_3": "COMPLETING"}, True, False),  # its job will requeue it
+        ("stopped by SIGUSR2; requeued", {"12_3": "PENDING"}, True, False),
+        ("stopped by SIGUSR2; requeued", {}, False, True),
+        ("stopped by SIGTERM", {}, False, False),
+        ("stopped by SIGTERM", None, False, False),
+        ("stopped by SIGTERM; requeued", None, True, False),
+    ],
+)
+def test_a_preempted_run_is_under_way_while_its_job_is_in_the_queue(
+    why: str,
+    queue: dict[str, str] | None,
+    under_way: bool,
+    lost: bool,
+    make: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    in_queue(monkeypatch, {"12_3": "PENDING"})
-    folder = make(0, State.PREEMPTED, job="12_3", why="stopped by SIGUSR2; requeued")
-    assert only(tmp_path).under_way
-    folder.set_status(State.PREEMPTED, why="stopped by SIGUSR2")
+    in_queue(monkeypatch, queue)
+    make(0, State.PREEMPTED, job="12_3", why=why)
     row = only(tmp_path)
-    assert (row.under_way, row.lost) == (False, False)
+    assert (row.under_way, row.lost) == (under_way, lost)
 
 
 def test_the_score_is_the_last_fid_or_else_the_last_loss(make: Make, tmp_path: Path) -> None:
@@ -183,8 +198,11 @@ def test_a_strangers_folder_is_shown_and_not_obeyed(make: Make, tmp_path: Path) 
     assert len(shown.splitlines()) == 3
 
 
-def test_looking_keeps_nobody_from_a_run(make: Make, tmp_path: Path) -> None:
+def test_looking_keeps_nobody_from_a_run(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who looks has the lock for a moment; a run that starts then waits for it."""
+    monkeypatch.setattr("gp_lab.runs.folder.LOOKING", PATIENCE)
     folder = make(0, State.RUNNING)
     with (folder.path / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
@@ -194,6 +212,7 @@ def test_looking_keeps_nobody_from_a_run(make: Make, tmp_path: Path) -> None:
         folder.lock()
         later.join()
     assert RunFolder(folder.path).taken
+    monkeypatch.undo()
     with pytest.raises(LabError, match="another process"):
         RunFolder(folder.path).lock()
 

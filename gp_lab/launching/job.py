@@ -24,14 +24,11 @@ from pathlib import Path
 
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
-from gp_lab.training.place import quiet, several
+from gp_lab.training.place import LAST_WORD, quiet, several
 from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, slurm_job
 
 ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
 """Exit statuses of a process that a signal ended before it could listen."""
-
-LAST_WORD = 10.0
-"""Seconds that a rank which has failed leaves the one that writes to say why."""
 
 
 def run(submission: Path, trust: Sequence[str]) -> Exit:
@@ -98,7 +95,15 @@ def _leave(folders: Sequence[RunFolder], failed: bool) -> Exit:
 
 def ended(submission: Path, status: int) -> int:
     """Decide what becomes of the runs that this job leaves unfinished; the job's exit status."""
-    from gp_lab.launching.slurm import REQUEUED, UNDER_WAY, SlurmError, fail, log_of, patiently
+    from gp_lab.launching.slurm import (
+        REQUEUED,
+        UNDER_WAY,
+        SlurmError,
+        fail,
+        log_of,
+        patiently,
+        stopped_for_good,
+    )
 
     job = slurm_job() or ""
     folders = runs_of(submission)
@@ -107,7 +112,7 @@ def ended(submission: Path, status: int) -> int:
         return status
     # What the run itself says comes first: srun gives the highest status of its tasks, and those
     # that it kills when the first one leaves have a higher one.
-    told = any(f.state == State.PREEMPTED and not _why(f).endswith(REQUEUED) for f in left)
+    told = any(stopped_for_good(folder.status) for folder in left)
     by_hand = status == Exit.INTERRUPTED or State.INTERRUPTED in {f.state for f in folders}
     if not (told or by_hand or status in (Exit.PREEMPTED, *ENDED_BY)):
         log = log_of(submission, job)

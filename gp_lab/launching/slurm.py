@@ -34,7 +34,7 @@ from gp_lab.launching.local import (
     watch,
 )
 from gp_lab.parts import Count, CountOrZero
-from gp_lab.runs.folder import LOCK, RunFolder, State, writing_to
+from gp_lab.runs.folder import LOCK, RunFolder, State, Taken, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.training.stopping import Stop, listening
@@ -124,17 +124,17 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     if todo:
         check_size(todo, jobs)
         _need_slurm()
-        alive = _alive(todo)
-        new = [c for c in todo if folder_of(c) not in alive]
+        new = _left(todo)
         # The nodes have the GPUs; what can be checked without one is checked here.
         checked_setups([c | {"device": "cpu"} for c in new])
-        batches = groups(new, jobs.stack)
         for config in new:
             with locked(RunFolder(folder_of(config))):
                 pass
-        job = submit(batches, jobs) if new else ""
+        with _alone(Path(todo[0]["out"]).resolve()):
+            new = _left(new)  # others may have submitted them since
+            job = submit(groups(new, jobs.stack), jobs) if new else ""
         if new:
-            print(_submission(batches, alive, job, jobs), file=sys.stderr)
+            print(_submission(groups(new, jobs.stack), len(todo), job, jobs), file=sys.stderr)
         if not jobs.wait:
             raise Submitted(
                 f"{len(todo)} runs are in the hands of Slurm{f', job {job}' if job else ''};"
@@ -154,6 +154,9 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
 
 def check_size(configs: Sequence[Config], jobs: Jobs) -> None:
     """Raises `BadInput` for what no job of this size can train."""
+    outs = list(dict.fromkeys(config["out"] for config in configs))
+    if len(outs) > 1:
+        raise BadInput(f"out={','.join(outs)}: one sweep on Slurm has one folder for its runs")
     ranks = jobs.nodes * jobs.tasks_per_node
     tasks = f"hydra.launcher.tasks_per_node={jobs.tasks_per_node}"
     if jobs.stack > 1 and ranks > 1:
@@ -269,6 +272,8 @@ def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> 
     where = shlex.quote(str(folder))
     ours = ("name", "timeout_min", "mem_gb", "tasks_per_node", "stack", "wait", "poll_s", "setup",
             "additional_parameters")  # fmt: skip
+    # Since 22.05 srun does not take this over from sbatch.
+    cpus = [f"--cpus-per-task={jobs.cpus_per_task}"] if jobs.cpus_per_task else []
     executor = SlurmExecutor(folder)
     executor.update_parameters(
         job_name=jobs.name,
@@ -279,7 +284,7 @@ def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> 
         # The shell hears signals too; it has to outlive the run, to see how it ended.
         setup=["trap : TERM USR1 USR2", *jobs.setup],
         teardown=[f"{command} ended {where} $?"],
-        srun_args=["--kill-on-bad-exit=1"],
+        srun_args=["--kill-on-bad-exit=1", *cpus],
         stderr_to_stdout=True,
         additional_parameters={"requeue": True, **jobs.additional_parameters},
         **{k: v for k, v in vars(jobs).items() if k not in ours},
@@ -358,9 +363,13 @@ def queue(jobs: Iterable[str]) -> dict[str, str]:
 
 def waits_for_job(status: Mapping[str, Any]) -> bool:
     """Whether a run is under way as long as its job is in the queue."""
-    state, why = status.get("state"), str(status.get("why", ""))
-    waits = state in (State.QUEUED, State.RUNNING) or why.endswith(REQUEUED)
-    return bool(status.get("job")) and waits
+    return bool(status.get("job")) and status.get("state") in UNDER_WAY
+
+
+def stopped_for_good(status: Mapping[str, Any]) -> bool:
+    """Whether a run whose job is gone was stopped, and will not be requeued."""
+    preempted = status.get("state") == State.PREEMPTED
+    return preempted and not str(status.get("why", "")).endswith(REQUEUED)
 
 
 def _alive(configs: Sequence[Config]) -> set[Path]:
@@ -378,6 +387,33 @@ def _alive(configs: Sequence[Config]) -> set[Path]:
     for array in broken:
         slurm("scancel", array)
     return {p for p, job in jobs.items() if job in known and job.partition("_")[0] not in broken}
+
+
+def _left(configs: Sequence[Config]) -> list[Config]:
+    """Those that no job has in hand and that are not finished: in this order, for jobs go on."""
+    alive = _alive(configs)
+    return [config for config in unfinished(configs) if folder_of(config) not in alive]
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Waits while another process submits runs below `out`; it would submit the same ones."""
+    folder, told = RunFolder(out / "jobs"), False
+    with writing_to(out):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            folder.lock()
+            break
+        except Taken:
+            if not told:
+                print(f"gp-lab: waiting: another command submits runs below {out}", file=sys.stderr)
+            told = True
+            time.sleep(0.5)
+    try:
+        yield
+    finally:
+        folder.unlock()
 
 
 def _broken_off(array: str, outs: Iterable[Path]) -> bool:
@@ -399,10 +435,10 @@ def _need_slurm() -> None:
         )
 
 
-def _submission(batches: Sequence[Sequence[Config]], alive: set[Path], job: str, jobs: Jobs) -> str:
+def _submission(batches: Sequence[Sequence[Config]], todo: int, job: str, jobs: Jobs) -> str:
     count, most = sum(map(len, batches)), max(map(len, batches))
     stacks = f" of up to {most} runs" if most > 1 else ""
-    more = f"; {len(alive)} more are under way already" if alive else ""
+    more = f"; {todo - count} more are under way already" if todo > count else ""
     cap = f", {jobs.array_parallelism} at a time" if len(batches) > jobs.array_parallelism else ""
     return (
         f"{count} run{'s' * (count > 1)} submitted as array {job}: {len(batches)}"
@@ -435,7 +471,7 @@ def _wait(configs: Sequence[Config], jobs: Jobs) -> None:
 
 
 def _mark_lost(going: Sequence[RunFolder], missed: set[Path]) -> set[Path]:
-    """Fails the runs whose job was gone at the last look too; those of which it is gone now."""
+    """Ends the runs whose job was gone at the last look too; those of which it is gone now."""
     jobs = {folder.path: str(folder.status.get("job")) for folder in going}
     try:
         held = queue(jobs.values())
@@ -445,7 +481,11 @@ def _mark_lost(going: Sequence[RunFolder], missed: set[Path]) -> set[Path]:
     gone = {path for path, job in jobs.items() if job not in held}
     for folder in going:
         if folder.path in gone & missed:
-            fail(folder, f"job {jobs[folder.path]} is gone from the queue and left no word")
+            status, job = folder.status, f"job {jobs[folder.path]} is gone from the queue"
+            if stopped_for_good(status):  # Slurm killed the job before it could be cancelled
+                fail(folder, f"{status['why']}; {job}", State.INTERRUPTED)
+            else:
+                fail(folder, f"{job} and left no word")
     return gone
 
 

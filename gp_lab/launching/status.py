@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput
-from gp_lab.launching.slurm import SlurmError, queue, waits_for_job
+from gp_lab.launching.slurm import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 
 TAIL_BYTES = 1 << 16
@@ -82,7 +82,9 @@ def _row(folder: RunFolder, status: Mapping[str, Any], held: Mapping[str, str] |
     state, job = State(status["state"]), str(status.get("job") or "")
     waits, why, lost = waits_for_job(status), str(status.get("why", "")), False
     in_queue, rate = (held or {}).get(job, "") if waits else "", status.get("rate")
-    if waits and held is not None and not in_queue:
+    if waits and not in_queue and stopped_for_good(status):
+        waits = False
+    elif waits and held is not None and not in_queue:
         lost, why = True, f"{why}; " * bool(why) + "its job is gone from the queue"
     elif state == State.RUNNING and not waits and _unattended(folder, status):
         lost, why = True, "its process is gone"

@@ -52,6 +52,10 @@ LARGEST_CONFIG = 10_000
 """Entries of a config.yaml; a few hundred bytes of aliases can stand for billions."""
 
 
+class Taken(LabError):
+    """Another process has locked a folder."""
+
+
 class State(StrEnum):
     """Where a run stands, as `status.json` says it."""
 
@@ -244,14 +248,14 @@ class RunFolder:
             (self.path / name).mkdir(exist_ok=True)
 
     def lock(self) -> None:
-        """Keep other processes from this run while this one lives. Raises `LabError` if taken."""
+        """Keep other processes from this run while this one lives. Raises `Taken`."""
         # A file that is open for writing: NFS locks nothing else.
         try:
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
             _lock(self._lock)
         except BlockingIOError as error:
             self.unlock()
-            raise LabError(f"{self.path}: another process is training this run") from error
+            raise Taken(f"{self.path}: another process is training this run") from error
         except OSError as error:
             self.unlock()
             raise LabError(f"{self.path}: cannot be locked ({error.strerror})") from error

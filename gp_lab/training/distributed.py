@@ -178,6 +178,7 @@ class Group(Ranks):
         self.watch = _Watch(dist.PrefixStore(f"watch/{attempt}", own), self.rank, self.world)
         self._lost: str | None = None
         self.watch.start()
+        atexit.register(self.watch.close)
         # What a rank has on the CPU, such as a number to agree on, need not go through its GPU.
         backend = "cpu:gloo,cuda:nccl" if self._cuda else "gloo"
         with self._telling():
@@ -194,7 +195,7 @@ class Group(Ranks):
             )
             dist.distributed_c10d._set_pg_timeout(WAITING)
             atexit.register(dist.destroy_process_group)
-        atexit.register(self.watch.close)  # the last to be registered is the first to be called
+        atexit.register(self.watch.close)  # again: the last to be registered is the first called
 
     def shard(self, batch: int) -> Shard:
         if batch < self.world:
@@ -242,6 +243,7 @@ class Group(Ranks):
         return max(numbers)
 
     def explain(self, error: BaseException, sentence: str | None = None) -> str:
+        self.watch.call.noticed.set()  # what follows may take a while: a dashboard has to finish
         if self.lost_another(error):
             return self.watch.cause(_line(error)).why
         why = f"rank {self.rank}: {sentence or _line(error)}"
@@ -286,7 +288,6 @@ class Group(Ranks):
         except BaseException as error:
             lost = self.lost_another(error)
             why = self.explain(error)
-            call.noticed.set()
             if lost and self.heir:
                 _say(why)
             if self.watch.all_raised("lost" if lost else self._summed()):
@@ -349,9 +350,9 @@ class _Watch(threading.Thread):
 
     def close(self) -> None:
         """Let the thread end: one that is in the store's C++ as Python ends would abort it."""
-        self._closed.set()
-        if self.call.over.is_set():
-            self.join(LEAVING)
+        for event in (self._closed, self.call.noticed, self.call.over):
+            event.set()
+        self.join(LEAVING)
 
     def meet(self, backend: str, stop: Stop | None) -> None:
         """Wait for all ranks. Raises `LabError` if they do not come, or have another backend."""
@@ -437,7 +438,7 @@ class _Watch(threading.Thread):
         lost = call.failure.lost if call.failure else ()
         left = [r for r, beat in enumerate(self._beats()) if beat and r not in lost]
         names = [f"{call.number}/ended/{rank}" for rank in left]
-        end = time.monotonic() + 2 * GRACE
+        end = time.monotonic() + LEAVING / 2
         try:
             self._store.set(f"{call.number}/ended/{self._rank}", how)
             while not self._store.check(names):
@@ -470,7 +471,7 @@ class _Watch(threading.Thread):
 
 
 def _say(why: str) -> None:
-    print(f"gp-lab: {printable(why)}", file=sys.stderr, flush=True)
+    print(f"\ngp-lab: {printable(why)}", file=sys.stderr, flush=True)  # below a progress bar
 
 
 def _beat(rank: int) -> str:
@@ -505,6 +506,11 @@ def _gpu(place: Place, device: str, count: int) -> int:
 
 
 _group: Group | None = None
+
+
+def have_met() -> bool:
+    """Whether this process is in a group of ranks."""
+    return _group is not None
 
 
 @contextmanager

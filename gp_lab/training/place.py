@@ -3,10 +3,14 @@
 import multiprocessing
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gp_lab.errors import BadInput
+
+LAST_WORD = 10.0
+"""Seconds that a rank which has failed leaves the one that writes to say why."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,14 @@ def several() -> bool:
         return place() is not None
     except BadInput:
         return False
+
+
+def leave_rank_0_to_speak() -> None:
+    """Wait a while, on a rank that has failed and is quiet.
+
+    torchrun and srun end all ranks as soon as one has ended, and rank 0 has to say why.
+    """
+    time.sleep(LAST_WORD)
 
 
 def quiet() -> bool:
