@@ -236,6 +236,8 @@ def _command(
     with out.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
+    for name in [k for k in os.environ if k.startswith("WANDB_")]:
+        del os.environ[name]  # W&B's process may be that of who runs the tests
     os.environ.update({"TQDM_DISABLE": "1"} | env)
     sys.argv = ["gp-lab", *arguments]
     if first is not None:

@@ -187,6 +187,24 @@ def test_when_w_and_b_s_process_is_killed_the_run_goes_on_and_a_resume_makes_up_
     assert [item["_step"] for item in history(folder)] == sorted(by_step(folder.metrics()))
 
 
+def asked_to_stop_with_its_service() -> None:
+    """From now on: both are told at step 21, as Slurm does when a job is cancelled."""
+    patch = pytest.MonkeyPatch()
+    act_at(21, lambda: os.kill(service_of(os.getpid()), signal.SIGTERM), patch)
+    act_at(21, partial(os.kill, os.getpid(), signal.SIGTERM), patch)
+
+
+def test_a_run_whose_dashboard_was_ended_with_it_says_so_in_a_line(tmp_path: Path) -> None:
+    run = merged([*TRACKED, "steps=500", f"out={tmp_path}"])
+    env = {"WANDB_MODE": "offline", "HOME": str(tmp_path)}
+    process = Forked(tmp_path / "log", "train", *run, first=asked_to_stop_with_its_service, **env)
+    assert process.ended() == 4, process.said
+    said, last = process.said
+    assert said.startswith("W&B")
+    assert said.endswith("metrics.jsonl has all")
+    assert last.startswith("preempted at step ")
+
+
 def impatient() -> None:
     weights_and_biases.INIT_SECONDS = 2
 

@@ -80,7 +80,7 @@ def _end_service() -> None:
     import wandb
 
     if not _open:
-        with suppress(Exception):  # it may be dead
+        with suppress(Exception, SystemExit):  # it may be dead, or have ended in an error
             wandb.teardown()
 
 
@@ -139,7 +139,9 @@ class _WandbTracker(Tracker):
         try:
             self._run.finish()
         except Exception as error:
-            log.warning("W&B did not finish: %s", error)
+            log.warning("W&B did not finish: %s; metrics.jsonl has all", one_line(error))
+            if isinstance(error, ConnectionError):
+                _end_service()
 
     def _send(self, values: dict[str, Any], step: int) -> None:
         if self._gone:
