@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gp_lab.evaluation.intervals import mean_interval
 from gp_lab.figures import claims
 from gp_lab.figures.claims import Claim, Verdict
 
@@ -19,7 +20,7 @@ def values(n: int = 8, mean: float = 0.0, seed: int = 0) -> np.ndarray:
 def test_mean_interval_is_scipys_t_interval(n: int, level: float) -> None:
     x = values(n, mean=3.0)
     expected = stats.ttest_1samp(x, 0).confidence_interval(level)
-    got = claims.mean_interval(x, level)
+    got = mean_interval(x, level)
     assert (got.low, got.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
     assert (got.estimate, got.n, got.level) == (pytest.approx(x.mean()), n, level)
 
@@ -134,7 +135,7 @@ def test_fewer_than_five_seeds_are_inconclusive(n: int) -> None:
 
 def test_equal_values_give_a_point_that_is_judged() -> None:
     same = np.full(5, 0.1)
-    interval = claims.mean_interval(same)
+    interval = mean_interval(same)
     assert interval.low == interval.estimate == interval.high == 0.1
     assert claims.greater(same, 0.0).verdict == Verdict.SUPPORTED
     assert claims.greater(same, 0.2).verdict == Verdict.NOT_SUPPORTED

@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 from scipy.stats import binomtest, spearmanr
+
+from gp_lab.evaluation.intervals import Interval, mean_interval, seed_values
 
 Array = NDArray[np.float64]
 
@@ -36,20 +37,6 @@ class Verdict(StrEnum):
     NOT_SUPPORTED = "not supported"
     INCONCLUSIVE = "inconclusive"
     NOT_RUN = "not run at paper scale"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its two-sided confidence interval at `level`, from `n` values."""
-
-    estimate: float
-    low: float
-    high: float
-    n: int
-    level: float = 0.95
-
-    def __str__(self) -> str:
-        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}] (n={self.n})"
 
 
 @dataclass(frozen=True)
@@ -114,36 +101,12 @@ class Claim:
         }
 
 
-def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """The mean of `values` `[n]` and its Student t interval, NaNs left out.
-
-    Infinite for fewer than two values or an infinite one; a point if all values are equal. Raises
-    ValueError for another shape, or a level outside (0, 1).
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level={level}: must lie between 0 and 1")
-    x = _values(values)
-    x = x[~np.isnan(x)]
-    n = len(x)
-    if n == 0:
-        return Interval(math.nan, -math.inf, math.inf, 0, level)
-    if not np.isfinite(x).all():
-        return Interval(math.nan, -math.inf, math.inf, n, level)
-    if n == 1:
-        return Interval(float(x[0]), -math.inf, math.inf, 1, level)
-    if np.ptp(x) == 0:
-        return Interval(float(x[0]), float(x[0]), float(x[0]), n, level)
-    mean = float(x.mean())
-    half = float(stdtrit(n - 1, (1 + level) / 2) * x.std(ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n, level)
-
-
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
     """a - b of the same seeds, `[n]` each: NaN where either diverged, infinite if either is.
 
     Raises ValueError if the lengths differ.
     """
-    a, b = _values(a), _values(b)
+    a, b = seed_values(a), seed_values(b)
     if len(a) != len(b):
         raise ValueError(f"not paired: {len(a)} values against {len(b)}")
     both_infinite = np.isinf(a) & np.isinf(b)
@@ -179,10 +142,10 @@ def paired_greater(
     if not relative:
         method = f"paired t, mean of a - b > {margin:g}"
         return _test_mean(paired_difference(a, b), level, method, quantity, margin, math.inf)
-    if not 0 <= margin < 1 or (_values(b) < 0).any():
+    if not 0 <= margin < 1 or (seed_values(b) < 0).any():
         raise ValueError(f"relative margin={margin}: must lie in [0, 1), and b be non-negative")
     method = f"paired t, mean of a - {1 - margin:g} b > 0"
-    difference = paired_difference(a, (1 - margin) * _values(b))
+    difference = paired_difference(a, (1 - margin) * seed_values(b))
     return _test_mean(difference, level, method, quantity, 0.0, math.inf)
 
 
@@ -245,7 +208,7 @@ def holds(
     if not margin > 0:
         raise ValueError(f"margin={margin}: must be positive")
     interval = mean_interval(values, level)
-    dropped = int(np.isnan(_values(values)).sum())
+    dropped = int(np.isnan(seed_values(values)).sum())
     if interval.n < MIN_SEEDS:
         verdict = Verdict.INCONCLUSIVE
     elif not interval.low <= value <= interval.high:
@@ -321,7 +284,7 @@ def paired_share_greater(
     ValueError for lengths that differ or other values.
     """
     difference = paired_difference(a, b)
-    both = np.concatenate([_values(a), _values(b)])
+    both = np.concatenate([seed_values(a), seed_values(b)])
     if not np.isin(both[~np.isnan(both)], (0, 1)).all():
         raise ValueError("successes and failures wanted: 1, 0 or NaN")
     won, lost = int((difference == 1).sum()), int((difference == -1).sum())
@@ -337,7 +300,7 @@ def rank_correlations(levels: ArrayLike, values: ArrayLike) -> Array:
     0 where a seed's values are all equal, NaN where one is NaN. Raises ValueError for shapes that
     do not match or fewer than two different levels.
     """
-    x, y = _values(levels), np.asarray(values, dtype=np.float64)
+    x, y = seed_values(levels), np.asarray(values, dtype=np.float64)
     if y.ndim != 2 or y.shape[1] != len(x) or len(np.unique(x)) < 2:
         raise ValueError(f"values {y.shape} for levels {x.tolist()}: [n, k] and [k] wanted")
     found = np.full(len(y), np.nan)
@@ -357,7 +320,7 @@ def _test_mean(
     values: ArrayLike, level: float, method: str, quantity: str, above: float, below: float
 ) -> Test:
     interval = mean_interval(values, level)
-    dropped = int(np.isnan(_values(values)).sum())
+    dropped = int(np.isnan(seed_values(values)).sum())
     return Test(_verdict(interval, above, below), interval, method, quantity, dropped)
 
 
@@ -387,10 +350,3 @@ def _verdict(interval: Interval, above: float, below: float) -> Verdict:
     if interval.high < above or interval.low > below:
         return Verdict.NOT_SUPPORTED
     return Verdict.INCONCLUSIVE
-
-
-def _values(values: ArrayLike) -> Array:
-    x = np.asarray(values, dtype=np.float64)
-    if x.ndim != 1:
-        raise ValueError(f"one value per seed wanted, got shape {x.shape}")
-    return x

@@ -1,6 +1,5 @@
 """`gp-lab status`: how the runs below a folder stand, from their files, their locks and squeue."""
 
-import json
 import os
 import socket
 import sys
@@ -13,9 +12,7 @@ from typing import Any
 from gp_lab.errors import BadInput
 from gp_lab.launching.slurm import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
-
-TAIL_BYTES = 1 << 16
-"""Of the end of metrics.jsonl, what is searched for the last score."""
+from gp_lab.runs.tail import newest_first, number
 
 HEAD = ("run", "state", "step", "it/s", "left", "score", "job", "why")
 
@@ -150,23 +147,13 @@ def _unattended(folder: RunFolder, status: Mapping[str, Any]) -> bool:
 
 
 def _score(metrics: Path) -> tuple[str, float] | None:
-    try:
-        with metrics.open("rb") as file:
-            file.seek(max(0, metrics.stat().st_size - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return None
     last = None
-    for line in reversed(lines):
-        try:
-            entries = json.loads(line)
-        except ValueError:  # cut by the tail, or still being written
-            continue
-        for key, value in entries.items() if isinstance(entries, dict) else ():
-            if not isinstance(value, int | float):
+    for entries in newest_first(metrics):
+        for key, entry in entries.items():
+            if (value := number(entry)) is None:
                 continue
             if key.rpartition("/")[2].startswith("fid"):
-                return key, float(value)
+                return key, value
             if key == "loss_d" and last is None:
-                last = key, float(value)
+                last = key, value
     return last

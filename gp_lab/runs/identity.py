@@ -58,13 +58,22 @@ def run_id(config: Config) -> str:
 
 def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
-    identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
+    return hashlib.sha256(canonical(identity(config)).encode()).hexdigest()[:12]
+
+
+def identity(config: Config) -> Config:
+    """What of a config can change the numbers of its run."""
+    kept = {k: v for k, v in config.items() if k not in NOT_IDENTITY}
     if is_checked(config["dataset"]):
-        identity["dataset"] = without(WHERE_IT_LIES, identity["dataset"])
-    for probe in identity.get("probe") or {}:
-        identity["probe"][probe] = without(NOT_IDENTITY_OF_PROBES, identity["probe"][probe])
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+        kept["dataset"] = without(WHERE_IT_LIES, kept["dataset"])
+    if probes := kept.get("probe"):
+        kept["probe"] = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in probes.items()}
+    return kept
+
+
+def canonical(node: Any) -> str:
+    """A node of the config as a text that is the same for what computes the same."""
+    return json.dumps(nameless(node), sort_keys=True, separators=(",", ":"))
 
 
 def is_checked(dataset: Mapping[str, Any]) -> bool:
@@ -129,10 +138,10 @@ def without(keys: frozenset[str], node: Any) -> Any:
     return {k: without(keys, v) for k, v in node.items() if k not in keys}
 
 
-def _nameless(node: Any) -> Any:
+def nameless(node: Any) -> Any:
     """A group's `name` is what people call it; `penalty=none` and its twin are the same run."""
     if isinstance(node, Mapping):
-        return {k: _nameless(v) for k, v in node.items() if k != "name"}
+        return {k: nameless(v) for k, v in node.items() if k != "name"}
     if isinstance(node, float) and node.is_integer():
         return int(node)  # weight=10 and weight=10.0 are the same run
-    return [_nameless(v) for v in node] if isinstance(node, list | tuple) else node
+    return [nameless(v) for v in node] if isinstance(node, list | tuple) else node

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from gp_lab.figures.claims import Claim, computed, greater, inside, mean_interval
+from gp_lab.evaluation.intervals import mean_interval
+from gp_lab.figures.claims import Claim, computed, greater, inside
 from gp_lab.figures.registry import Arrays, Row, Settings, column
 from gp_lab.theory.anomalous import (
     Paths,

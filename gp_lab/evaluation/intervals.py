@@ -1,0 +1,58 @@
+"""The mean over seeds and Student's interval of it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its two-sided confidence interval at `level`, from `n` values."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    level: float = 0.95
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}] (n={self.n})"
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """The mean of `values` `[n]` and its Student t interval, NaNs left out.
+
+    Infinite for fewer than two values or an infinite one; a point if all values are equal. Raises
+    ValueError for another shape, or a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level}: must lie between 0 and 1")
+    x = seed_values(values)
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n == 0:
+        return Interval(math.nan, -math.inf, math.inf, 0, level)
+    if not np.isfinite(x).all():
+        return Interval(math.nan, -math.inf, math.inf, n, level)
+    if n == 1:
+        return Interval(float(x[0]), -math.inf, math.inf, 1, level)
+    if np.ptp(x) == 0:
+        return Interval(float(x[0]), float(x[0]), float(x[0]), n, level)
+    mean = float(x.mean())
+    half = float(stdtrit(n - 1, (1 + level) / 2) * x.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n, level)
+
+
+def seed_values(values: ArrayLike) -> NDArray[np.float64]:
+    """One value per seed, `[n]`. Raises ValueError for another shape."""
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1:
+        raise ValueError(f"one value per seed wanted, got shape {x.shape}")
+    return x

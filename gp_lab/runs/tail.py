@@ -1,0 +1,91 @@
+"""What the end of a run's `metrics.jsonl` says, without reading the rest of a long file."""
+
+import json
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+TAIL_BYTES = 1 << 16
+"""Of the end of a file, what is read whole."""
+
+
+class Value(NamedTuple):
+    """What a metric was at a step."""
+
+    step: int
+    value: float
+
+
+def newest_first(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines at the end of a file, the last one first; none where there is no file.
+
+    What is cut by the tail, or still being written, is passed over.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in reversed(lines):
+        if entries := _entries(line):
+            yield entries
+
+
+def last_values(path: Path, probes: Iterable[str] = ()) -> dict[str, Value]:
+    """The last value of every metric, by its name.
+
+    What the loop logs stands at the end of the file. Of the `probes`, which may write seldom, the
+    newest line is looked for in the whole of it.
+    """
+    found: dict[str, Value] = {}
+    for entries in newest_first(path):
+        found = values_of(entries) | found
+    seen = {name.partition("/")[0] for name in found}
+    if path.is_file() and path.stat().st_size > TAIL_BYTES:
+        for probe in set(probes) - seen:
+            found |= values_of(_newest_with(path, f"{probe}/"))
+    return found
+
+
+def values_of(entries: Mapping[str, Any]) -> dict[str, Value]:
+    """The numbers of a line of metrics; none if it names no step."""
+    step = entries.get("step")
+    if type(step) is not int:
+        return {}
+    numbers = ((k, number(v)) for k, v in entries.items() if k != "step")
+    return {k: Value(step, v) for k, v in numbers if v is not None}
+
+
+def number(value: object) -> float | None:
+    """A float of what JSON calls a number; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _newest_with(path: Path, start: str) -> dict[str, Any]:
+    """The newest line that has a key of this beginning; empty if none has."""
+    key = json.dumps(start)[:-1].encode()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        end = len(data)
+        while (at := data.rfind(key, 0, end)) >= 0:
+            begin = data.rfind(b"\n", 0, at) + 1
+            after = data.find(b"\n", at)
+            line = data[begin:after] if after >= 0 else data[begin:]
+            if entries := _entries(line):
+                return entries
+            end = begin
+    return {}
+
+
+def _entries(line: bytes) -> dict[str, Any] | None:
+    try:
+        entries = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entries if isinstance(entries, dict) else None
