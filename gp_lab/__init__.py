@@ -5,9 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gp_lab.runs.compare import Group
     from gp_lab.training.load import LoadedRun
 
-__all__ = ["load"]
+__all__ = ["compare", "load"]
+
+
+def compare(root: str | Path, only: Sequence[str] = ()) -> "list[Group]":
+    """The runs below a folder in groups that differ in more than the seed, with means, 95 %
+    intervals and counts of states; `only=["dataset=mnist"]` selects: see `gp_lab.runs.compare`.
+    """
+    from gp_lab.runs.compare import compare as compare_runs
+
+    return compare_runs(root, only)
 
 
 def load(

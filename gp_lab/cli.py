@@ -36,6 +36,8 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
   gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
   gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
+  gp-lab compare [OUTPUTS] [METRIC ...]  a sweep's runs in groups: means over seeds, intervals
+                                         (--sort METRIC, --csv, KEY=VALUE: only such runs)
   gp-lab report [OUTPUTS]                one page of all figures, claims and runs
   gp-lab list [figures|datasets|...]     what there is to choose from
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
@@ -188,11 +190,7 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
     parser.add_argument("--trust", action="append", default=[], help="a package of your own")
 
-    def refuse(message: str) -> NoReturn:
-        raise BadInput(f"sample: {message}; write {usage}")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    args = parser.parse_intermixed_args(arguments)
+    args = _parsed(parser, arguments, usage)
 
     from gp_lab.training.load import load
     from gp_lab.training.sampling import write_samples
@@ -344,6 +342,37 @@ def status(arguments: list[str]) -> Exit:
     return Exit.OK
 
 
+def compare(arguments: list[str]) -> Exit:
+    """`gp-lab compare [OUTPUTS] [METRIC ...]`: a sweep's groups, over their seeds."""
+    usage = "gp-lab compare [OUTPUTS] [METRIC ...] [KEY=VALUE ...] [--sort METRIC] [--csv]"
+    parser = argparse.ArgumentParser("gp-lab compare", description=compare.__doc__)
+    parser.add_argument("words", metavar="OUTPUTS, METRIC or KEY=VALUE", nargs="*")
+    parser.add_argument("--sort", metavar="METRIC", help="the lowest mean first")
+    parser.add_argument("--csv", action="store_true", help="all metrics, for other programs")
+    args = _parsed(parser, arguments, usage)
+    only = [word for word in args.words if "=" in word]
+    metrics = [word for word in args.words if "=" not in word]
+    # A first word that is no folder is a metric, unless there is nothing that could have it.
+    first_is_folder = bool(metrics) and (Path(metrics[0]).is_dir() or not Path("outputs").is_dir())
+    root = _outputs([metrics.pop(0)] if first_is_folder else [], usage)
+
+    from gp_lab.runs.compare import by_score, check_metric, csv_table, table
+    from gp_lab.runs.compare import compare as compare_runs
+
+    groups = compare_runs(root, only)
+    if not groups:
+        raise BadInput(f"{root}: no runs there{' with ' * bool(only)}{' '.join(only)}")
+    for name in (*metrics, *([args.sort] if args.sort else [])):
+        check_metric(name, groups)
+    if args.sort:
+        groups = by_score(groups, args.sort)
+    if args.csv:
+        print(csv_table(groups, metrics), end="")
+    else:
+        print(table(groups, metrics, shutil.get_terminal_size((120, 24)).columns))
+    return Exit.OK
+
+
 def list_(arguments: list[str]) -> Exit:
     """`gp-lab list WHAT`: the members of a group, each with its first comment."""
     from gp_lab.launching.places import choices, config_folder, groups, plural
@@ -381,6 +410,18 @@ def clean(arguments: list[str]) -> Exit:
     else:
         print(f"{len(found)} items, {total:.1f} MB; nothing is deleted without --yes")
     return Exit.OK
+
+
+def _parsed(
+    parser: argparse.ArgumentParser, arguments: list[str], usage: str
+) -> argparse.Namespace:
+    """The arguments of a command, options anywhere. Raises `BadInput`."""
+
+    def refuse(message: str) -> NoReturn:
+        raise BadInput(f"{parser.prog.removeprefix('gp-lab ')}: {message}; write {usage}")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser.parse_intermixed_args(arguments)
 
 
 def _only(arguments: Sequence[str], usage: str) -> str | None:
@@ -430,6 +471,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "figure": figure,
     "figures": figures,
     "status": status,
+    "compare": compare,
     "report": report,
     "list": list_,
     "clean": clean,

@@ -15,6 +15,7 @@ from gp_lab.errors import BadInput
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.make import entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
+from gp_lab.runs.compare import cells, compare, telling_metrics
 from gp_lab.runs.folder import RunFolder, find_runs
 
 SHAPE: dict[str, type] = {
@@ -35,6 +36,7 @@ def write_report(root: Path) -> Path:
     page = environment.get_template("page.html").render(
         root=root.name or str(root.resolve().name),
         figures=[_figure(path) for path in sorted(_inside(root, "figures").rglob("claims.json"))],
+        sweep=_sweep(_inside(root, "runs")),
         runs=[_run(folder) for folder in find_runs(_inside(root, "runs"))],
         verdicts=[str(v) for v in Verdict],
     )
@@ -78,6 +80,18 @@ def _figure(path: Path) -> dict[str, Any]:
         }
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error
+
+
+def _sweep(runs: Path) -> list[list[str]]:
+    """The table of `gp-lab compare` of the runs that belong to no figure; its first line heads it.
+
+    Empty if there are none.
+    """
+    try:
+        groups = compare(runs, ["figure.id=null"])
+    except BadInput:  # no run says whether it belongs to one
+        return []
+    return cells(groups, telling_metrics(groups)) if groups else []
 
 
 def _run(folder: RunFolder) -> dict[str, Any]:

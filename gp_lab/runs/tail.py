@@ -1,13 +1,15 @@
 """What the end of a run's `metrics.jsonl` says, without reading the rest of a long file."""
 
 import json
-import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 TAIL_BYTES = 1 << 16
-"""Of the end of a file, what is read whole."""
+"""Of the end of a file, what is read."""
+
+REPEATED = 8
+"""Lines one after another that say nothing new: before them are only more of their kind."""
 
 
 class Value(NamedTuple):
@@ -36,16 +38,20 @@ def newest_first(path: Path) -> Iterator[dict[str, Any]]:
 def last_values(path: Path, probes: Iterable[str] = ()) -> dict[str, Value]:
     """The last value of every metric, by its name.
 
-    What the loop logs stands at the end of the file. Of the `probes`, which may write seldom, the
-    newest line is looked for in the whole of it.
+    What the loop logs stands in every line of its own. Of the `probes`, which may write seldom, the
+    newest line is looked for in the whole file.
     """
     found: dict[str, Value] = {}
+    repeated = 0
     for entries in newest_first(path):
+        repeated = repeated + 1 if entries.keys() <= found.keys() | {"step"} else 0
+        if repeated == REPEATED:
+            break
         found = values_of(entries) | found
-    seen = {name.partition("/")[0] for name in found}
-    if path.is_file() and path.stat().st_size > TAIL_BYTES:
-        for probe in set(probes) - seen:
-            found |= values_of(_newest_with(path, f"{probe}/"))
+    if unseen := set(probes) - {name.partition("/")[0] for name in found}:
+        data = path.read_bytes() if path.is_file() else b""
+        for probe in unseen:
+            found = values_of(_newest_with(f"{probe}/", data)) | found
     return found
 
 
@@ -68,18 +74,14 @@ def number(value: object) -> float | None:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _newest_with(path: Path, start: str) -> dict[str, Any]:
+def _newest_with(start: str, data: bytes) -> dict[str, Any]:
     """The newest line that has a key of this beginning; empty if none has."""
     key = json.dumps(start)[:-1].encode()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        end = len(data)
-        while (at := data.rfind(key, 0, end)) >= 0:
-            begin = data.rfind(b"\n", 0, at) + 1
-            after = data.find(b"\n", at)
-            line = data[begin:after] if after >= 0 else data[begin:]
-            if entries := _entries(line):
-                return entries
-            end = begin
+    end = len(data)
+    while (at := data.rfind(key, 0, end)) >= 0:
+        end = data.rfind(b"\n", 0, at) + 1
+        if entries := _entries(data[end : data.find(b"\n", at)]):
+            return entries
     return {}
 
 

@@ -1,0 +1,417 @@
+"""Comparing the runs of a sweep: grouped by what differs between them besides the seed.
+
+A group's numbers are means over its seeds of the last value of each metric, from `metrics.jsonl`
+and from what `gp-lab evaluate` left, with Student's 95 % interval. Where a run has several, the
+value at the furthest step counts, and at equal steps the newest. Diverged runs are counted and
+never averaged.
+"""
+
+import csv
+import io
+import math
+import textwrap
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gp_lab.errors import BadInput, bad_choice, bad_key, one_line, printable, show
+from gp_lab.evaluation.intervals import Interval, mean_interval
+from gp_lab.runs.folder import RunFolder, State, find_runs
+from gp_lab.runs.identity import Config, canonical, identity, nameless
+from gp_lab.runs.tail import Value, last_values, values_of
+
+SCORES = (
+    "inception", "classifier", "modes", "curve", "ngrams", "held_out", "critic_losses", "neighbours"
+)  # fmt: skip
+"""Probes whose numbers say how good a run is, the most telling first."""
+
+LOSSES = ("loss_d", "loss_g", "gradient_norm")
+
+LONGEST = 32
+"""Characters of a config value in a table."""
+
+Flat = dict[str, Any]
+"""Dotted keys of a config to leaves; the key of a node of a group to what was chosen there."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's last values: mean and interval over seeds, and the first and last of their steps.
+
+    `interval.n` is less than the runs that count where some have no value, or NaN.
+    """
+
+    interval: Interval
+    steps: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in nothing but the seed.
+
+    values: the config's keys that tell the groups apart -> this group's value; a key that it does
+    not have is absent. `penalty` stands for a choice by name, `penalty.weight` for a key in it.
+    steps: the first and last step that its runs have come to, without those that diverged.
+    """
+
+    values: Mapping[str, Any]
+    folders: tuple[Path, ...]
+    seeds: tuple[Any, ...]
+    states: Mapping[State, int]
+    steps: tuple[int, int] | None
+    scores: Mapping[str, Score]
+
+    @property
+    def counted(self) -> int:
+        """How many runs can be averaged: those that have not diverged."""
+        return len(self.folders) - self.states.get(State.DIVERGED, 0)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run as it is compared.
+
+    own: of its config what tells it from others, without the seed; alike: that as a text.
+    """
+
+    path: Path
+    config: Config
+    own: Config
+    alike: str
+    state: State
+    step: int
+    last: Mapping[str, Value]
+
+
+def compare(root: str | Path, only: Sequence[str] = ()) -> list[Group]:
+    """The runs below a folder in groups, in the order of the values that tell them apart.
+
+    `only` those whose configs say so, as `dataset=mnist` or `penalty.weight=10`. A damaged run, or
+    a second folder of the same run, is left out with a warning. Raises `BadInput` for a folder that
+    is not there, or a key that no config has.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder")
+    runs = _selected([run for folder in find_runs(root) if (run := _read(folder))], only)
+    alike: dict[str, dict[str, _Run]] = defaultdict(dict)
+    for run in runs:
+        seeds = alike[run.alike]
+        twin = seeds.get(seed := show(run.config.get("seed")))
+        seeds[seed] = run if twin is None or run.step > twin.step else twin
+        if twin is not None:
+            out = twin if seeds[seed] is run else run
+            warnings.warn(f"{out.path}: left out, {seeds[seed].path} is the same run", stacklevel=2)
+    found = [list(seeds.values()) for seeds in alike.values()]
+    configs = [dict(_flat(group[0].own)) for group in found]
+    keys = _telling(configs)
+    groups = [
+        _group(group, {k: config[k] for k in keys if k in config})
+        for group, config in zip(found, configs, strict=True)
+    ]
+    return sorted(groups, key=lambda group: _order(group, keys))
+
+
+def metrics_of(groups: Sequence[Group]) -> list[str]:
+    """All metrics of some groups: scores, losses, and the rest by name."""
+    return sorted({name for group in groups for name in group.scores}, key=_rank)
+
+
+def telling_metrics(groups: Sequence[Group]) -> list[str]:
+    """What to look at first: the probes' scores, or the losses where there are none."""
+    names = metrics_of(groups)
+    scores = [n for n in names if n.partition("/")[0] in SCORES and not n.endswith("_std")]
+    return scores or [n for n in names if n in LOSSES] or names
+
+
+def check_metric(name: str, groups: Sequence[Group]) -> None:
+    """Raises `BadInput` for a metric that no group has."""
+    if name not in (known := metrics_of(groups)):
+        raise bad_choice("metric", name, known)
+
+
+def by_score(groups: Sequence[Group], metric: str) -> list[Group]:
+    """The groups, the lowest mean of a metric first; those without one last."""
+
+    def mean(group: Group) -> float:
+        score = group.scores.get(metric)
+        return math.inf if score is None or _unknown(score) else score.interval.estimate
+
+    return sorted(groups, key=mean)
+
+
+def cells(groups: Sequence[Group], metrics: Sequence[str]) -> list[list[str]]:
+    """A head and a line for each group, of printable text."""
+    keys = _keys(groups)
+    lines = [[*keys, "seeds", "step", "state", *metrics]]
+    for group in groups:
+        lines.append(
+            [
+                *(_shortened(show(group.values[k])) if k in group.values else "-" for k in keys),
+                str(len(group.seeds)),
+                _range(group.steps) if group.steps else "-",
+                _states(group),
+                *(_score_text(group, group.scores.get(name)) for name in metrics),
+            ]
+        )
+    return [[printable(cell) for cell in line] for line in lines]
+
+
+def table(groups: Sequence[Group], metrics: Sequence[str] = (), width: int | None = None) -> str:
+    """The groups as text; unless metrics are named, as many of the telling ones as fit."""
+    names = list(metrics or telling_metrics(groups))
+    lines = _aligned(cells(groups, names))
+    while not metrics and width and len(names) > 1 and max(map(len, lines)) > width:
+        lines = _aligned(cells(groups, names := names[:-1]))
+    runs = sum(len(group.folders) for group in groups)
+    lines.append(
+        f"{runs} run{'s' * (runs != 1)} in {len(groups)} group{'s' * (len(groups) != 1)}; "
+        "means over seeds +- half the 95 % interval"
+    )
+    if not metrics and (more := [printable(n) for n in metrics_of(groups) if n not in names]):
+        lines += textwrap.wrap(f"more: {', '.join(more)}", width or 120, subsequent_indent="  ")
+    return "\n".join(lines)
+
+
+def csv_table(groups: Sequence[Group], metrics: Sequence[str] = ()) -> str:
+    """The groups as CSV: of each metric the mean, its interval's half-width, n and steps."""
+    keys, names = _keys(groups), list(metrics or metrics_of(groups))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    of_scores = [f"{m}{part}" for m in names for part in (".mean", ".half_width", ".n", ".steps")]
+    head = [*keys, "seeds", "steps", *map(str, State), *of_scores]
+    writer.writerow(map(printable, head))
+    for group in groups:
+        values = [printable(show(group.values[k])) if k in group.values else "" for k in keys]
+        counts = [group.states.get(state, 0) for state in State]
+        steps = _range(group.steps) if group.steps else ""
+        scores = [part for m in names for part in _score_parts(group.scores.get(m))]
+        writer.writerow([*values, len(group.seeds), steps, *counts, *scores])
+    return text.getvalue()
+
+
+# -- reading -------------------------------------------------------------------------------
+
+
+def _read(folder: RunFolder) -> _Run | None:
+    """A run; None, and a warning, if its files are damaged."""
+    try:
+        config = folder.config
+        own = {k: v for k, v in identity(config).items() if k != "seed"}
+        state, step = _status(folder)
+        return _Run(
+            folder.path,
+            config=config,
+            own=own,
+            alike=canonical(own),
+            state=state,
+            step=step,
+            last=_last(folder, [str(name) for name in config.get("probe") or ()]),
+        )
+    except (
+        BadInput, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError
+    ) as error:  # fmt: skip
+        warnings.warn(f"{folder.path}: left out ({one_line(error)})", stacklevel=3)
+        return None
+
+
+def _status(folder: RunFolder) -> tuple[State, int]:
+    """State and step; failed if nothing can say."""
+    try:
+        status = folder.status
+    except BadInput:
+        return State.FAILED, 0
+    return State(status.get("state", State.FAILED)), status.get("step", 0)
+
+
+def _last(folder: RunFolder, probes: Sequence[str]) -> dict[str, Value]:
+    found = last_values(folder.path / "metrics.jsonl", probes)
+    for line in folder.evaluations():
+        scores = line["scores"] if isinstance(line.get("scores"), Mapping) else {}
+        for name, value in values_of(scores | {"step": line["step"]}).items():
+            key = f"{line.get('probe')}/{name}"
+            if key not in found or found[key].step <= value.step:
+                found[key] = value
+    return found
+
+
+def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value): of a mapping with a name or a class first what that says."""
+    if not isinstance(node, Mapping) or not node:
+        yield key, nameless(node)
+        return
+    target = node.get("_target_")
+    choice = node.get("name", target.rpartition(".")[2] if isinstance(target, str) else None)
+    if key and choice is not None:
+        yield key, choice
+    for k, v in node.items():
+        if k != "name":
+            yield from _flat(v, f"{key}.{k}" if key else str(k))
+
+
+def _selected(runs: list[_Run], only: Sequence[str]) -> list[_Run]:
+    if not only or not runs:
+        return runs
+    found = [(run, dict(_flat(run.config))) for run in runs]
+    known = [key.rpartition(".") for key in {key for _, config in found for key in config}]
+    for wanted in only:
+        key, _, value = wanted.partition("=")
+        if key.rpartition(".") not in known:
+            raise bad_key(key, {k for node, _, k in known if node == key.rpartition(".")[0]})
+        found = [(run, flat) for run, flat in found if key in flat and _says(flat[key], value)]
+    return [run for run, _ in found]
+
+
+def _says(found: Any, value: str) -> bool:
+    try:
+        return show(found) == show(nameless(float(value)))
+    except ValueError:
+        return show(found) == value
+
+
+# -- grouping ------------------------------------------------------------------------------
+
+
+def _telling(configs: Sequence[Flat]) -> list[str]:
+    """The keys that tell configs apart, without those that only follow from another.
+
+    A key inside a choice counts if it differs between configs of the same choice; one that is
+    deeper than a part's own settings, if it says more than a key above that.
+    """
+    every = dict.fromkeys(key for config in configs for key in config)
+    texts = {
+        key: column
+        for key in every
+        if len(set(column := [show(c[key]) if key in c else "" for c in configs])) > 1
+    }
+    own = [key for key in texts if _differs_in_itself(key, texts)]
+    shallow = [key for key in own if key.count(".") < 2]
+    return [
+        key
+        for key in own
+        if key in shallow or not any(_follows(texts[key], texts[other]) for other in shallow)
+    ]
+
+
+def _differs_in_itself(key: str, texts: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a key differs between configs that have made the same choices above it."""
+    parts = key.split(".")
+    above = [texts[k] for i in range(1, len(parts)) if (k := ".".join(parts[:i])) in texts]
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for i, text in enumerate(texts[key]):
+        found[tuple(column[i] for column in above)].add(text)
+    return any(len(values) > 1 for values in found.values())
+
+
+def _follows(column: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the entries of a column are a function of another's."""
+    return len(set(zip(other, column, strict=True))) == len(set(other))
+
+
+def _group(runs: Sequence[_Run], values: Flat) -> Group:
+    runs = sorted(runs, key=lambda run: _natural(run.config.get("seed")))
+    counted = [run for run in runs if run.state != State.DIVERGED]
+    last: dict[str, list[Value]] = defaultdict(list)
+    for run in counted:
+        for name, value in run.last.items():
+            last[name].append(value)
+    states = [run.state for run in runs]
+    return Group(
+        values=values,
+        folders=tuple(run.path for run in runs),
+        seeds=tuple(run.config.get("seed") for run in runs),
+        states={state: states.count(state) for state in State if state in states},
+        steps=_ends(run.step for run in counted) if counted else None,
+        scores={
+            name: Score(mean_interval([v.value for v in values]), _ends(v.step for v in values))
+            for name, values in last.items()
+        },
+    )
+
+
+def _ends(steps: Iterator[int]) -> tuple[int, int]:
+    found = sorted(steps)
+    return found[0], found[-1]
+
+
+def _order(group: Group, keys: Sequence[str]) -> list[tuple[int, float, str]]:
+    return [_natural(group.values[k]) if k in group.values else (2, 0.0, "") for k in keys]
+
+
+def _natural(value: Any) -> tuple[int, float, str]:
+    """Numbers by size, then texts."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return 0, value, ""
+    return 1, 0.0, show(value)
+
+
+# -- showing -------------------------------------------------------------------------------
+
+
+def _keys(groups: Sequence[Group]) -> list[str]:
+    return list(dict.fromkeys(key for group in groups for key in group.values))
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    probe, _, quantity = name.partition("/")
+    if quantity and probe in SCORES:
+        return SCORES.index(probe), not quantity.startswith("fid"), name
+    return len(SCORES), LOSSES.index(name) if name in LOSSES else len(LOSSES), name
+
+
+def _states(group: Group) -> str:
+    if len(group.states) == 1:
+        return str(next(iter(group.states)))
+    return ", ".join(f"{n} {state}" for state, n in group.states.items())
+
+
+def _range(steps: tuple[int, int]) -> str:
+    return str(steps[0]) if steps[0] == steps[1] else f"{steps[0]}-{steps[1]}"
+
+
+def _unknown(score: Score) -> bool:
+    return math.isnan(score.interval.estimate)
+
+
+def _score_text(group: Group, score: Score | None) -> str:
+    """As `12.3 +- 0.4`, and what its readers would not expect: fewer values, or at other steps."""
+    if score is None:
+        return "-"
+    mean, half = score.interval.estimate, score.interval.half_width
+    text = _to_its_digits(mean, half)
+    notes = [f"n={score.interval.n}"] * (score.interval.n < group.counted)
+    if score.steps[0] != score.steps[1] and score.steps != group.steps:
+        notes.append(f"step {_range(score.steps)}")
+    return text + f" ({', '.join(notes)})" * bool(notes)
+
+
+def _to_its_digits(mean: float, half: float) -> str:
+    """A mean to the second digit of its interval's half-width, and that; alone without one."""
+    if not math.isfinite(half):
+        return f"{mean:.4g}"
+    places = 1 - math.floor(math.log10(half)) if half else 0
+    if not 0 <= places <= 5:
+        return f"{mean:.4g} +- {half:.2g}"
+    return f"{mean:.{places}f} +- {half:.{places}f}"
+
+
+def _score_parts(score: Score | None) -> list[Any]:
+    if score is None:
+        return ["", "", 0, ""]
+    mean, half = score.interval.estimate, score.interval.half_width
+    return [mean, half, score.interval.n, _range(score.steps)]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
