@@ -20,7 +20,14 @@ from typing import Any
 from gp_lab.errors import BadInput, bad_choice, bad_key, one_line, printable, show
 from gp_lab.evaluation.intervals import Interval, mean_interval
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import Config, canonical, identity, nameless
+from gp_lab.runs.identity import (
+    NOT_IDENTITY_OF_PROBES,
+    Config,
+    canonical,
+    identity,
+    nameless,
+    without,
+)
 from gp_lab.runs.tail import Value, last_values, values_of
 
 SCORES = (
@@ -29,6 +36,9 @@ SCORES = (
 """Probes whose numbers say how good a run is, the most telling first."""
 
 LOSSES = ("loss_d", "loss_g", "gradient_norm")
+
+WHEN_AND_WHERE = NOT_IDENTITY_OF_PROBES | {"every", "start"}
+"""Settings of a probe that change nothing about what it measures."""
 
 LONGEST = 32
 """Characters of a config value in a table."""
@@ -41,11 +51,13 @@ Flat = dict[str, Any]
 class Score:
     """A metric's last values: mean and interval over seeds, and the first and last of their steps.
 
-    `interval.n` is less than the runs that count where some have no value, or NaN.
+    `interval.n` is less than the runs that count where some have no value, or NaN. `settings` are
+    those of the probe that measured it, as texts: of more than one the values are not comparable.
     """
 
     interval: Interval
     steps: tuple[int, int]
+    settings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,8 @@ class Group:
 class _Run:
     """One run as it is compared.
 
-    own: of its config what tells it from others, without the seed; alike: that as a text.
+    own: of its config what tells it from others, without the seed; alike: that as a text;
+    last: of each metric the last value, and the settings of the probe that measured it.
     """
 
     path: Path
@@ -83,7 +96,7 @@ class _Run:
     alike: str
     state: State
     step: int
-    last: Mapping[str, Value]
+    last: Mapping[str, tuple[Value, str]]
 
 
 def compare(root: str | Path, only: Sequence[str] = ()) -> list[Group]:
@@ -163,14 +176,20 @@ def cells(groups: Sequence[Group], metrics: Sequence[str]) -> list[list[str]]:
 def table(groups: Sequence[Group], metrics: Sequence[str] = (), width: int | None = None) -> str:
     """The groups as text; unless metrics are named, as many of the telling ones as fit."""
     names = list(metrics or telling_metrics(groups))
-    lines = _aligned(cells(groups, names))
-    while not metrics and width and len(names) > 1 and max(map(len, lines)) > width:
-        lines = _aligned(cells(groups, names := names[:-1]))
+    rows = cells(groups, names)
+    if width and not metrics:
+        while len(names) > 1 and _width(rows) > width:
+            rows = cells(groups, names := names[:-1])
+    if width and _width(rows) > width:
+        rows[0] = _short(rows[0], len(_keys(groups)))
+    lines = _aligned(rows)
     runs = sum(len(group.folders) for group in groups)
     lines.append(
         f"{runs} run{'s' * (runs != 1)} in {len(groups)} group{'s' * (len(groups) != 1)}; "
         "means over seeds +- half the 95 % interval"
     )
+    if mixed := [name for name in names if len(_settings(groups, name)) > 1]:
+        lines.append(f"measured with different settings: {printable(', '.join(mixed))}")
     if not metrics and (more := [printable(n) for n in metrics_of(groups) if n not in names]):
         lines += textwrap.wrap(f"more: {', '.join(more)}", width or 120, subsequent_indent="  ")
     return "\n".join(lines)
@@ -209,7 +228,7 @@ def _read(folder: RunFolder) -> _Run | None:
             alike=canonical(own),
             state=state,
             step=step,
-            last=_last(folder, [str(name) for name in config.get("probe") or ()]),
+            last=_last(folder, config.get("probe") or {}),
         )
     except (
         BadInput, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError
@@ -227,14 +246,19 @@ def _status(folder: RunFolder) -> tuple[State, int]:
     return State(status.get("state", State.FAILED)), status.get("step", 0)
 
 
-def _last(folder: RunFolder, probes: Sequence[str]) -> dict[str, Value]:
-    found = last_values(folder.path / "metrics.jsonl", probes)
+def _last(folder: RunFolder, probes: Mapping[str, Any]) -> dict[str, tuple[Value, str]]:
+    settings = {name: canonical(without(WHEN_AND_WHERE, node)) for name, node in probes.items()}
+    found = {
+        name: (value, settings.get(name.partition("/")[0], ""))
+        for name, value in last_values(folder.path / "metrics.jsonl", settings).items()
+    }
     for line in folder.evaluations():
         scores = line["scores"] if isinstance(line.get("scores"), Mapping) else {}
-        for name, value in values_of(scores | {"step": line["step"]}).items():
-            key = f"{line.get('probe')}/{name}"
-            if key not in found or found[key].step <= value.step:
-                found[key] = value
+        made_with = canonical(without(WHEN_AND_WHERE, line.get("settings")))
+        for quantity, value in values_of(scores | {"step": line["step"]}).items():
+            name = f"{line.get('probe')}/{quantity}"
+            if name not in found or found[name][0].step <= value.step:
+                found[name] = value, made_with
     return found
 
 
@@ -314,10 +338,10 @@ def _follows(column: Sequence[str], other: Sequence[str]) -> bool:
 def _group(runs: Sequence[_Run], values: Flat) -> Group:
     runs = sorted(runs, key=lambda run: _natural(run.config.get("seed")))
     counted = [run for run in runs if run.state != State.DIVERGED]
-    last: dict[str, list[Value]] = defaultdict(list)
+    last: dict[str, list[tuple[Value, str]]] = defaultdict(list)
     for run in counted:
-        for name, value in run.last.items():
-            last[name].append(value)
+        for name, found in run.last.items():
+            last[name].append(found)
     states = [run.state for run in runs]
     return Group(
         values=values,
@@ -325,11 +349,14 @@ def _group(runs: Sequence[_Run], values: Flat) -> Group:
         seeds=tuple(run.config.get("seed") for run in runs),
         states={state: states.count(state) for state in State if state in states},
         steps=_ends(run.step for run in counted) if counted else None,
-        scores={
-            name: Score(mean_interval([v.value for v in values]), _ends(v.step for v in values))
-            for name, values in last.items()
-        },
+        scores={name: _score(found) for name, found in last.items()},
     )
+
+
+def _score(found: Sequence[tuple[Value, str]]) -> Score:
+    values, settings = zip(*found, strict=True)
+    interval = mean_interval([value.value for value in values])
+    return Score(interval, _ends(value.step for value in values), frozenset(settings))
 
 
 def _ends(steps: Iterator[int]) -> tuple[int, int]:
@@ -365,11 +392,18 @@ def _rank(name: str) -> tuple[int, int, str]:
 def _states(group: Group) -> str:
     if len(group.states) == 1:
         return str(next(iter(group.states)))
-    return ", ".join(f"{n} {state}" for state, n in group.states.items())
+    most_first = sorted(group.states.items(), key=lambda item: -item[1])
+    return ", ".join(f"{n} {state}" for state, n in most_first)
 
 
 def _range(steps: tuple[int, int]) -> str:
     return str(steps[0]) if steps[0] == steps[1] else f"{steps[0]}-{steps[1]}"
+
+
+def _settings(groups: Sequence[Group], name: str) -> set[str]:
+    """All that a metric was measured with."""
+    scores = [group.scores[name] for group in groups if name in group.scores]
+    return {text for score in scores for text in score.settings}
 
 
 def _unknown(score: Score) -> bool:
@@ -407,6 +441,18 @@ def _score_parts(score: Score | None) -> list[Any]:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _short(head: Sequence[str], keys: int) -> list[str]:
+    """The first so many of a head by the last part of their names, where no other has the same."""
+    ends = [key.rpartition(".")[2] for key in head[:keys]]
+    return [e if ends.count(e) == 1 else key for key, e in zip(head, ends, strict=False)] + [
+        *head[keys:]
+    ]
+
+
+def _width(lines: Sequence[Sequence[str]]) -> int:
+    return max(map(len, _aligned(lines)))
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

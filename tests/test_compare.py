@@ -1,0 +1,418 @@
+"""`gp-lab compare`: the runs of a sweep in groups, over their seeds."""
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab import config_of, once, overrides, values
+from scipy import stats
+
+import gp_lab
+from gp_lab.cli import main
+from gp_lab.errors import BadInput, Exit
+from gp_lab.report.page import write_report
+from gp_lab.runs.compare import Group, by_score, cells, metrics_of, table, telling_metrics
+from gp_lab.runs.folder import RunFolder, State, find_runs
+from gp_lab.runs.identity import run_id
+from gp_lab.runs.tail import TAIL_BYTES, Value, last_values
+
+Make = Callable[..., RunFolder]
+
+
+def _sweep(out: Path) -> None:
+    sweep = ("penalty=none,one_gp", "seed=range(3)", "steps=4", "log_every=2", "checkpoint_every=4")
+    probes = ("probe=[surface,held_out]", "probe.held_out.count=20", "compile=never")
+    arguments = [o for o in overrides(*probes, f"out={out}") if not o.startswith("probe.samples")]
+    assert main(["train", "-m", *arguments, *sweep]) == Exit.OK
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return once(tmp_path_factory, "sweep", _sweep)
+
+
+@pytest.fixture
+def sweep(trained: Path, tmp_path: Path) -> Path:
+    """An output root with six runs of two penalties, to be changed at will."""
+    return shutil.copytree(trained, tmp_path / "out")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """A run folder of this config and with these lines of metrics."""
+
+    def one(
+        *given: str,
+        metrics: Sequence[dict[str, Any]] = (),
+        state: State = State.FINISHED,
+        step: int = 10,
+    ) -> RunFolder:
+        config = config_of(*given, f"out={tmp_path}")
+        folder = RunFolder(tmp_path / "runs" / run_id(config))
+        folder.create(config, run_id(config))
+        folder.set_status(state, step=step)
+        folder.append_metrics(metrics)
+        return folder
+
+    return one
+
+
+def runs_of(out: Path, penalty: str) -> list[RunFolder]:
+    return [run for run in find_runs(out) if run.config["penalty"]["name"] == penalty]
+
+
+def group_of(out: Path, penalty: str) -> Group:
+    (found,) = gp_lab.compare(out, [f"penalty={penalty}"])
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["compare", *arguments]) == Exit.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    return line.removeprefix("gp-lab: ")
+
+
+# -- groups --------------------------------------------------------------------------------
+
+
+def test_the_runs_of_a_sweep_are_grouped_by_what_was_swept_but_the_seed(sweep: Path) -> None:
+    groups = gp_lab.compare(sweep)
+    assert [group.values for group in groups] == [{"penalty": "none"}, {"penalty": "one_gp"}]
+    for group in groups:
+        assert group.seeds == (0, 1, 2)
+        assert group.states == {State.FINISHED: 3}
+        assert group.steps == (4, 4)
+
+
+def test_a_key_inside_a_choice_is_shown_if_it_differs_for_the_same_choice(
+    make: Make, tmp_path: Path
+) -> None:
+    for weight in (1, 10, 100):
+        make("penalty=zero_gp", f"penalty.weight={weight}")
+    make("penalty=one_gp", "penalty.weight=3")
+    make("penalty=one_gp", "penalty.weight=3", "penalty.center=0.5")
+    assert [group.values for group in gp_lab.compare(tmp_path)] == [
+        {"penalty": "one_gp", "penalty.weight": 3, "penalty.center": 0.5},
+        {"penalty": "one_gp", "penalty.weight": 3, "penalty.center": 1},
+        {"penalty": "zero_gp", "penalty.weight": 1, "penalty.center": 0},
+        {"penalty": "zero_gp", "penalty.weight": 10, "penalty.center": 0},
+        {"penalty": "zero_gp", "penalty.weight": 100, "penalty.center": 0},
+    ]
+
+
+def test_what_the_config_takes_from_another_key_is_not_shown_beside_it(
+    make: Make, tmp_path: Path
+) -> None:
+    for width in (8, 16):
+        folder = make(f"architecture.width={width}")
+        assert folder.config["architecture"]["generator"]["width"] == width
+    found = [group.values for group in gp_lab.compare(tmp_path)]
+    assert found == [{"architecture.width": 8}, {"architecture.width": 16}]
+
+
+def test_settings_that_were_swept_together_are_all_shown(make: Make, tmp_path: Path) -> None:
+    make("loss=vanilla", "penalty=none", "optimizer.lr=0.01")
+    make("loss=wasserstein", "penalty=one_gp", "optimizer.lr=0.02")
+    found = gp_lab.compare(tmp_path)
+    assert [set(group.values) for group in found] == [{"loss", "penalty", "optimizer.lr"}] * 2
+
+
+def test_a_probe_that_only_some_runs_have_and_what_is_outside_the_identity(
+    make: Make, tmp_path: Path
+) -> None:
+    make("seed=0", "device=cpu", "probe=[surface,samples]")
+    make("seed=1", "device=auto", "log_every=7", "probe=[surface,samples]")
+    make("seed=0", "probe=[surface,samples,modes]")
+    first, second = sorted(gp_lab.compare(tmp_path), key=lambda group: len(group.seeds))
+    assert first.values == {"probe.modes": "Modes"}
+    assert (second.values, second.seeds) == ({}, (0, 1))
+    assert [line[0] for line in cells([first, second], [])] == ["probe.modes", "Modes", "-"]
+
+
+def test_a_second_folder_of_a_run_does_not_count_as_another_seed(sweep: Path) -> None:
+    run = runs_of(sweep, "one_gp")[1]
+    copied = RunFolder(shutil.copytree(run.path, sweep / "copied"))
+    copied.set_status(State.RUNNING, step=2)
+    with pytest.warns(UserWarning, match=f"copied: left out, {run.path} is the same run"):
+        group = group_of(sweep, "one_gp")
+    assert set(group.folders) == {r.path for r in runs_of(sweep / "runs", "one_gp")}
+
+
+def test_runs_are_selected_by_what_their_configs_say(make: Make, tmp_path: Path) -> None:
+    make("dataset=swiss_roll", "penalty.weight=10.0")
+    make("dataset=eight_gaussians", "penalty.weight=10.0")
+    make("dataset=eight_gaussians", "penalty.weight=2.5")
+
+    def selected(*only: str) -> int:
+        return sum(len(group.folders) for group in gp_lab.compare(tmp_path, only))
+
+    assert selected("dataset=eight_gaussians") == 2
+    assert selected("dataset=eight_gaussians", "penalty.weight=10") == 1
+    assert selected("figure.id=null", "penalty.weight=2.50") == 1
+    assert selected("dataset=mnist") == 0
+    with pytest.raises(BadInput, match=r"penalty\.wieght: no such key.* did you mean weight\?"):
+        selected("penalty.wieght=1")
+
+
+# -- numbers -------------------------------------------------------------------------------
+
+
+def test_a_score_is_the_mean_of_the_last_values_and_their_t_interval(sweep: Path) -> None:
+    for penalty in ("none", "one_gp"):
+        group = group_of(sweep, penalty)
+        runs = runs_of(sweep, penalty)
+        for name in ("loss_d", "gradient_norm", "held_out/accuracy_held_out", "surface/slope_mean"):
+            last = np.array([values(run, name)[-1] for run in runs])
+            half = stats.t.ppf(0.975, 2) * stats.sem(last)
+            interval = group.scores[name].interval
+            assert interval.estimate == pytest.approx(last.mean(), rel=1e-12)
+            assert interval.half_width == pytest.approx(half, rel=1e-9, abs=1e-12)
+            assert (interval.n, group.scores[name].steps) == (3, (4, 4))
+
+
+def test_a_diverged_run_is_counted_and_not_averaged(sweep: Path) -> None:
+    first, *others = runs_of(sweep, "one_gp")
+    first.append_metrics([{"step": 3, "loss_d": 1e30}])
+    first.set_status(State.DIVERGED, step=3)
+    group = group_of(sweep, "one_gp")
+    assert group.states == {State.FINISHED: 2, State.DIVERGED: 1}
+    assert (len(group.seeds), group.counted, group.steps) == (3, 2, (4, 4))
+    expected = np.mean([values(run, "loss_d")[-1] for run in others])
+    assert group.scores["loss_d"].interval.estimate == pytest.approx(expected)
+    assert "2 finished, 1 diverged" in table([group])
+    for run in others:
+        run.set_status(State.DIVERGED)
+    assert group_of(sweep, "one_gp").scores == {}
+
+
+def test_runs_at_different_steps_are_said_to_be(sweep: Path) -> None:
+    ahead = runs_of(sweep, "none")[2]
+    ahead.append_metrics([{"step": 6, "loss_d": 1.0}])
+    ahead.set_status(State.RUNNING, step=6)
+    group = group_of(sweep, "none")
+    assert (group.steps, group.scores["loss_d"].steps) == ((4, 6), (4, 6))
+    (line,) = [x for x in table([group]).splitlines() if "4-6" in x]
+    assert "2 finished, 1 running" in line
+
+
+def test_a_score_that_some_runs_lack_or_have_of_another_step_says_so(
+    make: Make, tmp_path: Path
+) -> None:
+    for seed, last in enumerate([5, 10, None]):
+        lines = [{"step": last, "held_out/a": 1.0}] if last else []
+        make(f"seed={seed}", metrics=[*lines, {"step": 10, "loss_d": 2.0}])
+    text = table(gp_lab.compare(tmp_path), ["held_out/a", "loss_d"]).splitlines()[1]
+    assert text.endswith("1 +- 0 (n=2, step 5-10)  2 +- 0")
+
+
+def test_a_mean_of_one_has_no_interval_and_an_absent_score_is_a_dash(
+    make: Make, tmp_path: Path
+) -> None:
+    make("penalty=one_gp", metrics=[{"step": 10, "loss_d": 2.5}])
+    make("penalty=zero_gp")
+    head, one, other = cells(gp_lab.compare(tmp_path), ["loss_d"])
+    assert head == ["penalty", "seeds", "step", "state", "loss_d"]
+    assert one == ["one_gp", "1", "10", "finished", "2.5"]
+    assert other == ["zero_gp", "1", "10", "finished", "-"]
+
+
+def test_a_nan_is_left_out_of_the_mean_and_an_infinite_value_has_none(
+    make: Make, tmp_path: Path
+) -> None:
+    nan, infinite = float("nan"), float("inf")
+    for seed, (a, b) in enumerate([(1.0, 1.0), (3.0, infinite), (nan, 2.0)]):
+        make(f"seed={seed}", metrics=[{"step": 10, "loss_d": a, "loss_g": b}])
+    (group,) = gp_lab.compare(tmp_path)
+    assert (group.scores["loss_d"].interval.estimate, group.scores["loss_d"].interval.n) == (2.0, 2)
+    assert np.isnan(group.scores["loss_g"].interval.estimate)
+    assert "(n=2)" in table([group])
+
+
+def test_evaluations_count_and_the_newest_of_the_furthest_step_wins(sweep: Path) -> None:
+    runs = runs_of(sweep, "one_gp")
+    for run in runs:
+        command = ["evaluate", str(run.path), "probe=[held_out]", "probe.held_out.count=33"]
+        assert main(command) == Exit.OK
+    found = [run.evaluations()[-1]["scores"]["accuracy_train"] for run in runs]
+    trained = [values(run, "held_out/accuracy_train")[-1] for run in runs]
+    assert found != trained
+    assert "measured with different settings: held_out/" in table(gp_lab.compare(sweep))
+    assert "different settings" not in table([group_of(sweep, "one_gp")])
+    runs[0].append_evaluations([{"step": 2, "probe": "held_out", "scores": {"accuracy_train": 9}}])
+    score = group_of(sweep, "one_gp").scores["held_out/accuracy_train"]
+    assert score.interval.estimate == pytest.approx(np.mean(found))
+    assert score.steps == (4, 4)
+    for run in runs:
+        run.append_evaluations([{"step": 4, "probe": "inception", "scores": {"fid": 31.5}}])
+    assert group_of(sweep, "one_gp").scores["inception/fid"].interval.estimate == 31.5
+
+
+def test_a_probe_that_wrote_long_ago_is_found_in_a_long_file(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.append_metrics([{"step": 0, "modes/hit": 3.0}, {"step": 1, "modes/hit": 5, "loss_d": 0}])
+    folder.append_metrics([{"step": i, "loss_d": 1.0 * i} for i in range(5000)])
+    metrics = tmp_path / "metrics.jsonl"
+    assert metrics.stat().st_size > 2 * TAIL_BYTES
+    with metrics.open("a") as file:
+        file.write('{"step": 5000, "modes/hit": 4')  # as a kill leaves it
+    expected = {"loss_d": Value(4999, 4999.0), "modes/hit": Value(1, 5.0)}
+    assert last_values(metrics, ["modes", "surface"]) == expected
+
+
+# -- what is shown -------------------------------------------------------------------------
+
+
+def test_scores_are_shown_first_and_losses_where_there_are_none(make: Make, tmp_path: Path) -> None:
+    losses = {"step": 10, "loss_d": 1.0, "loss_g": 1.0, "f_real": 1.0, "surface/slope_max": 1.0}
+    folder = make(metrics=[losses])
+    assert telling_metrics(gp_lab.compare(tmp_path)) == ["loss_d", "loss_g"]
+    folder.append_metrics([{"step": 10, "modes/w1": 1, "inception/is": 1, "inception/is_std": 1}])
+    folder.append_metrics([{"step": 10, "inception/fid": 1, "inception/is": 1}])
+    groups = gp_lab.compare(tmp_path)
+    assert telling_metrics(groups) == ["inception/fid", "inception/is", "modes/w1"]
+    assert metrics_of(groups)[-2:] == ["f_real", "surface/slope_max"]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_table_fits_the_terminal_and_names_what_it_leaves_out(
+    width: int, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["compare", str(sweep)]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= width
+    assert "held_out/accuracy_held_out" in shown.splitlines()[0]
+    assert set(metrics_of(gp_lab.compare(sweep))) <= set(re.findall(r"[\w/]+", shown))
+
+
+def test_keys_are_cut_to_their_last_part_where_the_terminal_is_narrow(
+    make: Make, tmp_path: Path
+) -> None:
+    for i in range(2):
+        given = [f"{key}={i + 1}" for key in ("penalty.weight", "optimizer.lr", "schedule.factor")]
+        make(*given, f"architecture.width={i + 8}", f"optimizer.weight_decay={i}")
+    groups = gp_lab.compare(tmp_path)
+    full, short = table(groups).splitlines()[0], table(groups, width=80).splitlines()[0]
+    assert "architecture.width" in full.split()
+    assert {"width", "weight", "weight_decay", "lr", "factor"} < set(short.split())
+
+
+def test_groups_are_sorted_by_a_metric_and_those_without_it_are_last(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for weight, value in ((1, 3.0), (2, None), (3, 1.0), (4, 2.0)):
+        lines = [{"step": 10, "loss_d": value}] if value else []
+        make(f"penalty.weight={weight}", metrics=lines)
+    groups = gp_lab.compare(tmp_path)
+    assert [g.values["penalty.weight"] for g in groups] == [1, 2, 3, 4]
+    assert [g.values["penalty.weight"] for g in by_score(groups, "loss_d")] == [3, 4, 1, 2]
+    assert main(["compare", "--sort", "loss_d", str(tmp_path), "loss_d"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()[1:5]
+    assert [line.split()[0] for line in lines] == ["3", "4", "1", "2"]
+
+
+def test_csv_has_all_metrics_and_counts_and_is_read_back(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_of(sweep, "none")[0].set_status(State.FAILED, step=3)
+    assert main(["compare", str(sweep), "--csv"]) == Exit.OK
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    groups = gp_lab.compare(sweep)
+    assert [line["penalty"] for line in lines] == ["none", "one_gp"]
+    assert [(line["finished"], line["failed"], line["steps"]) for line in lines] == [
+        ("2", "1", "3-4"),
+        ("3", "0", "4"),
+    ]
+    for line, group in zip(lines, groups, strict=True):
+        for name, score in group.scores.items():
+            assert float(line[f"{name}.mean"]) == score.interval.estimate
+            assert float(line[f"{name}.half_width"]) == score.interval.half_width
+            assert line[f"{name}.n"] == "3"
+
+
+def test_the_report_compares_the_runs_that_belong_to_no_figure(
+    make: Make, sweep: Path, tmp_path: Path
+) -> None:
+    page = write_report(sweep).read_text()
+    for line in cells(gp_lab.compare(sweep), ["held_out/accuracy_train"]):
+        for cell in line:
+            assert f">{cell}</t" in page
+    for folder in find_runs(sweep):
+        config = folder.config
+        folder.write_config(config | {"figure": {"id": "zero_gp/fig1"}})
+    assert "Comparison" not in write_report(sweep).read_text()
+
+
+# -- strangers and mistakes ----------------------------------------------------------------
+
+
+def test_names_from_a_stranger_are_spelt_out_in_terminal_csv_and_page(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "evil\x1b[2J\n<script>alert(1)</script>"
+    folder = make("seed=0", metrics=[{"step": 10, f"modes/{evil}": 1.0, "modes/b": 10**400}])
+    folder.write_config(folder.config | {evil: 1, "penalty": {"name": evil}})
+    make("seed=1")
+    for option in ([], ["--csv"]):
+        assert main(["compare", str(tmp_path), *option]) == Exit.OK
+        shown = capsys.readouterr().out
+        assert r"evil\x1b[2J\n<script>" in shown
+        assert "\x1b" not in shown
+    assert main(["compare", str(tmp_path), "x\x1b[2J"]) == Exit.BAD_INPUT
+    assert "\x1b" not in capsys.readouterr().err
+    page = write_report(tmp_path).read_text()
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "- a list\n",
+        "seed: 1\n",
+        "[" * 30_000,
+        "dataset: {}\nprobe: 3\n",
+        "dataset: {}\n1: 2\na: 3\n",
+    ],
+    ids=["list", "bare", "deep", "probe", "keys"],
+)
+def test_a_damaged_run_is_left_out_with_a_warning(config: str, sweep: Path) -> None:
+    broken = runs_of(sweep, "none")[0]
+    (broken.path / "config.yaml").write_text(config)
+    with pytest.warns(UserWarning, match=f"{broken.path}: left out"):
+        groups = gp_lab.compare(sweep)
+    assert [group.seeds for group in groups] == [(1, 2), (0, 1, 2)]
+
+
+def test_a_run_whose_status_is_damaged_has_failed(sweep: Path) -> None:
+    (runs_of(sweep, "none")[0].path / "status.json").write_text("{")
+    group = group_of(sweep, "none")
+    assert group.states == {State.FINISHED: 2, State.FAILED: 1}
+
+
+def test_bad_input_is_one_sentence_with_the_choices(
+    sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = str(sweep)
+    for arguments in (["los_d"], ["--sort", "los_d"], ["loss_d", "los_d", "--csv"]):
+        sentence = refused(capsys, root, *arguments)
+        assert sentence.startswith("metric=los_d: no such choice; choose from f_fake, f_real,")
+        assert sentence.endswith("did you mean loss_d?")
+    assert refused(capsys, root, "penalty=zero_gp").endswith("no runs there with penalty=zero_gp")
+    assert "did you mean penalty?" in refused(capsys, root, "penaltie=none")
+    assert refused(capsys, "nowhere").startswith("nowhere: no such folder")
+    assert "unrecognized arguments: --cvs" in refused(capsys, root, "--cvs")
+    (tmp_path / "empty").mkdir()
+    assert refused(capsys, "empty") == "empty: no runs there"
+    with pytest.raises(BadInput, match="no such folder"):
+        gp_lab.compare("nowhere")
+    sweep.rename(tmp_path / "outputs")
+    assert main(["compare", "loss_d"]) == Exit.OK
+    assert "loss_d" in capsys.readouterr().out.splitlines()[0]
