@@ -243,6 +243,7 @@ def test_evaluations_count_and_the_newest_of_the_furthest_step_wins(sweep: Path)
     trained = [values(run, "held_out/accuracy_train")[-1] for run in runs]
     assert found != trained
     assert "measured with different settings: held_out/" in table(gp_lab.compare(sweep))
+    assert "easured with different settings: held_out/" in write_report(sweep).read_text()
     assert "different settings" not in table([group_of(sweep, "one_gp")])
     runs[0].append_evaluations([{"step": 2, "probe": "held_out", "scores": {"accuracy_train": 9}}])
     score = group_of(sweep, "one_gp").scores["held_out/accuracy_train"]

@@ -15,7 +15,7 @@ from gp_lab.errors import BadInput
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.make import entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
-from gp_lab.runs.compare import cells, compare, telling_metrics
+from gp_lab.runs.compare import cells, compare, not_comparable, telling_metrics
 from gp_lab.runs.folder import RunFolder, find_runs
 
 SHAPE: dict[str, type] = {
@@ -82,16 +82,16 @@ def _figure(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error
 
 
-def _sweep(runs: Path) -> list[list[str]]:
-    """The table of `gp-lab compare` of the runs that belong to no figure; its first line heads it.
-
-    Empty if there are none.
-    """
+def _sweep(runs: Path) -> dict[str, Any]:
+    """What `gp-lab compare` says of the runs that belong to no figure; empty if there are none."""
     try:
         groups = compare(runs, ["figure.id=null"])
     except BadInput:  # no run says whether it belongs to one
-        return []
-    return cells(groups, telling_metrics(groups)) if groups else []
+        return {}
+    names = telling_metrics(groups)
+    head, *lines = cells(groups, names)
+    mixed = ", ".join(not_comparable(groups, names))
+    return {"head": head, "lines": lines, "mixed": mixed} if groups else {}
 
 
 def _run(folder: RunFolder) -> dict[str, Any]:

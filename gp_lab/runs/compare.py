@@ -140,6 +140,16 @@ def telling_metrics(groups: Sequence[Group]) -> list[str]:
     return scores or [n for n in names if n in LOSSES] or names
 
 
+def not_comparable(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
+    """Those metrics that probes of different settings have measured, within a group or in two."""
+
+    def settings(name: str) -> set[str]:
+        scores = [group.scores[name] for group in groups if name in group.scores]
+        return {text for score in scores for text in score.settings}
+
+    return [name for name in metrics if len(settings(name)) > 1]
+
+
 def check_metric(name: str, groups: Sequence[Group]) -> None:
     """Raises `BadInput` for a metric that no group has."""
     if name not in (known := metrics_of(groups)):
@@ -188,7 +198,7 @@ def table(groups: Sequence[Group], metrics: Sequence[str] = (), width: int | Non
         f"{runs} run{'s' * (runs != 1)} in {len(groups)} group{'s' * (len(groups) != 1)}; "
         "means over seeds +- half the 95 % interval"
     )
-    if mixed := [name for name in names if len(_settings(groups, name)) > 1]:
+    if mixed := not_comparable(groups, names):
         lines.append(f"measured with different settings: {printable(', '.join(mixed))}")
     if not metrics and (more := [printable(n) for n in metrics_of(groups) if n not in names]):
         lines += textwrap.wrap(f"more: {', '.join(more)}", width or 120, subsequent_indent="  ")
@@ -398,12 +408,6 @@ def _states(group: Group) -> str:
 
 def _range(steps: tuple[int, int]) -> str:
     return str(steps[0]) if steps[0] == steps[1] else f"{steps[0]}-{steps[1]}"
-
-
-def _settings(groups: Sequence[Group], name: str) -> set[str]:
-    """All that a metric was measured with."""
-    scores = [group.scores[name] for group in groups if name in group.scores]
-    return {text for score in scores for text in score.settings}
 
 
 def _unknown(score: Score) -> bool:
