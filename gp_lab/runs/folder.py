@@ -51,8 +51,11 @@ TYPES = {"step": int, "id": str, "why": str, "engine": str, "threads": int, "sta
 LARGEST_CONFIG = 10_000
 """Entries of a config.yaml; a few hundred bytes of aliases can stand for billions."""
 
-NESTED = 500
-"""Of what opens a level of YAML within a line, as much as PyYAML's C parser may be given."""
+NESTED = 100
+"""Levels of YAML by indentation, and openings of levels within lines, that are safe to parse in C.
+
+Python's own parser ends at some 250 levels with an error; C's would overflow the stack.
+"""
 
 
 class Taken(LabError):
@@ -414,8 +417,8 @@ def _is_status(status: Any) -> bool:
 
 
 def _loader(text: str) -> type[yaml.SafeLoader | yaml.CSafeLoader]:
-    """The C parser takes a ninth of the time, but text that nests deeply overflows its stack."""
-    shallow = sum(map(text.count, "[{-?")) < NESTED and len(text) < 100_000
+    """The C parser takes a ninth of the time; it is for texts that cannot nest deeply."""
+    shallow = sum(map(text.count, "[{-?")) < NESTED and " " * NESTED not in text
     return yaml.CSafeLoader if yaml.__with_libyaml__ and shallow else yaml.SafeLoader
 
 
