@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
+from gp_lab.waiting import served
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""
@@ -127,7 +128,8 @@ def missing(root: str, lacks: str, put: str, stand_ins: Iterable[str]) -> BadInp
 def download(name: str, root: str) -> None:
     """torchvision's own download of `name` (MNIST, FashionMNIST, CIFAR10) below `root`.
 
-    Raises `BadInput` where torchvision is not installed or the files cannot be had.
+    Raises `BadInput` where torchvision is not installed or the files cannot be had, `StoppedEarly`
+    where a signal asks for a stop meanwhile.
     """
     try:
         import_torchvision()
@@ -139,7 +141,8 @@ def download(name: str, root: str) -> None:
         ) from error
     fetch: Callable[..., object] = getattr(datasets, name)
     try:
-        fetch(root, download=True)
+        with served(f"the download of {name}"):
+            fetch(root, download=True)
     except (OSError, RuntimeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"dataset.download=true: {name} cannot be downloaded ({why})") from error
