@@ -44,7 +44,7 @@ def _ended_by_signals(what: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    listeners = {number: signal.getsignal(number) for number in SIGNALS}
+    listeners = {int(number): signal.getsignal(number) for number in SIGNALS}
 
     def end(number: int, frame: FrameType | None) -> None:
         listener = listeners[number]

@@ -2,6 +2,7 @@
 
 import itertools
 import runpy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from helpers import copied, replica, same, stacked
 from lab import config_of
 from omegaconf import OmegaConf
 from scipy import stats
+from test_images import write_mnist
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
 
+from gp_lab.data.images import SCALES
 from gp_lab.errors import BadInput
 from gp_lab.networks import random_architectures
 from gp_lab.networks.convolution import (
@@ -490,6 +493,45 @@ def test_a_penalised_critic_with_batch_norm_is_refused_and_one_with_layer_norm_i
     # The next thing that is wrong here are the data, which are points.
     with pytest.raises(BadInput, match=r"generates samples of shape \[1, 28, 28\]"):
         setup(config_of("architecture.discriminator.norm=layer", base=base))
+
+
+def on_pixels(tmp_path: Path, name: str, pixels: str, output: str) -> None:
+    """Sets a run up on digits of that scale, with a generator of that output."""
+    write_mnist(tmp_path / "mnist")
+    key = "output_activation" if name == "mlp_mnist" else "output"
+    digits = ("dataset=mnist", f"dataset.root={tmp_path}/mnist", "dataset.source.checksum=false")
+    nets = (f"architecture={name}", f"architecture.generator.{key}={output}", "batch_size=2")
+    little = "architecture.width=2" if name == "mlp_mnist" else "architecture.filters=1"
+    base = (*digits, f"dataset.pixels={pixels}", *nets, little, "tracking=none", "device=cpu")
+    setup(config_of(base=base))
+
+
+@pytest.mark.parametrize("name", ["dcgan_mnist", "mlp_mnist"])
+def test_a_generator_that_cannot_reach_the_pixels_is_refused_and_another_is_not(
+    name: str, tmp_path: Path
+) -> None:
+    reached = {
+        "tanh": ("minus_one_one", "zero_one", "lipschitz_authors"),
+        "sigmoid": ("zero_one",),
+        "identity": ("minus_one_one", "zero_one", "mnist_authors", "lipschitz_authors"),
+    }
+    for output, pixels in itertools.product(reached, SCALES):
+        with (
+            nullcontext()
+            if pixels in reached[output]
+            else pytest.raises(BadInput, match=rf"dataset\.pixels={pixels}: .*={output} reaches")
+        ):
+            on_pixels(tmp_path, name, pixels, output)
+
+
+def test_the_refusal_of_a_generator_s_range_says_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as refusal:
+        on_pixels(tmp_path, "dcgan_mnist", "minus_one_one", "sigmoid")
+    assert str(refusal.value) == (
+        "dataset.pixels=minus_one_one: the pixels lie in [-1, 1], and"
+        " architecture.generator.output=sigmoid reaches no further than [0, 1];"
+        " write dataset.pixels=zero_one, or architecture.generator.output=tanh or identity"
+    )
 
 
 @pytest.mark.parametrize("name", ["dcgan_mnist", "dcgan_cifar"])
