@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.torchvision_import import import_torchvision
-from gp_lab.errors import BadInput
-from gp_lab.waiting import served
+from gp_lab.errors import BadInput, one_line
+from gp_lab.waiting import StoppedEarly, served
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""
@@ -126,7 +126,7 @@ def missing(root: str, lacks: str, put: str, stand_ins: Iterable[str]) -> BadInp
 
 
 def download(name: str, root: str) -> None:
-    """torchvision's own download of `name` (MNIST, FashionMNIST, CIFAR10) below `root`.
+    """torchvision's own download of `name` (MNIST, FashionMNIST, CIFAR10, CelebA) below `root`.
 
     Raises `BadInput` where torchvision is not installed or the files cannot be had, `StoppedEarly`
     where a signal asks for a stop meanwhile.
@@ -143,6 +143,9 @@ def download(name: str, root: str) -> None:
     try:
         with served(f"the download of {name}"):
             fetch(root, download=True)
-    except (OSError, RuntimeError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"dataset.download=true: {name} cannot be downloaded ({why})") from error
+    except StoppedEarly:
+        raise
+    except Exception as error:  # gdown's are of no kind in particular
+        raise BadInput(
+            f"dataset.download=true: {name} cannot be downloaded ({one_line(error)})"
+        ) from error

@@ -59,8 +59,8 @@ def run_id(config: Config) -> str:
 def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
     identity = {k: _nameless(v) for k, v in config.items() if k not in NOT_IDENTITY}
-    if is_checked(config["dataset"]):
-        identity["dataset"] = without(WHERE_IT_LIES, identity["dataset"])
+    of_no_account = WHERE_IT_LIES if is_checked(config["dataset"]) else frozenset({"download"})
+    identity["dataset"] = without(of_no_account, identity["dataset"])
     for probe in identity.get("probe") or {}:
         identity["probe"][probe] = without(NOT_IDENTITY_OF_PROBES, identity["probe"][probe])
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
