@@ -67,6 +67,7 @@ SMALL = {
     "resnet2_imagenet": ["size=32", "filters=1", "latent_dim=3", "classes=0"],
     "sagan": ["size=16", "filters=2", "attention=8", "latent_dim=3"],
     "dcgan_mnist": ["size=28", "filters=2", "latent_dim=3"],
+    "dcgan_table1": ["size=16", "pair=35", "latent_dim=3"],  # 4 layers of 32 filters, norms
 }
 """What makes an architecture small enough for a step in a moment; the others take LITTLE."""
 LITTLE = ["size=16", "filters=2", "latent_dim=3"]
@@ -283,6 +284,14 @@ def by_hand() -> dict[str, tuple[int, int]]:
         "dcgan_random": (
             129 * 4096 + 2 * 256 + conv(256, 128, 5, 128) + conv(128, 64, 5, 64) + conv(64, 3, 5),
             conv(3, 64, 5) + conv(64, 128, 5, 128) + conv(128, 256, 5, 256) + 4096 + 1,
+        ),
+        # pair 0: a tanh generator of 20 layers with norm, a discriminator of 8 without; 32 filters
+        "dcgan_table1": (
+            129 * 2048 + 2 * 128 + 6 * conv(128, 128, 5, 128)
+            + conv(128, 64, 5, 64) + 5 * conv(64, 64, 5, 64)
+            + conv(64, 32, 5, 32) + 5 * conv(32, 32, 5, 32) + conv(32, 3, 5),
+            conv(3, 32, 5) + conv(32, 32, 5) + conv(32, 64, 5) + conv(64, 64, 5)
+            + conv(64, 128, 5) + 2 * conv(128, 128, 5) + 2048 + 1,
         ),
         "resnet_cifar": (g_cifar, d_cifar),
         "resnet_cifar_ac_gan": (g_classes, d_cifar + 129 * 10),
@@ -575,14 +584,26 @@ def test_every_choice_of_table_1_is_uniform_and_independent_between_the_nets() -
         assert stats.chisquare([n for row in table for n in row]).pvalue > 0.001
 
 
-def test_the_overrides_of_a_random_pair_compose_to_the_nets_that_it_builds() -> None:
-    for choice in random_architectures.sample(3, 4):
-        overrides = choice.overrides("layer")
-        node = architecture("dcgan_random", *overrides)
-        with torch.device("meta"):
-            built = choice.build("layer")
-            composed = [build(node[n], f"architecture.{n}") for n in ("generator", "discriminator")]
-        for a, b in zip(built, composed, strict=True):
-            assert repr(a) == repr(b)
-        assert not has_batch_norm(built[1])
-        assert has_batch_norm(built[0]) is choice.generator.normalised
+@pytest.mark.parametrize("number", [0, 35, 146])
+def test_a_pair_of_table_1_is_chosen_by_its_number(number: int) -> None:
+    choice = random_architectures.sample(2)[number]
+    by_number = architecture(
+        "dcgan_table1", "architecture.list_seed=2", f"architecture.pair={number}"
+    )
+    by_hand = architecture("dcgan_random", *choice.overrides("layer"))
+    with torch.device("meta"):
+        nets = [
+            [build(node[n], f"architecture.{n}") for n in ("generator", "discriminator")]
+            for node in (by_number, by_hand)
+        ]
+    for a, b in zip(*nets, strict=True):
+        assert str(a).partition("\n")[2] == str(b).partition("\n")[2]
+    generator, discriminator = nets[0]
+    assert has_batch_norm(generator) is choice.generator.normalised
+    assert not has_batch_norm(discriminator)
+
+
+def test_a_pair_of_table_1_that_has_a_norm_takes_the_standard_gan_s_on_request() -> None:
+    critic = pair("dcgan_table1", "discriminator.norm=batch")[1]
+    assert random_architectures.sample(0)[35].discriminator.normalised
+    assert has_batch_norm(critic)
