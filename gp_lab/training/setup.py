@@ -270,6 +270,11 @@ def _check_classes(run: Setup) -> None:
     for key, count in counts.items():
         if count and count != found:
             raise BadInput(f"{key}={count}: dataset={name} has {found} classes; set it to {found}")
+    if game.encoder is not None and classes_of(game.generator):
+        raise BadInput(
+            f"{_ENCODER}: latent codes have no classes, and the generator of {_architecture(run)}"
+            " takes them; use classes=0, or leave the encoder out"
+        )
     if classes_of(game.discriminator) and game.penalty.carried(run.settings.batch_size):
         raise BadInput(
             "penalty.reduction=max: the hardest points carried over have no classes, and the"
