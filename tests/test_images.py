@@ -843,12 +843,18 @@ def test_the_script_prepares_what_a_config_describes(
     }
     assert main(["cifar10"]) == 2
     assert "dataset=cifar10: is not made of picture files" in capsys.readouterr().err
-    assert main(["imagenet", "rot=3"]) == 2
-    assert "dataset: Key 'rot' is not in struct" in capsys.readouterr().err
+    for word in ("rot=3", "dataset.rot=3"):
+        assert main(["imagenet", word]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("dataset.rot: no such key; choose from dequantise, ")
+        assert said.endswith("did you mean root?\n")
+    assert main(["imagenet", "root=[1,2"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(["imagnet"]) == 2
     assert "did you mean imagenet?" in capsys.readouterr().err
-    assert main(["celeba", f"root={tmp_path}"]) == 2
-    assert "there is no folder" in capsys.readouterr().err
+    for key in ("root", "dataset.root"):
+        assert main(["celeba", f"{key}={tmp_path}"]) == 2
+        assert f"there is no folder {tmp_path}" in capsys.readouterr().err
 
 
 # Downloads and configs
