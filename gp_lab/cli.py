@@ -178,7 +178,7 @@ def sample(arguments: list[str]) -> Exit:
     """`gp-lab sample RUN`: what its generator makes; prints the file."""
     usage = "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes] [dataset.root=DIR]"
     parser = argparse.ArgumentParser("gp-lab sample", description=sample.__doc__)
-    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="the run's folder")
     parser.add_argument(
         "data", metavar="dataset.root=DIR", nargs="*", help="where the run's data lie now"
     )
@@ -191,6 +191,8 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--trust", action="append", default=[], help="a package of your own")
 
     args = _parsed(parser, arguments, usage)
+    if not args.run or "=" in args.run:
+        raise BadInput(f"sample: which run? write {usage}")
 
     from gp_lab.training.load import load
     from gp_lab.training.sampling import write_samples

@@ -4,20 +4,21 @@
     python scripts/prepare.py lsun root=/data/lsun source.image_size=128
     python scripts/prepare.py imagenet root=/data/imagenet source.prepared=/scratch/arrays
 
-The first word is a file of configs/dataset, the others are its keys as `gp-lab train` takes them
-behind `dataset.`. Broken off, it goes on where it was when it is called again. A run with the same
-keys then finds the arrays by itself; each has a JSON file beside it that says what it was made of.
+The first word is a file of configs/dataset, the others are its keys as `gp-lab train` takes them,
+with or without `dataset.` before them. Broken off, it goes on where it was when it is called again.
+A run with the same keys then finds the arrays by itself; each has a JSON file beside it that says
+what it was made of.
 """
 
 import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gp_lab.data.pictures import ImageFolder, decoded
 from gp_lab.data.prepared import prepare
 from gp_lab.errors import BadInput, LabError, bad_choice
+from gp_lab.launching.compose import one_sentence
 from gp_lab.parts import build
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "dataset"
@@ -31,13 +32,11 @@ def source_of(name: str, overrides: list[str]) -> ImageFolder:
     wrong = [word for word in overrides if "=" not in word]
     if wrong:
         raise BadInput(f"{wrong[0]}: not written key=value")
-    try:
-        config = OmegaConf.load(path)
-        OmegaConf.set_struct(config, True)
-        config = OmegaConf.merge(config, OmegaConf.from_dotlist(overrides))
-        node = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
-        raise BadInput(f"dataset: {str(error).splitlines()[0]}") from error
+    config = OmegaConf.create({"dataset": OmegaConf.load(path)})
+    OmegaConf.set_struct(config, True)
+    with one_sentence():
+        given = OmegaConf.from_dotlist([f"dataset.{o.removeprefix('dataset.')}" for o in overrides])
+        node = OmegaConf.to_container(OmegaConf.merge(config, given).dataset, resolve=True)
     source = build(node, "dataset").source if isinstance(node, dict) and "source" in node else None
     if not isinstance(source, ImageFolder):
         raise BadInput(f"dataset={name}: is not made of picture files; there is nothing to prepare")

@@ -304,3 +304,11 @@ def test_what_does_not_fit_the_classes_is_refused(tmp_path: Path, what: str) -> 
         base = tuple(o for o in base if not o.startswith("probe."))
     with pytest.raises(BadInput, match=re.escape(sentence)):
         setup(config_of(*overrides, base=base))
+
+
+def test_an_encoder_is_refused_beside_a_generator_that_takes_classes(tmp_path: Path) -> None:
+    config = config_of(base=tree(tmp_path))
+    encoder = {"_target_": "gp_lab.networks.mlp.MLP", "inputs": [3, 32, 32], "outputs": 5}
+    architecture = config["architecture"] | {"encoder": encoder}
+    with pytest.raises(BadInput, match=r"architecture\.encoder: latent codes have no classes"):
+        setup(config | {"architecture": architecture})

@@ -203,6 +203,13 @@ def test_a_published_data_set_makes_the_same_run_wherever_it_lies(
     assert with_dataset(config, name, **place) == with_dataset(config, name)
 
 
+@pytest.mark.parametrize("name", ["celeba", "mnist"])
+def test_whether_files_may_be_downloaded_tells_no_runs_apart(config: Config, name: str) -> None:
+    unchecked = {"checksum": False} if name == "mnist" else {}
+    fetched = {"source": unchecked | {"download": True}, "download": True}
+    assert with_dataset(config, name, **fetched) == with_dataset(config, name, source=unchecked)
+
+
 def test_what_is_in_a_published_data_set_still_tells_runs_apart(config: Config) -> None:
     names = ("cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist")
     assert len({with_dataset(config, name) for name in names}) == len(names)

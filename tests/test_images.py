@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib
 import io
 import os
 import pickle
@@ -21,7 +22,7 @@ from helpers import CONFIGS, rng
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gp_lab.data import cifar, digits, sources
+from gp_lab.data import cifar, digits, pictures, sources
 from gp_lab.data.cifar import CIFAR10
 from gp_lab.data.digits import DEBIAN_FASHION, MNIST, FashionMNIST, MNIST5k, read_idx
 from gp_lab.data.images import Images
@@ -842,12 +843,18 @@ def test_the_script_prepares_what_a_config_describes(
     }
     assert main(["cifar10"]) == 2
     assert "dataset=cifar10: is not made of picture files" in capsys.readouterr().err
-    assert main(["imagenet", "rot=3"]) == 2
-    assert "dataset: Key 'rot' is not in struct" in capsys.readouterr().err
+    for word in ("rot=3", "dataset.rot=3"):
+        assert main(["imagenet", word]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("dataset.rot: no such key; choose from dequantise, ")
+        assert said.endswith("did you mean root?\n")
+    assert main(["imagenet", "root=[1,2"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(["imagnet"]) == 2
     assert "did you mean imagenet?" in capsys.readouterr().err
-    assert main(["celeba", f"root={tmp_path}"]) == 2
-    assert "there is no folder" in capsys.readouterr().err
+    for key in ("root", "dataset.root"):
+        assert main(["celeba", f"{key}={tmp_path}"]) == 2
+        assert f"there is no folder {tmp_path}" in capsys.readouterr().err
 
 
 # Downloads and configs
@@ -873,6 +880,67 @@ def test_download_goes_through_torchvision(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(datasets, "MNIST", unreachable)
     with pytest.raises(BadInput, match=r"MNIST cannot be downloaded \(Error downloading train"):
         MNIST(str(tmp_path / "b"), download=True).load()
+
+
+@pytest.fixture
+def fetched_celeba(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """As if gdown were here; the download puts 3 pictures where torchvision would, and is noted."""
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    from gp_lab.data.torchvision_import import import_torchvision
+
+    asked = []
+
+    def fetch(root: str, download: bool) -> None:
+        asked.append(root)
+        folder = Path(root, "celeba", "img_align_celeba")
+        folder.mkdir(parents=True)
+        for i in range(3):
+            picture(seed=i).save(folder / f"{i}.png")
+
+    monkeypatch.setattr(pictures, "find_spec", lambda name: name)
+    monkeypatch.setattr(import_torchvision().datasets, "CelebA", fetch)
+    return asked
+
+
+def celeba(root: Path, download: bool = True) -> Images:
+    small = {"crop": None, "image_size": 8, "download": download}
+    return configured("celeba", root=str(root), source=small)
+
+
+def test_celeba_is_downloaded_once_and_found_where_torchvision_puts_it(
+    fetched_celeba: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "CELEBA", 3)
+    for _ in range(2):
+        assert len(celeba(tmp_path).source.load().train.images) == 3
+    assert fetched_celeba == [str(tmp_path)]
+    assert len(celeba(tmp_path, download=False).source.load().train.images) == 3
+    # scripts/prepare.py's arrays are the same ones with and without the key
+    folders = {prepared_folder(celeba(tmp_path, download=d).source) for d in (True, False)}
+    assert len(folders) == 1
+
+
+def test_a_celeba_that_is_unpacked_in_part_or_cannot_be_fetched_is_named(
+    fetched_celeba: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match=r"celeba/img_align_celeba: 3 of 202,599 images; remove"):
+        celeba(tmp_path).source.load()
+    with pytest.raises(BadInput, match=r"there is no folder .*dataset\.download=true fetches them"):
+        celeba(tmp_path / "none", download=False).source.load()
+
+    class TooMany(Exception):
+        """What gdown raises is of no kind in particular."""
+
+    def busy(root: str, download: bool) -> None:
+        raise TooMany("Too many users have viewed this file\nlong story")
+
+    monkeypatch.setattr(importlib.import_module("torchvision.datasets"), "CelebA", busy)
+    with pytest.raises(BadInput, match=r"CelebA cannot be downloaded \(Too many .* this file\)"):
+        celeba(tmp_path / "b").source.load()
+    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    with pytest.raises(BadInput, match=r"package gdown, which is not installed; pip install gdown"):
+        celeba(tmp_path / "b").source.load()
 
 
 def test_torchvision_imports_beside_a_cpu_only_pytorch() -> None:

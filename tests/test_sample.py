@@ -326,8 +326,10 @@ def test_a_folder_without_a_run_or_a_checkpoint_is_refused(
     folder.create(config_of(f"out={tmp_path}"), "run")
     assert main(["sample", str(folder.path)]) == Exit.BAD_INPUT
     assert "the run has no checkpoint yet" in capsys.readouterr().err
-    assert main(["sample"]) == Exit.BAD_INPUT
-    assert "required: RUN" in capsys.readouterr().err
+    for without_run in ([], ["-n", "3"], ["dataset.root=/data"]):
+        assert main(["sample", *without_run]) == Exit.BAD_INPUT
+        said = capsys.readouterr().err
+        assert said.startswith("gp-lab: sample: which run? write gp-lab sample RUN [-n 64]")
 
 
 def test_samples_that_are_neither_images_nor_points_nor_texts_stay_in_python(

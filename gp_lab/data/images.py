@@ -26,6 +26,12 @@ SCALES = {
 """pixels -> (factor, summand) on brightness in [0, 1]."""
 
 
+def range_of(pixels: str) -> tuple[float, float]:
+    """The least and the largest number on the scale `pixels`, a key of `SCALES`."""
+    factor, summand = SCALES[pixels]
+    return summand, factor + summand
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Some images of a part: `which` int64 [n] of its rows, or all of them."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gp_lab.data.prepared import PREPARED, prepared_parts
-from gp_lab.data.sources import Part, Parts, Shape, missing
+from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
 from gp_lab.parts import Count
 
@@ -33,6 +34,9 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
 IN_MEMORY = 4 * 2**30
 """Bytes of the largest set that is kept in memory."""
+
+CELEBA = 202_599
+"""Pictures in CelebA."""
 
 THREADS = min(16, os.cpu_count() or 1)
 """That decode pictures."""
@@ -182,6 +186,49 @@ class ImageTree(ImageFolder):
 
     def _what(self) -> str:
         return f"a folder of images for each class, in {self.train}"
+
+
+@dataclass(frozen=True)
+class CelebA(ImageFolder):
+    """CelebA's aligned pictures, looked for in `root` and where torchvision puts them (celeba).
+
+    There all of them have to be: torchvision does not notice that it was broken off as it unpacked
+    them.
+
+    Args:
+        download: fetch them with torchvision where they are missing; it needs the package gdown,
+            which sets no time limits of its own.
+    """
+
+    download: bool = False
+
+    def pictures(self, part: str) -> Pictures:
+        """Raises `BadInput` where they are missing, or torchvision's are not all there."""
+        found, folder = super().pictures(part), self.folder(part)
+        if folder == self._of_torchvision(part) and len(found.names) != CELEBA:
+            raise BadInput(
+                f"{folder}: {len(found.names):,} of {CELEBA:,} images; remove this folder, and"
+                " dataset.download=true unpacks them again"
+            )
+        return found
+
+    def folder(self, part: str) -> Path:
+        """Raises `BadInput` if there is no such folder, or it cannot be downloaded."""
+        own, other = Path(self.root, part), self._of_torchvision(part)
+        if self.download and not own.is_dir() and not other.is_dir():
+            if find_spec("gdown") is None:
+                raise BadInput(
+                    "dataset.download=true: torchvision downloads CelebA with the package gdown,"
+                    " which is not installed; pip install gdown"
+                )
+            download("CelebA", self.root)
+        return other if other.is_dir() and not own.is_dir() else super().folder(part)
+
+    def _of_torchvision(self, part: str) -> Path:
+        return Path(self.root, "celeba", part)
+
+    def _what(self) -> str:
+        return f"{super()._what()} (dataset.download=true fetches them)"
 
 
 @dataclass(frozen=True)

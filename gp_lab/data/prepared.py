@@ -141,7 +141,7 @@ def _prepare_part(
 def _settings(source: Preparable) -> dict[str, Any]:
     """All that the pixels depend on; arrays that lie in the root may move with it."""
     fields: dict[str, Any] = asdict(source)  # type: ignore[call-overload]
-    kept = {k: v for k, v in fields.items() if k not in ("root", "prepared")}
+    kept = {k: v for k, v in fields.items() if k not in ("root", "prepared", "download")}
     root = {} if source.prepared is None else {"root": str(Path(source.root).resolve())}
     return {"source": type(source).__name__} | kept | root
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.torchvision_import import import_torchvision
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, one_line
+from gp_lab.waiting import StoppedEarly, served
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""
@@ -125,9 +126,10 @@ def missing(root: str, lacks: str, put: str, stand_ins: Iterable[str]) -> BadInp
 
 
 def download(name: str, root: str) -> None:
-    """torchvision's own download of `name` (MNIST, FashionMNIST, CIFAR10) below `root`.
+    """torchvision's own download of `name` (MNIST, FashionMNIST, CIFAR10, CelebA) below `root`.
 
-    Raises `BadInput` where torchvision is not installed or the files cannot be had.
+    Raises `BadInput` where torchvision is not installed or the files cannot be had, `StoppedEarly`
+    where a signal asks for a stop meanwhile.
     """
     try:
         import_torchvision()
@@ -139,7 +141,11 @@ def download(name: str, root: str) -> None:
         ) from error
     fetch: Callable[..., object] = getattr(datasets, name)
     try:
-        fetch(root, download=True)
-    except (OSError, RuntimeError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"dataset.download=true: {name} cannot be downloaded ({why})") from error
+        with served(f"the download of {name}"):
+            fetch(root, download=True)
+    except StoppedEarly:
+        raise
+    except Exception as error:  # gdown's are of no kind in particular
+        raise BadInput(
+            f"dataset.download=true: {name} cannot be downloaded ({one_line(error)})"
+        ) from error

@@ -21,6 +21,7 @@ from gp_lab.errors import BadInput
 from gp_lab.evaluation.frechet import Moments
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, splits_of
 from gp_lab.evaluation.reference import alone
+from gp_lab.waiting import served
 
 WEIGHTS_SHA256 = "6726825d"
 """How the SHA-256 of the weights' file begins: its name, pt_inception-2015-12-05-6726825d.pth."""
@@ -92,7 +93,8 @@ def load_inception(
 
     `weights` is the path of pt_inception-2015-12-05-6726825d.pth; `sha256` is how its SHA-256 has
     to begin. A download is kept in PyTorch's hub folder (TORCH_HOME). The file is read as tensors
-    only. Raises BadInput for a missing or different file, or where the download fails.
+    only. Raises BadInput for a missing or different file, or where the download fails, and
+    StoppedEarly where a signal asks for a stop before it has come.
     """
     path = _download(_pytorch_fid().FID_WEIGHTS_URL) if weights is None else Path(weights)
     network = Inception(identity=f"inception-{checked_weights(path, sha256)}")
@@ -203,7 +205,7 @@ def _pytorch_fid() -> Any:
 def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / url.rsplit("/", 1)[1]
-    with alone(path):
+    with served("the Inception weights"), alone(path):
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             try:

@@ -62,6 +62,14 @@ def activation(name: Activation) -> nn.Module:
     raise ValueError(f"activation={name}: choose from {', '.join(get_args(Activation))}")
 
 
+RANGES: dict[Output, tuple[float, float]] = {
+    "tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "identity": (-math.inf, math.inf),
+}
+"""Between which numbers each output lies."""
+
+
 def output_activation(name: Output) -> nn.Module:
     """The function of that name, applied element by element to what a generator gives."""
     return {"identity": nn.Identity, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[name]()

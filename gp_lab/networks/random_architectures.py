@@ -1,14 +1,18 @@
-"""The set of random architectures of `wgan_gp`, Table 1, as a seeded sampler."""
+"""The set of random architectures of `wgan_gp`, Table 1, as a seeded sampler.
+
+    gp-lab train architecture=dcgan_table1 architecture.pair=17 ...
+
+trains the pair `sample(0)[17]`. The nets are DCGAN's with more layers, see `dcgan.DCGANGenerator`.
+"""
 
 import random
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import nn
-
 from gp_lab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from gp_lab.networks.layers import Activation
+from gp_lab.networks.layers import Activation, Output
 from gp_lab.networks.mlp import Norm
+from gp_lab.parts import Count, CountOrZero
 
 NONLINEARITIES: tuple[Activation, ...] = ("relu", "leaky_relu", "softplus_elu", "tanh")
 DEPTHS = (4, 8, 12, 20)
@@ -57,31 +61,6 @@ class PairChoice:
             "discriminator", critic_norm
         )
 
-    def build(
-        self, critic_norm: CriticNorm, latent_dim: int = 128, size: int = 32, channels: int = 3
-    ) -> tuple[nn.Module, nn.Module]:
-        """(generator, discriminator) for images [channels, size, size], weights from the global
-        generator. The nets are DCGAN's with more layers, see `DCGANGenerator`."""
-        g, d = self.generator, self.discriminator
-        generator = DCGANGenerator(
-            latent_dim,
-            size,
-            channels,
-            g.filters,
-            norm="batch" if g.normalised else "none",
-            activation=g.activation,
-            depth=g.depth,
-        )
-        discriminator = DCGANDiscriminator(
-            size,
-            channels,
-            d.filters,
-            norm=critic_norm if d.normalised else "none",
-            activation=d.activation,
-            depth=d.depth,
-        )
-        return generator, discriminator
-
 
 def sample(seed: int, n: int = 200) -> list[PairChoice]:
     """n pairs, every choice uniform and independent (`papers/wgan_gp.txt`, sec. 5.1 and Table 1).
@@ -104,3 +83,56 @@ def sample(seed: int, n: int = 200) -> list[PairChoice]:
 def _index(rng: random.Random, n: int) -> int:
     # random() is the only method whose numbers Python promises to keep between versions.
     return int(rng.random() * n)
+
+
+class RandomGenerator(DCGANGenerator):
+    """The generator of pair number `pair` of the list `sample(list_seed)`: z -> images.
+
+    Shapes and errors as in `DCGANGenerator`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: Count,
+        size: Count,
+        channels: Count,
+        pair: CountOrZero = 0,
+        list_seed: CountOrZero = 0,
+        output: Output = "tanh",
+    ) -> None:
+        choice = sample(list_seed, pair + 1)[pair].generator
+        super().__init__(
+            latent_dim,
+            size,
+            channels,
+            choice.filters,
+            norm="batch" if choice.normalised else "none",
+            activation=choice.activation,
+            output=output,
+            depth=choice.depth,
+        )
+
+
+class RandomDiscriminator(DCGANDiscriminator):
+    """The discriminator of pair number `pair` of the list `sample(list_seed)`: images -> logits.
+
+    `norm` is its norm where it has one: batch for the standard GAN, layer for WGAN-GP.
+    """
+
+    def __init__(
+        self,
+        size: Count,
+        channels: Count,
+        pair: CountOrZero = 0,
+        list_seed: CountOrZero = 0,
+        norm: Norm = "layer",
+    ) -> None:
+        choice = sample(list_seed, pair + 1)[pair].discriminator
+        super().__init__(
+            size,
+            channels,
+            choice.filters,
+            norm=norm if choice.normalised else "none",
+            activation=choice.activation,
+            depth=choice.depth,
+        )

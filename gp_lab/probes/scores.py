@@ -46,6 +46,7 @@ from gp_lab.evaluation.neighbours import nearest_of_batches, spread
 from gp_lab.evaluation.reference import cached_features, cached_moments, fingerprint, once
 from gp_lab.parts import Count, CountOrZero, Fraction
 from gp_lab.probes.base import Arrays, Probe, View, even_batches
+from gp_lab.waiting import StoppedEarly
 
 CACHE = "outputs/cache"
 BATCH = 64
@@ -134,7 +135,7 @@ class InceptionScores(ScoreProbe):
             )
 
     def measure(self, view: View) -> Arrays:
-        network, share = _inception(self.weights, view.device), view.share
+        network, share = _inception_or_why(self.weights, view.device), view.share
         without = share.total(torch.tensor([isinstance(network, str)]).to(view.device, torch.int32))
         if isinstance(network, str) or without.item():
             why = network if isinstance(network, str) else "another rank has no weights"
@@ -367,6 +368,13 @@ def _stacks(rows: Rows, places: Tensor, size: int) -> Iterator[Tensor]:
 def _rows_at_once(shape: tuple[int, ...]) -> int:
     """Images whose numbers fill 256 MB in float64."""
     return max(1, 2**25 // math.prod(shape))
+
+
+def _inception_or_why(weights: str | None, device: torch.device) -> Inception | str:
+    try:
+        return _inception(weights, device)
+    except StoppedEarly as stop:  # not kept: the process may try again
+        return str(stop)
 
 
 @lru_cache(maxsize=1)

@@ -64,8 +64,8 @@ def run_hash(config: Config) -> str:
 def identity(config: Config) -> Config:
     """What of a config can change the numbers of its run."""
     kept = {k: v for k, v in config.items() if k not in NOT_IDENTITY}
-    if is_checked(config["dataset"]):
-        kept["dataset"] = without(WHERE_IT_LIES, kept["dataset"])
+    of_no_account = WHERE_IT_LIES if is_checked(config["dataset"]) else frozenset({"download"})
+    kept["dataset"] = without(of_no_account, kept["dataset"])
     if probes := kept.get("probe"):
         kept["probe"] = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in probes.items()}
     return kept

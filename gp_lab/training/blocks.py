@@ -80,7 +80,7 @@ def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
         some["wanted"] = torch.arange(n_d).reshape(-1, s.batch_size)[:, rows].flatten()
     if classes:
         real, of_real = run.dataset.draw_labelled(rng("real"), n_d, **some)
-        # The generator is asked for each class as often as any other (wgan_gp's code).
+        # The classes of G's own batches are uniform, as in wgan_gp's code.
         of_g = torch.randint(classes, (n_g,), generator=rng("labels_g"))
         labels = (shaped(of_real, s.d_steps, torch.long),)
         labels_g = (shaped(of_g, s.g_steps, torch.long),) if n_g else ()

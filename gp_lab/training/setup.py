@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gp_lab.data.images import SCALES, Images, range_of
 from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.files import file_name
-from gp_lab.networks.layers import EqualizedLinear
+from gp_lab.networks.layers import RANGES, EqualizedLinear, Output
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
 from gp_lab.objectives.losses import Loss
@@ -200,6 +201,7 @@ def _check_together(run: Setup) -> None:
                 f"architecture: generates samples of shape {list(fake.shape[1:])},"
                 f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])}"
             )
+        _check_range(run)
         out = _shape_of(game.discriminator, real, "architecture.discriminator")
         f = out[0] if isinstance(out, tuple) else out
         codes = latent if game.encoder is None else _shape_of(game.encoder, real, _ENCODER)
@@ -224,6 +226,29 @@ def _check_together(run: Setup) -> None:
             )
 
 
+def _check_range(run: Setup) -> None:
+    """Raises `BadInput` for a generator whose output cannot reach all that the pixels can be."""
+    node = run.config["architecture"]["generator"]
+    key = next((k for k in ("output", "output_activation") if node.get(k) in RANGES), None)
+    if key is None or not isinstance(run.dataset, Images):
+        return
+
+    def reaches(output: Output, pixels: str) -> bool:
+        (low, high), (least, most) = RANGES[output], range_of(pixels)
+        return low <= least and most <= high
+
+    output, pixels = node[key], run.dataset.pixels
+    if not reaches(output, pixels):
+        (low, high), (least, most) = RANGES[output], range_of(pixels)
+        scales = " or ".join(scale for scale in SCALES if reaches(output, scale))
+        outputs = " or ".join(other for other in RANGES if reaches(other, pixels))
+        raise BadInput(
+            f"dataset.pixels={pixels}: the pixels lie in [{least:.3g}, {most:.3g}], and"
+            f" architecture.generator.{key}={output} reaches no further than [{low:g}, {high:g}];"
+            f" write dataset.pixels={scales}, or architecture.generator.{key}={outputs}"
+        )
+
+
 def _check_classes(run: Setup) -> None:
     """Networks that know of classes, and data that have them."""
     game = run.game
@@ -245,6 +270,11 @@ def _check_classes(run: Setup) -> None:
     for key, count in counts.items():
         if count and count != found:
             raise BadInput(f"{key}={count}: dataset={name} has {found} classes; set it to {found}")
+    if game.encoder is not None and classes_of(game.generator):
+        raise BadInput(
+            f"{_ENCODER}: latent codes have no classes, and the generator of {_architecture(run)}"
+            " takes them; use classes=0, or leave the encoder out"
+        )
     if classes_of(game.discriminator) and game.penalty.carried(run.settings.batch_size):
         raise BadInput(
             "penalty.reduction=max: the hardest points carried over have no classes, and the"

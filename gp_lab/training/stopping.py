@@ -8,17 +8,10 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from gp_lab.errors import Exit, LabError
 from gp_lab.runs.folder import State
+from gp_lab.waiting import SIGNALS, StoppedEarly
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Ctrl-C, and what schedulers send before they take the machine away."""
-
-
-class StoppedEarly(LabError):
-    """A rank was asked to stop before the others had come."""
-
-    status = Exit.PREEMPTED
+__all__ = ["SIGNALS", "Stop", "StoppedEarly", "listening", "slurm_job"]
 
 
 class Stop:
