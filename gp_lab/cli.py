@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice, failure, printable
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable
 from gp_lab.training.place import leave_rank_0_to_speak, quiet
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
 
   gp-lab train --cfg job [key=value ...] the composed config        --help    all of Hydra's flags
+  gp-lab figure PAPER/ITEM --cfg job     the runs it would train, and which are finished
   eval "$(gp-lab -sc install=bash)"      shell completion
 """
 
@@ -253,7 +254,14 @@ def evaluate(arguments: list[str]) -> Exit:
 
 def figure(arguments: list[str]) -> Exit:
     """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
-    from gp_lab.launching.compose import compose_figure, hydra_session, parse_arguments, sweep
+    from gp_lab.launching.compose import (
+        compose_figure,
+        hydra_session,
+        jobs,
+        parse_arguments,
+        sweep,
+    )
+    from gp_lab.launching.panels import jobs_table
     from gp_lab.launching.places import figure_file, figure_ids
 
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
@@ -261,9 +269,12 @@ def figure(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in figure_ids():
         raise bad_choice("figure", name, figure_ids())
-    if flags := [word for word in rest if word.startswith("-")]:
-        raise BadInput(f"{flags[0]}: gp-lab figure takes overrides only, written key=value")
-    overrides = [f"figure={name}", *parse_arguments(rest, sweep=True).overrides]
+    args = parse_arguments(rest, sweep=True)
+    flags = [word for word in rest if word.startswith("-") and not word.startswith("--cfg")]
+    if flags or args.cfg not in (None, "job"):
+        wrong = flags[0] if flags else f"--cfg {args.cfg}"
+        raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")
+    overrides = [f"figure={name}", *args.overrides]
     if not any(o.startswith("hydra/launcher=") for o in overrides):
         overrides.append("hydra/launcher=replicas")
     if not figure_file(name).get("panels"):
@@ -272,19 +283,28 @@ def figure(arguments: list[str]) -> Exit:
         if quiet():
             return Exit.OK
 
-        from gp_lab.figures.make import make_calculation
+        from gp_lab.figures.make import calculation_settings, make_calculation
 
+        if args.cfg:
+            settings = calculation_settings(name, node, scale, args.overrides)
+            print("\n  ".join([f"{name} at scale {scale}: calculated, no runs", *settings]))
+            return Exit.OK
         print(make_calculation(name, node, scale, out, rest))
         return Exit.OK
     with hydra_session() as hydra:
-        jobs, outcomes = sweep(hydra, overrides)
+        if args.cfg:
+            wanted = jobs(hydra, overrides)
+            print(f"{name} at scale {wanted[0].config['scale']['name']}: "
+                  f"{counted(len(wanted), 'run')}\n{jobs_table(wanted)}")  # fmt: skip
+            return Exit.OK
+        wanted, outcomes = sweep(hydra, overrides)
     status = _summary(outcomes)
     if quiet():
         return status
 
     from gp_lab.figures.make import make_figure
 
-    print(make_figure(name, jobs, outcomes, rest))
+    print(make_figure(name, wanted, outcomes, rest))
     return status
 
 
@@ -311,7 +331,7 @@ def figures(arguments: list[str]) -> Exit:
         began = time.monotonic()
     for override in arguments:
         root = override.removeprefix("out=") if override.startswith("out=") else root
-    if quiet():
+    if quiet() or any(word.startswith("--cfg") for word in arguments):
         return worst
 
     from gp_lab.figures.make import summary_table

@@ -74,6 +74,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
 def show(value: object) -> str:
     """A config value as a user would type it."""
     if isinstance(value, str | float):

@@ -99,19 +99,7 @@ def make_calculation(
     """
     what, text = entry(name), figure_file(name)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
-    free = FREE | {"scale"}
-    changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
-    for override in changed:
-        if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
-            raise BadInput(
-                f"{override}: {name} is a calculation without runs; it reads"
-                f" {', '.join(f'figure.settings.{k}' for k in text['settings'])}"
-            )
-    if scale not in text["scales"]:
-        raise bad_choice("scale", scale, text["scales"])
-    given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
-    own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
-    settings = dict(figure["settings"]) | own
+    changed, settings = _of_calculation(name, figure, scale, user)
     try:
         rows, arrays = what.calculate(settings)
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
@@ -138,6 +126,33 @@ def make_calculation(
         made_by=[{k: v for k, v in provenance().items() if k in MAKER}],
         runs=[],
     )
+
+
+def calculation_settings(
+    name: str, figure: Mapping[str, Any], scale: str, user: Sequence[str] = ()
+) -> list[str]:
+    """What an entry that needs no runs reads, as overrides. Raises `BadInput` as it does."""
+    _, settings = _of_calculation(name, figure, scale, user)
+    return [f"figure.settings.{k}={show(v)}" for k, v in settings.items()]
+
+
+def _of_calculation(
+    name: str, figure: Mapping[str, Any], scale: str, user: Sequence[str]
+) -> tuple[list[str], dict[str, Any]]:
+    """The overrides that change a calculation, and its settings, the scale's on top."""
+    text, free = figure_file(name), FREE | {"scale"}
+    changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
+    for override in changed:
+        if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
+            raise BadInput(
+                f"{override}: {name} is a calculation without runs; it reads"
+                f" {', '.join(f'figure.settings.{k}' for k in text['settings'])}"
+            )
+    if scale not in text["scales"]:
+        raise bad_choice("scale", scale, text["scales"])
+    given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
+    own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
+    return changed, dict(figure["settings"]) | own
 
 
 def _publish(

@@ -28,6 +28,7 @@ from omegaconf.errors import (
 )
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
+from gp_lab.launching.panels import Job
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.runs.identity import Config
 
@@ -72,25 +73,38 @@ def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, str,
 
 
 def sweep(hydra: Hydra, overrides: Sequence[str]) -> Any:
-    """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them.
+    """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them."""
+    return _sweeper(hydra, overrides).sweep(_of_runs(overrides))
+
+
+def jobs(hydra: Hydra, overrides: Sequence[str]) -> list[Job]:
+    """The runs of a sweep, or of a figure: composed and checked as `sweep` does, not trained."""
+    return _sweeper(hydra, overrides).jobs(_of_runs(overrides))
+
+
+def _sweeper(hydra: Hydra, overrides: Sequence[str]) -> Any:
+    """The lab's sweeper, with the launcher that the overrides ask for.
 
     Only what chooses the sweep itself (figure, scale, Hydra's own keys) is composed beforehand:
     the other overrides are for the runs, and a panel may have keys that no other config has.
     """
-
-    def root(override: str) -> str:
-        return re.split(r"[=./]", override.lstrip("+~"))[0]
-
-    first = [o for o in overrides if root(o) in ("figure", "scale", "hydra")]
+    first = [o for o in overrides if _root(o) in ("figure", "scale", "hydra")]
     master = hydra.compose_config(
         CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
     )
-    sweeper = Plugins.instance().instantiate_sweeper(
+    return Plugins.instance().instantiate_sweeper(
         config=master,
         hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
         task_function=lambda _: None,  # the lab's launchers take configs instead
     )
-    return sweeper.sweep([o for o in overrides if root(o) != "hydra"])
+
+
+def _of_runs(overrides: Sequence[str]) -> list[str]:
+    return [o for o in overrides if _root(o) != "hydra"]
+
+
+def _root(override: str) -> str:
+    return re.split(r"[=./]", override.lstrip("+~"))[0]
 
 
 def plain(config: DictConfig) -> Config:
