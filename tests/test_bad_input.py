@@ -16,6 +16,7 @@ from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.panels import panel_overrides
+from gp_lab.launching.places import config_folder
 
 Refused = Callable[..., str]
 SMALL = ["architecture.width=8", "threads=1", "tracking=none", "steps=2", "out=out"]
@@ -343,6 +344,19 @@ def test_the_users_own_yaml_is_found_and_its_faults_named(
     assert "not YAML" in refused("train", *own, "penalty=broken")
     assert "mild" in refused("train", *own, "penalty=nope")
     assert main(["train", *own, "penalty=mild"]) == Exit.OK
+
+
+def test_a_copied_file_that_kept_its_name_is_told_what_it_must_say(
+    tmp_path: Path, refused: Refused
+) -> None:
+    group = tmp_path / "mine" / "penalty"
+    group.mkdir(parents=True)
+    shutil.copy(config_folder() / "penalty" / "one_gp.yaml", group / "copied.yaml")
+    sentence = refused("train", f"--config-dir={tmp_path / 'mine'}", *SMALL, "penalty=copied")
+    path = group / "copied.yaml"
+    assert sentence == (
+        f"{path}: says name: one_gp; it must say name: copied, as the file is named"
+    )
 
 
 @pytest.mark.parametrize("typed", ["train penalty=foo", "train steps=0", "nope"])

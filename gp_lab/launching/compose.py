@@ -120,7 +120,7 @@ def plain(config: DictConfig) -> Config:
     assert isinstance(data, dict)
     values: Config = {str(k): v for k, v in data.items()}
     check_keys(values)
-    _refuse_other_names(config, values)
+    _name_by_file_or_class(config, values)
     values["figure"] = {"id": values["figure"]["id"]}
     return values
 
@@ -268,13 +268,34 @@ def _same_keys(prefix: str, node: Mapping[str, Any], known: set[str]) -> None:
             raise BadInput(f"{prefix}{key}: missing; every run has it")
 
 
-def _refuse_other_names(config: DictConfig, values: Config) -> None:
-    """A run's name is made of these: `penalty.name=../x` would lead out of the runs."""
+def _name_by_file_or_class(config: DictConfig, values: Config) -> None:
+    """A part is named as its file is, or as its class where that is not the file's.
+
+    A run's name is made of these: `penalty.name=../x` would lead out of the runs.
+    """
     for group, choice in config.hydra.runtime.choices.items():
-        if group in groups() and choice in choices(group):
-            name = values[group].get("name", choice)
-            if name != choice:
-                raise BadInput(f"{group}.name={show(name)}: the {group} is named {choice}")
+        path = _path_of(config, group, choice) if group in groups() else None
+        if path is None:
+            continue
+        own, node = yaml.safe_load(path.read_text()) or {}, values[group]
+        if (said := own.get("name", choice)) != choice:
+            raise BadInput(
+                f"{path}: says name: {show(said)}; it must say name: {choice}, as the file is named"
+            )
+        if (name := node.get("name", choice)) != choice:
+            raise BadInput(f"{group}.name={show(name)}: the {group} is named {choice}")
+        target, usual = node.get("_target_"), own.get("_target_")
+        if "name" in node and usual and isinstance(target, str) and target != usual:
+            node["name"] = target.rpartition(".")[2]
+
+
+def _path_of(config: DictConfig, group: str, choice: Any) -> Path | None:
+    """The file of a choice: the user's own before the lab's."""
+    for source in config.hydra.runtime.config_sources:
+        path = Path(source.path, group, f"{choice}.yaml")
+        if source.schema == "file" and path.is_file():
+            return path
+    return None
 
 
 @cache
