@@ -17,7 +17,7 @@ from gp_lab.training.setup import KINDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
-PLACEHOLDERS = ("RUN", "OUTPUTS", "my_package", "mine", "...")
+PLACEHOLDERS = ("RUN", "PATH", "OUTPUTS", "my_package", "mine", "...")
 """Words in a command of the README that stand for something of the reader's own."""
 
 OTHERS = {"list", "status", "clean", "report"}
