@@ -159,7 +159,7 @@ def resume(arguments: list[str]) -> Exit:
     for override in arguments[1:]:
         key, _, value = override.partition("=")
         if key == "trust":
-            config["trust"] = value.strip("[]").split(",")
+            config["trust"] = list(_packages(value))
         elif key.startswith("dataset."):
             config = elsewhere(config, [override])
         elif key != "steps":
@@ -175,11 +175,17 @@ def resume(arguments: list[str]) -> Exit:
 
 def sample(arguments: list[str]) -> Exit:
     """`gp-lab sample RUN`: what its generator makes; prints the file."""
-    usage = "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes] [dataset.root=DIR]"
+    usage = (
+        "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes] [dataset.root=DIR]"
+        " [trust=PACKAGE]"
+    )
     parser = argparse.ArgumentParser("gp-lab sample", description=sample.__doc__)
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument(
-        "data", metavar="dataset.root=DIR", nargs="*", help="where the run's data lie now"
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        help="dataset.root=DIR: where the run's data lie now; trust=PACKAGE: one of your own",
     )
     parser.add_argument("-n", type=int, help="samples; lines; samples of each class")
     parser.add_argument("--kind", default="samples", help="samples, interpolation or classes")
@@ -187,7 +193,6 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--step", type=int, help="of the checkpoint; left out, the last")
     parser.add_argument("--points", type=int, default=65, help="of an interpolation's line")
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
-    parser.add_argument("--trust", action="append", default=[], help="a package of your own")
 
     def refuse(message: str) -> NoReturn:
         raise BadInput(f"sample: {message}; write {usage}")
@@ -198,7 +203,10 @@ def sample(arguments: list[str]) -> Exit:
     from gp_lab.training.load import load
     from gp_lab.training.sampling import write_samples
 
-    run = load(args.run, args.step, tuple(args.trust), data=args.data)
+    given = [override for override in args.overrides if override.startswith("trust=")]
+    trust = _packages(given[-1].removeprefix("trust=")) if given else ()
+    data = [override for override in args.overrides if override not in given]
+    run = load(args.run, args.step, trust, data=data)
     print(write_samples(run, args.kind, args.n, args.seed, args.points, args.out))
     return Exit.OK
 
@@ -224,7 +232,7 @@ def evaluate(arguments: list[str]) -> Exit:
     for override in arguments[1:]:
         key, _, value = override.partition("=")
         if key == "trust":
-            trust = tuple(value.strip("[]").split(","))
+            trust = _packages(value)
         elif key == "step":
             if not value.isdigit():
                 raise BadInput(f"step={value}: not a step; write step=N, or leave it out")
@@ -401,6 +409,11 @@ def clean(arguments: list[str]) -> Exit:
     else:
         print(f"{len(found)} items, {total:.1f} MB; nothing is deleted without --yes")
     return Exit.OK
+
+
+def _packages(value: str) -> tuple[str, ...]:
+    """Those of `trust=[mine,another]`; the brackets can be left out."""
+    return tuple(name.strip() for name in value.strip("[]").split(",") if name.strip())
 
 
 def _only(arguments: Sequence[str], usage: str) -> str | None:

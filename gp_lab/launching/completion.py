@@ -15,7 +15,7 @@ from gp_lab.launching.places import choices, figure_ids, groups, plural
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--multirun", "--cfg", "--resolve", "--info", "--config-dir", "--help", "--hydra-help")
-SAMPLE_FLAGS = ("-n", "--kind", "--seed", "--step", "--points", "--out", "--trust")
+SAMPLE_FLAGS = ("-n", "--kind", "--seed", "--step", "--points", "--out")
 KINDS = ("samples", "interpolation", "classes")
 
 
