@@ -405,9 +405,9 @@ def clean(arguments: list[str]) -> Exit:
     if "--yes" in arguments:
         deleted = delete(found)
         total = sum(item.bytes for item in deleted) / 1e6
-        print(f"deleted {len(deleted)} items, {total:.1f} MB")
+        print(f"deleted {counted(len(deleted), 'item')}, {total:.1f} MB")
     else:
-        print(f"{len(found)} items, {total:.1f} MB; nothing is deleted without --yes")
+        print(f"{counted(len(found), 'item')}, {total:.1f} MB; nothing is deleted without --yes")
     return Exit.OK
 
 
@@ -432,19 +432,37 @@ def _outputs(arguments: Sequence[str], usage: str) -> Path:
 
 
 def _train_one(config: "Config", folder: "RunFolder | None" = None) -> Exit:
+    from gp_lab.launching.local import say_what_is_skipped
     from gp_lab.training.trainer import train as train_runs
 
+    if before := _is_finished(config, folder):
+        say_what_is_skipped([config], [])
     outcome = train_runs([config], folders=[folder] if folder else None)[0]
-    print(f"{outcome.state} at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}")
+    when = " before," if before else ""
+    where = f"at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}"
+    print(f"{outcome.state}{when} {where}")
     return outcome.exit
+
+
+def _is_finished(config: "Config", folder: "RunFolder | None") -> bool:
+    """Whether a run needs no training; what is wrong with it is for the trainer to say."""
+    from gp_lab.launching.local import unfinished
+
+    try:
+        if folder:
+            return folder.finished(config["steps"])
+        return not unfinished([config])
+    except LabError:
+        return False
 
 
 def _summary(outcomes: "Sequence[Outcome]") -> Exit:
     """How a sweep ended: divergence is data, a failure is not."""
     states = [str(o.state) for o in outcomes]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    runs = f"{len(outcomes)} run{'s' * (len(outcomes) > 1)}"
-    print(f"{runs}: {counts}; in {outcomes[0].folder.path.parent}")
+    before = " before" if all(o.before for o in outcomes) else ""
+    count = counted(len(outcomes), "run")
+    print(f"{count}: {counts}{before}; in {outcomes[0].folder.path.parent}")
     failed = [o for o in outcomes if o.exit == Exit.FAILED]
     for outcome in failed:
         print(f"  {outcome.folder.path.name}{_because(outcome.why)}", file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput, bad_choice, show
+from gp_lab.errors import BadInput, bad_choice, counted, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, header, paper_style
@@ -57,11 +57,11 @@ def make_figure(
         if r.state != State.FINISHED
     ]
     seeds = max(len(runs) for runs in panels.values())
-    of_seeds = f"{seeds} seeds; the first is drawn" if seeds > 1 else "1 seed"
+    of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
     chosen = [name for name in known_datasets(text) if f"dataset={name}" in user]
-    counted = ", ".join(f"{n:,}" for n in steps)
+    iterations = ", ".join(f"{n:,}" for n in steps)
     changed = changes(user, text, datasets)
     unseen = [] if all(map(is_checked, datasets)) else _places(user)
     return _publish(
@@ -73,7 +73,7 @@ def make_figure(
         rows,
         what.claims(rows),
         lambda: what.draw(whole, rows),
-        f"{counted} iterations, {of_seeds}",
+        f"{iterations} iterations, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
@@ -118,7 +118,7 @@ def make_calculation(
         rows,
         what.claims(rows),
         lambda: what.draw(arrays, rows),
-        f"{seeds} seed{'s' * (seeds > 1)}" if seeds else "calculated",
+        counted(seeds, "seed") if seeds else "calculated",
         stand_ins=[],
         seeds=seeds,
         steps=[],
@@ -216,7 +216,7 @@ def _publish(
 
 def claims_table(summary: dict[str, Any]) -> str:
     """The claims of a claims.json for a terminal: verdict, sentence, numbers."""
-    seeds = f", {summary['seeds']} seeds" if summary["seeds"] else ""
+    seeds = f", {counted(summary['seeds'], 'seed')}" if summary["seeds"] else ""
     lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
     lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
     for claim in summary["claims"]:
@@ -290,11 +290,12 @@ def _is_declared(dataset: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
 
 
 def interval_text(claim: dict[str, Any]) -> str:
-    """Estimate, interval, how many seeds, how many diverged."""
-    numbers = [claim[k] for k in ("estimate", "low", "high")]
-    estimate, low, high = ("?" if x is None else f"{x:.3g}" for x in numbers)
+    """Estimate, interval if there is one (not of one seed), how many seeds, how many diverged."""
+    estimate, low, high = (claim[k] for k in ("estimate", "low", "high"))
+    mean, *bounds = ("?" if x is None else f"{x:.3g}" for x in (estimate, low, high))
+    interval = ", no interval" if low is high is None else f" [{', '.join(bounds)}]"
     dropped = f", {claim['n_dropped']} left out" if claim["n_dropped"] else ""
-    return f"{estimate} [{low}, {high}], n={claim['n']}{dropped}"
+    return f"{mean}{interval}, n={claim['n']}{dropped}"
 
 
 def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:
