@@ -254,9 +254,13 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
     try:
         # Blocked signals are inherited: a worker that is still starting is not killed by Ctrl-C.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        silent = os.environ.get("TQDM_DISABLE")
+        os.environ["TQDM_DISABLE"] = "1"  # for them: the line of progress belongs to this process
         try:
             futures = [pool.submit(_train_in_worker, batch, threads) for batch in batches]
         finally:
+            if silent is None:
+                del os.environ["TQDM_DISABLE"]
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         watch([c for batch in batches for c in batch], lambda: _over(futures))
         for future in futures:
@@ -277,7 +281,6 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
 def _begin_worker(flag: Any) -> None:
     global _worker_stop
     _worker_stop = Stop(flag)
-    os.environ["TQDM_DISABLE"] = "1"  # one line of progress belongs to the parent
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
