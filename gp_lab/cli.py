@@ -384,12 +384,13 @@ def list_(arguments: list[str]) -> Exit:
     if what not in singular:
         raise bad_choice("list", what, [plural(g) for g in groups()])
     group = singular[what]
-    width = shutil.get_terminal_size((120, 24)).columns - 26
+    cut = shutil.get_terminal_size().columns - 26 if sys.stdout.isatty() else None
     for name in choices(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
         first = itertools.takewhile(lambda line: line.startswith("#"), lines)
         comment = [w[2:] for w in first if not w.startswith("# @") and "gp-lab " not in w]
-        print(f"{name:24}  {textwrap.shorten(' '.join(comment), width, placeholder=' ...')}")
+        said = " ".join(" ".join(comment).split())
+        print(f"{name:24}  {textwrap.shorten(said, cut, placeholder=' ...') if cut else said}")
     return Exit.OK
 
 

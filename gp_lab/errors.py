@@ -90,7 +90,10 @@ def show(value: object) -> str:
 
 
 def _from(value: str, choices: Iterable[str]) -> str:
+    """The choices, and the one that may be meant; those in folders by their last part alone."""
     choices = sorted(choices)
+    if inside := [choice for choice in choices if choice.endswith(f"/{value}")]:
+        return f"; did you mean {' or '.join(inside)}?"
     near = get_close_matches(value, choices, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"; choose from {', '.join(choices)}{hint}" if choices else ""

@@ -157,6 +157,7 @@ OVERRIDES = [
     ('seed="0', 'seed="0: cannot be read', "quotes"),
     ("=3", "=3: not an override", "key=value"),
     ("seed", "seed: not an override", "key=value"),
+    ("seed=0..3", "seed=0..3: 0 to 3 is written -m 'seed=range(4)'"),
     ("seed=0,1", "seed=0,1: several values are a sweep", "-m"),
     ("--nope", "--nope: no such flag"),
     ("--config-name=foo", "--config-name: not a flag of this command"),
@@ -191,6 +192,8 @@ def test_a_gpu_that_is_not_there_is_named_with_what_is(refused: Refused) -> None
     [
         (["seed=choice(0,-1)"], "seed=-1: must be at least 0"),
         (["seed=0,a"], "seed=a: not a whole number"),
+        (["seed=0..3"], "seed=0..3: 0 to 3 is written 'seed=range(4)'"),
+        (["seed=2..5"], "seed=2..5: 2 to 5 is written 'seed=range(2,6)'"),
         (["seed=interval(0,1)"], "seed=interval(0,1): a sweep lists its values"),
         (["seed=range(3,1)"], "seed=range(3,1): there is no value"),
         (["seed=choice()"], "seed=choice(): cannot be read"),
@@ -226,6 +229,11 @@ def test_one_wrong_job_of_a_sweep_is_found_before_the_first_one_starts(
         ("list penalties losses", "losses: not expected here", "list [GROUP]"),
         ("figure", "figure: which one?", "gp-lab list figures"),
         ("figure nope", "figure=nope: no such choice", "zero_gp/fig1"),
+        (
+            "figure fig5",
+            "figure=fig5: no such choice; did you mean lipschitz/fig5 or zero_gp/fig5?",
+            "",
+        ),
         ("figure none", "figure=none: no such choice", "zero_gp/fig1"),
         ("figure zero_gp/nope", "figure=zero_gp/nope: no such choice", "zero_gp/fig1"),
         ("figure zero_gp/fig1 scale=nope", "scale=nope: no such choice", "smoke"),

@@ -256,6 +256,19 @@ def test_every_group_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
         assert all(len(line.split()) > 1 for line in lines), "each with a comment"
 
 
+def test_a_list_into_a_pipe_is_not_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["list", "penalties"]) == Exit.OK
+    whole = capsys.readouterr().out
+    assert max(map(len, whole.splitlines())) > 100
+    assert " ..." not in whole
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["list", "penalties"]) == Exit.OK
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["train", "--cfg", "job"], ["list", "penalties"], ["train", "--help"], ["--version"]],

@@ -260,6 +260,15 @@ def test_a_package_of_ones_own_is_trusted_in_one_way_by_all_commands(
         assert main([*command, "trust=[sample_nets]"]) == Exit.OK
 
 
+def test_arrays_of_a_probe_that_was_not_there_name_those_that_were(points: RunFolder) -> None:
+    with pytest.raises(BadInput) as refusal:
+        gp_lab.load(points.path).arrays("surfac")
+    assert str(refusal.value) == (
+        f"{points.path}: probe=surfac: no such choice; choose from samples, surface; did you mean"
+        " surface?"
+    )
+
+
 def test_a_loaded_run_is_one_line_on_the_terminal(points: RunFolder) -> None:
     assert repr(gp_lab.load(points.path)) == f"LoadedRun({str(points.path)!r}, step=2)"
 

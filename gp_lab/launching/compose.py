@@ -174,10 +174,15 @@ def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.N
 
 def _check_override(text: str, sweep: bool) -> None:
     """What Hydra would take for something else, or refuse with a traceback."""
-    key, equals, _ = text.partition("=")
+    key, equals, written = text.partition("=")
     if not text.startswith("~") and not (key.strip() and equals):
         raise BadInput(f"{text}: not an override; write key=value")
     (override,) = OverridesParser.create().parse_overrides([text])
+    if dots := re.fullmatch(r"(\d+)\.\.(\d+)", written):
+        first, last = int(dots[1]), int(dots[2])
+        bounds = f"{first},{last + 1}" if first else f"{last + 1}"
+        flag = "" if sweep else "-m "
+        raise BadInput(f"{text}: {first} to {last} is written {flag}'{key}=range({bounds})'")
     if override.is_sweep_override():
         if not sweep:
             raise BadInput(f"{text}: several values are a sweep; add -m, or write a list as [a,b]")
