@@ -436,12 +436,10 @@ def _train_one(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import say_what_is_skipped
     from gp_lab.training.trainer import train as train_runs
 
-    if before := _is_finished(config, folder):
+    if _is_finished(config, folder):
         say_what_is_skipped([config], [])
     outcome = train_runs([config], folders=[folder] if folder else None)[0]
-    when = " before," if before else ""
-    where = f"at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}"
-    print(f"{outcome.state}{when} {where}")
+    print(f"{outcome.state} at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}")
     return outcome.exit
 
 

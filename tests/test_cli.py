@@ -120,8 +120,6 @@ def test_a_sweep_says_what_it_skips_and_names_each_run(
     said = capsys.readouterr()
     assert said.out.startswith("3 runs: 3 finished before; in ")
     assert said.err == ""
-    assert train("seed=1", "steps=2") == Exit.OK
-    assert capsys.readouterr().out.startswith("finished before, at step 2: ")
 
 
 def test_a_stack_of_several_is_named_by_its_first_run(capsys: pytest.CaptureFixture[str]) -> None:
