@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice, failure, printable
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable
 from gp_lab.training.place import leave_rank_0_to_speak, quiet
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
 
   gp-lab train --cfg job [key=value ...] the composed config        --help    all of Hydra's flags
+  gp-lab figure PAPER/ITEM --cfg job     the runs it would train, and which are finished
   eval "$(gp-lab -sc install=bash)"      shell completion
 """
 
@@ -160,7 +161,7 @@ def resume(arguments: list[str]) -> Exit:
     for override in arguments[1:]:
         key, _, value = override.partition("=")
         if key == "trust":
-            config["trust"] = value.strip("[]").split(",")
+            config["trust"] = list(_packages(value))
         elif key.startswith("dataset."):
             config = elsewhere(config, [override])
         elif key != "steps":
@@ -176,11 +177,17 @@ def resume(arguments: list[str]) -> Exit:
 
 def sample(arguments: list[str]) -> Exit:
     """`gp-lab sample RUN`: what its generator makes; prints the file."""
-    usage = "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes] [dataset.root=DIR]"
+    usage = (
+        "gp-lab sample RUN [-n 64] [--kind samples|interpolation|classes] [dataset.root=DIR]"
+        " [trust=PACKAGE]"
+    )
     parser = argparse.ArgumentParser("gp-lab sample", description=sample.__doc__)
     parser.add_argument("run", metavar="RUN", nargs="?", help="the run's folder")
     parser.add_argument(
-        "data", metavar="dataset.root=DIR", nargs="*", help="where the run's data lie now"
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        help="dataset.root=DIR: where the run's data lie now; trust=PACKAGE: one of your own",
     )
     parser.add_argument("-n", type=int, help="samples; lines; samples of each class")
     parser.add_argument("--kind", default="samples", help="samples, interpolation or classes")
@@ -188,7 +195,6 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--step", type=int, help="of the checkpoint; left out, the last")
     parser.add_argument("--points", type=int, default=65, help="of an interpolation's line")
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
-    parser.add_argument("--trust", action="append", default=[], help="a package of your own")
 
     args = _parsed(parser, arguments, usage)
     if not args.run or "=" in args.run:
@@ -197,7 +203,10 @@ def sample(arguments: list[str]) -> Exit:
     from gp_lab.training.load import load
     from gp_lab.training.sampling import write_samples
 
-    run = load(args.run, args.step, tuple(args.trust), data=args.data)
+    given = [override for override in args.overrides if override.startswith("trust=")]
+    trust = _packages(given[-1].removeprefix("trust=")) if given else ()
+    data = [override for override in args.overrides if override not in given]
+    run = load(args.run, args.step, trust, data=data)
     print(write_samples(run, args.kind, args.n, args.seed, args.points, args.out))
     return Exit.OK
 
@@ -223,7 +232,7 @@ def evaluate(arguments: list[str]) -> Exit:
     for override in arguments[1:]:
         key, _, value = override.partition("=")
         if key == "trust":
-            trust = tuple(value.strip("[]").split(","))
+            trust = _packages(value)
         elif key == "step":
             if not value.isdigit():
                 raise BadInput(f"step={value}: not a step; write step=N, or leave it out")
@@ -253,7 +262,14 @@ def evaluate(arguments: list[str]) -> Exit:
 
 def figure(arguments: list[str]) -> Exit:
     """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
-    from gp_lab.launching.compose import compose_figure, hydra_session, parse_arguments, sweep
+    from gp_lab.launching.compose import (
+        compose_figure,
+        hydra_session,
+        jobs,
+        parse_arguments,
+        sweep,
+    )
+    from gp_lab.launching.panels import jobs_table
     from gp_lab.launching.places import figure_file, figure_ids
 
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
@@ -261,9 +277,12 @@ def figure(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in figure_ids():
         raise bad_choice("figure", name, figure_ids())
-    if flags := [word for word in rest if word.startswith("-")]:
-        raise BadInput(f"{flags[0]}: gp-lab figure takes overrides only, written key=value")
-    overrides = [f"figure={name}", *parse_arguments(rest, sweep=True).overrides]
+    args = parse_arguments(rest, sweep=True)
+    flags = [word for word in rest if word.startswith("-") and not word.startswith("--cfg")]
+    if flags or args.cfg not in (None, "job"):
+        wrong = flags[0] if flags else f"--cfg {args.cfg}"
+        raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")
+    overrides = [f"figure={name}", *args.overrides]
     if not any(o.startswith("hydra/launcher=") for o in overrides):
         overrides.append("hydra/launcher=replicas")
     if not figure_file(name).get("panels"):
@@ -272,19 +291,28 @@ def figure(arguments: list[str]) -> Exit:
         if quiet():
             return Exit.OK
 
-        from gp_lab.figures.make import make_calculation
+        from gp_lab.figures.make import calculation_settings, make_calculation
 
+        if args.cfg:
+            settings = calculation_settings(name, node, scale, args.overrides)
+            print("\n  ".join([f"{name} at scale {scale}: calculated, no runs", *settings]))
+            return Exit.OK
         print(make_calculation(name, node, scale, out, rest))
         return Exit.OK
     with hydra_session() as hydra:
-        jobs, outcomes = sweep(hydra, overrides)
+        if args.cfg:
+            wanted = jobs(hydra, overrides)
+            print(f"{name} at scale {wanted[0].config['scale']['name']}: "
+                  f"{counted(len(wanted), 'run')}\n{jobs_table(wanted)}")  # fmt: skip
+            return Exit.OK
+        wanted, outcomes = sweep(hydra, overrides)
     status = _summary(outcomes)
     if quiet():
         return status
 
     from gp_lab.figures.make import make_figure
 
-    print(make_figure(name, jobs, outcomes, rest))
+    print(make_figure(name, wanted, outcomes, rest))
     return status
 
 
@@ -311,7 +339,7 @@ def figures(arguments: list[str]) -> Exit:
         began = time.monotonic()
     for override in arguments:
         root = override.removeprefix("out=") if override.startswith("out=") else root
-    if quiet():
+    if quiet() or any(word.startswith("--cfg") for word in arguments):
         return worst
 
     from gp_lab.figures.make import summary_table
@@ -387,12 +415,13 @@ def list_(arguments: list[str]) -> Exit:
     if what not in singular:
         raise bad_choice("list", what, [plural(g) for g in groups()])
     group = singular[what]
-    width = shutil.get_terminal_size((120, 24)).columns - 26
+    cut = shutil.get_terminal_size().columns - 26 if sys.stdout.isatty() else None
     for name in choices(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
         first = itertools.takewhile(lambda line: line.startswith("#"), lines)
         comment = [w[2:] for w in first if not w.startswith("# @") and "gp-lab " not in w]
-        print(f"{name:24}  {textwrap.shorten(' '.join(comment), width, placeholder=' ...')}")
+        said = " ".join(" ".join(comment).split())
+        print(f"{name:24}  {textwrap.shorten(said, cut, placeholder=' ...') if cut else said}")
     return Exit.OK
 
 
@@ -408,9 +437,9 @@ def clean(arguments: list[str]) -> Exit:
     if "--yes" in arguments:
         deleted = delete(found)
         total = sum(item.bytes for item in deleted) / 1e6
-        print(f"deleted {len(deleted)} items, {total:.1f} MB")
+        print(f"deleted {counted(len(deleted), 'item')}, {total:.1f} MB")
     else:
-        print(f"{len(found)} items, {total:.1f} MB; nothing is deleted without --yes")
+        print(f"{counted(len(found), 'item')}, {total:.1f} MB; nothing is deleted without --yes")
     return Exit.OK
 
 
@@ -424,6 +453,11 @@ def _parsed(
 
     parser.error = refuse  # type: ignore[method-assign]
     return parser.parse_intermixed_args(arguments)
+
+
+def _packages(value: str) -> tuple[str, ...]:
+    """Those of `trust=[mine,another]`; the brackets can be left out."""
+    return tuple(name.strip() for name in value.strip("[]").split(",") if name.strip())
 
 
 def _only(arguments: Sequence[str], usage: str) -> str | None:
@@ -442,19 +476,35 @@ def _outputs(arguments: Sequence[str], usage: str) -> Path:
 
 
 def _train_one(config: "Config", folder: "RunFolder | None" = None) -> Exit:
+    from gp_lab.launching.local import say_what_is_skipped
     from gp_lab.training.trainer import train as train_runs
 
+    if _is_finished(config, folder):
+        say_what_is_skipped([config], [])
     outcome = train_runs([config], folders=[folder] if folder else None)[0]
     print(f"{outcome.state} at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}")
     return outcome.exit
+
+
+def _is_finished(config: "Config", folder: "RunFolder | None") -> bool:
+    """Whether a run needs no training; what is wrong with it is for the trainer to say."""
+    from gp_lab.launching.local import unfinished
+
+    try:
+        if folder:
+            return folder.finished(config["steps"])
+        return not unfinished([config])
+    except LabError:
+        return False
 
 
 def _summary(outcomes: "Sequence[Outcome]") -> Exit:
     """How a sweep ended: divergence is data, a failure is not."""
     states = [str(o.state) for o in outcomes]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    runs = f"{len(outcomes)} run{'s' * (len(outcomes) > 1)}"
-    print(f"{runs}: {counts}; in {outcomes[0].folder.path.parent}")
+    before = " before" if all(o.before for o in outcomes) else ""
+    count = counted(len(outcomes), "run")
+    print(f"{count}: {counts}{before}; in {outcomes[0].folder.path.parent}")
     failed = [o for o in outcomes if o.exit == Exit.FAILED]
     for outcome in failed:
         print(f"  {outcome.folder.path.name}{_because(outcome.why)}", file=sys.stderr)

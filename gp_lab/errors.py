@@ -74,6 +74,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
 def show(value: object) -> str:
     """A config value as a user would type it."""
     if isinstance(value, str | float):
@@ -85,7 +90,10 @@ def show(value: object) -> str:
 
 
 def _from(value: str, choices: Iterable[str]) -> str:
+    """The choices, and the one that may be meant; those in folders by their last part alone."""
     choices = sorted(choices)
+    if inside := [choice for choice in choices if choice.endswith(f"/{value}")]:
+        return f"; did you mean {' or '.join(inside)}?"
     near = get_close_matches(value, choices, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"; choose from {', '.join(choices)}{hint}" if choices else ""

@@ -16,6 +16,7 @@ from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.panels import panel_overrides
+from gp_lab.launching.places import config_folder
 
 Refused = Callable[..., str]
 SMALL = ["architecture.width=8", "threads=1", "tracking=none", "steps=2", "out=out"]
@@ -156,6 +157,7 @@ OVERRIDES = [
     ('seed="0', 'seed="0: cannot be read', "quotes"),
     ("=3", "=3: not an override", "key=value"),
     ("seed", "seed: not an override", "key=value"),
+    ("seed=0..3", "seed=0..3: 0 to 3 is written -m 'seed=range(4)'"),
     ("seed=0,1", "seed=0,1: several values are a sweep", "-m"),
     ("--nope", "--nope: no such flag"),
     ("--config-name=foo", "--config-name: not a flag of this command"),
@@ -190,6 +192,8 @@ def test_a_gpu_that_is_not_there_is_named_with_what_is(refused: Refused) -> None
     [
         (["seed=choice(0,-1)"], "seed=-1: must be at least 0"),
         (["seed=0,a"], "seed=a: not a whole number"),
+        (["seed=0..3"], "seed=0..3: 0 to 3 is written 'seed=range(4)'"),
+        (["seed=2..5"], "seed=2..5: 2 to 5 is written 'seed=range(2,6)'"),
         (["seed=interval(0,1)"], "seed=interval(0,1): a sweep lists its values"),
         (["seed=range(3,1)"], "seed=range(3,1): there is no value"),
         (["seed=choice()"], "seed=choice(): cannot be read"),
@@ -225,12 +229,18 @@ def test_one_wrong_job_of_a_sweep_is_found_before_the_first_one_starts(
         ("list penalties losses", "losses: not expected here", "list [GROUP]"),
         ("figure", "figure: which one?", "gp-lab list figures"),
         ("figure nope", "figure=nope: no such choice", "zero_gp/fig1"),
+        (
+            "figure fig5",
+            "figure=fig5: no such choice; did you mean lipschitz/fig5 or zero_gp/fig5?",
+            "",
+        ),
         ("figure none", "figure=none: no such choice", "zero_gp/fig1"),
         ("figure zero_gp/nope", "figure=zero_gp/nope: no such choice", "zero_gp/fig1"),
         ("figure zero_gp/fig1 scale=nope", "scale=nope: no such choice", "smoke"),
         ("figure zero_gp/fig1 penalty.wieght=1", "penalty.wieght: no such key", "weight"),
         ("figure zero_gp/fig1 scale=smoke steps=-1", "steps=-1: must be at least 1", ""),
-        ("figure zero_gp/fig1 -m", "-m: ", "overrides only"),
+        ("figure zero_gp/fig1 -m", "-m: ", "--cfg job"),
+        ("figure zero_gp/fig1 --cfg all", "--cfg all: ", "--cfg job"),
         ("resume", "resume: which run?", "gp-lab resume RUN"),
         ("resume nowhere", "nowhere: no run there", "config.yaml"),
         ("report nowhere", "nowhere: no such folder", "gp-lab report"),
@@ -342,6 +352,19 @@ def test_the_users_own_yaml_is_found_and_its_faults_named(
     assert "not YAML" in refused("train", *own, "penalty=broken")
     assert "mild" in refused("train", *own, "penalty=nope")
     assert main(["train", *own, "penalty=mild"]) == Exit.OK
+
+
+def test_a_copied_file_that_kept_its_name_is_told_what_it_must_say(
+    tmp_path: Path, refused: Refused
+) -> None:
+    group = tmp_path / "mine" / "penalty"
+    group.mkdir(parents=True)
+    shutil.copy(config_folder() / "penalty" / "one_gp.yaml", group / "copied.yaml")
+    sentence = refused("train", f"--config-dir={tmp_path / 'mine'}", *SMALL, "penalty=copied")
+    path = group / "copied.yaml"
+    assert sentence == (
+        f"{path}: says name: one_gp; it must say name: copied, as the file is named"
+    )
 
 
 @pytest.mark.parametrize("typed", ["train penalty=foo", "train steps=0", "nope"])

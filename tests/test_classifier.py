@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import normal, rng
+from tqdm import tqdm
 
 from gp_lab.evaluation.classifier import (
     Classifier,
@@ -121,6 +122,22 @@ def test_a_classifier_is_trained_once_per_data_set_and_setting(tmp_path: Path) -
     assert len(list(tmp_path.glob("[!.]*"))) == 3
     kept = torch.load(file, weights_only=True)
     assert kept["accuracy"] == first.accuracy
+
+
+def test_who_waits_for_a_classifier_is_told_what_is_done_and_where_it_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, held_out = bars(40, 0), bars(8, 1)
+    with tqdm(total=3, desc="a run") as bar:
+        cached_classifier(tmp_path, data, held_out, steps=2)
+        bar.update()
+    (path,) = tmp_path.glob("classifier-*.pt")
+    said = capsys.readouterr().err
+    (line,) = [line for line in said.splitlines() if "kept in" in line]
+    assert line == f"training the data set's classifier, kept in {path}"  # not behind the bar
+    assert said.index("kept in") < said.rindex("a run")
+    cached_classifier(tmp_path, data, held_out, steps=2)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_classifier_is_trained_where_gradients_are_off() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,52 @@ def test_equal_commands_share_one_run(capsys: pytest.CaptureFixture[str]) -> Non
     assert [r.path for r in runs()] == [run.path]
     assert run.status == before
     assert str(run.path) in capsys.readouterr().out
+
+
+def test_a_sweep_says_what_it_skips_and_names_each_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert train("-m", "seed=0", "steps=2") == Exit.OK
+    assert capsys.readouterr().out.startswith("1 run: 1 finished; in ")
+    assert train("-m", "seed=0,1,2", "steps=2") == Exit.OK
+    said = capsys.readouterr()
+    assert "3 runs: 1 finished before, 2 to train\n" in said.err
+    assert said.out.startswith("3 runs: 3 finished; in ")
+    trained = [run.path.name for run in runs() if "-s0-" not in run.path.name]
+    for number, name in enumerate(trained, 1):
+        assert f"[{number}/2] {name}\n" in said.err
+    assert train("-m", "seed=0,1,2", "steps=2") == Exit.OK
+    said = capsys.readouterr()
+    assert said.out.startswith("3 runs: 3 finished before; in ")
+    assert said.err == ""
+
+
+def test_a_stack_of_several_is_named_by_its_first_run(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = ["-m", "seed=0,1", "penalty.reduction=mean,max", "steps=2"]
+    alone = ["hydra/launcher=replicas", "hydra.launcher.processes=1", "compile=never"]
+    assert train(*sweep, *alone) == Exit.OK
+    said = capsys.readouterr().err
+    assert re.search(r"\[1/2\] \S+-s0-\w+ and 1 more in a stack\n", said)
+
+
+def test_a_run_of_ones_own_code_that_is_skipped_says_that_the_code_may_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_losses.py").write_text(
+        "from gp_lab.objectives.losses import Hinge\nclass Mine(Hinge): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["loss._target_=my_losses.Mine", "trust=[my_losses]", "steps=2"]
+    words = "their code in my_losses is not part of a run's identity: force=true trains them anew"
+    assert train("-m", "seed=0,1", *own) == Exit.OK
+    assert "identity" not in capsys.readouterr().err
+    assert train("-m", "seed=0,1,2", *own) == Exit.OK
+    assert f"2 runs finished before; {words}\n" in capsys.readouterr().err
+    assert train("seed=0", *own) == Exit.OK
+    assert "1 run finished before; its code in my_losses is" in capsys.readouterr().err
+    assert train("seed=0", *own, "force=true") == Exit.OK
+    assert "identity" not in capsys.readouterr().err
+    assert all("-Mine-" in run.path.name for run in runs())
 
 
 def test_force_starts_over() -> None:
@@ -205,6 +252,19 @@ def test_every_group_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in lines] == choices(group)
         assert all(len(line.split()) > 1 for line in lines), "each with a comment"
+
+
+def test_a_list_into_a_pipe_is_not_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["list", "penalties"]) == Exit.OK
+    whole = capsys.readouterr().out
+    assert max(map(len, whole.splitlines())) > 100
+    assert " ..." not in whole
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["list", "penalties"]) == Exit.OK
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
 
 
 @pytest.mark.parametrize(
@@ -332,7 +392,7 @@ def test_clean_says_before_it_deletes(capsys: pytest.CaptureFixture[str]) -> Non
     assert "nothing is deleted without --yes" in said
     assert gone.exists
     assert main(["clean", "out", "--yes"]) == Exit.OK
-    assert "deleted 1 items" in capsys.readouterr().out
+    assert "deleted 1 item," in capsys.readouterr().out
     assert not gone.path.exists()
     assert kept.exists
 

@@ -20,7 +20,7 @@ from scipy.stats import multivariate_normal
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput
-from gp_lab.figures.make import summary_table
+from gp_lab.figures.make import claims_table, interval_text, summary_table
 from gp_lab.figures.registry import Run, entry
 from gp_lab.launching import local
 from gp_lab.report.page import write_report
@@ -413,6 +413,18 @@ def test_a_broken_claims_json_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "claims.json").write_text(text)
     with pytest.raises(BadInput, match=r"claims\.json: not a figure's"):
         write_report(tmp_path)
+
+
+def test_one_seed_has_no_interval_and_is_not_called_seeds() -> None:
+    numbers = {"estimate": 0.1234, "low": None, "high": None, "n": 1, "n_dropped": 0}
+    assert interval_text(numbers) == "0.123, no interval, n=1"
+    assert interval_text(numbers | {"n_dropped": 2}) == "0.123, no interval, n=1, 2 left out"
+    several = {"low": -0.5, "high": 2.0, "n": 5}
+    assert interval_text(numbers | several) == "0.123 [-0.5, 2], n=5"
+    words = {"where": "", "text": "", "quantity": "", "verdict": "supported"}
+    summary = {"figure": "a/b", "scale": "smoke", "stand_ins": [], "claims": [numbers | words]}
+    assert claims_table(summary | {"seeds": 1}).startswith("a/b at scale smoke, 1 seed\n")
+    assert claims_table(summary | {"seeds": 2}).startswith("a/b at scale smoke, 2 seeds\n")
 
 
 # -- the table -----------------------------------------------------------------------------

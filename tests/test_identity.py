@@ -163,6 +163,20 @@ def test_the_id_can_be_read(config: Config) -> None:
     assert run_id(clipped).startswith("eight_gaussians-wasserstein-one_gp-clipping-s3-")
 
 
+def test_a_run_whose_class_is_not_its_files_is_named_after_the_class() -> None:
+    with hydra_session() as hydra:
+        usual = compose(hydra, ["loss=hinge"])
+        own = compose(
+            hydra, ["penalty._target_=my_package.penalties.MyPenalty", "trust=[my_package]"]
+        )
+        same = compose(hydra, [f"penalty._target_={usual['penalty']['_target_']}"])
+    assert own["penalty"]["name"] == "MyPenalty"
+    assert run_id(own) == f"eight_gaussians-wasserstein-MyPenalty-s0-{run_hash(own)}"
+    called_otherwise = own | {"penalty": own["penalty"] | {"name": "one_gp"}}
+    assert run_hash(own) == run_hash(called_otherwise)  # runs that there are keep their folders
+    assert same["penalty"]["name"] == "one_gp"
+
+
 def with_dataset(config: Config, name: str, **changes: Any) -> str:
     """The hash of a run with another data set, some of its keys changed."""
     text = OmegaConf.load(config_folder() / "dataset" / f"{name}.yaml")

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from gp_lab.cli import main
 from gp_lab.errors import Exit
-from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.launching.compose import compose, hydra_session, jobs
 from gp_lab.launching.local import groups
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_id
@@ -47,3 +49,30 @@ def test_an_override_of_a_figure_may_name_a_key_that_only_its_panels_have(tmp_pa
     runs = list(find_runs(tmp_path / "runs"))
     assert len(runs) == 8
     assert {len(run.arrays("held_out")["held_out_real"]) for run in runs} == {30}
+
+
+def test_a_figure_says_which_runs_it_would_train_and_trains_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["scale=smoke", f"out={tmp_path}", "seed=0,1"]
+    with hydra_session() as hydra:
+        wanted = jobs(hydra, ["figure=zero_gp/fig1", *arguments])
+    done = next(job.config for job in wanted if job.panel == "one_gp")
+    folder = RunFolder(folder_of(done))
+    folder.create(done, run_id(done))
+    folder.set_status(State.FINISHED, step=done["steps"])
+    assert main(["figure", "zero_gp/fig1", *arguments, "--cfg", "job"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert said.startswith("zero_gp/fig1 at scale smoke: 16 runs\n")
+    assert "  one_gp                seed=0,1  1 of 2 finished  penalty=one_gp" in said
+    assert said.count("0 of 2 finished") == 7
+    assert [run.path for run in find_runs(tmp_path)] == [folder.path]
+
+
+def test_an_entry_without_runs_says_what_it_would_work_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["figure", "mu_wgan/lemma1", "--cfg", "job", "figure.settings.rhos=[2]"]) == Exit.OK
+    said = capsys.readouterr().out
+    assert said.startswith("mu_wgan/lemma1 at scale paper: calculated, no runs")
+    assert "figure.settings.rhos=[2]" in said

@@ -1,5 +1,6 @@
 """Parts and measurements of lipschitz: pairs alone, segments, a trained D against the optimum."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 from helpers import built, normal, rng, small_mlp
+from lab import SMALL, trained
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from gp_lab.data.lines import UniformSegment
 from gp_lab.data.points import PointMasses, Points
-from gp_lab.figures.lipschitz import appC, appE, sec32, thm331
+from gp_lab.figures.lipschitz import appC, appE, fig3, sec32, thm331
 from gp_lab.figures.lipschitz.against_optimum import compare
+from gp_lab.figures.registry import Run
 from gp_lab.networks.particles import Moved
 from gp_lab.objectives.penalties import CrossPairs
 from gp_lab.probes.base import View
@@ -226,3 +229,15 @@ def test_a_cosine_that_rises_as_the_distance_falls_has_rank_correlation_minus_on
     assert appC.rank_correlation(cosine, distance) == pytest.approx(-1)
     assert np.isnan(appC.rank_correlation(cosine[:3], distance[:3]))
     assert np.isnan(appC.rank_correlation(np.ones(4), distance))
+
+
+def test_fig3_says_what_the_k_of_its_titles_is(tmp_path: Path) -> None:
+    small = [word for word in SMALL if not word.startswith("probe.samples")]
+    folder = trained(
+        "penalty=max_gp", "probe=[surface,pairs]", "probe.pairs.count=8", "steps=1",
+        f"out={tmp_path}", base=tuple(small),
+    )  # fmt: skip
+    panels = {"vanilla": [], "wasserstein": [Run("wasserstein", 0, folder, "finished", 1)]}
+    figure = fig3.ENTRY.draw(panels, fig3.ENTRY.measure(panels))
+    assert "k = " in figure.axes[1].get_title()
+    assert "k: the Lipschitz constant of f" in figure.get_supxlabel()

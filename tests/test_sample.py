@@ -111,7 +111,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def sampled(capsys: pytest.CaptureFixture[str], folder: RunFolder, *flags: str) -> Path:
     """The file that the command says it wrote."""
     capsys.readouterr()
-    assert main(["sample", str(folder.path), "--trust", "sample_nets", *flags]) == Exit.OK
+    assert main(["sample", str(folder.path), "trust=sample_nets", *flags]) == Exit.OK
     return Path(capsys.readouterr().out.strip())
 
 
@@ -227,7 +227,7 @@ def test_a_run_whose_data_lie_elsewhere_now_is_sampled_evaluated_and_resumed(
     there.rename(here)
     path, trust, place = str(folder.path), "trust=sample_nets", f"dataset.root={here}"
     commands = (
-        ["sample", path, "--trust", "sample_nets", "-n", "4"],
+        ["sample", path, "trust=sample_nets", "-n", "4"],
         ["evaluate", path, "probe=gradients", trust],
         ["resume", path, "steps=3", trust],
     )
@@ -243,6 +243,34 @@ def test_a_run_whose_data_lie_elsewhere_now_is_sampled_evaluated_and_resumed(
     assert folder.config == before | {"steps": 3}
     assert (folder.status["id"], folder.status["step"]) == (status["id"], 3)
     assert gp_lab.load(folder.path, trust=("sample_nets",), data=(place,)).step == 3
+
+
+def test_a_package_of_ones_own_is_trusted_in_one_way_by_all_commands(
+    made: Callable[..., RunFolder], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(*IMAGES, f"dataset.root={home}", "architecture=plain", "trust=[sample_nets]",
+                  "seed=5")  # fmt: skip
+    commands = (["sample", "-n", "1"], ["evaluate", "probe=gradients"], ["resume", "steps=3"])
+    for name, *more in commands:
+        command = [name, str(folder.path), *more]
+        capsys.readouterr()
+        assert main(command) == Exit.BAD_INPUT
+        assert "(add trust=[sample_nets] on the command line" in capsys.readouterr().err
+        assert main([*command, "trust=[another]"]) == Exit.BAD_INPUT
+        assert main([*command, "trust=[sample_nets]"]) == Exit.OK
+
+
+def test_arrays_of_a_probe_that_was_not_there_name_those_that_were(points: RunFolder) -> None:
+    with pytest.raises(BadInput) as refusal:
+        gp_lab.load(points.path).arrays("surfac")
+    assert str(refusal.value) == (
+        f"{points.path}: probe=surfac: no such choice; choose from samples, surface; did you mean"
+        " surface?"
+    )
+
+
+def test_a_loaded_run_is_one_line_on_the_terminal(points: RunFolder) -> None:
+    assert repr(gp_lab.load(points.path)) == f"LoadedRun({str(points.path)!r}, step=2)"
 
 
 def test_points_of_the_plane_are_drawn_among_reals(
@@ -309,7 +337,7 @@ def test_what_cannot_be_sampled_is_refused_in_one_sentence(
     plain: RunFolder, flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    command = ["sample", str(plain.path), "--trust", "sample_nets", *flags]
+    command = ["sample", str(plain.path), "trust=sample_nets", *flags]
     assert main(command) == Exit.BAD_INPUT
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1

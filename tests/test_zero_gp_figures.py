@@ -1,6 +1,7 @@
 """What the 2-D entries of zero_gp measure and claim, on made-up runs and rows."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,28 @@ def test_a_step_is_the_nearest_that_was_probed_and_none_after_the_figures(ring_r
     steps = [reading.step_at(ring_run, "samples", share) for share in (0.1, 0.5, 0.9, 1)]
     assert steps == [4, 20, 40, 40]
     assert reading.steps_up_to(ring_run, "samples") == [4, 8, 20, 40]
+
+
+def test_no_step_is_drawn_twice(ring_run: Run) -> None:
+    for step in (0, 8, 16, 24, 32, 40):
+        ring_run.folder.write_arrays("samples", step, {"fake": np.zeros(1)})
+    assert reading.steps_at(ring_run, "samples", fig5.SHARES) == [0, 8, 16, 24, 40]
+    short = replace(ring_run, step=16)
+    assert reading.steps_at(short, "samples", fig5.SHARES) == [0, 8, 16]
+
+
+def test_fig5_says_its_weights_and_what_its_arrows_are(ring_run: Run) -> None:
+    axis, fake = np.linspace(-10, 9, 4), on_ring(8)
+    for step in (0, 20, 40):
+        ring_run.folder.write_arrays("samples", step, {"real": fake, "fake": fake})
+        field = {"axis": axis, "gradient": np.ones((4, 4, 2))}
+        ring_run.folder.write_arrays("field", step, field)
+    panels = {"zero_gp": [ring_run], "wgan_gp": []}
+    figure = fig5.ENTRY.draw(panels, fig5.ENTRY.measure(panels))
+    titles = [axes.get_title() for axes in figure.axes[:5] if axes.axison]
+    assert titles == [f"GAN-0-GP, $\\lambda$ = 10\niteration {step}" for step in (0, 20, 40)]
+    (legend,) = figure.legends
+    assert fig5.ARROWS in [text.get_text() for text in legend.texts]
 
 
 def test_modes_lie_where_the_runs_own_data_have_them(ring_run: Run) -> None:

@@ -5,8 +5,11 @@ classifier score and classifier FID: they have the formulas of the Inception sco
 another network, and no number of one is comparable to a number of the other.
 """
 
+import os
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
@@ -105,7 +109,8 @@ def cached_classifier(
     """The classifier of this data kept in `folder`, trained and kept where it is not there.
 
     The file is `classifier-<16 digits>.pt`: plain tensors and values, read as such; one that is
-    damaged or another's is replaced, with a warning. Raises ValueError as `train_classifier` does.
+    damaged or another's is replaced, with a warning. That it is trained is said on stderr. Raises
+    ValueError as `train_classifier` does.
     """
     key = _identity(train, held_out, steps, seed)
     path = cache_path(folder, "classifier", key, "pt")
@@ -121,7 +126,8 @@ def cached_classifier(
                 return Classifier(network.to(device), float(kept["accuracy"]), key)
             except Exception as error:  # whatever is wrong with it, it can be made anew
                 warnings.warn(f"{path}: trained again ({error})", stacklevel=2)
-        trained = train_classifier(train, held_out, steps, seed, device)
+        with _announced(f"training the data set's classifier, kept in {path}", steps) as tick:
+            trained = train_classifier(train, held_out, steps, seed, device, tick)
         kept = {
             "key": key,
             "classes": trained.network.output.out_features,
@@ -139,11 +145,12 @@ def train_classifier(
     steps: int = STEPS,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    tick: Callable[[], object] = lambda: None,
 ) -> Classifier:
     """Adam on the cross-entropy of batches of 100, its rate falling from 1e-3 in a straight line.
 
     As many steps for a small set as for a large one: 1000 see all of MNIST nearly twice. The same
-    seed gives the same network on the same machine.
+    seed gives the same network on the same machine. `tick` is called after each step.
 
     Raises ValueError for held-out images of another shape, fewer than two classes, or no step.
     """
@@ -164,11 +171,24 @@ def train_classifier(
         F.cross_entropy(network(images)[1], labels).backward()
         optimizer.step()
         falling.step()
+        tick()
     network.eval().requires_grad_(False)
     untested = Classifier(network, float("nan"), _identity(train, held_out, steps, seed))
     _, probabilities = untested(held_out.images)
     right = probabilities.argmax(1).cpu() == held_out.labels.cpu()
     return replace(untested, accuracy=right.double().mean().item())
+
+
+@contextmanager
+def _announced(what: str, steps: int) -> Iterator[Callable[[], object]]:
+    """A line before something long, above a run's own bar; on a terminal also a bar below that."""
+    if "TQDM_DISABLE" not in os.environ:  # else a worker process: its parent has the bar
+        tqdm.write(what, file=sys.stderr)
+    bare = not sys.stderr.isatty()
+    with tqdm(
+        total=steps, desc="classifier", disable=bare, leave=False, dynamic_ncols=True, delay=1
+    ) as bar:
+        yield bar.update
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput, bad_choice, show
+from gp_lab.errors import BadInput, bad_choice, counted, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, header, paper_style
@@ -57,11 +57,11 @@ def make_figure(
         if r.state != State.FINISHED
     ]
     seeds = max(len(runs) for runs in panels.values())
-    of_seeds = f"{seeds} seeds; the first is drawn" if seeds > 1 else "1 seed"
+    of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
     chosen = [name for name in known_datasets(text) if f"dataset={name}" in user]
-    counted = ", ".join(f"{n:,}" for n in steps)
+    iterations = ", ".join(f"{n:,}" for n in steps)
     changed = changes(user, text, datasets)
     unseen = [] if all(map(is_checked, datasets)) else _places(user)
     return _publish(
@@ -73,7 +73,7 @@ def make_figure(
         rows,
         what.claims(rows),
         lambda: what.draw(whole, rows),
-        f"{counted} iterations, {of_seeds}",
+        f"{iterations} iterations, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
@@ -99,19 +99,7 @@ def make_calculation(
     """
     what, text = entry(name), figure_file(name)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
-    free = FREE | {"scale"}
-    changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
-    for override in changed:
-        if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
-            raise BadInput(
-                f"{override}: {name} is a calculation without runs; it reads"
-                f" {', '.join(f'figure.settings.{k}' for k in text['settings'])}"
-            )
-    if scale not in text["scales"]:
-        raise bad_choice("scale", scale, text["scales"])
-    given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
-    own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
-    settings = dict(figure["settings"]) | own
+    changed, settings = _of_calculation(name, figure, scale, user)
     try:
         rows, arrays = what.calculate(settings)
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
@@ -130,7 +118,7 @@ def make_calculation(
         rows,
         what.claims(rows),
         lambda: what.draw(arrays, rows),
-        f"{seeds} seed{'s' * (seeds > 1)}" if seeds else "calculated",
+        counted(seeds, "seed") if seeds else "calculated",
         stand_ins=[],
         seeds=seeds,
         steps=[],
@@ -138,6 +126,33 @@ def make_calculation(
         made_by=[{k: v for k, v in provenance().items() if k in MAKER}],
         runs=[],
     )
+
+
+def calculation_settings(
+    name: str, figure: Mapping[str, Any], scale: str, user: Sequence[str] = ()
+) -> list[str]:
+    """What an entry that needs no runs reads, as overrides. Raises `BadInput` as it does."""
+    _, settings = _of_calculation(name, figure, scale, user)
+    return [f"figure.settings.{k}={show(v)}" for k, v in settings.items()]
+
+
+def _of_calculation(
+    name: str, figure: Mapping[str, Any], scale: str, user: Sequence[str]
+) -> tuple[list[str], dict[str, Any]]:
+    """The overrides that change a calculation, and its settings, the scale's on top."""
+    text, free = figure_file(name), FREE | {"scale"}
+    changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
+    for override in changed:
+        if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
+            raise BadInput(
+                f"{override}: {name} is a calculation without runs; it reads"
+                f" {', '.join(f'figure.settings.{k}' for k in text['settings'])}"
+            )
+    if scale not in text["scales"]:
+        raise bad_choice("scale", scale, text["scales"])
+    given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
+    own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
+    return changed, dict(figure["settings"]) | own
 
 
 def _publish(
@@ -201,7 +216,7 @@ def _publish(
 
 def claims_table(summary: dict[str, Any]) -> str:
     """The claims of a claims.json for a terminal: verdict, sentence, numbers."""
-    seeds = f", {summary['seeds']} seeds" if summary["seeds"] else ""
+    seeds = f", {counted(summary['seeds'], 'seed')}" if summary["seeds"] else ""
     lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
     lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
     for claim in summary["claims"]:
@@ -275,11 +290,12 @@ def _is_declared(dataset: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
 
 
 def interval_text(claim: dict[str, Any]) -> str:
-    """Estimate, interval, how many seeds, how many diverged."""
-    numbers = [claim[k] for k in ("estimate", "low", "high")]
-    estimate, low, high = ("?" if x is None else f"{x:.3g}" for x in numbers)
+    """Estimate, interval if there is one (not of one seed), how many seeds, how many diverged."""
+    estimate, low, high = (claim[k] for k in ("estimate", "low", "high"))
+    mean, *bounds = ("?" if x is None else f"{x:.3g}" for x in (estimate, low, high))
+    interval = ", no interval" if low is high is None else f" [{', '.join(bounds)}]"
     dropped = f", {claim['n_dropped']} left out" if claim["n_dropped"] else ""
-    return f"{estimate} [{low}, {high}], n={claim['n']}{dropped}"
+    return f"{mean}{interval}, n={claim['n']}{dropped}"
 
 
 def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:

@@ -15,7 +15,7 @@ from gp_lab.launching.places import choices, figure_ids, groups, plural
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--multirun", "--cfg", "--resolve", "--info", "--config-dir", "--help", "--hydra-help")
-SAMPLE_FLAGS = ("-n", "--kind", "--seed", "--step", "--points", "--out", "--trust")
+SAMPLE_FLAGS = ("-n", "--kind", "--seed", "--step", "--points", "--out")
 KINDS = ("samples", "interpolation", "classes")
 
 
@@ -64,7 +64,7 @@ def _words(line: str, commands: list[str]) -> list[str]:
     if command not in ("train", "figure"):
         return []  # the shell offers files
     if last.startswith("-"):
-        return _starting(last, FLAGS) if command == "train" else []
+        return _starting(last, FLAGS if command == "train" else ["--cfg"])
     overrides = [word for word in before if "=" in word or word.startswith("~")]
     return _overrides(overrides, last)
 

@@ -28,6 +28,7 @@ from omegaconf.errors import (
 )
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
+from gp_lab.launching.panels import Job
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.runs.identity import Config
 
@@ -72,25 +73,38 @@ def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, str,
 
 
 def sweep(hydra: Hydra, overrides: Sequence[str]) -> Any:
-    """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them.
+    """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them."""
+    return _sweeper(hydra, overrides).sweep(_of_runs(overrides))
+
+
+def jobs(hydra: Hydra, overrides: Sequence[str]) -> list[Job]:
+    """The runs of a sweep, or of a figure: composed and checked as `sweep` does, not trained."""
+    return _sweeper(hydra, overrides).jobs(_of_runs(overrides))
+
+
+def _sweeper(hydra: Hydra, overrides: Sequence[str]) -> Any:
+    """The lab's sweeper, with the launcher that the overrides ask for.
 
     Only what chooses the sweep itself (figure, scale, Hydra's own keys) is composed beforehand:
     the other overrides are for the runs, and a panel may have keys that no other config has.
     """
-
-    def root(override: str) -> str:
-        return re.split(r"[=./]", override.lstrip("+~"))[0]
-
-    first = [o for o in overrides if root(o) in ("figure", "scale", "hydra")]
+    first = [o for o in overrides if _root(o) in ("figure", "scale", "hydra")]
     master = hydra.compose_config(
         CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
     )
-    sweeper = Plugins.instance().instantiate_sweeper(
+    return Plugins.instance().instantiate_sweeper(
         config=master,
         hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
         task_function=lambda _: None,  # the lab's launchers take configs instead
     )
-    return sweeper.sweep([o for o in overrides if root(o) != "hydra"])
+
+
+def _of_runs(overrides: Sequence[str]) -> list[str]:
+    return [o for o in overrides if _root(o) != "hydra"]
+
+
+def _root(override: str) -> str:
+    return re.split(r"[=./]", override.lstrip("+~"))[0]
 
 
 def plain(config: DictConfig) -> Config:
@@ -106,7 +120,7 @@ def plain(config: DictConfig) -> Config:
     assert isinstance(data, dict)
     values: Config = {str(k): v for k, v in data.items()}
     check_keys(values)
-    _refuse_other_names(config, values)
+    _name_by_file_or_class(config, values)
     values["figure"] = {"id": values["figure"]["id"]}
     return values
 
@@ -160,10 +174,15 @@ def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.N
 
 def _check_override(text: str, sweep: bool) -> None:
     """What Hydra would take for something else, or refuse with a traceback."""
-    key, equals, _ = text.partition("=")
+    key, equals, written = text.partition("=")
     if not text.startswith("~") and not (key.strip() and equals):
         raise BadInput(f"{text}: not an override; write key=value")
     (override,) = OverridesParser.create().parse_overrides([text])
+    if dots := re.fullmatch(r"(\d+)\.\.(\d+)", written):
+        first, last = int(dots[1]), int(dots[2])
+        bounds = f"{first},{last + 1}" if first else f"{last + 1}"
+        flag = "" if sweep else "-m "
+        raise BadInput(f"{text}: {first} to {last} is written {flag}'{key}=range({bounds})'")
     if override.is_sweep_override():
         if not sweep:
             raise BadInput(f"{text}: several values are a sweep; add -m, or write a list as [a,b]")
@@ -254,13 +273,34 @@ def _same_keys(prefix: str, node: Mapping[str, Any], known: set[str]) -> None:
             raise BadInput(f"{prefix}{key}: missing; every run has it")
 
 
-def _refuse_other_names(config: DictConfig, values: Config) -> None:
-    """A run's name is made of these: `penalty.name=../x` would lead out of the runs."""
+def _name_by_file_or_class(config: DictConfig, values: Config) -> None:
+    """A part is named as its file is, or as its class where that is not the file's.
+
+    A run's name is made of these: `penalty.name=../x` would lead out of the runs.
+    """
     for group, choice in config.hydra.runtime.choices.items():
-        if group in groups() and choice in choices(group):
-            name = values[group].get("name", choice)
-            if name != choice:
-                raise BadInput(f"{group}.name={show(name)}: the {group} is named {choice}")
+        path = _path_of(config, group, choice) if group in groups() else None
+        if path is None:
+            continue
+        own, node = yaml.safe_load(path.read_text()) or {}, values[group]
+        if (said := own.get("name", choice)) != choice:
+            raise BadInput(
+                f"{path}: says name: {show(said)}; it must say name: {choice}, as the file is named"
+            )
+        if (name := node.get("name", choice)) != choice:
+            raise BadInput(f"{group}.name={show(name)}: the {group} is named {choice}")
+        target, usual = node.get("_target_"), own.get("_target_")
+        if "name" in node and usual and isinstance(target, str) and target != usual:
+            node["name"] = target.rpartition(".")[2]
+
+
+def _path_of(config: DictConfig, group: str, choice: Any) -> Path | None:
+    """The file of a choice: the user's own before the lab's."""
+    for source in config.hydra.runtime.config_sources:
+        path = Path(source.path, group, f"{choice}.yaml")
+        if source.schema == "file" and path.is_file():
+            return path
+    return None
 
 
 @cache

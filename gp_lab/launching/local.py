@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
 
-from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.runs.folder import RunFolder, State, writing_to
-from gp_lab.runs.identity import Config, folder_of, run_hash
+from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
-from gp_lab.training.place import several
+from gp_lab.training.place import quiet, several
 from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listening
@@ -97,6 +98,10 @@ def train_all(
     ended the sweep.
     """
     todo = unfinished(configs)
+    paths = [folder_of(config) for config in configs]
+    wanted = {folder_of(config) for config in todo}
+    skipped = {p: config for p, config in zip(paths, configs, strict=True) if p not in wanted}
+    say_what_is_skipped(list(skipped.values()), todo)
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
         setups = checked_setups(todo)
         if max_stack == 1:
@@ -106,7 +111,25 @@ def train_all(
             batches = groups(todo, max(most.values()), most)
             _explain(batches)
         _train_groups(batches, processes)
-    return [outcome_of(RunFolder(folder_of(config))) for config in configs]
+    return [replace(outcome_of(RunFolder(p)), before=p not in wanted) for p in paths]
+
+
+def say_what_is_skipped(before: Sequence[Config], todo: Sequence[Config]) -> None:
+    """How many runs need no training; and whose code may have changed since they were trained."""
+    if not before or quiet():
+        return
+    if todo:
+        count = counted(len(before) + len(todo), "run")
+        print(f"{count}: {len(before)} finished before, {len(todo)} to train", file=sys.stderr)
+    own = [packages for config in before if (packages := packages_of(config))]
+    if own:
+        whose, which = ("their", "them") if len(own) > 1 else ("its", "it")
+        print(
+            f"{counted(len(own), 'run')} finished before; {whose} code in"
+            f" {', '.join(sorted(set[str]().union(*own)))} is not part of a run's identity:"
+            f" force=true trains {which} anew",
+            file=sys.stderr,
+        )
 
 
 def unfinished(configs: Sequence[Config]) -> list[Config]:
@@ -161,7 +184,7 @@ def _explain(batches: list[list[Config]]) -> None:
     keys = differing([batch[0] for batch in batches])
     shown = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
     apart = f"; kept apart by {shown}" if keys else ""
-    stacks = f"{len(batches)} stack{'s' * (len(batches) > 1)} of {' or '.join(map(str, sizes))}"
+    stacks = f"{counted(len(batches), 'stack')} of {' or '.join(map(str, sizes))}"
     print(f"{count} runs in {stacks}{apart}", file=sys.stderr)
 
 
@@ -171,7 +194,9 @@ def _train_groups(batches: list[list[Config]], processes: int) -> None:
         if count <= 1:
             for number, batch in enumerate(batches):
                 if len(batches) > 1 and not stop.asked:
-                    print(f"[{number + 1}/{len(batches)}]", end=" ", file=sys.stderr)
+                    name = folder_of(batch[0]).name
+                    more = f" and {len(batch) - 1} more in a stack" * (len(batch) > 1)
+                    print(f"[{number + 1}/{len(batches)}] {name}{more}", file=sys.stderr)
                 if _train(batch, stop, progress=True):
                     break
         else:
@@ -229,9 +254,13 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
     try:
         # Blocked signals are inherited: a worker that is still starting is not killed by Ctrl-C.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        silent = os.environ.get("TQDM_DISABLE")
+        os.environ["TQDM_DISABLE"] = "1"  # for them: the line of progress belongs to this process
         try:
             futures = [pool.submit(_train_in_worker, batch, threads) for batch in batches]
         finally:
+            if silent is None:
+                del os.environ["TQDM_DISABLE"]
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         watch([c for batch in batches for c in batch], lambda: _over(futures))
         for future in futures:
@@ -252,7 +281,6 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
 def _begin_worker(flag: Any) -> None:
     global _worker_stop
     _worker_stop = Stop(flag)
-    os.environ["TQDM_DISABLE"] = "1"  # one line of progress belongs to the parent
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -267,7 +295,7 @@ def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
     """One bar for many runs until `over`: iterations of all of them, from their status.json."""
     folders = [RunFolder(folder_of(config)) for config in configs]
     total = sum(config["steps"] for config in configs)
-    with tqdm(total=total, unit="it", desc=f"{len(configs)} runs", dynamic_ncols=True) as bar:
+    with tqdm(total=total, unit="it", desc=counted(len(configs), "run"), dynamic_ncols=True) as bar:
         shown = time.monotonic()
         while True:
             last = over()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gp_lab.errors import BadInput
-from gp_lab.runs.identity import Config
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import Config, folder_of
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,32 @@ def merged(overrides: Sequence[str]) -> list[str]:
     """The overrides with only the last value of each key: Hydra refuses a group named twice."""
     last = {override.partition("=")[0]: override for override in overrides}
     return list(last.values())
+
+
+def jobs_table(jobs: Sequence[Job]) -> str:
+    """What would run: a line for all seeds of the same overrides, and how many are finished.
+
+    Below them, once, the overrides that all have.
+    """
+    lines: dict[tuple[str, tuple[str, ...]], list[Config]] = {}
+    for job in jobs:
+        hidden = ("seed", "panel", "figure")
+        own = tuple(o for o in job.overrides if o.partition("=")[0] not in hidden)
+        lines.setdefault((job.panel or "", own), []).append(job.config)
+    shared = [o for o in next(iter(lines))[1] if all(o in own for _, own in lines)]
+    rows = [
+        (
+            panel,
+            f"seed={','.join(str(config['seed']) for config in configs)}",
+            f"{_finished(configs)} of {len(configs)} finished",
+            " ".join(o for o in own if o not in shared),
+        )
+        for (panel, own), configs in lines.items()
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    table = ["  ".join([*map(str.ljust, row, widths), row[3]]).rstrip() for row in rows]
+    return "\n".join(f"  {line}" for line in [*table, f"all: {' '.join(shared)}"])
+
+
+def _finished(configs: Sequence[Config]) -> int:
+    return sum(RunFolder(folder_of(config)).finished(config["steps"]) for config in configs)

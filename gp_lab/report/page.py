@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, counted
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.make import entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
@@ -39,6 +39,7 @@ def write_report(root: Path) -> Path:
         sweep=_sweep(_inside(root, "runs")),
         runs=[_run(folder) for folder in find_runs(_inside(root, "runs"))],
         verdicts=[str(v) for v in Verdict],
+        counted=counted,
     )
     path = root / "report.html"
     write_atomically(path, page.encode())

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gp_lab.errors import BadInput, LabError, one_line
+from gp_lab.errors import BadInput, LabError, bad_choice, one_line
 from gp_lab.files import file_name, flush, replacing, write_atomically
 from gp_lab.runs.identity import Config
 
@@ -152,6 +152,8 @@ class RunFolder:
         Raises `BadInput` if it wrote nothing, or if the file holds something else than arrays.
         """
         steps = self.array_steps(probe)
+        if not steps and (wrote := {name for name, _, _ in self._array_files()}):
+            raise BadInput(f"{self.path}: {bad_choice('probe', probe, wrote)}")
         step = steps[-1] if step is None and steps else step
         if step not in steps:
             had = f"it wrote at {steps}" if steps else "it wrote nothing"

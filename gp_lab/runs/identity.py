@@ -76,6 +76,14 @@ def canonical(node: Any) -> str:
     return json.dumps(nameless(node), sort_keys=True, separators=(",", ":"))
 
 
+def packages_of(node: Any) -> set[str]:
+    """The packages of one's own whose classes a config names: their code is not in the hash."""
+    if isinstance(node, Mapping):
+        root = str(node.get("_target_", "gp_lab")).partition(".")[0]
+        return {root}.difference({"gp_lab", "torch"}).union(*map(packages_of, node.values()))
+    return set[str]().union(*map(packages_of, node)) if isinstance(node, list | tuple) else set()
+
+
 def is_checked(dataset: Mapping[str, Any]) -> bool:
     """Whether a node of the group `dataset` can only be one published set, by its checksums.
 

@@ -14,6 +14,8 @@ class Outcome:
     state: State
     step: int
     why: str = ""
+    before: bool = False
+    """Whether it had ended so already, and nothing was trained."""
 
     @property
     def stopped(self) -> bool:

@@ -32,6 +32,9 @@ class LoadedRun:
     setup: Setup
     view: View
 
+    def __repr__(self) -> str:
+        return f"LoadedRun({str(self.folder.path)!r}, step={self.step})"
+
     @property
     def discriminator(self) -> Callable[..., Tensor]:
         """Points [n, ...] -> logits [n], under the run's constraint, differentiable in the points.

@@ -14,6 +14,11 @@ NAMES = {"vanilla": "vanilla", "wasserstein": "Wasserstein"}
 POINTING = 0.9
 """A gradient points to its coupled real above this mean cosine."""
 
+CAPTION = (
+    "k: the Lipschitz constant of f, its steepest slope between samples and on coupled segments\n"
+    "cosine: between grad f at a fake and the way to its coupled real, mean over fakes and seeds"
+)
+
 WINDOW = ((-2.0, 2.0), (-1.5, 1.5))
 
 
@@ -111,6 +116,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
             ncols=4,
         )
         legend.get_frame().set_facecolor("0.7")
+    figure.supxlabel(CAPTION, fontsize=7)
     return figure
 
 

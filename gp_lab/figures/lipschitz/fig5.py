@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from gp_lab.errors import counted
 from gp_lab.figures.claims import Claim, computed, paired_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.theory.eq10 import CONDITIONS, conditions, free_offset
@@ -211,7 +212,7 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         every = np.array([error for _, error in found])
         took = np.nanmean(column(rows, panel, "steps_to_converge"))
         there = sum(row.get("converged", False) for row in rows if row["panel"] == panel)
-        label = f"{title}: {took:,.0f} steps, {there} of {len(found)} seeds"
+        label = f"{title}: {took:,.0f} steps, {there} of {counted(len(found), 'seed')}"
         axes.plot(steps, np.median(every, 0), color=colour, linestyle=style, lw=1.2, label=label)
         axes.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.12, lw=0)
     axes.axhline(CONVERGED, color="0.5", lw=0.6)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run
 from gp_lab.figures.style import arrows, empty, panels_above_curves, points, window
-from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes, step_at, steps_up_to
+from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes, steps_at, steps_up_to
 
 NAMES = {"zero_gp": "GAN-0-GP", "wgan_gp": "WGAN-GP"}
 COLOURS = {"zero_gp": "#0072B2", "wgan_gp": "#D55E00"}
@@ -18,6 +19,9 @@ SHARES = (0.05, 0.1, 0.25, 0.5, 1)
 """How far in the run it is drawn."""
 
 MODES = 8
+
+ARROWS = "arrows: gradient of log D; of D for WGAN-GP"
+"""As Fig. 2 says it; a critic is no probability."""
 
 ON_CIRCLE = 0.1
 """The circle is learnt when the median radial error is below this share of its radius."""
@@ -82,18 +86,21 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
     figure, grid, (errors, modes) = panels_above_curves(2, len(SHARES), 2, height=5.4)
     drawn = None
     for y, (panel, name) in enumerate(NAMES.items()):
-        for x, share in enumerate(SHARES):
-            axes = grid[y, x]
-            if not panels[panel]:
+        run = panels[panel][0] if panels[panel] else None
+        steps = steps_at(run, "samples", SHARES) if run else []
+        for axes, step in zip_longest(grid[y], steps):
+            if run is None:
                 empty(axes, name)
                 continue
-            run = panels[panel][0]
-            step = step_at(run, "samples", share)
+            if step is None:
+                axes.set_axis_off()
+                continue
             samples, field = (run.folder.arrays(probe, step) for probe in ("samples", "field"))
             points(axes, samples["real"], samples["fake"])
             arrows(axes, field["axis"], field["gradient"])
             window(axes, np.array([field["axis"][0], -field["axis"][0]]))
-            axes.set_title(f"{name}\niteration {step:,}")
+            weight = run.folder.config["penalty"]["weight"]
+            axes.set_title(f"{name}, $\\lambda$ = {weight:g}\niteration {step:,}")
             drawn = axes
         for i, run in enumerate(panels[panel]):
             look = {"color": COLOURS[panel], "lw": 1.2 if i == 0 else 0.4}
@@ -109,7 +116,9 @@ def _draw(panels: Panels, rows: list[Row]) -> Figure:
         axes.set_xlabel("iteration")
     if drawn is not None:
         handles, labels = drawn.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=2)
+        handles += drawn.plot([], [], color="0.25", marker=">", markersize=3, linewidth=0.8)
+        labels.append(ARROWS)
+        figure.legend(handles, labels, loc="outside upper right", ncols=3)
         errors.legend()
     return figure
 

@@ -37,6 +37,15 @@ def step_at(run: Run, probe: str, share: float) -> int:
     return min(steps, key=lambda step: abs(step - share * run.step))
 
 
+def steps_at(run: Run, probe: str, shares: Sequence[float]) -> list[int]:
+    """The steps nearest to these shares of the run, each once; fewer where there are fewer."""
+    left, found = steps_up_to(run, probe), list[int]()
+    for share in shares[: len(left)]:
+        found.append(min(left, key=lambda step: abs(step - share * run.step)))
+        left.remove(found[-1])
+    return sorted(found)
+
+
 def steps_up_to(run: Run, probe: str) -> list[int]:
     """All steps at which a probe wrote, to the one that the figure reads."""
     return [step for step in run.folder.array_steps(probe) if step <= run.step]

@@ -32,6 +32,11 @@ class PanelSweeper(Sweeper):
             raise bad_choice("hydra/launcher", name, choices("hydra/launcher"))
 
     def sweep(self, arguments: list[str]) -> Any:
+        jobs = self.jobs(arguments)
+        return jobs, self.executor.launch_configs([job.config for job in jobs])
+
+    def jobs(self, arguments: list[str]) -> Any:
+        """The runs that the command line asks for; none of them is trained."""
         from gp_lab.launching.compose import SeedlessComposer
         from gp_lab.launching.panels import Job, merged, panel_overrides, product
 
@@ -57,9 +62,8 @@ class PanelSweeper(Sweeper):
         else:
             panels = [(None, [merged(choice) for choice in product(user)])]
         compose = SeedlessComposer(lambda o: self.loader.load_sweep_config(self.master, o))
-        jobs = [
+        return [
             Job(panel, tuple(overrides), compose(overrides))
             for panel, runs in panels
             for overrides in runs
         ]
-        return jobs, self.executor.launch_configs([job.config for job in jobs])
