@@ -85,6 +85,8 @@ def cell(summary: dict[str, Any]) -> str:
     verdicts = [claim["verdict"] for claim in summary["claims"]]
     counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
     said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"
+    if apart := summary.get("not_the_papers"):
+        said += f"; not the paper's: {html.escape(', '.join(apart))}"
     title = html.escape(summary["title"]) + " (stand-in data)" * bool(summary.get("stand_ins"))
     return (
         f'<td width="33%" valign="top"><a href="{folder}/claims.json">'

@@ -10,6 +10,7 @@ from PIL import Image
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.figures.claims import Verdict
+from gp_lab.figures.make import not_budget
 from gp_lab.figures.registry import Calculation, Entry, entry
 from gp_lab.launching.places import figure_file, figure_ids
 
@@ -69,3 +70,13 @@ def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None
         assert claim["text"]
         assert claim["quantity"]
         assert claim["where"].startswith(name.split("/")[0])
+
+
+def test_what_a_scale_changes_beside_how_long_it_runs_is_named() -> None:
+    def not_the_papers(name: str) -> list[str]:
+        return not_budget(figure_file(name)["scales"]["quick"])
+
+    assert not_the_papers("wgan_gp/table4") == [
+        "architecture.filters=32", "architecture.blocks=2", "optimizer.lr=1e-3"
+    ]  # fmt: skip
+    assert not_the_papers("zero_gp/fig3") == []

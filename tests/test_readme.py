@@ -20,7 +20,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 PLACEHOLDERS = ("RUN", "PATH", "OUTPUTS", "my_package", "mine", "...")
 """Words in a command of the README that stand for something of the reader's own."""
 
-OTHERS = {"list", "status", "clean", "report"}
+OTHERS = {"compare", "list", "status", "clean", "report"}
 """Commands that take no overrides."""
 
 
@@ -83,3 +83,18 @@ def test_no_command_of_the_readme_is_passed_over_in_silence() -> None:
     for text, (command, *words) in commands():
         assert command in COMMANDS or command == "-sc", text
         assert text in COMPOSED or command in OTHERS or is_placeholder(" ".join(words)), text
+
+
+def test_a_test_that_the_readme_names_is_there() -> None:
+    """`test_file.py::test_name`; `...` stands for a part of a name."""
+    tests = Path(__file__).parent
+    known = {
+        name
+        for path in tests.glob("test_*.py")
+        for name in (path.name, *re.findall(r"^def (test_\w+)", path.read_text(), re.M))
+    }
+    named = re.findall(r"\btest_[\w.]+", README)
+    assert len(named) >= 30
+    for name in named:
+        whole = name == (start := name.rstrip("."))
+        assert any(k == name if whole else k.startswith(start) for k in known), name

@@ -332,7 +332,7 @@ def test_a_run_whose_job_slurm_killed_after_it_had_saved_is_interrupted(
     looks = iter([{"12_0": "COMPLETING"}])
     monkeypatch.setattr("gp_lab.launching.slurm.queue", lambda jobs: next(looks, {}))
     config = config_of(f"out={tmp_path}")
-    with pytest.raises(Stopped, match="cancelled: 1 of 1 runs"):
+    with pytest.raises(Stopped, match="cancelled: 1 of 1 run;"):
         with_nothing_to_submit(config, monkeypatch)
     assert run.state == State.INTERRUPTED
     assert run.status["why"] == "stopped by SIGTERM; job 12_0 is gone from the queue"

@@ -177,12 +177,14 @@ def _publish(
     """
     folder = _folder(out, name, "-".join([scale, *chosen]))
     decides = text["scales"][scale]["decides"] and not changed
-    other_settings = any(re.split(r"[=./]", o)[0] not in BUDGET for o in changed)
+    other_settings = any(_key(o) not in BUDGET for o in changed)
+    apart = [*not_budget(text["scales"][scale]), *(o for o in changed if _key(o) not in BUDGET)]
+    not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
         picture = draw()
         if stand_ins:
             header(picture, f"stand-in: {'; '.join(stand_ins)}")
-        footer(picture, f"{name}, scale {scale}: {made_from}")
+        footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}")
         for suffix in ("png", "pdf"):
             picture.savefig(folder / f"figure.{suffix}", dpi=150, bbox_inches="tight")
     _write_rows(folder / "data.csv", rows)
@@ -200,6 +202,7 @@ def _publish(
         ),
         "dataset": chosen[0] if chosen else None,
         "overrides": list(changed),
+        "not_the_papers": apart,
         "stand_ins": list(stand_ins),
         "claims": [
             (c if decides else c.undecided(other_settings)).as_dict()
@@ -219,6 +222,8 @@ def claims_table(summary: dict[str, Any]) -> str:
     seeds = f", {counted(summary['seeds'], 'seed')}" if summary["seeds"] else ""
     lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
     lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
+    if summary["not_the_papers"]:
+        lines.append(f"not the paper's: {', '.join(summary['not_the_papers'])}")
     for claim in summary["claims"]:
         lines.append(f"  {verdict_text(claim):>22}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")
@@ -274,7 +279,19 @@ def changes(
     free = {f"dataset={name}" for name in known_datasets(text)}
     if all(is_checked(d) or _is_declared(d, text) for d in datasets):
         free |= set(_places(user))
-    return [o for o in user if o not in free and re.split(r"[=./]", o)[0].lstrip("+~") not in FREE]
+    return [o for o in user if o not in free and _key(o) not in FREE]
+
+
+def not_budget(scale: Mapping[str, Any]) -> list[str]:
+    """The overrides of a scale that change more than how long, or how often, something is done."""
+    of_panels = (scale.get("panels") or {}).values()
+    every = dict.fromkeys(o for part in (scale.get("overrides") or (), *of_panels) for o in part)
+    return [o for o in every if _key(o) not in BUDGET | FREE]
+
+
+def _key(override: str) -> str:
+    """The first part of an override's key: `penalty` of `+penalty.weight=1`."""
+    return re.split(r"[=./]", override)[0].lstrip("+~")
 
 
 def _places(user: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.launching.local import (
     Preempted,
     Stopped,
@@ -137,7 +137,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
             print(_submission(groups(new, jobs.stack), len(todo), job, jobs), file=sys.stderr)
         if not jobs.wait:
             raise Submitted(
-                f"{len(todo)} runs are in the hands of Slurm{f', job {job}' if job else ''};"
+                f"{counted(len(todo), 'run')} in the hands of Slurm{f', job {job}' if job else ''};"
                 f" gp-lab status {todo[0]['out']} shows them, the same command goes on with"
                 " what they leave"
             )
@@ -145,10 +145,8 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     outcomes = [outcome_of(RunFolder(folder_of(config))) for config in configs]
     states = [outcome.state for outcome in outcomes]
     if State.INTERRUPTED in states and State.FAILED not in states:
-        count = states.count(State.INTERRUPTED)
-        raise Stopped(
-            f"cancelled: {count} of {len(states)} runs; the same command goes on from there"
-        )
+        cancelled = f"{states.count(State.INTERRUPTED)} of {counted(len(states), 'run')}"
+        raise Stopped(f"cancelled: {cancelled}; the same command goes on from there")
     return outcomes
 
 
@@ -441,8 +439,8 @@ def _submission(batches: Sequence[Sequence[Config]], todo: int, job: str, jobs: 
     more = f"; {todo - count} more are under way already" if todo > count else ""
     cap = f", {jobs.array_parallelism} at a time" if len(batches) > jobs.array_parallelism else ""
     return (
-        f"{count} run{'s' * (count > 1)} submitted as array {job}: {len(batches)}"
-        f" job{'s' * (len(batches) > 1)}{stacks}{cap}{more}"
+        f"{counted(count, 'run')} submitted as array {job}: {counted(len(batches), 'job')}"
+        f"{stacks}{cap}{more}"
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, counted
 from gp_lab.launching.slurm import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.tail import newest_first, number
@@ -59,7 +59,7 @@ def table(found: Sequence[Row], width: int | None = None) -> str:
     ]
     states = ["lost" if row.lost else str(row.state) for row in found]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    return "\n".join([*lines, f"{len(found)} run{'s' * (len(found) != 1)}: {counts or 'none'}"])
+    return "\n".join([*lines, f"{counted(len(found), 'run')}: {counts or 'none'}"])
 
 
 def watch(root: Path, seconds: float = 2.0) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput, bad_choice, bad_key, one_line, printable, show
+from gp_lab.errors import BadInput, bad_choice, bad_key, counted, one_line, printable, show
 from gp_lab.evaluation.intervals import Interval, mean_interval
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import (
@@ -195,7 +195,7 @@ def table(groups: Sequence[Group], metrics: Sequence[str] = (), width: int | Non
     lines = _aligned(rows)
     runs = sum(len(group.folders) for group in groups)
     lines.append(
-        f"{runs} run{'s' * (runs != 1)} in {len(groups)} group{'s' * (len(groups) != 1)}; "
+        f"{counted(runs, 'run')} in {counted(len(groups), 'group')}; "
         "means over seeds +- half the 95 % interval"
     )
     if mixed := not_comparable(groups, names):

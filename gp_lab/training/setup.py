@@ -199,7 +199,8 @@ def _check_together(run: Setup) -> None:
         if fake.shape != real.shape:
             raise BadInput(
                 f"architecture: generates samples of shape {list(fake.shape[1:])},"
-                f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])}"
+                f" but dataset={run.config['dataset'].get('name')} has {list(real.shape[1:])};"
+                " gp-lab list architectures says which networks are for what"
             )
         _check_range(run)
         out = _shape_of(game.discriminator, real, "architecture.discriminator")
