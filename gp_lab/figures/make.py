@@ -222,8 +222,8 @@ def claims_table(summary: dict[str, Any]) -> str:
     seeds = f", {counted(summary['seeds'], 'seed')}" if summary["seeds"] else ""
     lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
     lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
-    if summary["not_the_papers"]:
-        lines.append(f"not the paper's: {', '.join(summary['not_the_papers'])}")
+    if apart := summary.get("not_the_papers"):
+        lines.append(f"not the paper's: {', '.join(apart)}")
     for claim in summary["claims"]:
         lines.append(f"  {verdict_text(claim):>22}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")

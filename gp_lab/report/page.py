@@ -68,6 +68,7 @@ def _figure(path: Path) -> dict[str, Any]:
             "counts": {str(v): found.count(str(v)) for v in Verdict},
             "entry": entry_text(summary),
             "stand_ins": [str(text) for text in summary.get("stand_ins", [])],
+            "not_the_papers": [str(text) for text in summary.get("not_the_papers", [])],
             "claims": [
                 c
                 | {
