@@ -197,7 +197,7 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
 
     args = _parsed(parser, arguments, usage)
-    if not args.run or "=" in args.run:
+    if not args.run or ("=" in args.run and not Path(args.run).is_dir()):
         raise BadInput(f"sample: which run? write {usage}")
 
     from gp_lab.training.load import load
@@ -380,8 +380,9 @@ def compare(arguments: list[str]) -> Exit:
     parser.add_argument("--sort", metavar="METRIC", help="the lowest mean first")
     parser.add_argument("--csv", action="store_true", help="all metrics, for other programs")
     args = _parsed(parser, arguments, usage)
-    only = [word for word in args.words if "=" in word]
-    metrics = [word for word in args.words if "=" not in word]
+    folder = args.words[:1] if args.words and Path(args.words[0]).is_dir() else []
+    only = [word for word in args.words[len(folder) :] if "=" in word]
+    metrics = [*folder, *(word for word in args.words[len(folder) :] if "=" not in word)]
     # A first word that is no folder is a metric, unless there is nothing that could have it.
     first_is_folder = bool(metrics) and (Path(metrics[0]).is_dir() or not Path("outputs").is_dir())
     root = _outputs([metrics.pop(0)] if first_is_folder else [], usage)

@@ -1,10 +1,11 @@
-"""Files that are never half there, and names from configs that become names of files."""
+"""Files that are never half there or made twice; names from configs that become names of files."""
 
 import errno
+import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from gp_lab.errors import BadInput, show
@@ -37,6 +38,17 @@ def replacing(path: Path) -> Iterator[Path]:
         flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Other processes that want the same file wait meanwhile, and then find it there."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # a folder without locks, or read-only: each works for itself
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.with_name(f".{path.name}.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_atomically(path: Path, data: bytes) -> None:

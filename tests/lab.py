@@ -1,9 +1,9 @@
 """Small runs for the tests of the trainer, resuming, tracking and figures."""
 
 import fcntl
-import itertools
 import multiprocessing
 import os
+import random
 import re
 import signal
 import socket
@@ -133,17 +133,14 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     return out
 
 
-_ports = itertools.count(10_000 + 500 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
-
-
 def free_port() -> int:
-    """A port below those that systems hand out: nobody gets it by chance before it is used."""
-    for port in _ports:
+    """A port below those that systems hand out by themselves, at random: tests run side by side."""
+    for port in random.SystemRandom().sample(range(10_000, 15_000), 100):
         with socket.socket() as s, suppress(OSError):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("never")
+    raise AssertionError("no port is free")
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:

@@ -205,10 +205,10 @@ def test_a_score_that_some_runs_lack_or_have_of_another_step_says_so(
     make: Make, tmp_path: Path
 ) -> None:
     for seed, last in enumerate([5, 10, None]):
-        lines = [{"step": last, "held_out/a": 1.0}] if last else []
+        lines = [{"step": last, "held_out/a": 0.96}] if last else []
         make(f"seed={seed}", metrics=[*lines, {"step": 10, "loss_d": 2.0}])
     text = table(gp_lab.compare(tmp_path), ["held_out/a", "loss_d"]).splitlines()[1]
-    assert text.endswith("1 +- 0 (n=2, step 5-10)  2 +- 0")
+    assert text.endswith("0.96 +- 0 (n=2, step 5-10)  2 +- 0")
 
 
 def test_a_mean_of_one_has_no_interval_and_an_absent_score_is_a_dash(
@@ -264,6 +264,18 @@ def test_a_probe_that_wrote_long_ago_is_found_in_a_long_file(tmp_path: Path) -> 
         file.write('{"step": 5000, "modes/hit": 4')  # as a kill leaves it
     expected = {"loss_d": Value(4999, 4999.0), "modes/hit": Value(1, 5.0)}
     assert last_values(metrics, ["modes", "surface"]) == expected
+
+
+@pytest.mark.parametrize("lines", [2, 5000])
+def test_what_was_nan_in_a_probes_newest_line_is_not_taken_from_an_older_one(
+    lines: int, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.append_metrics([{"step": 0, "inception/fid": 30.0, "inception/score": 2.0}])
+    folder.append_metrics([{"step": 1, "inception/score": 1.0}])  # NaN is left out of a line
+    folder.append_metrics([{"step": i, "loss_d": 1.0} for i in range(2, lines)])
+    found = last_values(tmp_path / "metrics.jsonl", ["inception"])
+    assert {k: v for k, v in found.items() if k != "loss_d"} == {"inception/score": Value(1, 1.0)}
 
 
 # -- what is shown -------------------------------------------------------------------------

@@ -280,3 +280,15 @@ def test_a_run_is_found_under_another_name_and_keeps_its_id(
     assert main(["resume", "elsewhere", "steps=4"]) == Exit.OK
     assert RunFolder(tmp_path / "elsewhere").status["id"] == identity
     assert RunFolder(tmp_path / "elsewhere").status["step"] == 4
+
+
+def test_run_folders_can_be_read_where_yaml_has_no_c_parser(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 3\n")
+    code = (
+        "import sys, yaml; del yaml.CSafeLoader; yaml.__with_libyaml__ = False;"
+        " from gp_lab.runs.folder import RunFolder; print(RunFolder(sys.argv[1]).config)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert said.stdout == "{'seed': 3}\n", said.stderr

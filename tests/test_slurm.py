@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -376,6 +376,30 @@ def test_two_commands_at_once_submit_a_sweep_once(slurm: None, tmp_path: Path) -
     assert [process.returncode for process in both] == [Exit.OK] * 2, outputs
     assert len(submissions(tmp_path)) == 1
     assert all("4 runs: 4 finished" in output for output in outputs)
+
+
+def test_a_run_that_another_command_submits_during_the_checks_is_neither_refused_nor_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(f"out={tmp_path}")
+    other: list[RunFolder] = []
+
+    def submitted_meanwhile(configs: object) -> None:
+        other.append(queued(tmp_path))
+        other[0].lock()  # its job trains it already
+
+    def queue(jobs: Iterable[str]) -> dict[str, str]:
+        if (found := dict.fromkeys(jobs, "RUNNING")) and other[0].state == State.RUNNING:
+            other[0].set_status(State.FINISHED, step=config["steps"])
+        elif found:
+            other[0].set_status(State.RUNNING)
+        return found
+
+    monkeypatch.setattr("gp_lab.launching.slurm.checked_setups", submitted_meanwhile)
+    monkeypatch.setattr("gp_lab.launching.slurm.queue", queue)
+    (outcome,) = with_nothing_to_submit(config, monkeypatch)
+    other[0].unlock()
+    assert outcome.state == State.FINISHED
 
 
 def test_who_submits_waits_for_another_who_does(slurm: None, tmp_path: Path) -> None:

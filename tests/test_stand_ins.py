@@ -96,15 +96,16 @@ def test_what_is_not_the_papers_is_named_in_claims_table_picture_and_report(
 ) -> None:
     below: list[str] = []
     monkeypatch.setattr(make, "footer", lambda figure, text: below.append(text))
-    monkeypatch.setitem(TEXT["scales"]["quick"], "overrides", ["steps=3", "optimizer.lr=1"])
-    user = ("dataset=mnist", "penalty.weight=3", "steps=3", "probe.samples.every=1")
+    own = ["steps=3", "optimizer.lr=1", "architecture.width=8"]
+    monkeypatch.setitem(TEXT["scales"]["quick"], "overrides", own)
+    user = ("dataset=mnist", "optimizer.lr=3", "steps=3", "probe.samples.every=1")
     folder = made(tmp_path, monkeypatch, {"a": "mnist"}, *user)
-    apart = "not the paper's: optimizer.lr=1, penalty.weight=3"
+    apart = "not the paper's: optimizer.lr=3, architecture.width=8"
     assert below[0].endswith(f"; {apart}")
     summary = json.loads((folder / "claims.json").read_text())
-    assert summary["not_the_papers"] == ["optimizer.lr=1", "penalty.weight=3"]
+    assert summary["not_the_papers"] == ["optimizer.lr=3", "architecture.width=8"]
     assert apart in make.claims_table(summary)
-    assert "optimizer.lr=1, penalty.weight=3</b>" in write_report(tmp_path).read_text()
+    assert "optimizer.lr=3, architecture.width=8</b>" in write_report(tmp_path).read_text()
 
 
 def test_the_papers_own_data_are_not_called_a_stand_in(

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from gp_lab.data.prepared import PREPARED, prepared_parts
 from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
+from gp_lab.files import alone
 from gp_lab.parts import Count
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
@@ -215,14 +216,20 @@ class CelebA(ImageFolder):
     def folder(self, part: str) -> Path:
         """Raises `BadInput` if there is no such folder, or it cannot be downloaded."""
         own, other = Path(self.root, part), self._of_torchvision(part)
-        if self.download and not own.is_dir() and not other.is_dir():
-            if find_spec("gdown") is None:
-                raise BadInput(
-                    "dataset.download=true: torchvision downloads CelebA with the package gdown,"
-                    " which is not installed; pip install gdown"
-                )
-            download("CelebA", self.root)
+        if self.download:
+            with alone(Path(self.root, "celeba")):  # other ranks wait until all are unpacked
+                self._fetch(own, other)
         return other if other.is_dir() and not own.is_dir() else super().folder(part)
+
+    def _fetch(self, *places: Path) -> None:
+        if any(place.is_dir() for place in places):
+            return
+        if find_spec("gdown") is None:
+            raise BadInput(
+                "dataset.download=true: torchvision downloads CelebA with the package gdown,"
+                " which is not installed; pip install gdown"
+            )
+        download("CelebA", self.root)
 
     def _of_torchvision(self, part: str) -> Path:
         return Path(self.root, "celeba", part)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput, one_line
+from gp_lab.files import alone
 from gp_lab.waiting import StoppedEarly, served
 
 Shape = tuple[int, int, int]
@@ -141,7 +142,7 @@ def download(name: str, root: str) -> None:
         ) from error
     fetch: Callable[..., object] = getattr(datasets, name)
     try:
-        with served(f"the download of {name}"):
+        with served(f"the download of {name}"), alone(Path(root, name)):
             fetch(root, download=True)
     except StoppedEarly:
         raise

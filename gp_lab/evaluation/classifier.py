@@ -22,7 +22,8 @@ from tqdm import tqdm
 from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score, splits_of
-from gp_lab.evaluation.reference import alone, cache_path, fingerprint, keep
+from gp_lab.evaluation.reference import cache_path, fingerprint, keep
+from gp_lab.files import alone
 
 FORMAT = 1
 FEATURES = 128
@@ -182,11 +183,12 @@ def train_classifier(
 @contextmanager
 def _announced(what: str, steps: int) -> Iterator[Callable[[], object]]:
     """A line before something long, above a run's own bar; on a terminal also a bar below that."""
-    if "TQDM_DISABLE" not in os.environ:  # else a worker process: its parent has the bar
+    silent = "TQDM_DISABLE" in os.environ  # a worker process, say: its parent has the bar
+    if not silent:
         tqdm.write(what, file=sys.stderr)
-    bare = not sys.stderr.isatty()
+    off = silent or not sys.stderr.isatty()
     with tqdm(
-        total=steps, desc="classifier", disable=bare, leave=False, dynamic_ncols=True, delay=1
+        total=steps, desc="classifier", disable=off, leave=False, dynamic_ncols=True, delay=1
     ) as bar:
         yield bar.update
 

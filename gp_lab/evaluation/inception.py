@@ -20,7 +20,7 @@ from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.frechet import Moments
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, splits_of
-from gp_lab.evaluation.reference import alone
+from gp_lab.files import alone
 from gp_lab.waiting import served
 
 WEIGHTS_SHA256 = "6726825d"

@@ -1,10 +1,8 @@
 """Statistics of real data that are worked out once: caches named by a fingerprint of the data."""
 
-import fcntl
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from weakref import WeakKeyDictionary
@@ -14,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.evaluation.frechet import Moments
-from gp_lab.files import replacing
+from gp_lab.files import alone, replacing
 
 FORMAT = 1
 
@@ -108,17 +106,6 @@ def _cached(
 def cache_path(folder: str | Path, what: str, key: str, ending: str) -> Path:
     """`<folder>/<what>-<first 16 digits of the key>.<ending>`."""
     return Path(folder) / f"{what}-{key[:16]}.{ending}"
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Other processes that want the same file wait meanwhile, and then find it there."""
-    with ExitStack() as stack:
-        with suppress(OSError):  # a folder without locks, or read-only: each works for itself
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(path.with_name(f".{path.name}.lock").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def keep(path: Path, write: Callable[[BinaryIO], None]) -> None:

@@ -16,7 +16,7 @@ from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.files import write_atomically
-from gp_lab.launching.panels import Job
+from gp_lab.launching.panels import Job, merged
 from gp_lab.launching.places import figure_file
 from gp_lab.runs.folder import State, provenance, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
@@ -178,7 +178,8 @@ def _publish(
     folder = _folder(out, name, "-".join([scale, *chosen]))
     decides = text["scales"][scale]["decides"] and not changed
     other_settings = any(_key(o) not in BUDGET for o in changed)
-    apart = [*not_budget(text["scales"][scale]), *(o for o in changed if _key(o) not in BUDGET)]
+    of_user = [o for o in changed if _key(o) not in BUDGET]
+    apart = merged([*not_budget(text["scales"][scale]), *of_user])
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
         picture = draw()

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -97,11 +97,7 @@ def train_all(
     never run or a stack that cannot fit, before the first one starts; `Stopped` when a signal
     ended the sweep.
     """
-    todo = unfinished(configs)
-    paths = [folder_of(config) for config in configs]
-    wanted = {folder_of(config) for config in todo}
-    skipped = {p: config for p, config in zip(paths, configs, strict=True) if p not in wanted}
-    say_what_is_skipped(list(skipped.values()), todo)
+    todo, before = left_to_train(configs)
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
         setups = checked_setups(todo)
         if max_stack == 1:
@@ -111,7 +107,25 @@ def train_all(
             batches = groups(todo, max(most.values()), most)
             _explain(batches)
         _train_groups(batches, processes)
-    return [replace(outcome_of(RunFolder(p)), before=p not in wanted) for p in paths]
+    return outcomes_of(configs, before)
+
+
+def left_to_train(configs: Sequence[Config]) -> tuple[list[Config], set[Path]]:
+    """What is not finished, each run once, and the folders of the rest; says what is skipped.
+
+    Raises `BadInput` for a wrong scalar.
+    """
+    todo = unfinished(configs)
+    wanted = {folder_of(config) for config in todo}
+    skipped = {p: config for config in configs if (p := folder_of(config)) not in wanted}
+    say_what_is_skipped(list(skipped.values()), todo)
+    return todo, set(skipped)
+
+
+def outcomes_of(configs: Sequence[Config], before: Collection[Path]) -> list[Outcome]:
+    """How runs have ended, in the order of the configs; `before`: those that were not trained."""
+    paths = [folder_of(config) for config in configs]
+    return [replace(outcome_of(RunFolder(p)), before=p in before) for p in paths]
 
 
 def say_what_is_skipped(before: Sequence[Config], todo: Sequence[Config]) -> None:
@@ -259,8 +273,8 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
         try:
             futures = [pool.submit(_train_in_worker, batch, threads) for batch in batches]
         finally:
-            if silent is None:
-                del os.environ["TQDM_DISABLE"]
+            del os.environ["TQDM_DISABLE"]
+            os.environ |= {} if silent is None else {"TQDM_DISABLE": silent}
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         watch([c for batch in batches for c in batch], lambda: _over(futures))
         for future in futures:

@@ -85,7 +85,8 @@ def jobs_table(jobs: Sequence[Job]) -> str:
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     table = ["  ".join([*map(str.ljust, row, widths), row[3]]).rstrip() for row in rows]
-    return "\n".join(f"  {line}" for line in [*table, f"all: {' '.join(shared)}"])
+    of_all = [f"all: {' '.join(shared)}"] if shared else []
+    return "\n".join(f"  {line}" for line in [*table, *of_all])
 
 
 def _finished(configs: Sequence[Config]) -> int:

@@ -30,13 +30,15 @@ from gp_lab.launching.local import (
     Stopped,
     checked_setups,
     groups,
+    left_to_train,
+    outcomes_of,
     unfinished,
     watch,
 )
 from gp_lab.parts import Count, CountOrZero
 from gp_lab.runs.folder import LOCK, RunFolder, State, Taken, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
-from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.outcome import Outcome
 from gp_lab.training.stopping import Stop, listening
 
 PATIENCE = 60.0
@@ -120,18 +122,18 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     anything is written; `Submitted` after submitting with wait=false; `Stopped` when jobs were
     cancelled, or when a signal ended the waiting (the jobs go on).
     """
-    todo = unfinished(configs)
+    todo, before = left_to_train(configs)
     if todo:
         check_size(todo, jobs)
         _need_slurm()
         new = _left(todo)
         # The nodes have the GPUs; what can be checked without one is checked here.
         checked_setups([c | {"device": "cpu"} for c in new])
-        for config in new:
-            with locked(RunFolder(folder_of(config))):
-                pass
         with _alone(Path(todo[0]["out"]).resolve()):
             new = _left(new)  # others may have submitted them since
+            for config in new:
+                with locked(RunFolder(folder_of(config))):
+                    pass
             job = submit(groups(new, jobs.stack), jobs) if new else ""
         if new:
             print(_submission(groups(new, jobs.stack), len(todo), job, jobs), file=sys.stderr)
@@ -142,7 +144,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
                 " what they leave"
             )
         _wait(todo, jobs)
-    outcomes = [outcome_of(RunFolder(folder_of(config))) for config in configs]
+    outcomes = outcomes_of(configs, before)
     states = [outcome.state for outcome in outcomes]
     if State.INTERRUPTED in states and State.FAILED not in states:
         cancelled = f"{states.count(State.INTERRUPTED)} of {counted(len(states), 'run')}"

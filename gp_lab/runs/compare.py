@@ -430,7 +430,9 @@ def _to_its_digits(mean: float, half: float) -> str:
     """A mean to the second digit of its interval's half-width, and that; alone without one."""
     if not math.isfinite(half):
         return f"{mean:.4g}"
-    places = 1 - math.floor(math.log10(half)) if half else 0
+    if half == 0:
+        return f"{mean:.4g} +- 0"
+    places = 1 - math.floor(math.log10(half))
     if not 0 <= places <= 5:
         return f"{mean:.4g} +- {half:.2g}"
     return f"{mean:.{places}f} +- {half:.{places}f}"

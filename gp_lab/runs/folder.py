@@ -418,7 +418,7 @@ def _is_status(status: Any) -> bool:
     )
 
 
-def _loader(text: str) -> type[yaml.SafeLoader | yaml.CSafeLoader]:
+def _loader(text: str) -> "type[yaml.SafeLoader | yaml.CSafeLoader]":
     """The C parser takes a ninth of the time; it is for texts that cannot nest deeply."""
     shallow = sum(map(text.count, "[{-?")) < NESTED and " " * NESTED not in text
     return yaml.CSafeLoader if yaml.__with_libyaml__ and shallow else yaml.SafeLoader

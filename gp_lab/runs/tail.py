@@ -38,16 +38,19 @@ def newest_first(path: Path) -> Iterator[dict[str, Any]]:
 def last_values(path: Path, probes: Iterable[str] = ()) -> dict[str, Value]:
     """The last value of every metric, by its name.
 
-    What the loop logs stands in every line of its own. Of the `probes`, which may write seldom, the
-    newest line is looked for in the whole file.
+    What the loop logs stands in every line of its own. Of a probe the newest line counts, without
+    what was NaN there; of the `probes`, which may write seldom, it is looked for in the whole file.
     """
     found: dict[str, Value] = {}
     repeated = 0
     for entries in newest_first(path):
-        repeated = repeated + 1 if entries.keys() <= found.keys() | {"step"} else 0
+        seen = found.keys() | {name.partition("/")[0] for name in found if "/" in name}
+        values = values_of(entries).items()
+        new = {k: v for k, v in values if not {k, k.partition("/")[0]} & seen}
+        repeated = 0 if new else repeated + 1
         if repeated == REPEATED:
             break
-        found = values_of(entries) | found
+        found |= new
     if unseen := set(probes) - {name.partition("/")[0] for name in found}:
         data = path.read_bytes() if path.is_file() else b""
         for probe in unseen:

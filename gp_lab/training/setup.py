@@ -230,7 +230,8 @@ def _check_together(run: Setup) -> None:
 def _check_range(run: Setup) -> None:
     """Raises `BadInput` for a generator whose output cannot reach all that the pixels can be."""
     node = run.config["architecture"]["generator"]
-    key = next((k for k in ("output", "output_activation") if node.get(k) in RANGES), None)
+    names = {k: node.get(k) for k in ("output", "output_activation")}
+    key = next((k for k, name in names.items() if isinstance(name, str) and name in RANGES), None)
     if key is None or not isinstance(run.dataset, Images):
         return
 
