@@ -129,7 +129,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
         new = _left(todo)
         # The nodes have the GPUs; what can be checked without one is checked here.
         checked_setups([c | {"device": "cpu"} for c in new])
-        with _alone(Path(todo[0]["out"]).resolve()):
+        with _in_turn(Path(todo[0]["out"]).resolve()):
             new = _left(new)  # others may have submitted them since
             for config in new:
                 with locked(RunFolder(folder_of(config))):
@@ -396,8 +396,8 @@ def _left(configs: Sequence[Config]) -> list[Config]:
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Waits while another process submits runs below `out`; it would submit the same ones."""
+def _in_turn(out: Path) -> Iterator[None]:
+    """One submission below `out` at a time: two at once would submit the same runs."""
     folder, told = RunFolder(out / "jobs"), False
     with writing_to(out):
         folder.path.mkdir(parents=True, exist_ok=True)
