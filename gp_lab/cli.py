@@ -151,8 +151,7 @@ def resume(arguments: list[str]) -> Exit:
     folder = RunFolder(arguments[0])
     if not folder.exists:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
-    # A config that was found is data: what it says of trust and of starting over does not count.
-    config = folder.config | {"trust": [], "force": False}
+    config = folder.found_config
     try:
         check_keys(config)
         Settings.of(config)
@@ -245,7 +244,7 @@ def evaluate(arguments: list[str]) -> Exit:
         else:
             raise BadInput(f"{override}: cannot change when a run is evaluated; write {usage}")
     # What is kept of the data lies where the run's own probes look for it.
-    out = str(folder.config.get("out", "outputs")).replace("\\", "\\\\").replace("'", "\\'")
+    out = folder.found_config["out"].replace("\\", "\\\\").replace("'", "\\'")
     with hydra_session() as hydra:
         given = parse_arguments([f"out='{out}'", *overrides.values()]).overrides
         probes = compose(hydra, given)["probe"]

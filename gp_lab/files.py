@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -89,7 +89,7 @@ def read(path: Path, most: int = LARGEST) -> bytes:
     with opened(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > most:
             raise OSError(errno.EFBIG, f"{size} bytes, more than such a file has", str(path))
-        return file.read(most)
+        return file.read(size)
 
 
 @contextmanager
@@ -109,13 +109,20 @@ def replacing(path: Path) -> Iterator[Path]:
     It is flushed to the disk before, and its folder after: at any moment, whatever happens to the
     process or the machine, the file is the old one or the new one.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.unlink(missing_ok=True)  # a link of that name would lead elsewhere
+    with _temporary(path) as temporary:
         yield temporary
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A path beside `path` that is gone afterwards."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)  # a link of that name would lead elsewhere
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -124,6 +131,21 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's content, see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace several files of a folder that belong together, the last one last.
+
+    All are on the disk before the first one is replaced: what does not fit changes nothing.
+    """
+    with ExitStack() as stack:
+        ready = [(stack.enter_context(_temporary(folder / n)), folder / n) for n in files]
+        for (temporary, _), data in zip(ready, files.values(), strict=True):
+            temporary.write_bytes(data)
+            flush(temporary)
+        for temporary, path in ready:
+            temporary.replace(path)
+        flush(folder)
 
 
 def append(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -123,6 +124,7 @@ def _is_a(target: type, kind: type) -> bool:
     return issubclass(target, kind)
 
 
+@cache
 def _hints(target: type) -> dict[str, Any]:
     return get_type_hints(inspect.getattr_static(target, "__init__"), include_extras=True)
 
@@ -165,11 +167,15 @@ def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, 
 def _checked(value: Any, hint: Any, key: str) -> Any:
     if hint is Any:
         return value
-    adapter: TypeAdapter[Any] = TypeAdapter(hint, config={"arbitrary_types_allowed": True})
     try:
-        return adapter.validate_python(value, strict=True)
+        return _adapter(hint).validate_python(value, strict=True)
     except ValidationError as error:
         raise _refusal(key, value, error.errors()) from None
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config={"arbitrary_types_allowed": True})
 
 
 def _refusal(key: str, value: Any, problems: list[Any]) -> BadInput:

@@ -327,7 +327,7 @@ def test_a_damaged_run_folder_is_named_with_its_file(run: Path, refused: Refused
     ):
         (run / "status.json").write_text(damaged)
         assert refused("resume", str(run)).startswith(str(run / "status.json"))
-        assert "force=true" in refused("train", *SMALL, "probe=[]")
+        assert "without it, moved away, the run goes on" in refused("train", *SMALL, "probe=[]")
     assert main(["train", *SMALL, "probe=[]", "force=true"]) == Exit.OK
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
 

@@ -26,7 +26,7 @@ from lab import (
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.probes.samples import Samples
-from gp_lab.runs import checkpoint
+from gp_lab.runs import checkpoint, checksum
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 
@@ -62,7 +62,7 @@ def sentence(process: Forked) -> str:
 
 def signal_in_checkpoint(count: int, number: signal.Signals) -> None:
     """From now on: this process gets a signal while it writes that many-th checkpoint."""
-    flush, written = checkpoint.flush, []
+    flush, written = checksum.flush, []
 
     def signalled(path: Path) -> None:
         if path.name.startswith(".step-"):
@@ -71,7 +71,7 @@ def signal_in_checkpoint(count: int, number: signal.Signals) -> None:
                 os.kill(os.getpid(), number)
         flush(path)
 
-    checkpoint.flush = signalled
+    checksum.flush = signalled
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 4), (signal.SIGKILL, -9)])

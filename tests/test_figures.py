@@ -19,7 +19,6 @@ from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
 from gp_lab.cli import main
-from gp_lab.errors import BadInput
 from gp_lab.figures.make import claims_table, interval_text, summary_table
 from gp_lab.figures.registry import Run, entry
 from gp_lab.launching import local
@@ -410,9 +409,24 @@ def test_the_report_shows_hostile_text_as_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"claims": 3}', "{}"])
 def test_a_broken_claims_json_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "claims.json").write_text(text)
-    with pytest.raises(BadInput, match=r"claims\.json: not a figure's"):
-        write_report(tmp_path)
+    """It is left out, and does not hide the others."""
+    whole = tmp_path / "figures" / "a" / "one" / "claims.json"
+    broken = tmp_path / "figures" / "b" / "two" / "claims.json"
+    for path, content in ((whole, json.dumps(verdicts_of("a/one", []))), (broken, text)):
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    with pytest.warns(UserWarning, match=r"two/claims\.json: not a figure's"):
+        page = Page(write_report(tmp_path))
+    assert "a/one" in page.text
+    with pytest.warns(UserWarning, match=r"two/claims\.json: not a figure's"):
+        assert "a/one" in summary_table(tmp_path, {})
+
+
+def verdicts_of(name: str, verdicts: Sequence[str]) -> dict:
+    """A claims.json with nothing but verdicts."""
+    empty = {"title": "", "command": "", "steps": [], "assumptions": [], "settings": {}}
+    claims = {"claims": [{"verdict": v} for v in verdicts]}
+    return {"figure": name, "scale": "quick", "seeds": 5, "made_by": []} | empty | claims
 
 
 def test_one_seed_has_no_interval_and_is_not_called_seeds() -> None:
@@ -435,9 +449,7 @@ def test_the_table_counts_verdicts_and_says_what_an_entry_took(tmp_path: Path) -
     for name, found in verdicts.items():
         folder = tmp_path / "figures" / name / "quick"
         folder.mkdir(parents=True)
-        summary = {"figure": name, "scale": "quick", "seeds": 5}
-        summary |= {"claims": [{"verdict": v} for v in found]}
-        (folder / "claims.json").write_text(json.dumps(summary))
+        (folder / "claims.json").write_text(json.dumps(verdicts_of(name, found)))
     header, *lines = summary_table(tmp_path, {"a/one": 1.26}).splitlines()
     columns = ["entry", "scale", "seeds", "supported", "not supported", "inconclusive", UNDECIDED]
     starts = [header.index(name) for name in columns]

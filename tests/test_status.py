@@ -147,7 +147,7 @@ def test_a_damaged_folder_is_a_row_that_says_so(make: Make, tmp_path: Path) -> N
     (strange.path / "config.yaml").write_text("- not\n- a config\n")
     found = {row.name: row for row in rows(tmp_path)}
     assert found[broken.path.name].state == State.FAILED
-    assert "not readable" in found[broken.path.name].why
+    assert "not the status of a run" in found[broken.path.name].why
     assert found[strange.path.name].state == State.FINISHED
 
 
@@ -202,7 +202,7 @@ def test_looking_keeps_nobody_from_a_run(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who looks has the lock for a moment; a run that starts then waits for it."""
-    monkeypatch.setattr("gp_lab.runs.folder.LOOKING", PATIENCE)
+    monkeypatch.setattr("gp_lab.runs.lock.LOOKING", PATIENCE)
     folder = make(0, State.RUNNING)
     with (folder.path / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -1,9 +1,9 @@
 """From runs to figure.png, figure.pdf, data.csv and claims.json, and the table of verdicts."""
 
-import csv
-import json
+import io
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput, bad_choice, counted, show
+from gp_lab.errors import BadInput, LabError, bad_choice, counted, show
 from gp_lab.figures.claims import Claim, Verdict
+from gp_lab.figures.publishing import publish, published, summary_of
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
 from gp_lab.figures.style import footer, header, paper_style
-from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job, merged
 from gp_lab.launching.places import figure_file
-from gp_lab.runs.folder import State, provenance, writing_to
+from gp_lab.runs.folder import State
 from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
 from gp_lab.runs.outcome import Outcome
+from gp_lab.runs.provenance import provenance
+
+UNDER_WAY = (State.QUEUED, State.RUNNING, State.INTERRUPTED, State.PREEMPTED)
+"""States of a run that has not come to its end."""
 
 FREE = NOT_IDENTITY | {"seed"}
 """Keys of the command line that leave an entry what it is."""
@@ -47,6 +51,7 @@ def make_figure(
     """
     what, text = entry(name), figure_file(name)
     assert isinstance(what, Entry), f"{name} is a calculation, but its file has panels"
+    _refuse_unfinished(name, outcomes)
     scale = jobs[0].config["scale"]["name"]
     panels = _panels(jobs, outcomes)
     whole = {p: [r for r in runs if r.state == State.FINISHED] for p, runs in panels.items()}
@@ -106,8 +111,8 @@ def make_calculation(
         if not changed:
             raise
         raise BadInput(f"{' '.join(changed)}: {name} cannot work with it ({error})") from error
-    folder = _folder(out, name, scale)
-    np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     seeds = len({row["seed"] for row in rows if "seed" in row})
     return _publish(
         name,
@@ -120,6 +125,7 @@ def make_calculation(
         lambda: what.draw(arrays, rows),
         counted(seeds, "seed") if seeds else "calculated",
         stand_ins=[],
+        arrays=file.getvalue(),
         seeds=seeds,
         steps=[],
         settings={"settings": [f"{k}={show(v)}" for k, v in settings.items()]},
@@ -168,6 +174,7 @@ def _publish(
     stand_ins: Sequence[str],
     chosen: Sequence[str] = (),
     places: Sequence[str] = (),
+    arrays: bytes | None = None,
     **more: Any,
 ) -> str:
     """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims.
@@ -175,7 +182,7 @@ def _publish(
     A data set that was `chosen` among those of the entry's file has a folder of its own. `places`
     are overrides that say where files without checksums lie: a reader of the command sees them.
     """
-    folder = _folder(out, name, "-".join([scale, *chosen]))
+    folder = out / "figures" / name / "-".join([scale, *chosen])
     decides = text["scales"][scale]["decides"] and not changed
     other_settings = any(_key(o) not in BUDGET for o in changed)
     of_user = [o for o in changed if _key(o) not in BUDGET]
@@ -186,9 +193,6 @@ def _publish(
         if stand_ins:
             header(picture, f"stand-in: {'; '.join(stand_ins)}")
         footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}")
-        for suffix in ("png", "pdf"):
-            picture.savefig(folder / f"figure.{suffix}", dpi=150, bbox_inches="tight")
-    _write_rows(folder / "data.csv", rows)
     summary = {
         "figure": name,
         "title": text["title"],
@@ -214,7 +218,8 @@ def _publish(
         "cost": text.get("cost", {}),
         **more,
     }
-    write_atomically(folder / "claims.json", (json.dumps(summary, indent=1) + "\n").encode())
+    with paper_style():
+        publish(folder, picture, rows, summary, arrays)
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
 
 
@@ -234,8 +239,12 @@ def claims_table(summary: dict[str, Any]) -> str:
 def summary_table(root: Path, minutes: dict[str, float]) -> str:
     """Entry, scale, seeds, how many claims of each verdict, and the time it took this time."""
     table = [list(TABLE_HEAD)]
-    for path in sorted((root / "figures").rglob("claims.json")):
-        summary = json.loads(path.read_text())
+    for path in published(root / "figures"):
+        try:
+            summary = summary_of(path)
+        except BadInput as error:
+            warnings.warn(str(error), stacklevel=2)
+            continue
         found = [claim["verdict"] for claim in summary["claims"]]
         counts = [str(found.count(str(v))) for v in Verdict]
         took = f"{minutes.get(summary['figure'], 0):.1f}"
@@ -316,6 +325,17 @@ def interval_text(claim: dict[str, Any]) -> str:
     return f"{mean}{interval}, n={claim['n']}{dropped}"
 
 
+def _refuse_unfinished(name: str, outcomes: Sequence[Outcome]) -> None:
+    """Raises `LabError` where runs are under way: others train them, and will draw the entry."""
+    left = [outcome for outcome in outcomes if outcome.state in UNDER_WAY]
+    if left:
+        raise LabError(
+            f"{name}: {counted(len(left), 'run')} of {len(outcomes)} not finished, such as"
+            f" {left[0].folder.path} ({left[0].state}), which another process may be training;"
+            " nothing is drawn, and the same command draws it when they have ended"
+        )
+
+
 def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:
     found: dict[str, list[Run]] = {}
     for job, outcome in zip(jobs, outcomes, strict=True):
@@ -325,13 +345,6 @@ def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:
         )
         found.setdefault(panel, []).append(run)
     return found
-
-
-def _folder(out: Path, name: str, scale: str) -> Path:
-    folder = out / "figures" / name / scale
-    with writing_to(out):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _settings(text: dict[str, Any], panel: str, scale: str) -> list[str]:
@@ -349,11 +362,3 @@ def _makers(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         if maker not in kept:
             kept.append(maker)
     return kept
-
-
-def _write_rows(path: Path, rows: Sequence[Row]) -> None:
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -55,7 +55,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
             entries = {"job": slurm_job(), "began": saved[-1] if saved else 0}
             with suppress(LabError), locked(folder):  # `train` says so if another trains it
                 folder.set_status(folder.state or State.QUEUED, **entries)
-        trained.append(folder.config | {"trust": list(trust), "force": False})
+        trained.append(folder.found_config | {"trust": list(trust)})
     where = {run_hash(c): f for c, f in zip(trained, folders, strict=True)}
     for batch in groups(trained, len(trained), where=lambda c: where[run_hash(c)].path):
         of_batch = [where[run_hash(config)] for config in batch]

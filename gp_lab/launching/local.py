@@ -64,6 +64,7 @@ def groups(
     others alone. `where` finds a run's folder.
     """
     found: dict[tuple[str, str], list[Config]] = {}
+    met: dict[str, int] = {}
     for config in configs:
         key, folder = structure_key(config), RunFolder(where(config))
         status = {} if config["force"] else folder.status
@@ -72,19 +73,15 @@ def groups(
         if max_stack == 1 or begun:
             own = (max_stack > 1 and status.get("stack_id")) or str(folder.path)
         found.setdefault((key, own), []).append(config)
-    found = dict(sorted(found.items(), key=lambda item: _place(found, item[0])))
+        met.setdefault(key, len(met))
     stacks = []
-    for (key, _), group in found.items():
+    for key, own in sorted(found, key=lambda group: met[group[0]]):
+        group = found[key, own]
         size = min(max_stack, (most or {}).get(key, max_stack))
         count = -(-len(group) // size)
         ends = [-(-len(group) * i // count) for i in range(count + 1)]
         stacks += [group[i:j] for i, j in itertools.pairwise(ends)]
     return stacks
-
-
-def _place(found: Mapping[tuple[str, str], list[Config]], key: tuple[str, str]) -> int:
-    """Where the structure of a group was first met."""
-    return next(i for i, (structure, _) in enumerate(found) if structure == key[0])
 
 
 def train_all(
@@ -124,8 +121,11 @@ def left_to_train(configs: Sequence[Config]) -> tuple[list[Config], set[Path]]:
 
 def outcomes_of(configs: Sequence[Config], before: Collection[Path]) -> list[Outcome]:
     """How runs have ended, in the order of the configs; `before`: those that were not trained."""
-    paths = [folder_of(config) for config in configs]
-    return [replace(outcome_of(RunFolder(p)), before=p in before) for p in paths]
+    return [
+        replace(outcome_of(RunFolder(path), config["steps"]), before=path in before)
+        for config in configs
+        for path in [folder_of(config)]
+    ]
 
 
 def say_what_is_skipped(before: Sequence[Config], todo: Sequence[Config]) -> None:

@@ -36,8 +36,9 @@ from gp_lab.launching.local import (
     watch,
 )
 from gp_lab.parts import Count, CountOrZero
-from gp_lab.runs.folder import LOCK, RunFolder, State, Taken, writing_to
+from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
+from gp_lab.runs.lock import LOCK, Taken
 from gp_lab.runs.outcome import Outcome
 from gp_lab.training.stopping import Stop, listening
 

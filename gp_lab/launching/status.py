@@ -91,9 +91,9 @@ def _row(folder: RunFolder, status: Mapping[str, Any], held: Mapping[str, str] |
         step=status.get("step", 0),
         steps=_steps(folder),
         rate=rate if isinstance(rate, float) and state == State.RUNNING and not lost else None,
-        score=_score(folder.path / "metrics.jsonl"),
+        score=_score(folder),
         job=f"{job} {in_queue.lower()}".strip(),
-        why=why,
+        why="; ".join(filter(None, [why, _finished_before(status)])),
         lost=lost,
         under_way=not lost and (waits or state == State.RUNNING),
     )
@@ -111,10 +111,16 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _duration(seconds: float | None) -> str:
-    if seconds is None:
+    if seconds is None or not seconds < 1e9:  # at a rate of next to nothing
         return ""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m{rest:02}s"
+
+
+def _finished_before(status: Mapping[str, Any]) -> str:
+    """Of a run that is extended: what it was before."""
+    before = status.get("finished_at")
+    return "" if before is None or status["state"] == State.FINISHED else f"finished at {before}"
 
 
 def _status(folder: RunFolder) -> dict[str, Any]:
@@ -130,7 +136,7 @@ def _steps(folder: RunFolder) -> int:
         steps = folder.config.get("steps", 0)
     except BadInput:
         return 0
-    return steps if isinstance(steps, int) else 0
+    return steps if isinstance(steps, int) and 0 <= steps < 2**53 else 0
 
 
 def _queue(jobs: Iterable[str]) -> dict[str, str] | None:
@@ -146,8 +152,12 @@ def _unattended(folder: RunFolder, status: Mapping[str, Any]) -> bool:
     return status.get("host") == socket.gethostname() and not folder.taken
 
 
-def _score(metrics: Path) -> tuple[str, float] | None:
+def _score(folder: RunFolder) -> tuple[str, float] | None:
     last = None
+    try:
+        metrics = folder.inside("metrics.jsonl")
+    except BadInput:
+        return None
     for entries in newest_first(metrics):
         for key, entry in entries.items():
             if (value := number(entry)) is None:

@@ -5,28 +5,26 @@ elsewhere are not followed, and the page itself forbids scripts.
 """
 
 import base64
-import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from gp_lab.errors import BadInput, counted
+from gp_lab.errors import BadInput, LabError, counted
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.make import entry_text, interval_text, verdict_text
+from gp_lab.figures.publishing import belonging, published, summary_of
 from gp_lab.files import write_atomically
 from gp_lab.runs.compare import cells, compare, not_comparable, telling_metrics
 from gp_lab.runs.folder import RunFolder, find_runs
 
-SHAPE: dict[str, type] = {
-    "figure": str, "title": str, "scale": str, "command": str, "seeds": int, "steps": list,
-    "claims": list, "assumptions": list, "settings": dict, "made_by": list,
-}  # fmt: skip
-"""What the page reads of a claims.json."""
-
 
 def write_report(root: Path) -> Path:
-    """Write `report.html` into the folder; its path. Raises `BadInput` for a broken claims.json."""
+    """Write `report.html` into the folder; its path.
+
+    A broken claims.json, and a picture of another drawing, are left out with a warning.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -35,7 +33,7 @@ def write_report(root: Path) -> Path:
     )
     page = environment.get_template("page.html").render(
         root=root.name or str(root.resolve().name),
-        figures=[_figure(path) for path in sorted(_inside(root, "figures").rglob("claims.json"))],
+        figures=[f for path in published(_inside(root, "figures")) if (f := _figure(path))],
         sweep=_sweep(_inside(root, "runs")),
         runs=[_run(folder) for folder in find_runs(_inside(root, "runs"))],
         verdicts=[str(v) for v in Verdict],
@@ -51,19 +49,13 @@ def _inside(root: Path, name: str) -> Path:
     return root / name if (root / name).is_dir() else root
 
 
-def _figure(path: Path) -> dict[str, Any]:
+def _figure(path: Path) -> dict[str, Any] | None:
     try:
-        summary = json.loads(path.read_text())
-        wrong = [key for key, kind in SHAPE.items() if not isinstance(summary[key], kind)]
-        if wrong:
-            raise TypeError(f"{wrong[0]} is a {type(summary[wrong[0]]).__name__}")
+        summary = summary_of(path)
         found = [str(claim["verdict"]) for claim in summary["claims"]]
-        picture = path.with_name("figure.png")
-        own = picture.is_file() and not picture.is_symlink()
-        image = base64.b64encode(picture.read_bytes()).decode() if own else ""
         return summary | {
             "anchor": f"{summary['figure']}-{path.parent.name}".replace("/", "-"),
-            "image": image,
+            "image": _image(path, summary),
             "steps_text": ", ".join(f"{n:,}" for n in summary["steps"]),
             "counts": {str(v): found.count(str(v)) for v in Verdict},
             "entry": entry_text(summary),
@@ -80,8 +72,18 @@ def _figure(path: Path) -> dict[str, Any]:
             ],
             "settings": {k: [str(o) for o in list(v)] for k, v in summary["settings"].items()},
         }
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error
+    except (BadInput, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = str(error) if isinstance(error, BadInput) else f"{path}: {error!r}"
+        warnings.warn(f"{what}; left out of the report", stacklevel=3)
+        return None
+
+
+def _image(path: Path, summary: dict[str, Any]) -> str:
+    try:
+        return base64.b64encode(belonging(path, "figure.png", summary)).decode()
+    except LabError as error:
+        warnings.warn(f"{error}; left out of the report", stacklevel=4)
+        return ""
 
 
 def _sweep(runs: Path) -> dict[str, Any]:

@@ -3,41 +3,46 @@
 Loaded with `weights_only=True`, so a checkpoint from a stranger is data. The random streams need
 no state of their own: block k of a stream is a function of (seed, stream, k), and the step says k.
 They are written between two iterations: scripts/bench_checkpoint.py shows what that costs.
+
+A checkpoint is damaged if its checksum is wrong or if it cannot be parsed, by nothing else: memory
+that is short, a disk that fails or a state of another shape end in an error that changes nothing.
 """
 
-import hashlib
 import io
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from gp_lab.errors import one_line
-from gp_lab.files import flush, replacing, write_atomically
-from gp_lab.runs.folder import RunFolder, checked_bytes, checksum_path
+from gp_lab.errors import LabError, one_line, out_of_memory
+from gp_lab.runs.checksum import Damaged, checked_bytes, checksum_path, write_checked
+from gp_lab.runs.folder import START_OVER, RunFolder
 
 FORMAT = 1
 KEPT = 2
 
 
+class Saved(NamedTuple):
+    """What a checkpoint holds: `state` is nested dicts of tensors, `extra` plain Python values."""
+
+    step: int
+    state: dict[str, Any]
+    extra: dict[str, Any]
+
+
 def save(folder: RunFolder, step: int, state: dict[str, Any], extra: dict[str, Any]) -> None:
     """Write `checkpoints/step-<step>.pt` and its SHA-256, then drop all but the last two.
 
-    `state` is nested dicts of tensors, `extra` plain Python values. The metrics are on the disk
-    before it: a run that goes on from here has them all.
+    The metrics are on the disk before it: a run that goes on from here has them all.
     """
-    data = serialised(step, state, extra)
-    path = _path(folder, step)
     folder.flush_metrics()
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
-        flush(temporary)
-        write_atomically(checksum_path(path), hashlib.sha256(data).hexdigest().encode())
+    write_checked(_path(folder, step), serialised(step, state, extra))
     for old in _all(folder)[:-KEPT]:
-        _delete(old)
+        old.unlink(missing_ok=True)
+        checksum_path(old).unlink(missing_ok=True)
 
 
 def serialised(step: int, state: dict[str, Any], extra: dict[str, Any]) -> bytes:
@@ -52,25 +57,20 @@ def load(
     step: int | None = None,
     device: str = "cpu",
     like: dict[str, Any] | None = None,
-) -> tuple[int, dict[str, Any], dict[str, Any]] | None:
-    """(step, state, extra) of the newest whole checkpoint, or of the one at `step`.
+) -> Saved | None:
+    """The newest whole checkpoint, or the one at `step`; None if there is none.
 
-    One that is missing, truncated, altered or unreadable, or whose tensors are of other names and
-    shapes than those of the state `like`, is passed over with a warning. None if there is none.
+    A damaged one is passed over with a warning, and left as it is. Raises `LabError` for everything
+    else that keeps one from being read (memory, the disk, a right), for one of another format, and
+    for one whose tensors are of other names, shapes or types than those of the state `like`.
     """
     for path in reversed(_all(folder)):
         if step is not None and path != _path(folder, step):
             continue
         try:
-            data = checked_bytes(path)
-            saved = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
-            if saved["step"] != _step(path):
-                raise ValueError(f"it is of step {saved['step']}")
-            if like is not None:
-                _compare(saved["state"], like)
-            return saved["step"], saved["state"], saved["extra"]
-        except Exception as error:  # whatever is wrong with it, the one before it may be whole
-            warnings.warn(f"{path}: passed over ({one_line(error)})", stacklevel=2)
+            return _loaded(path, device, like)
+        except Damaged as damage:
+            warnings.warn(f"{path}: passed over ({damage})", stacklevel=2)
     return None
 
 
@@ -79,37 +79,83 @@ def steps(folder: RunFolder) -> list[int]:
     return [_step(path) for path in _all(folder)]
 
 
-def drop_after(folder: RunFolder, step: int) -> None:
-    """Delete the checkpoints later than a step: the run goes on from there."""
-    for path in _all(folder):
-        if _step(path) > step:
-            _delete(path)
+def files_after(folder: RunFolder, step: int) -> list[Path]:
+    """The files of the checkpoints later than a step."""
+    later = [path for path in _all(folder) if _step(path) > step]
+    return [file for path in later for file in (path, checksum_path(path)) if _is_there(file)]
 
 
-def _compare(state: Any, like: Any, key: str = "its state") -> None:
-    """Raises ValueError where two trees of tensors differ in names, shapes or types."""
-    if isinstance(like, dict):
-        if not isinstance(state, dict) or state.keys() != like.keys():
-            raise ValueError(f"{key} has other entries than this run's")
-        for name in like:
-            _compare(state[name], like[name], name)
-    elif not isinstance(state, Tensor) or (state.shape, state.dtype) != (like.shape, like.dtype):
-        raise ValueError(f"{key} is of another shape or type than this run's")
+def _loaded(path: Path, device: str, like: dict[str, Any] | None) -> Saved:
+    """Raises `Damaged` and `LabError`."""
+    try:
+        saved = _parsed(path, checked_bytes(path))
+    except OSError as error:
+        raise LabError(f"{path}: cannot be read ({one_line(error)}); nothing is changed") from error
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise LabError(
+            f"{path}: there is too little memory to read it ({one_line(error)}); nothing is"
+            " changed, and the same command goes on once there is more"
+        ) from error
+    if like is not None and (difference := _difference(saved.state, like)):
+        raise LabError(
+            f"{path}: {difference}: other code, or another version of PyTorch, wrote it; nothing is"
+            f" changed; go on with that (status.json says which), or {START_OVER}"
+        )
+    return saved._replace(state=_on(saved.state, device))
+
+
+def _parsed(path: Path, data: bytes) -> Saved:
+    """Raises `Damaged`, and `LabError` for another format."""
+    try:
+        saved = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if (found := int(saved["format"])) != FORMAT:
+            raise LabError(
+                f"{path}: a checkpoint of format {found}, and this gp_lab reads {FORMAT}; go on"
+                f" with the version that wrote it (status.json says which), or {START_OVER}"
+            )
+        if saved["step"] != _step(path):
+            raise ValueError(f"it is of step {saved['step']}")
+        if not isinstance(saved["state"], dict):
+            raise TypeError("it holds no state")
+        return Saved(saved["step"], saved["state"], saved["extra"])
+    except (LabError, OSError):
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        raise Damaged(one_line(error)) from error
+
+
+def _on(state: Any, device: str) -> Any:
+    if isinstance(state, dict):
+        return {name: _on(entry, device) for name, entry in state.items()}
+    return state.to(device) if isinstance(state, Tensor) else state
+
+
+def _difference(state: Any, like: Any, key: str = "its state") -> str:
+    """Where two trees of tensors differ in names, shapes or types; empty if they do not."""
+    if not isinstance(like, dict):
+        same = isinstance(state, Tensor) and (state.shape, state.dtype) == (like.shape, like.dtype)
+        return "" if same else f"{key} is of another shape or type than this run's"
+    if not isinstance(state, dict) or state.keys() != like.keys():
+        return f"{key} has other entries than this run's"
+    return next(filter(None, (_difference(state[k], like[k], k) for k in like)), "")
 
 
 def _all(folder: RunFolder) -> list[Path]:
-    names = (path.name for path in (folder.path / "checkpoints").glob("step-*"))
+    names = (path.name for path in folder.inside("checkpoints").glob("step-*"))
     found = {m[1] for name in names if (m := re.fullmatch(r"step-(\d{1,18})\.(pt|sha256)", name))}
     return [_path(folder, step) for step in sorted(map(int, found))]
 
 
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
 def _step(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
-
-
-def _delete(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    checksum_path(path).unlink(missing_ok=True)
 
 
 def _path(folder: RunFolder, step: int) -> Path:

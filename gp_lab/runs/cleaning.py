@@ -6,11 +6,13 @@ Offered for deletion are whole run folders that
 - wait for their turn (queued, preempted) since more than a week: a scheduler may still come back;
 - have diverged;
 
-and in finished runs what is superfluous: checkpoints before the newest whole one, and what a kill
-left half written. A run that a process is training holds its lock and is never touched; neither is
-a folder without both `config.yaml` and `status.json`, nor one that is not really below the root.
+in finished runs what is superfluous: checkpoints before the newest whole one, what was set aside,
+and what a kill left half written; and what an earlier clean did not come to the end of. A run that
+a process is training holds its lock and is never touched; neither is one that was finished and is
+to be extended, nor one that is itself a link to somewhere else.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -18,15 +20,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gp_lab.errors import BadInput, LabError
-from gp_lab.runs.folder import RunFolder, State, checked_bytes, find_runs
+from gp_lab.files import is_hidden
+from gp_lab.runs.checksum import Damaged, checked_bytes
+from gp_lab.runs.folder import SET_ASIDE, RunFolder, find_runs
+from gp_lab.runs.status import State
 
 PATIENCE = 7 * 24 * 3600
 """Seconds that a queued or preempted run may wait before it counts as forgotten."""
 
+HALF_DELETED = ".deleted-"
+"""How the name of a run folder begins that is being deleted: no command sees it any more."""
+
 
 @dataclass(frozen=True)
 class Item:
-    """Something that could be deleted: a run folder, or a file in one; and why."""
+    """Something that could be deleted: a run folder, or a file or folder in one; and why."""
 
     path: Path
     bytes: int
@@ -36,24 +44,44 @@ class Item:
 
 def sweepings(root: Path) -> list[Item]:
     """What could be deleted below `root`, in the order of the run folders' names."""
-    runs = [folder for folder in find_runs(root) if _below(folder.path, root)]
-    return [item for folder in runs if _lock(folder) for item in _unlocked(folder)]
+    runs = [folder for folder in find_runs(root) if not folder.path.is_symlink()]
+    items = [item for folder in runs if _lock(folder) for item in _unlocked(folder)]
+    return [*items, *_half_deleted(root, runs)]
 
 
 def delete(items: Sequence[Item]) -> list[Item]:
     """Delete them; those deleted. What has changed its state meanwhile stays."""
-    deleted = []
-    for item in items:
-        folder = RunFolder(item.run)
-        if not folder.exists or not _lock(folder):
-            continue
-        try:
-            if item.path in [other.path for other in _superfluous(folder)]:
-                shutil.rmtree(item.path) if item.path.is_dir() else item.path.unlink()
-                deleted.append(item)
-        finally:
-            folder.unlock()
-    return deleted
+    return [item for item in items if _delete(item)]
+
+
+def _delete(item: Item) -> bool:
+    if item.path == item.run and is_hidden(item.path.name):
+        shutil.rmtree(item.path, ignore_errors=True)  # another one may be at it, too
+        return not item.path.exists()
+    folder = RunFolder(item.run)
+    if not folder.exists or not _lock(folder):
+        return False
+    try:
+        if item.path not in [other.path for other in _superfluous(folder)]:
+            return False
+        if item.path == folder.path:
+            # Out of sight first: a kill in the middle leaves no half run behind, and who wants to
+            # train it meanwhile begins anew.
+            hidden = f"{HALF_DELETED}{item.path.name}-{os.getpid()}"
+            shutil.rmtree(item.path.rename(item.path.with_name(hidden)))
+        elif item.path.is_dir():
+            shutil.rmtree(item.path)
+        else:
+            item.path.unlink()
+        return True
+    finally:
+        folder.unlock()
+
+
+def _half_deleted(root: Path, runs: Sequence[RunFolder]) -> Iterator[Item]:
+    for parent in sorted({root, root / "runs", *(folder.path.parent for folder in runs)}):
+        for path in sorted(parent.glob(f"{HALF_DELETED}*")):
+            yield Item(path, RunFolder(path).size(), "half deleted", path)
 
 
 def _unlocked(folder: RunFolder) -> list[Item]:
@@ -66,13 +94,14 @@ def _unlocked(folder: RunFolder) -> list[Item]:
 def _superfluous(folder: RunFolder) -> Iterator[Item]:
     """Of a run that is locked by us."""
     try:
-        state = folder.state
+        status = folder.status
     except BadInput:  # its status is damaged: nobody can say what it is worth
         return
-    if state == State.FINISHED:
+    if status.get("state") == State.FINISHED:
         for path, reason in _leftovers(folder):
-            yield Item(path, path.lstat().st_size, reason, folder.path)
-    elif why := _why(folder, state):
+            size = RunFolder(path).size() if path.is_dir() else path.lstat().st_size
+            yield Item(path, size, reason, folder.path)
+    elif "finished_at" not in status and (why := _why(folder, status.get("state"))):
         yield Item(folder.path, folder.size(), why, folder.path)
 
 
@@ -86,8 +115,8 @@ def _why(folder: RunFolder, state: State | None) -> str | None:
 
 
 def _leftovers(folder: RunFolder) -> Iterator[tuple[Path, str]]:
-    """Files of a finished run that nothing reads; links are not followed."""
-    kept = folder.path / "checkpoints"
+    """What of a finished run nothing reads; links are not followed."""
+    kept, aside = folder.path / "checkpoints", folder.path / SET_ASIDE
     checkpoints = [] if kept.is_symlink() else sorted(kept.glob("step-*.pt"), reverse=True)
     newest = next((i for i, path in enumerate(checkpoints) if _whole(path)), len(checkpoints))
     older = checkpoints[newest + 1 :]
@@ -96,6 +125,8 @@ def _leftovers(folder: RunFolder) -> Iterator[tuple[Path, str]]:
         of = path.with_suffix(".pt")
         if of in older or not of.exists():
             yield path, "older checkpoint"
+    if aside.is_dir() and not aside.is_symlink():
+        yield aside, "set aside"
     for path in folder.half_written():
         yield path, "half written"
 
@@ -103,14 +134,9 @@ def _leftovers(folder: RunFolder) -> Iterator[tuple[Path, str]]:
 def _whole(checkpoint: Path) -> bool:
     try:
         checked_bytes(checkpoint)
-    except (OSError, ValueError):
+    except (OSError, Damaged):
         return False
     return True
-
-
-def _below(path: Path, root: Path) -> bool:
-    """Whether a path is under the root without a symbolic link on the way."""
-    return path.resolve() == root.resolve() / path.relative_to(root)
 
 
 def _lock(folder: RunFolder) -> bool:

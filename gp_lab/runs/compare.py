@@ -241,7 +241,8 @@ def _read(folder: RunFolder) -> _Run | None:
             last=_last(folder, config.get("probe") or {}),
         )
     except (
-        BadInput, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError
+        BadInput, ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError,
+        ValueError,
     ) as error:  # fmt: skip
         warnings.warn(f"{folder.path}: left out ({one_line(error)})", stacklevel=3)
         return None
@@ -260,7 +261,7 @@ def _last(folder: RunFolder, probes: Mapping[str, Any]) -> dict[str, tuple[Value
     settings = {name: canonical(without(WHEN_AND_WHERE, node)) for name, node in probes.items()}
     found = {
         name: (value, settings.get(name.partition("/")[0], ""))
-        for name, value in last_values(folder.path / "metrics.jsonl", settings).items()
+        for name, value in last_values(folder.inside("metrics.jsonl"), settings).items()
     }
     for line in folder.evaluations():
         scores = line["scores"] if isinstance(line.get("scores"), Mapping) else {}

@@ -6,27 +6,21 @@
     evaluations.jsonl  scores that were worked out later; never cut, as each names its checkpoint
     arrays/          <probe>-<step>.npz, from probes
     checkpoints/     step-<step>.pt and its SHA-256; the last two
+    set-aside/       what was passed over: it could be whole, so it is moved and not deleted
     wandb/           what W&B keeps while offline
 
-The format is documented in the README for other readers; `FORMAT` is its version.
+The format is documented in the README for other readers; `FORMAT` is its version. Only regular
+files are read, and no link inside the folder is followed, whoever reads or writes.
 """
 
-import fcntl
-import hashlib
-import itertools
 import json
 import os
-import platform
 import re
 import shutil
-import socket
-import subprocess
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from enum import StrEnum
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -34,44 +28,22 @@ import numpy as np
 import yaml
 
 from gp_lab.errors import BadInput, LabError, bad_choice, one_line
-from gp_lab.files import file_name, flush, replacing, write_atomically
+from gp_lab.files import append, file_name, flush, opened, read, replacing, walk, write_atomically
 from gp_lab.runs.identity import Config
+from gp_lab.runs.lock import LOCK, FolderLock, Gone
+from gp_lab.runs.status import State, parsed
+from gp_lab.runs.yaml_text import config_of
 
 FORMAT = 1
-LOCK = ".lock"
-"""Held by the process that trains the run; empty, and of no meaning when none does."""
-LOOKING = 1.0
-"""Seconds that those who look whether a run is taken may be in the way of one who takes it."""
-
 START_OVER = "force=true starts the run over"
 
-TYPES = {"step": int, "id": str, "why": str, "engine": str, "threads": int, "stack": int}
-"""Of the entries of `status.json` that something depends on."""
+LARGEST_TEXT = 2**20
+"""Bytes of the largest config.yaml and status.json."""
 
-LARGEST_CONFIG = 10_000
-"""Entries of a config.yaml; a few hundred bytes of aliases can stand for billions."""
+LARGEST_METRICS = 2**31
+"""Bytes of the largest metrics.jsonl that is read as a whole."""
 
-NESTED = 100
-"""Levels of YAML by indentation, and openings of levels within lines, that are safe to parse in C.
-
-Python's own parser ends at some 250 levels with an error; C's would overflow the stack.
-"""
-
-
-class Taken(LabError):
-    """Another process has locked a folder."""
-
-
-class State(StrEnum):
-    """Where a run stands, as `status.json` says it."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    FINISHED = "finished"
-    INTERRUPTED = "interrupted"
-    DIVERGED = "diverged"
-    PREEMPTED = "preempted"
-    FAILED = "failed"
+SET_ASIDE = "set-aside"
 
 
 class RunFolder:
@@ -79,10 +51,19 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock: int | None = None
+        self._lock = FolderLock(self.path)
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
+
+    def inside(self, *names: str) -> Path:
+        """A path in the folder. Raises `BadInput` for a link on the way: it leads elsewhere."""
+        path = self.path
+        for name in names:
+            path = path / name
+            if path.is_symlink():
+                raise BadInput(f"{path}: a symbolic link; inside a run's folder none is followed")
+        return path
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -93,47 +74,61 @@ class RunFolder:
     @property
     def config(self) -> Config:
         """The resolved config, plain data. Raises `BadInput` if it holds an interpolation."""
-        path = self.path / "config.yaml"
+        path = self.inside("config.yaml")
         try:
-            text = path.read_text()
-            config = yaml.load(text, Loader=_loader(text))
-            entries = list(itertools.islice(_entries(config), LARGEST_CONFIG + 1))
+            return config_of(read(path, LARGEST_TEXT).decode())
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise BadInput(f"{path}: no readable run config ({one_line(error)})") from error
-        if not isinstance(config, dict) or len(entries) > LARGEST_CONFIG:
-            raise BadInput(f"{path}: not the config of a run")
-        for key, value in entries:
-            if isinstance(value, str) and "${" in value:
-                raise BadInput(
-                    f"{path}: {key}={value}: interpolations are not resolved in a run folder"
-                )
+
+    @property
+    def found_config(self) -> Config:
+        """The config of a run that somebody found, for going on with it.
+
+        It is data: what it says of trust, of starting over and of other folders does not count.
+        """
+        config = self.config
+        out = self.path.parent.parent if self.path.parent.name == "runs" else self.path.parent
+        config |= {"trust": [], "force": False, "out": str(out)}
+        probes = config.get("probe")
+        if isinstance(probes, Mapping):
+            cache = {"cache": str(out / "cache")}
+            config["probe"] = {
+                k: {**node, **cache} if isinstance(node, Mapping) and node.get("cache") else node
+                for k, node in probes.items()
+            }
         return config
 
     @property
     def status(self) -> dict[str, Any]:
         """`status.json`, or {} when there is none yet. Raises `BadInput` if it is damaged."""
-        path = self.path / "status.json"
+        path = self.inside("status.json")
         try:
-            status = json.loads(path.read_text())
+            status = parsed(read(path, LARGEST_TEXT))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, ValueError, RecursionError) as error:
-            raise BadInput(f"{path}: not readable ({one_line(error)}); {START_OVER}") from error
-        if not _is_status(status):
-            raise BadInput(f"{path}: not the status of a run; {START_OVER}")
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"{path}: not the status of a run ({one_line(error)}); without it, moved away, the"
+                " run goes on from its checkpoints"
+            ) from error
+        if status.get("format", FORMAT) > FORMAT:
+            raise BadInput(
+                f"{path}: a folder of format {status['format']}, and this gp_lab reads {FORMAT};"
+                " read it with the version that wrote it, or a newer one"
+            )
         return status
 
     @property
     def state(self) -> State | None:
-        status = self.status
-        return State(status["state"]) if status else None
+        return self.status.get("state")
 
     def finished(self, steps: int) -> bool:
-        """Whether the run has come at least this far and ended well, or has diverged."""
+        """Whether the run has come at least this far and ended well, or has diverged.
+
+        An extension that was stopped, or fails, leaves a run finished at where it was before.
+        """
         status = self.status if self.exists else {}  # what is being cleared has no config any more
-        if status.get("state") == State.DIVERGED:
-            return True
-        return status.get("state") == State.FINISHED and status.get("step", -1) >= steps
+        return status.get("state") == State.DIVERGED or _finished_at(status) >= steps
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl` in order; half a line at the end (a kill) is left out.
@@ -143,8 +138,18 @@ class RunFolder:
         return [entries for _, entries in self._lines("metrics.jsonl")]
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """The lines of `evaluations.jsonl`, the newest last; none where nothing was evaluated."""
-        return [entries for _, entries in self._lines("evaluations.jsonl")]
+        """The lines of `evaluations.jsonl`, the newest last; none where nothing was evaluated.
+
+        A damaged one is passed over with a warning: it can be worked out again.
+        """
+        found: list[dict[str, Any]] = []
+        path = self.inside("evaluations.jsonl")
+        for number, line in enumerate(self._raw_lines(path), 1):
+            try:
+                found.append(_entries(line))
+            except ValueError as error:
+                warnings.warn(f"{path}: line {number} passed over ({error})", stacklevel=2)
+        return found
 
     def arrays(self, probe: str, step: int | None = None) -> dict[str, np.ndarray]:
         """What a probe wrote at a step, or at its last.
@@ -158,10 +163,10 @@ class RunFolder:
         if step not in steps:
             had = f"it wrote at {steps}" if steps else "it wrote nothing"
             raise BadInput(f"{self.path}: no arrays of probe {probe} at step {step}; {had}")
-        path = self._array_path(probe, int(step))
+        path = self.inside("arrays", self._array_path(probe, int(step)).name)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
+            with opened(path) as file, np.load(file, allow_pickle=False) as content:
+                return dict(content)
         except Exception as error:  # a damaged archive can raise nearly anything
             raise BadInput(f"{path}: no readable arrays ({one_line(error)})") from error
 
@@ -171,9 +176,10 @@ class RunFolder:
     def size(self) -> int:
         """Bytes on disk."""
         total = 0
-        for path in self.path.rglob("*"):
-            with suppress(FileNotFoundError):  # others write here too: W&B
-                total += path.stat().st_size if path.is_file() else 0
+        for place, _, files in os.walk(self.path):
+            for name in files:
+                with suppress(FileNotFoundError):  # others write here too: W&B
+                    total += os.lstat(os.path.join(place, name)).st_size
         return total
 
     # -- writing ---------------------------------------------------------------------------
@@ -182,46 +188,58 @@ class RunFolder:
         """Make the folder for a new run. Raises `BadInput` if it cannot be written."""
         with writing_to(config["out"]):
             for name in ("arrays", "checkpoints"):
-                (self.path / name).mkdir(parents=True, exist_ok=True)
+                self.inside(name).mkdir(parents=True, exist_ok=True)
             self.set_status(State.QUEUED, id=run_id, format=FORMAT, step=0, created=_now())
             self.write_config(config)  # from here on the run exists
 
     def write_config(self, config: Config) -> None:
         """Replace `config.yaml`; the id in `status.json` stays."""
         text = yaml.safe_dump(config, sort_keys=False)
-        write_atomically(self.path / "config.yaml", text.encode())
+        write_atomically(self.inside("config.yaml"), text.encode())
 
     def set_status(self, state: State, **entries: Any) -> None:
         """Replace entries of `status.json`; the others stay."""
-        status = self.status | {"state": str(state), "updated": _now()} | entries
-        write_atomically(self.path / "status.json", (json.dumps(status, indent=1) + "\n").encode())
+        before = self.status
+        status = before | {"state": str(state), "updated": _now()} | entries
+        if (finished_at := max(_finished_at(before), _finished_at(status))) >= 0:
+            status["finished_at"] = finished_at
+        text = json.dumps(status, indent=1) + "\n"
+        write_atomically(self.inside("status.json"), text.encode())
 
     def append_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Add lines to `metrics.jsonl`, in one write."""
-        self._append("metrics.jsonl", lines)
+        """Add lines to `metrics.jsonl`, all or none of them."""
+        append(self.inside("metrics.jsonl"), _text(lines))
 
     def append_evaluations(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Add lines to `evaluations.jsonl`, in one write: resuming neither cuts nor reads it.
+        """Add lines to `evaluations.jsonl`, all or none: resuming neither cuts nor reads it.
 
         Raises `BadInput` if it cannot be written.
         """
-        try:
-            self._append("evaluations.jsonl", lines)
-        except OSError as error:
-            raise BadInput(f"{self.path}: cannot write there ({error.strerror})") from error
+        with writing_to(path := self.inside("evaluations.jsonl"), key=""):
+            append(path, _text(lines))
+
+    def write_file(self, data: bytes, *names: str) -> Path:
+        """Write a file that is made from the run, in a folder of its own here; its path.
+
+        Raises `BadInput` if it cannot be written.
+        """
+        with writing_to(path := self.inside(*names), key=""):
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, data)
+        return path
 
     def cut_metrics(self, step: int) -> None:
         """Drop what was written after `step`: the run goes on from a checkpoint there."""
         kept = [text for text, entries in self._lines("metrics.jsonl") if entries["step"] <= step]
-        write_atomically(self.path / "metrics.jsonl", "".join(kept).encode())
+        write_atomically(self.inside("metrics.jsonl"), b"".join(kept))
         for _, written, path in self._array_files():
             if written > step:
                 path.unlink()
 
     def flush_metrics(self) -> None:
         """Wait until the metrics are on the disk."""
-        if (self.path / "metrics.jsonl").exists():
-            flush(self.path / "metrics.jsonl")
+        if (path := self.inside("metrics.jsonl")).exists():
+            flush(path)
 
     def write_arrays(self, probe: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
         with (
@@ -229,6 +247,19 @@ class RunFolder:
             temporary.open("wb") as file,
         ):
             np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    def set_aside(self, paths: Sequence[Path]) -> Path:
+        """Move files and folders of this run to `set-aside/<n>/`, under their own names; which n.
+
+        What is passed over could be whole: `gp-lab clean` offers it for deletion.
+        """
+        taken = [int(p.name) for p in self.inside(SET_ASIDE).glob("*") if p.name.isdigit()]
+        folder = self.inside(SET_ASIDE, str(max(taken, default=0) + 1))
+        for path in paths:
+            target = folder / path.relative_to(self.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        return folder
 
     def clear(self) -> None:
         """Delete what the run wrote; its folder and lock stay."""
@@ -243,196 +274,126 @@ class RunFolder:
         folders = (self.path, self.path / "arrays", self.path / "checkpoints")
         return [p for f in folders if not f.is_symlink() for p in sorted(f.glob("*.tmp"))]
 
-    def own(self) -> None:
+    def own(self, run_id: str) -> None:
         """Make a found folder, locked by us, fit for writing: without what a kill left half there.
 
-        Raises `BadInput` for a link in the place of something that is written: it leads elsewhere.
+        Raises `BadInput` for a link in the place of something that is written.
         """
         for child in self.path.iterdir():
-            if child.is_symlink():
-                raise BadInput(f"{child}: a symbolic link; a run is written into its own folder")
+            self.inside(child.name)
         for path in self.half_written():
             path.unlink()
         for name in ("arrays", "checkpoints"):
             (self.path / name).mkdir(exist_ok=True)
+        if "id" not in self.status:
+            self.set_status(State.QUEUED, id=run_id, format=FORMAT, step=0)
+
+    def make(self, out: str | Path) -> None:
+        """Lock the folder of a run, which is made if it is not there, below the root `out`.
+
+        Raises `BadInput` if it cannot be made, `LabError` if it cannot be locked.
+        """
+        for _ in range(100):  # as often as somebody cleans it away just now
+            with writing_to(out):
+                self.path.mkdir(parents=True, exist_ok=True)
+            with suppress(Gone):
+                return self.lock()
+        raise LabError(f"{self.path}: is taken away again and again")
 
     def lock(self) -> None:
-        """Keep other processes from this run while this one lives. Raises `Taken`."""
-        # A file that is open for writing: NFS locks nothing else.
-        try:
-            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-            _lock(self._lock)
-        except BlockingIOError as error:
-            self.unlock()
-            raise Taken(f"{self.path}: another process is training this run") from error
-        except OSError as error:
-            self.unlock()
-            raise LabError(f"{self.path}: cannot be locked ({error.strerror})") from error
+        """Keep other processes from this run while this one lives. Raises `LabError`."""
+        self._lock.acquire()
 
     def unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     @property
     def taken(self) -> bool:
         """Whether a process has locked this run. Looking keeps nobody from it."""
-        try:
-            file = os.open(self.path / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return False
-        except OSError:  # it cannot be told
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(file)
-        return False
+        return self._lock.taken
 
     # --------------------------------------------------------------------------------------
 
-    def _append(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        with (self.path / name).open("a") as file:
-            file.write(text)
+    def _raw_lines(self, path: Path) -> list[bytes]:
+        """The whole lines of a file, without their ends."""
+        try:
+            return read(path, LARGEST_METRICS).split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise BadInput(f"{path}: not readable ({one_line(error)})") from error
 
-    def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+    def _lines(self, name: str) -> list[tuple[bytes, dict[str, Any]]]:
         """The whole lines of a file, each as it is written and as what it says."""
-        path = self.path / name
-        found: list[tuple[str, dict[str, Any]]] = []
-        *lines, _ = (path.read_bytes() if path.exists() else b"").split(b"\n")
-        for number, line in enumerate(lines, 1):
+        path = self.inside(name)
+        found: list[tuple[bytes, dict[str, Any]]] = []
+        for number, line in enumerate(self._raw_lines(path), 1):
             try:
-                entries = json.loads(line)
-                if not isinstance(entries["step"], int):
-                    raise ValueError("its step is no number")
-            except (ValueError, TypeError, LookupError, RecursionError) as error:
+                found.append((line + b"\n", _entries(line)))
+            except ValueError as error:
                 raise BadInput(
-                    f"{path}: line {number} is no line of metrics ({one_line(error)}); {START_OVER}"
+                    f"{path}: line {number} is no line of metrics ({error}); cut it out, or"
+                    f" {START_OVER}"
                 ) from error
-            found.append((line.decode() + "\n", entries))
         return found
 
     def _array_files(self) -> Iterator[tuple[str, int, Path]]:
         """(probe, step, path) of everything that probes wrote."""
-        for path in (self.path / "arrays").glob("*-*.npz"):
+        for path in self.inside("arrays").glob("*-*.npz"):
             probe, _, step = path.stem.rpartition("-")
             if re.fullmatch("[0-9]{1,18}", step):
                 yield probe, int(step), path
 
     def _array_path(self, probe: str, step: int) -> Path:
-        return self.path / "arrays" / f"{file_name(probe, 'probe')}-{step:08d}.npz"
-
-
-def _lock(file: int) -> None:
-    """Lock an open file for this process. Raises `BlockingIOError` if another has."""
-    end = time.monotonic() + LOOKING
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Shared with those who only look; refused if one keeps it.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fcntl.flock(file, fcntl.LOCK_UN)
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.01)
-
-
-def checksum_path(path: Path) -> Path:
-    """Where the SHA-256 of a checkpoint stands."""
-    return path.with_suffix(".sha256")
-
-
-def checked_bytes(path: Path) -> bytes:
-    """The content of a file that has its SHA-256 beside it. Raises `ValueError` if they differ."""
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != checksum_path(path).read_text():
-        raise ValueError("its checksum does not match")
-    return data
+        return self.inside("arrays") / f"{file_name(probe, 'probe')}-{step:08d}.npz"
 
 
 @contextmanager
-def writing_to(out: str | Path) -> Iterator[None]:
-    """Turns a failure to write below an output root into `BadInput`."""
+def writing_to(out: str | Path, key: str = "out=") -> Iterator[None]:
+    """Turns a failure to write below an output root, or to a file, into `BadInput`."""
     try:
         yield
     except OSError as error:
-        raise BadInput(f"out={out}: cannot write there ({error.strerror})") from error
+        raise BadInput(f"{key}{out}: cannot write there ({error.strerror})") from error
 
 
-@cache
-def provenance() -> dict[str, Any]:
-    """Where and with what a run is made: host, versions, the code's commit and dirty flag.
+def find_runs(root: str | Path) -> list[RunFolder]:
+    """Every run below a folder, in the order of their paths.
 
-    Read once a process. No environment variables: they hold secrets.
+    Links to folders are followed, each folder is entered once, and none inside a run. A folder that
+    cannot be listed is left out with a warning.
     """
-    names = ("gp-lab", "torch", "numpy", "scipy", "hydra-core", "wandb")
-    return {
-        "host": socket.gethostname(),
-        "versions": {"python": platform.python_version()} | {n: _version(n) for n in names},
-        **_commit(),
-    }
+    found = []
+    for place, folders, files in walk(root, _warn):
+        if "config.yaml" in files and "status.json" in files:
+            folders.clear()
+            found.append(place)
+    return [RunFolder(path) for path in sorted(found)]
 
 
-def find_runs(root: str | Path) -> Iterator[RunFolder]:
-    """Every run below a folder, in the order of their names."""
-    for config in sorted(Path(root).rglob("config.yaml")):
-        if (config.parent / "status.json").exists():
-            yield RunFolder(config.parent)
+def _warn(error: OSError) -> None:
+    warnings.warn(f"{error.filename}: left out ({error.strerror})", stacklevel=3)
 
 
-def _version(package: str) -> str | None:
+def _finished_at(status: Mapping[str, Any]) -> int:
+    """The furthest step at which a run was finished; -1 if it never was."""
+    now = status.get("step", 0) if status.get("state") == State.FINISHED else -1
+    return max(now, status.get("finished_at", -1))
+
+
+def _entries(line: bytes) -> dict[str, Any]:
+    """A line of metrics. Raises ValueError, in one line."""
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+        entries = json.loads(line)
+        if type(entries["step"]) is not int or not 0 <= entries["step"] < 2**53:
+            raise ValueError("its step is no number of a step")
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise ValueError(one_line(error)) from error
+    return dict(entries)
 
 
-def _commit() -> dict[str, Any]:
-    here = Path(__file__).parent
-    try:
-        inside = _git(here, "ls-files", "--error-unmatch", Path(__file__).name)
-        commit = _git(here, "rev-parse", "HEAD") if inside else None
-        return {"commit": commit, "dirty": bool(_git(here, "status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}  # an installed wheel, or no git
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=10
-    ).stdout.strip()
-
-
-def _is_status(status: Any) -> bool:
-    return (
-        isinstance(status, dict)
-        and status.get("state") in list(State)
-        and all(isinstance(status.get(key, kind()), kind) for key, kind in TYPES.items())
-        and status.get("step", 0) >= 0
-        and status.get("threads", 1) in range(1, 4097)
-    )
-
-
-def _loader(text: str) -> "type[yaml.SafeLoader | yaml.CSafeLoader]":
-    """The C parser takes a ninth of the time; it is for texts that cannot nest deeply."""
-    shallow = sum(map(text.count, "[{-?")) < NESTED and " " * NESTED not in text
-    return yaml.CSafeLoader if yaml.__with_libyaml__ and shallow else yaml.SafeLoader
-
-
-def _entries(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """(key, value) of everything in a config, mappings and lists before what is in them."""
-    yield key, node
-    if isinstance(node, Mapping):
-        for k, v in node.items():
-            yield from _entries(v, f"{key}.{k}" if key else str(k))
-    elif isinstance(node, list):
-        for i, v in enumerate(node):
-            yield from _entries(v, f"{key}[{i}]")
+def _text(lines: Sequence[Mapping[str, Any]]) -> bytes:
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
 def _now() -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from gp_lab.errors import BadInput
 from gp_lab.files import file_name
+from gp_lab.runs.index import folder_with_hash
 
 Config = dict[str, Any]
 """A composed config, resolved to plain dicts, lists and scalars."""
@@ -134,9 +135,8 @@ def folder_of(config: Config) -> Path:
 
     A run keeps its id when its folder is renamed inside the root: it is found by the hash.
     """
-    root = runs_folder(config["out"])
-    found = sorted(root.glob(f"*-{run_hash(config)}"))
-    return found[0] if found else root / run_id(config)
+    root, name = runs_folder(config["out"]), run_id(config)
+    return folder_with_hash(root, name.rpartition("-")[2], name) or root / name
 
 
 def without(keys: frozenset[str], node: Any) -> Any:

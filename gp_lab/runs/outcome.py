@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from gp_lab.errors import Exit
-from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.status import State
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,14 @@ class Outcome:
         }.get(self.state, Exit.FAILED)
 
 
-def outcome_of(folder: RunFolder) -> Outcome:
-    """What `status.json` says of the end; `queued` for a run that has not begun."""
+def outcome_of(folder: RunFolder, steps: int | None = None) -> Outcome:
+    """What `status.json` says of the end; `queued` for a run that has not begun.
+
+    Of a run that was finished at `steps`, and was to be extended since, that it is finished.
+    """
     status = folder.status
+    before = status.get("finished_at", -1)
     state = State(status.get("state", State.QUEUED))
+    if steps is not None and before >= steps and state != State.FINISHED:
+        return Outcome(folder, State.FINISHED, before)
     return Outcome(folder, state, status.get("step", 0), status.get("why", ""))

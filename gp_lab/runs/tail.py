@@ -1,9 +1,13 @@
 """What the end of a run's `metrics.jsonl` says, without reading the rest of a long file."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from gp_lab.files import opened, read
+from gp_lab.runs.folder import LARGEST_METRICS
 
 TAIL_BYTES = 1 << 16
 """Of the end of a file, what is read."""
@@ -25,9 +29,9 @@ def newest_first(path: Path) -> Iterator[dict[str, Any]]:
     What is cut by the tail, or still being written, is passed over.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            lines = file.read().splitlines()
+        with opened(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).splitlines()
     except OSError:
         return
     for line in reversed(lines):
@@ -52,7 +56,7 @@ def last_values(path: Path, probes: Iterable[str] = ()) -> dict[str, Value]:
             break
         found |= new
     if unseen := set(probes) - {name.partition("/")[0] for name in found}:
-        data = path.read_bytes() if path.is_file() else b""
+        data = _whole(path)
         for probe in unseen:
             found = values_of(_newest_with(f"{probe}/", data)) | found
     return found
@@ -75,6 +79,13 @@ def number(value: object) -> float | None:
         return float(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
+
+
+def _whole(path: Path) -> bytes:
+    try:
+        return read(path, LARGEST_METRICS)
+    except OSError:
+        return b""
 
 
 def _newest_with(start: str, data: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gp_lab.errors import BadInput
 from gp_lab.probes.scores import MissingWeights
-from gp_lab.runs.folder import provenance
+from gp_lab.runs.provenance import provenance
 from gp_lab.training.load import load
 
 Evaluation = dict[str, Any]

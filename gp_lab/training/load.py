@@ -136,7 +136,7 @@ def load(
     folder = RunFolder(run)
     if not folder.exists:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
-    found = folder.config
+    found = folder.found_config
     here = elsewhere(found, data) if data else found
     config = here | {"trust": list(trust), "device": "auto", "threads": 0}
     if not (steps := checkpoint.steps(folder)):
@@ -149,5 +149,5 @@ def load(
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")
-    at, state, _ = saved
-    return LoadedRun(folder, config, at, parts, view_of(parts, state, at))
+    view = view_of(parts, saved.state, saved.step)
+    return LoadedRun(folder, config, saved.step, parts, view)

@@ -1,5 +1,6 @@
 """One run of a stack, and what it leaves in its folder and on its dashboard."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gp_lab.errors import LabError
+from gp_lab.errors import LabError, counted
 from gp_lab.probes.base import Probe
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State, writing_to
+from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import run_id
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.setup import Setup
@@ -34,26 +35,47 @@ class Replica:
         return self.diverged_at is None
 
     def open(self) -> None:
-        """Lock the run's folder; make it if it is new, note in it if it is to go on for longer."""
+        """Lock the run's folder; make it if it is new."""
         run, folder = self.run, self.folder
         if run.settings.force or not folder.exists:
-            with writing_to(run.settings.out):
-                folder.path.mkdir(parents=True, exist_ok=True)
-        folder.lock()
-        if (
-            run.settings.force or not folder.exists
-        ):  # asked again: who had the lock may have made it
+            folder.make(run.settings.out)
+        else:
+            folder.lock()
+        # Asked again: who had the lock may have made it.
+        if run.settings.force or not folder.exists:
             folder.clear()
             folder.create(run.config, run_id(run.config))
-            return
-        folder.own()
-        if run.settings.steps > (old := folder.config).get("steps", 0):
-            folder.write_config(old | {"steps": run.settings.steps})
+        else:
+            folder.own(run_id(run.config))
 
-    def go_on_from(self, step: int) -> None:
-        """Drop everything that is later than this step; all of it for -1."""
-        self.folder.cut_metrics(step)
-        checkpoint.drop_after(self.folder, step)
+    def go_on_from(self, step: int | None) -> None:
+        """Cut what the run wrote later than at this step; None begins it anew.
+
+        What could be whole is set aside, with a warning: checkpoints that were passed over, and all
+        there was of a run that begins anew although it had come as far as to a checkpoint.
+        """
+        folder = self.folder
+        later = checkpoint.files_after(folder, -1 if step is None else step)
+        lines = folder.metrics()
+        if step is None and (later or (lines and lines[-1]["step"] >= self.first_checkpoint)):
+            written = [folder.path / name for name in ("metrics.jsonl", "arrays")]
+            aside = folder.set_aside([*later, *(path for path in written if path.exists())])
+            folder.own(run_id(self.run.config))
+            said = "no whole checkpoint is left: the run starts over"
+            warnings.warn(f"{folder.path}: {said}; what it wrote is in {aside}", stacklevel=2)
+        elif later:
+            aside = folder.set_aside(later)
+            passed = counted(sum(path.suffix == ".pt" for path in later), "checkpoint")
+            said = f"goes on from step {step}; {passed} passed over, now in {aside}"
+            warnings.warn(f"{folder.path}: {said}", stacklevel=2)
+        folder.cut_metrics(-1 if step is None else step)
+        if self.run.settings.steps > (old := folder.config).get("steps", 0):
+            folder.write_config(old | {"steps": self.run.settings.steps})
+
+    @property
+    def first_checkpoint(self) -> int:
+        """The step at which the run saves its first one."""
+        return min(self.run.settings.checkpoint_every, self.run.settings.steps)
 
     def track(self) -> None:
         """Begin to tell the dashboard, with what the run has written so far, in order."""

@@ -56,7 +56,7 @@ def write_samples(
     dataset = run.setup.dataset
     ending = ".txt" if isinstance(dataset, Text) else ".png"
     name = f"{kind}-step{run.step}-seed{seed}{ending}"
-    path = run.folder.path / "samples" / name if out is None else Path(out)
+    path = Path(name if out is None else out)
     if path.suffix != ending:
         raise BadInput(f"--out {path}: a {ending} file is written; give it that ending")
     if isinstance(dataset, Images):
@@ -70,9 +70,9 @@ def write_samples(
             f"{run.folder.path}: samples of shape {list(dataset.shape)} are neither images, nor"
             " points of the plane, nor texts; gp_lab.load(run).sample gives them in Python"
         )
-    with writing_to(path):
-        if out is None:
-            path.parent.mkdir(exist_ok=True)
+    if out is None:
+        return run.folder.write_file(data, "samples", name)
+    with writing_to(path, key="--out "):
         write_atomically(path, data)
     return path
 

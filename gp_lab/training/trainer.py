@@ -9,7 +9,6 @@ import math
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -23,9 +22,10 @@ from tqdm import tqdm
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
 from gp_lab.probes.base import Share, View
 from gp_lab.runs import checkpoint
-from gp_lab.runs.folder import RunFolder, State, provenance
+from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.provenance import provenance
 from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
 from gp_lab.training.engine import (
@@ -37,6 +37,7 @@ from gp_lab.training.engine import (
     sharded,
 )
 from gp_lab.training.replicas import Replica, say_from_outside
+from gp_lab.training.resuming import Apart, newest_common
 from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import (
@@ -109,14 +110,24 @@ def _train(
             if len(stack) > 1:
                 refuse_to_stack([run for run, _ in stack])
             _Training(stack, progress, stop, len(todo), ranks).go()
+        except Apart as apart:
+            if progress:
+                tqdm.write(str(apart), file=sys.stderr)
+            waiting = [[stack[i] for i in group] for group in apart.groups] + waiting
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
             if progress:
                 tqdm.write(f"{refusal}: {_parts(len(stack), half)}", file=sys.stderr)
             waiting = [stack[i : i + half] for i in range(0, len(stack), half)] + waiting
-        if any(outcome_of(folder).stopped for _, folder in stack):
-            break
-    return ranks.of_writer(lambda: [outcome_of(folder) for folder in folders])
+        else:
+            if any(outcome_of(folder).stopped for _, folder in stack):
+                break
+    return ranks.of_writer(
+        lambda: [
+            outcome_of(folder, run.settings.steps)
+            for run, folder in zip(runs, folders, strict=True)
+        ]
+    )
 
 
 class _Training:
@@ -170,7 +181,7 @@ class _Training:
         try:
             with nullcontext(self.stop) if self.stop else listening() as stop:
                 self._go(stop)
-        except Unstackable:
+        except (Apart, Unstackable):
             raise
         except BaseException as error:
             sentence = None if self.ranks.lost_another(error) else self._failure(error)
@@ -295,23 +306,16 @@ class _Training:
         return self.ranks.of_writer(lambda: step), self.ranks.state_of_writer(state)
 
     def _newest(self, states: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
-        """The newest checkpoint that all replicas have, or step 0 and the states there."""
-        common = set.intersection(*(set(checkpoint.steps(r.folder)) for r in self.replicas))
-        for step in sorted(common, reverse=True):
-            saved = [
-                checkpoint.load(r.folder, step, str(r.run.device), like)
-                for r, like in zip(self.replicas, states, strict=True)
-            ]
-            whole = [entry for entry in saved if entry is not None]
-            if len(whole) == self.stack:
-                for replica in self.replicas:
-                    replica.go_on_from(step)
-                return step, stacked([state for _, state, _ in whole])
-        if common:
-            warnings.warn("no whole checkpoint is left: the run starts over", stacklevel=2)
+        """The newest checkpoint that all replicas have, or step 0 and the states there.
+
+        Raises `Apart` where some of them cannot go on from where others can.
+        """
+        step, saved, groups = newest_common(self.replicas, states)
+        if len(groups) > 1:
+            raise Apart(groups)
         for replica in self.replicas:
-            replica.go_on_from(-1)
-        return 0, stacked(states)
+            replica.go_on_from(step)
+        return step or 0, stacked(saved)
 
     def _engine(self) -> Engine:
         """The engine that this run has used so far, or the one that suits it."""

@@ -1,0 +1,98 @@
+"""What an entry leaves in its folder, figure.png, figure.pdf, data.csv and claims.json, and reading
+claims.json back.
+
+The files are replaced together, by one process at a time. claims.json carries the digests of the
+others, so that a reader sees whether they belong to each other.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from gp_lab.errors import BadInput, LabError, one_line
+from gp_lab.files import read, walk, write_together
+from gp_lab.runs.folder import writing_to
+
+CLAIMS = "claims.json"
+
+SHAPE: dict[str, type] = {
+    "figure": str, "title": str, "scale": str, "command": str, "seeds": int, "steps": list,
+    "claims": list, "assumptions": list, "settings": dict, "made_by": list,
+}  # fmt: skip
+"""What readers of a claims.json rely on."""
+
+
+def publish(
+    folder: Path,
+    picture: Figure,
+    rows: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    arrays: bytes | None = None,
+) -> None:
+    """Replace an entry's picture, data and claims, together. Raises `BadInput` if it cannot."""
+    files = {"arrays.npz": arrays} if arrays is not None else {}
+    files |= {f"figure.{suffix}": _drawn(picture, suffix) for suffix in ("png", "pdf")}
+    files["data.csv"] = _table(rows)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    claims = json.dumps({**summary, "files": digests}, indent=1) + "\n"
+    with writing_to(folder, key=""):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_together(folder, {**files, CLAIMS: claims.encode()})
+
+
+def published(root: Path) -> list[Path]:
+    """The claims.json of every entry below a folder, in the order of their paths."""
+    found = [place / CLAIMS for place, _, files in walk(root) if CLAIMS in files]
+    return sorted(found)
+
+
+def summary_of(path: Path) -> dict[str, Any]:
+    """What a claims.json says. Raises `BadInput` where it is none."""
+    try:
+        summary = json.loads(read(path))
+        wrong = [key for key, kind in SHAPE.items() if not isinstance(summary[key], kind)]
+        if wrong:
+            raise TypeError(f"{wrong[0]} is a {type(summary[wrong[0]]).__name__}")
+        return dict(summary)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error
+
+
+def belonging(path: Path, name: str, summary: Mapping[str, Any]) -> bytes:
+    """A file that was published with a claims.json.
+
+    Raises `LabError` where it cannot be read, or is of another drawing than the claims.
+    """
+    other = path.with_name(name)
+    if other.is_symlink():
+        raise LabError(f"{other}: a symbolic link, which is not followed")
+    try:
+        data = read(other)
+    except OSError as error:
+        raise LabError(f"{other}: cannot be read ({one_line(error)})") from error
+    digests = summary.get("files")
+    wanted = digests.get(name) if isinstance(digests, Mapping) else None
+    if wanted is not None and wanted != hashlib.sha256(data).hexdigest():
+        raise LabError(f"{other}: of another drawing than {path.name}; the same command draws both")
+    return data
+
+
+def _drawn(picture: Figure, suffix: str) -> bytes:
+    file = io.BytesIO()
+    dated = {"CreationDate": None} if suffix == "pdf" else None  # the same drawing, the same file
+    picture.savefig(file, format=suffix, dpi=150, bbox_inches="tight", metadata=dated)
+    return file.getvalue()
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(k for row in rows for k in row)), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
