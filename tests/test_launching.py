@@ -1,15 +1,17 @@
 """Which runs of a sweep are trained together."""
 
+import os
 from pathlib import Path
 
 import pytest
+from lab import config_of
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.launching.compose import compose, hydra_session, jobs
-from gp_lab.launching.local import groups
+from gp_lab.launching.local import groups, train_all
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import Config, folder_of, run_id
+from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
 
 
 def sweep(out: Path, seeds: range) -> list[Config]:
@@ -76,3 +78,39 @@ def test_an_entry_without_runs_says_what_it_would_work_with(
     said = capsys.readouterr().out
     assert said.startswith("mu_wgan/lemma1 at scale paper: calculated, no runs")
     assert "figure.settings.rhos=[2]" in said
+
+
+def test_the_folder_of_runs_is_listed_once_for_a_sweep_however_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs under names of their own cannot be found without a listing; one serves for all."""
+    configs = [config_of("steps=3", f"seed={seed}", f"out={tmp_path}") for seed in range(30)]
+    for config in configs:
+        folder = RunFolder(tmp_path / "runs" / f"mine-{run_hash(config)}")
+        folder.create(config, run_id(config))
+        folder.set_status(State.FINISHED, step=3)
+    listed: list[Path] = []
+    real = os.listdir
+
+    def counted(path: Path) -> list[str]:
+        listed.extend([path] * (Path(path) == tmp_path / "runs"))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", counted)
+    ends = train_all(configs)
+    assert all(end.before and end.folder.path.name.startswith("mine-") for end in ends)
+    assert len(listed) == 1
+
+
+def test_a_run_that_was_renamed_after_the_listing_is_found(tmp_path: Path) -> None:
+    config = config_of("steps=3", f"out={tmp_path}")
+    folder = folder_of(config)
+    folder.mkdir(parents=True)
+    assert folder_of(config) == folder
+    moved = folder.rename(folder.with_name(f"mine-{run_hash(config)}"))
+    assert folder_of(config) == moved
+    moved.rename(folder)
+    assert folder_of(config) == folder
+    (folder.parent / f".deleted-{folder.name}").mkdir()
+    folder.rmdir()
+    assert folder_of(config) == folder  # what is being deleted is not taken for it

@@ -16,7 +16,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput, LabError, one_line
-from gp_lab.files import read, walk, write_together
+from gp_lab.files import alone, read, walk, write_together
 from gp_lab.runs.folder import writing_to
 
 CLAIMS = "claims.json"
@@ -43,7 +43,8 @@ def publish(
     claims = json.dumps({**summary, "files": digests}, indent=1) + "\n"
     with writing_to(folder, key=""):
         folder.mkdir(parents=True, exist_ok=True)
-        write_together(folder, {**files, CLAIMS: claims.encode()})
+        with alone(folder / CLAIMS):
+            write_together(folder, {**files, CLAIMS: claims.encode()})
 
 
 def published(root: Path) -> list[Path]:
