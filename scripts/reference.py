@@ -16,6 +16,8 @@ from typing import Any
 
 from PIL import Image
 
+from gp_lab.figures.publishing import published, summary_of
+
 SCALES = ("smoke", "quick", "paper")
 LARGEST_TABLE = 200_000
 """Bytes of a data.csv that is kept."""
@@ -35,14 +37,15 @@ COLUMNS = 3
 
 def collect(outputs: Path, reference: Path) -> None:
     """Copy each entry's result of the largest scale."""
-    for source in sorted((outputs / "figures").rglob("claims.json")):
-        new = json.loads(source.read_text())
+    for source in published(outputs / "figures"):
+        new = summary_of(source)
         folder = reference / place(new)
         kept = folder / "claims.json"
         if kept.exists() and size(json.loads(kept.read_text())) > size(new):
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, kept)
+        own = {k: v for k, v in new.items() if k != "files"}  # the picture here is another file
+        kept.write_text(json.dumps(own, indent=1) + "\n")
         table = source.with_name("data.csv")
         if table.stat().st_size <= LARGEST_TABLE:
             shutil.copyfile(table, folder / "data.csv")
@@ -71,8 +74,7 @@ def small(source: Path, target: Path) -> None:
 
 def gallery(reference: Path) -> str:
     """All kept results as an HTML table: picture, title, scale, verdicts, command."""
-    kept = [json.loads(path.read_text()) for path in sorted(reference.rglob("claims.json"))]
-    cells = [cell(summary) for summary in kept]
+    cells = [cell(summary_of(path)) for path in published(reference)]
     rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     lines = ["<table>"]
     for row in rows:

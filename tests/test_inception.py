@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
+from gp_lab.evaluation import inception
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception import (
     CLASSES,
@@ -181,7 +182,27 @@ def test_a_download_that_fails_says_where_the_weights_are(
         load_inception()
 
 
-def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_download_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(inception, "WEIGHTS_SHA256", hashlib.sha256(b"whole").hexdigest()[:8])
+    fetched: list[str] = []
+
+    def download(url: str, target: str, *_: object, **__: object) -> None:
+        fetched.append(url)
+        Path(target).write_bytes(b"whole")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    path = tmp_path / "checkpoints" / "weights.pth"
+    path.parent.mkdir()
+    path.write_bytes(b"who")
+    for _ in range(2):  # the second time it is there
+        assert inception._download("https://example.org/weights.pth").read_bytes() == b"whole"
+    assert len(fetched) == 1
+
+
+def test_a_download_is_checked_and_one_that_is_not_whole_is_not_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     asked = []
 
@@ -193,7 +214,7 @@ def test_a_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     for _ in range(2):
         with pytest.raises(BadInput, match="not the Inception weights"):
             load_inception()
-    assert asked == [("pt_inception-2015-12-05-6726825d.pth", "6726825d")]
+    assert asked == [("pt_inception-2015-12-05-6726825d.pth", "6726825d")] * 2
 
 
 def test_random_weights_are_the_same_for_the_same_seed(network: Inception) -> None:

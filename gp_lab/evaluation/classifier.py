@@ -23,7 +23,7 @@ from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score, splits_of
 from gp_lab.evaluation.reference import cache_path, fingerprint, keep
-from gp_lab.files import alone
+from gp_lab.files import alone, opened
 
 FORMAT = 1
 FEATURES = 128
@@ -118,7 +118,8 @@ def cached_classifier(
     with alone(path):
         if path.exists():
             try:
-                kept = torch.load(path, map_location="cpu", weights_only=True)
+                with opened(path) as file:
+                    kept = torch.load(file, map_location="cpu", weights_only=True)
                 if kept["key"] != key:
                     raise ValueError("of other data")
                 network = _network(train, int(kept["classes"]))

@@ -20,7 +20,7 @@ from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.frechet import Moments
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, splits_of
-from gp_lab.files import alone
+from gp_lab.files import alone, opened
 from gp_lab.waiting import served
 
 WEIGHTS_SHA256 = "6726825d"
@@ -108,8 +108,7 @@ def checked_weights(path: Path, sha256: str = WEIGHTS_SHA256) -> str:
     url = _pytorch_fid().FID_WEIGHTS_URL
     if not path.is_file():
         raise BadInput(f"weights={path}: no such file; download it from {url}, or set null")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = _sha256(path)
     if not found.startswith(sha256):
         raise BadInput(
             f"weights={path}: not the Inception weights (its SHA-256 begins with {found[:8]},"
@@ -202,11 +201,17 @@ def _pytorch_fid() -> Any:
         ) from error
 
 
+def _sha256(path: Path) -> str:
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _download(url: str) -> Path:
+    """The file in PyTorch's hub folder; half of one, as a kill leaves it, is fetched again."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / url.rsplit("/", 1)[1]
     with served("the Inception weights"), alone(path):
-        if not path.exists():
+        if not path.is_file() or not _sha256(path).startswith(WEIGHTS_SHA256):
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 torch.hub.download_url_to_file(url, str(path), WEIGHTS_SHA256, progress=False)

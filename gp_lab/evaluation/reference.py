@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.evaluation.frechet import Moments
-from gp_lab.files import alone, replacing
+from gp_lab.files import alone, opened, replacing
 
 FORMAT = 1
 
@@ -90,17 +90,17 @@ def _cached(
     with alone(path):
         if path.exists():
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    if int(file["format"]) != FORMAT or str(file["key"]) != key:
+                with opened(path) as file, np.load(file, allow_pickle=False) as arrays:
+                    if int(arrays["format"]) != FORMAT or str(arrays["key"]) != key:
                         raise ValueError("of another format or of other data")
-                    kept = dict(file)
+                    kept = dict(arrays)
                 check(kept)
                 return kept
             except Exception as error:  # whatever is wrong with it, it can be made anew
                 warnings.warn(f"{path}: worked out again ({error})", stacklevel=3)
-        arrays = compute()
-        keep(path, lambda file: np.savez(file, format=FORMAT, key=key, **arrays))  # type: ignore[arg-type]
-        return arrays
+        made = compute()
+        keep(path, lambda file: np.savez(file, format=FORMAT, key=key, **made))  # type: ignore[arg-type]
+        return made
 
 
 def cache_path(folder: str | Path, what: str, key: str, ending: str) -> Path:
