@@ -15,6 +15,7 @@ from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import run_id
 from gp_lab.tracking.base import Tracker
+from gp_lab.training.data import keep
 from gp_lab.training.setup import Setup
 
 
@@ -51,7 +52,8 @@ class Replica:
             folder.write_config(old | {"steps": run.settings.steps})
 
     def go_on_from(self, step: int) -> None:
-        """Drop everything that is later than this step; all of it for -1."""
+        """Drop everything that is later than this step, all of it for -1; note its data."""
+        keep(self.folder, self.run, max(step, 0))
         self.folder.cut_metrics(step)
         checkpoint.drop_after(self.folder, step)
 
