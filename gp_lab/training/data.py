@@ -112,8 +112,15 @@ class _Looking:
         """The data set of a config, and what it holds now: None for data that have checksums, that
         come from no files or that cannot say."""
         node = config["dataset"]
-        if not _has_files(node) or is_checked(node):
+        if not _has_files(node):
             return None, None
+        dataset, found = (None, None) if is_checked(node) else self._look(config)
+        if found is None and (digest := digest_of(config)):
+            why = "its files have published checksums" if is_checked(node) else "it has none"
+            raise BadInput(f"dataset.digest={digest}: {why}; leave the key out")
+        return dataset, found
+
+    def _look(self, config: Config) -> tuple[Any, Contents | None]:
         node = with_digest(config, None)["dataset"]
         key = canonical([node, trust := config.get("trust", [])])
         if key not in self.known:
