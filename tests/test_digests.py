@@ -3,8 +3,10 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +159,16 @@ def test_who_is_interrupted_goes_on_about_where_he_was(
     assert count.read == ["a", "b"]
     assert of_files(files, count) == together(of_each(files))
     assert count.read == ["a", "b", "c", "d"]
+
+
+def test_who_is_interrupted_does_not_wait_for_the_end_of_a_large_file(files: list[Path]) -> None:
+    def endless(path: Path, told: Callable[[int], object]) -> Digest:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # Ctrl-C
+        while True:
+            told(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        of_files(files[:1], endless)
 
 
 def test_processes_that_ask_at_once_read_each_file_once_between_them(
