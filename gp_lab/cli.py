@@ -476,12 +476,16 @@ def _outputs(arguments: Sequence[str], usage: str) -> Path:
 
 
 def _train_one(config: "Config", folder: "RunFolder | None" = None) -> Exit:
+    from gp_lab.data.contents import looking
     from gp_lab.launching.local import say_what_is_skipped
+    from gp_lab.training.data import identified
     from gp_lab.training.trainer import train as train_runs
 
-    if _is_finished(config, folder):
-        say_what_is_skipped([config], [])
-    outcome = train_runs([config], folders=[folder] if folder else None)[0]
+    with looking():
+        [config] = [config] if folder else identified([config])
+        if _is_finished(config, folder):
+            say_what_is_skipped([config], [])
+        outcome = train_runs([config], folders=[folder] if folder else None)[0]
     print(f"{outcome.state} at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}")
     return outcome.exit
 

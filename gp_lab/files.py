@@ -89,7 +89,8 @@ def read(path: Path, most: int = LARGEST) -> bytes:
     with opened(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > most:
             raise OSError(errno.EFBIG, f"{size} bytes, more than such a file has", str(path))
-        return file.read(size)
+        # Not `most` at once: so much would be allocated. Files of the kernel have no size.
+        return file.read(size) if size else file.read()
 
 
 @contextmanager

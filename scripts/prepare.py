@@ -6,38 +6,28 @@
 
 The first word is a file of configs/dataset, the others are its keys as `gp-lab train` takes them,
 with or without `dataset.` before them. Broken off, it goes on where it was when it is called again.
-A run with the same keys then finds the arrays by itself; each has a JSON file beside it that says
-what it was made of.
+A run with the same keys then finds the arrays by itself, and is the same run as without them; each
+array has a JSON file beside it that says what it was made of. Pictures that are added, removed or
+changed later stop a run until this is called again.
 """
 
+import os
 import sys
-from pathlib import Path
-
-from omegaconf import OmegaConf
 
 from gp_lab.data.pictures import ImageFolder, decoded
 from gp_lab.data.prepared import prepare
-from gp_lab.errors import BadInput, LabError, bad_choice
-from gp_lab.launching.compose import one_sentence
+from gp_lab.errors import BadInput, LabError, printable
+from gp_lab.launching.compose import compose, hydra_session, parse_arguments
 from gp_lab.parts import build
-
-CONFIGS = Path(__file__).parents[1] / "configs" / "dataset"
 
 
 def source_of(name: str, overrides: list[str]) -> ImageFolder:
     """The pictures that configs/dataset/NAME.yaml describes. Raises `BadInput` for other sets."""
-    path = CONFIGS / f"{name}.yaml"
-    if not path.is_file():
-        raise bad_choice("dataset", name, (other.stem for other in CONFIGS.glob("*.yaml")))
-    wrong = [word for word in overrides if "=" not in word]
-    if wrong:
-        raise BadInput(f"{wrong[0]}: not written key=value")
-    config = OmegaConf.create({"dataset": OmegaConf.load(path)})
-    OmegaConf.set_struct(config, True)
-    with one_sentence():
-        given = OmegaConf.from_dotlist([f"dataset.{o.removeprefix('dataset.')}" for o in overrides])
-        node = OmegaConf.to_container(OmegaConf.merge(config, given).dataset, resolve=True)
-    source = build(node, "dataset").source if isinstance(node, dict) and "source" in node else None
+    keys = [f"dataset.{override.removeprefix('dataset.')}" for override in overrides]
+    with hydra_session() as hydra:
+        given = parse_arguments([f"dataset={name}", *keys]).overrides
+        node = compose(hydra, given)["dataset"]
+    source = getattr(build(node, "dataset"), "source", None)
     if not isinstance(source, ImageFolder):
         raise BadInput(f"dataset={name}: is not made of picture files; there is nothing to prepare")
     return source
@@ -50,9 +40,10 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments else 2
     try:
         source = source_of(arguments[0].removeprefix("dataset="), arguments[1:])
-        print(prepare(source, source.pictures, decoded))
+        folder = prepare(source, source.pictures, decoded)
+        print(os.fsencode(folder).decode(errors="replace"))
     except LabError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return int(error.status)
     except KeyboardInterrupt:
         print("interrupted; call it again to go on", file=sys.stderr)

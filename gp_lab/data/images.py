@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from gp_lab.data.contents import Contents, Holds, contents_of
 from gp_lab.data.random import choose, generator, uniform_rows
 from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
@@ -80,6 +81,7 @@ class Images:
             set's own held-out part, or none if it has none.
         order: `replacement` (each image of a batch is any of them) or `shuffle` (random
             permutations, one after another).
+        digest: of what the source holds now, where it was looked at.
 
     Raises ValueError for stacked images that are not grey.
     """
@@ -94,6 +96,7 @@ class Images:
     size: Count | None = None
     held_out: CountOrZero | None = None
     order: Literal["replacement", "shuffle"] = "shuffle"
+    digest: str | None = None
     train_rows: Rows | None = field(default=None, init=False, repr=False, compare=False)
     """The images that are trained on; None before `prepare`."""
     held_out_rows: Rows | None = field(default=None, init=False, repr=False, compare=False)
@@ -134,12 +137,16 @@ class Images:
         """How many images are trained on. Raises ValueError before `prepare`."""
         return len(self._prepared())
 
+    def contents(self) -> Contents | None:
+        """What the source holds; None if it cannot say. Raises `BadInput` where it is missing."""
+        return contents_of(self.source) if isinstance(self.source, Holds) else None
+
     def prepare(self, rng: torch.Generator) -> "Images":
         """A copy that holds its images; `rng` chooses which where `size` asks for some of them.
 
         Raises `BadInput` for a source that is missing, damaged or smaller than what is asked of it.
         """
-        parts = loaded(self.source)
+        parts = loaded(self.source, self.digest)
         n = len(parts.train.images)
         train = Rows(parts.train)
         held_out = None if parts.held_out is None else Rows(parts.held_out)

@@ -7,28 +7,26 @@ one is decoded again whenever it is drawn from, unless `scripts/prepare.py` has 
 mapped array once (`gp_lab.data.prepared`).
 """
 
-import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
-from weakref import WeakValueDictionary
+from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
-from tqdm import tqdm
 
-from gp_lab.data.prepared import PREPARED, prepared_parts
-from gp_lab.data.sources import Part, Parts, Shape, download, missing
-from gp_lab.errors import BadInput
-from gp_lab.files import alone
+from gp_lab.data.contents import Contents
+from gp_lab.data.data_bases import pictures_in
+from gp_lab.data.decoding import Decoding, Pictures, decode, decoded
+from gp_lab.data.digests import combined
+from gp_lab.data.prepared import PREPARED, prepared_holdings, prepared_parts
+from gp_lab.data.sources import Damaged, Missing, Part, Parts, Shape, fetched, missing
+from gp_lab.errors import BadInput, one_line
+from gp_lab.files import files_below, read, walk
 from gp_lab.parts import Count
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
@@ -36,29 +34,13 @@ STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
 IN_MEMORY = 4 * 2**30
 """Bytes of the largest set that is kept in memory."""
 
+LARGEST_PICTURE = 2**30
+"""Bytes of the largest file that is taken for a picture."""
+
 CELEBA = 202_599
 """Pictures in CelebA."""
 
-THREADS = min(16, os.cpu_count() or 1)
-"""That decode pictures."""
-
-_BYTES_A_PIXEL = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
-"""Pillow's modes that become grey or RGB without loss of a channel that means something."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """Pictures that can be read one by one.
-
-    Args:
-        names: of each, in the set's order.
-        read: index -> (what it is called in a sentence, its bytes); called from several threads.
-        labels: int64 [N]; None without classes.
-    """
-
-    names: Sequence[str]
-    read: Callable[[int], tuple[str, bytes]]
-    labels: np.ndarray | None = None
+__all__ = ["LSUN", "CelebA", "ImageFolder", "ImageTree", "Pictures", "decode", "decoded"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +73,8 @@ class ImageFolder:
     def pictures(self, part: str) -> Pictures:
         """The pictures below `part` of the root.
 
-        Raises `BadInput` where there are none, naming `dataset.root` and what belongs there.
+        Raises `BadInput` where there are none, naming `dataset.root` and what belongs there, and
+        for a folder that cannot be listed.
         """
         folder = self.folder(part)
         paths = _images_below(folder)
@@ -106,7 +89,27 @@ class ImageFolder:
             raise self.nothing(f"there is no folder {folder}")
         return folder
 
-    def nothing(self, lacks: str) -> BadInput:
+    def contents(self) -> Contents:
+        """What the pictures are, whether they are read or their arrays (`gp_lab.data.prepared`).
+
+        The digest is of their bytes in the set's order, and of the classes: wherever they lie.
+        Raises `BadInput` for pictures that are missing, and for arrays that were not made of those
+        that are there.
+        """
+        parts = {"train": self.train} | ({} if self.test is None else {"test": self.test})
+        ready = prepared_holdings(self)
+        held = ready or {name: self.pictures(part).holding() for name, part in parts.items()}
+        train, test = held["train"], held.get("test")
+        return Contents(
+            combined("pictures", train.digest, test.digest if test else ""),
+            "image",
+            train.number,
+            test.number if test else None,
+            train.classes,
+            place=os.path.abspath(self.root),
+        )
+
+    def nothing(self, lacks: str) -> Missing:
         """The sentence for a set that is missing."""
         return missing(self.root, lacks, self._what(), STAND_INS)
 
@@ -155,33 +158,31 @@ class ImageTree(ImageFolder):
         for one that the training pictures lack.
         """
         folder = self.folder(part)
-        numbers = {each.name: k for k, each in enumerate(self._classes(self.train))}
-        paths: list[Path] = []
-        labels: list[int] = []
-        for each in self._classes(part):
-            if each.name not in numbers:
+        names = self._classes(self.train)
+        below: dict[str, list[Path]] = {name: [] for name in self._classes(part)}
+        for path in _images_below(folder):
+            if (name := path.relative_to(folder).parts[0]) in below:
+                below[name].append(path)
+        for name, found in below.items():
+            if name not in names:
                 raise BadInput(
-                    f"dataset.root={self.root}: the class folder {each} is not among those of"
-                    f" {self.folder(self.train)}; add it there or remove it"
+                    f"dataset.root={self.root}: the class folder {folder / name} is not among those"
+                    f" of {self.folder(self.train)}; add it there or remove it"
                 )
-            found = _images_below(each)
             if not found:
                 raise BadInput(
-                    f"dataset.root={self.root}: the class folder {each} has no images; fill it or"
-                    " remove it"
+                    f"dataset.root={self.root}: the class folder {folder / name} has no images of"
+                    " its own; fill it or remove it"
                 )
-            paths += found
-            labels += [numbers[each.name]] * len(found)
-        return _of_paths(paths, folder, np.array(labels))
+        labels = np.repeat([names.index(name) for name in below], [*map(len, below.values())])
+        paths = [path for found in below.values() for path in found]
+        return _of_paths(paths, folder, labels, tuple(names))
 
-    def _classes(self, part: str) -> list[Path]:
-        folder, ours = self.folder(part), (".", PREPARED)
-        found = sorted(
-            entry
-            for entry in folder.iterdir()
-            if entry.is_dir() and not entry.name.startswith(ours)
-        )
-        if not found:
+    def _classes(self, part: str) -> list[str]:
+        folder = self.folder(part)
+        with _listed(folder):
+            names = next(iter(walk(folder)))[1]
+        if not (found := [name for name in names if not name.startswith(PREPARED)]):
             raise self.nothing(f"no class folders in {folder}")
         return found
 
@@ -205,31 +206,17 @@ class CelebA(ImageFolder):
 
     def pictures(self, part: str) -> Pictures:
         """Raises `BadInput` where they are missing, or torchvision's are not all there."""
-        found, folder = super().pictures(part), self.folder(part)
-        if folder == self._of_torchvision(part) and len(found.names) != CELEBA:
-            raise BadInput(
-                f"{folder}: {len(found.names):,} of {CELEBA:,} images; remove this folder, and"
-                " dataset.download=true unpacks them again"
-            )
-        return found
+        found = fetched("CelebA", self, lambda: self._found(part), needs=("gdown",))
+        return found or super().pictures(part)
 
-    def folder(self, part: str) -> Path:
-        """Raises `BadInput` if there is no such folder, or it cannot be downloaded."""
+    def _found(self, part: str) -> Pictures | None:
         own, other = Path(self.root, part), self._of_torchvision(part)
-        if self.download:
-            with alone(Path(self.root, "celeba")):  # other ranks wait until all are unpacked
-                self._fetch(own, other)
-        return other if other.is_dir() and not own.is_dir() else super().folder(part)
-
-    def _fetch(self, *places: Path) -> None:
-        if any(place.is_dir() for place in places):
-            return
-        if find_spec("gdown") is None:
-            raise BadInput(
-                "dataset.download=true: torchvision downloads CelebA with the package gdown,"
-                " which is not installed; pip install gdown"
-            )
-        download("CelebA", self.root)
+        if own.is_dir() or not other.is_dir():
+            return super().pictures(part) if own.is_dir() else None
+        found = _of_paths(_images_below(other), other)
+        if (count := len(found.names)) != CELEBA:
+            raise Damaged(other, f"{count:,} of {CELEBA:,} images")
+        return found
 
     def _of_torchvision(self, part: str) -> Path:
         return Path(self.root, "celeba", part)
@@ -244,167 +231,39 @@ class LSUN(ImageFolder):
 
     def pictures(self, part: str) -> Pictures:
         """Raises `BadInput` where the data base is missing, empty, truncated or none."""
-        try:
-            import lmdb
-        except ImportError as error:
-            raise BadInput(
-                "dataset: LSUN is read with the package lmdb, which is not installed;"
-                " pip install lmdb"
-            ) from error
         folder = self.folder(part)
-        path = folder / "data.mdb"
-        if not path.is_file():
+        if not (folder / "data.mdb").is_file():
             raise self.nothing(f"{folder} has no data.mdb")
-        try:
-            env = _data_base(lmdb, folder.resolve())
-            with env.begin() as transaction:
-                keys = list(transaction.cursor().iternext(values=False))
-        except lmdb.Error as error:
-            raise BadInput(
-                f"{path}: not a readable LMDB data base ({error}); fetch it again"
-            ) from error
-        if not keys:
-            raise BadInput(f"{path}: the data base holds no pictures")
-
-        def read(i: int) -> tuple[str, bytes]:
-            called = f"{path}, key {keys[i].decode('ascii', 'replace')}"
-            try:
-                with env.begin() as transaction:
-                    return called, bytes(transaction.get(keys[i], default=b""))
-            except lmdb.Error as error:
-                raise BadInput(f"{called}: cannot be read ({error}); fetch it again") from error
-
-        return Pictures([key.decode("ascii", "replace") for key in keys], read)
+        return pictures_in(folder)
 
     def _what(self) -> str:
         return f"the unpacked LMDB folder {self.train}"
 
 
-_OPEN: WeakValueDictionary[Path, Any] = WeakValueDictionary()
-"""The data bases in use: LMDB opens none twice in a process."""
-
-
-def _data_base(lmdb: Any, folder: Path) -> Any:
-    """The open environment of a folder. Raises `BadInput` for one that is truncated."""
-    if folder in _OPEN:
-        return _OPEN[folder]
-    env = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_dbs=0)
-    # A truncated file would kill the process where its missing pages are touched.
-    needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-    size = (folder / "data.mdb").stat().st_size
-    if size < needed:
-        env.close()
+@contextmanager
+def _listed(folder: Path) -> Iterator[None]:
+    """Turns a folder that cannot be listed into `BadInput`."""
+    try:
+        yield
+    except OSError as error:
         raise BadInput(
-            f"{folder / 'data.mdb'}: the data base is truncated: {size} bytes of at least {needed};"
-            " fetch it again"
-        )
-    _OPEN[folder] = env
-    return env
+            f"{error.filename or folder}: cannot be listed ({one_line(error)})"
+        ) from error
 
 
 def _images_below(folder: Path) -> list[Path]:
-    found = (
-        Path(place, name)
-        for place, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if name.lower().endswith(ENDINGS)
-    )
-    return sorted(found)
+    with _listed(folder):
+        return [path for path in files_below(folder) if path.name.lower().endswith(ENDINGS)]
 
 
-def _of_paths(paths: list[Path], folder: Path, labels: np.ndarray | None = None) -> Pictures:
-    def read(i: int) -> tuple[str, bytes]:
+def _of_paths(
+    paths: list[Path], folder: Path, labels: np.ndarray | None = None, classes: tuple[str, ...] = ()
+) -> Pictures:
+    def read_one(i: int) -> tuple[str, bytes]:
         try:
-            return str(paths[i]), paths[i].read_bytes()
+            return str(paths[i]), read(paths[i], LARGEST_PICTURE)
         except OSError as error:
-            raise BadInput(f"{paths[i]}: cannot be read ({error.strerror})") from error
+            raise BadInput(f"{paths[i]}: cannot be read ({one_line(error)})") from error
 
-    return Pictures([path.relative_to(folder).as_posix() for path in paths], read, labels)
-
-
-def decode(called: str, data: bytes, source: ImageFolder) -> np.ndarray:
-    """A picture as uint8 [C, size, size]: its centre square, resized with an antialiasing filter.
-
-    Raises `BadInput` for a picture that is truncated, smaller than `crop`, or whose channels are
-    neither grey nor colour.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.mode not in _BYTES_A_PIXEL:
-                raise BadInput(
-                    f"{called}: {len(picture.getbands())} channels of mode {picture.mode}; images"
-                    " are 8-bit grey or colour without transparency"
-                )
-            image = picture.convert("L" if source.channels == 1 else "RGB")
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise BadInput(f"{called}: the image is truncated or damaged ({error})") from error
-    edge = min(image.size) if source.crop is None else source.crop
-    if edge > min(image.size):
-        raise BadInput(
-            f"dataset.source.crop={edge}: larger than {called}, which is"
-            f" {image.width} x {image.height}"
-        )
-    left, top = (image.width - edge) // 2, (image.height - edge) // 2
-    image = image.crop((left, top, left + edge, top + edge))
-    size = source.image_size
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, source.channels)
-    return pixels.transpose(2, 0, 1)
-
-
-@dataclass(frozen=True, eq=False)
-class Decoding:
-    """Pictures of a set that does not fit in memory, decoded by several threads when asked for."""
-
-    pictures: Pictures
-    source: ImageFolder
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self), *self.source.shape)
-
-    def __len__(self) -> int:
-        return len(self.pictures.names)
-
-    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
-        """uint8 [k, C, H, W] of rows int64 [k].
-
-        Raises `BadInput` naming a picture that cannot be used.
-        """
-        images = torch.empty(len(rows), *self.source.shape, dtype=torch.uint8)
-        for place, image in zip(
-            images.numpy(), _threads().map(self._one, rows.tolist()), strict=True
-        ):
-            place[:] = image
-        return images
-
-    def _one(self, i: int) -> np.ndarray:
-        return decode(*self.pictures.read(i), self.source)
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, "decoding")
-
-
-def decoded(
-    pictures: Pictures, source: ImageFolder, part: str, start: int = 0, chunk: int = 256
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(index of the first, uint8 [k, C, H, W]) of all pictures from `start` on, in chunks.
-
-    Raises `BadInput` naming the first picture that cannot be used.
-    """
-
-    def one(i: int) -> np.ndarray:
-        return decode(*pictures.read(i), source)
-
-    n = len(pictures.names)
-    bar: tqdm[Any] = tqdm(
-        total=n, initial=start, desc=f"images of {part}", disable=None if n > 2000 else True
-    )
-    with bar:
-        for first in range(start, n, chunk):
-            some = list(_threads().map(one, range(first, min(first + chunk, n))))
-            yield first, np.stack(some)
-            bar.update(len(some))
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return Pictures(names, read_one, paths, labels, classes)

@@ -6,13 +6,7 @@ stands for all others, as in the authors' code.
 """
 
 import copy
-import importlib
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import islice
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -20,162 +14,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from gp_lab.data.contents import Contents
+from gp_lab.data.corpus import (
+    BILLION_WORD,
+    BILLION_WORD_HELD_OUT,
+    PAD,
+    Corpus,
+    contents_of_files,
+    contents_of_topics,
+    python_topics,
+    read_corpus,
+)
 from gp_lab.data.random import choose, generator
 from gp_lab.errors import BadInput
 from gp_lab.parts import Count, CountOrZero
 
-PAD = "`"
-UNKNOWN = "unk"
-BILLION_WORD = "training-monolingual.tokenized.shuffled"
-BILLION_WORD_HELD_OUT = "heldout-monolingual.tokenized.shuffled"
-"""The two folders of the One Billion Word benchmark (Chelba et al., 2013)."""
-
-_CHUNK = 2**16
-_CODE_POINTS = 0x110000
-_SENTENCE_END = re.compile(r"(?<=[.!?:;]) (?=[^a-z])")
+__all__ = ["BILLION_WORD", "BILLION_WORD_HELD_OUT", "PAD", "PythonTopics", "Text", "read_corpus"]
 
 VocabularySize = Annotated[int, Field(ge=2, le=2048)]
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """Sequences as numbers of characters.
-
-    Args:
-        train: int16 [N, length].
-        held_out: int16 [M, length]; None where the text has no such part.
-        characters: the vocabulary: `unk`, then characters from the most frequent one.
-    """
-
-    train: Tensor
-    held_out: Tensor | None
-    characters: tuple[str, ...]
-
-
-@lru_cache(maxsize=2)
-def read_corpus(root: str, length: int, vocabulary: int, lines: int | None) -> Corpus:
-    """The text below `root`, once for all runs of a process.
-
-    `root` is a text file, the One Billion Word benchmark (its training and held-out folders), or a
-    folder whose files are read in sorted order. Empty lines are passed over. Raises `BadInput`
-    where there is no text, where it is shorter than one sequence, or where it is not UTF-8.
-    """
-    place = Path(root)
-    corpus = _corpus(_lines(_files(place, root), length), length, vocabulary, lines, root)
-    aside = place / BILLION_WORD_HELD_OUT
-    if not aside.is_dir():
-        return corpus
-    chunks, _ = _chunks(_lines(_below(aside), length), length, lines)
-    held_out = _numbers(chunks, _table(corpus.characters), length) if chunks else None
-    return replace(corpus, held_out=held_out)
-
-
-@lru_cache(maxsize=2)
-def python_topics(length: int, vocabulary: int, lines: int | None) -> Corpus:
-    """The sentences of `pydoc_data.topics`, the help of the interpreter that runs this.
-
-    In the order of the topics; of those that agree in their first `length` characters only the
-    first, for else what is held out would be trained on. Raises `BadInput` where the interpreter
-    comes without its help, or as `read_corpus` does.
-    """
-    try:
-        topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
-    except ImportError as error:
-        raise BadInput(
-            "dataset=python_topics: this Python comes without the text of its help"
-            f" ({error}); use dataset=text dataset.root=FILE"
-        ) from error
-    paragraphs = (p for name in sorted(topics) for p in re.split(r"\n\s*\n", topics[name]))
-    sentences = (s for p in paragraphs for s in _SENTENCE_END.split(" ".join(p.split())))
-    distinct = dict.fromkeys(s[:length] for s in sentences if s)
-    return _corpus(distinct, length, vocabulary, lines, "pydoc_data.topics")
-
-
-def _corpus(
-    sequences: Iterable[str], length: int, vocabulary: int, lines: int | None, root: str
-) -> Corpus:
-    """Lines of at most `length` characters as numbers, nothing held out."""
-    chunks, counts = _chunks(sequences, length, lines)
-    if not chunks:
-        raise BadInput(
-            f"dataset.root={root}: the text is shorter than a sequence; give at least {length}"
-            f" characters, or set dataset.length below {length}"
-        )
-    # As Counter.most_common: the more frequent first; ties by code point, so all machines agree.
-    points = counts.nonzero()[0]
-    kept = points[np.lexsort((points, -counts[points]))][: vocabulary - 1]
-    characters = (UNKNOWN, *map(chr, kept.tolist()))
-    return Corpus(_numbers(chunks, _table(characters), length), None, characters)
-
-
-def _table(characters: tuple[str, ...]) -> np.ndarray:
-    """int16 [code points]: the number of each character; 0, `unk`, of one not in the vocabulary."""
-    table = np.zeros(_CODE_POINTS, dtype=np.int16)
-    table[[ord(c) for c in characters[1:]]] = np.arange(1, len(characters))
-    return table
-
-
-def _files(place: Path, root: str) -> list[Path]:
-    if place.is_file():
-        return [place]
-    files = _below(place / BILLION_WORD if (place / BILLION_WORD).is_dir() else place)
-    if not files:
-        raise BadInput(
-            f"dataset.root={root}: no text there; put a text file, a folder of text files or the"
-            f" unpacked One Billion Word benchmark ({BILLION_WORD}) there; any text of your own"
-            " can stand in: dataset=text dataset.root=FILE, or Python's: dataset=python_topics"
-        )
-    return files
-
-
-def _below(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if not path.name.startswith("."))
-
-
-def _chunks(
-    lines: Iterable[str], length: int, most: int | None
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Code points [n, length] of padded lines, in chunks, and how often each of them occurs.
-
-    No chunks if all lines together have fewer than `length` characters.
-    """
-    chunks: list[np.ndarray] = []
-    counts = np.zeros(_CODE_POINTS, dtype=np.int64)
-    letters = 0
-    sequences = islice(lines, most)
-    while some := list(islice(sequences, _CHUNK)):
-        if letters < length:
-            letters += sum(map(len, some))
-        text = "".join(line.ljust(length, PAD) for line in some)
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.int32)
-        counts += np.bincount(codes, minlength=len(counts))
-        chunks.append(codes.reshape(-1, length))
-    return (chunks if letters >= length else []), counts
-
-
-def _numbers(chunks: list[np.ndarray], table: np.ndarray, length: int) -> Tensor:
-    """The characters' numbers, int16 [N, length]; takes the chunks away one by one."""
-    numbers = torch.empty(sum(map(len, chunks)), length, dtype=torch.int16)
-    end = len(numbers)
-    while chunks:
-        last = chunks.pop()
-        numbers[end - len(last) : end] = torch.from_numpy(table[last])
-        end -= len(last)
-    return numbers
-
-
-def _lines(files: list[Path], length: int) -> Iterator[str]:
-    for path in files:
-        try:
-            with path.open(encoding="utf-8") as file:
-                for line in file:
-                    if line := line.rstrip("\n"):
-                        yield line[:length]
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{path}: not a text in UTF-8 ({error.reason})") from error
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @dataclass(frozen=True)
@@ -192,6 +48,7 @@ class Text:
             held-out part (One Billion Word has one), or none.
         order: `replacement` (each sequence of a batch is any of them) or `shuffle` (random
             permutations, one after another).
+        digest: of what the text is now, where it was looked at.
     """
 
     root: str
@@ -201,6 +58,9 @@ class Text:
     size: Count | None = None
     held_out: CountOrZero | None = None
     order: Literal["replacement", "shuffle"] = "replacement"
+    digest: str | None = None
+    spelt: tuple[str, ...] = field(default=(), init=False, repr=False)
+    """The vocabulary, where it is not to be taken from the text; see `spelt_with`."""
     train_codes: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     """The sequences that are trained on, int16 [N, length]; None before `prepare`."""
     held_out_codes: Tensor | None = field(default=None, init=False, repr=False, compare=False)
@@ -226,6 +86,14 @@ class Text:
         """Of one sample: (length, characters that the text has). Reads the text."""
         return (self.length, len(self.characters))
 
+    def spelt_with(self, characters: tuple[str, ...]) -> "Text":
+        """A copy with this vocabulary, `unk` first, whatever the text has now: that of a run."""
+        return self._with(spelt=characters)
+
+    def contents(self) -> Contents:
+        """What the text is; its vocabulary is not looked for. Raises `BadInput` as `prepare`."""
+        return contents_of_files(self.root)
+
     def prepare(self, rng: torch.Generator) -> "Text":
         """A copy that holds its sequences; `rng` chooses which where `size` asks for some of them.
 
@@ -247,16 +115,11 @@ class Text:
             if self.size > len(train):
                 raise BadInput(f"dataset.size={self.size}: larger than the {len(train)} lines")
             train = train[torch.randperm(len(train), generator=rng)[: self.size]]
-        prepared = copy.copy(self)
-        object.__setattr__(prepared, "train_codes", train)
-        object.__setattr__(prepared, "held_out_codes", held_out)
-        return prepared
+        return self._with(train_codes=train, held_out_codes=held_out)
 
     def on(self, device: torch.device) -> "Text":
         """A copy that makes its batches on a device, which is sent numbers of characters alone."""
-        placed = copy.copy(self)
-        object.__setattr__(placed, "device", device)
-        return placed
+        return self._with(device=device)
 
     def __len__(self) -> int:
         """How many sequences are trained on. Raises ValueError before `prepare`."""
@@ -303,7 +166,14 @@ class Text:
         return self.train_codes
 
     def _corpus(self) -> Corpus:
-        return read_corpus(self.root, self.length, self.vocabulary, self.lines)
+        shape = (self.length, self.vocabulary, self.lines)
+        return read_corpus(self.root, *shape, self.spelt, self.digest)
+
+    def _with(self, **values: object) -> "Text":
+        other = copy.copy(self)
+        for name, value in values.items():
+            object.__setattr__(other, name, value)
+        return other
 
     def _batch(
         self,
@@ -330,5 +200,9 @@ class PythonTopics(Text):
 
     root: str = field(default="pydoc_data.topics", init=False)
 
+    def contents(self) -> Contents:
+        """What this Python's help is. Raises `BadInput` where it has none."""
+        return contents_of_topics()
+
     def _corpus(self) -> Corpus:
-        return python_topics(self.length, self.vocabulary, self.lines)
+        return python_topics(self.length, self.vocabulary, self.lines, self.spelt)

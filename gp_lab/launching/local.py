@@ -20,6 +20,7 @@ from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.training.data import identified
 from gp_lab.training.place import quiet, several
 from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import differing, structure_key
@@ -94,6 +95,7 @@ def train_all(
     never run or a stack that cannot fit, before the first one starts; `Stopped` when a signal
     ended the sweep.
     """
+    configs = identified(configs)
     todo, before = left_to_train(configs)
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
         setups = checked_setups(todo)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gp_lab.errors import BadInput
-from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config, folder_of
+from gp_lab.runs.identity import Config
+from gp_lab.runs.relatives import folders_of
 
 
 @dataclass(frozen=True)
@@ -90,4 +90,7 @@ def jobs_table(jobs: Sequence[Job]) -> str:
 
 
 def _finished(configs: Sequence[Config]) -> int:
-    return sum(RunFolder(folder_of(config)).finished(config["steps"]) for config in configs)
+    return sum(
+        any(folder.finished(config["steps"]) for folder in folders)
+        for config, folders in zip(configs, folders_of(configs), strict=True)
+    )

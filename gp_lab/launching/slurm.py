@@ -40,6 +40,7 @@ from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.lock import LOCK, Taken
 from gp_lab.runs.outcome import Outcome
+from gp_lab.training.data import identified
 from gp_lab.training.stopping import Stop, listening
 
 PATIENCE = 60.0
@@ -123,6 +124,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
     anything is written; `Submitted` after submitting with wait=false; `Stopped` when jobs were
     cancelled, or when a signal ended the waiting (the jobs go on).
     """
+    configs = identified(configs)
     todo, before = left_to_train(configs)
     if todo:
         check_size(todo, jobs)

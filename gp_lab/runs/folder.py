@@ -1,6 +1,7 @@
 """The run folder: everything that a run leaves behind, written so that nothing is ever half there.
 
     config.yaml      the resolved config
+    data.json        what it was trained on (`gp_lab.runs.data`)
     status.json      state, step, why, host, commit, versions, engine, threads, stack, id, format
     metrics.jsonl    the truth: one JSON object a line, append-only
     evaluations.jsonl  scores that were worked out later; never cut, as each names its checkpoint

@@ -1,8 +1,9 @@
 """Which run a config describes: its hash, its readable name, its folder.
 
 The hash is of the resolved config without what cannot change its numbers (tracking, logging,
-where it runs, where a data set with checksums lies, which entry asked for it), so a figure finds
-the runs it needs, resuming is automatic, and two entries share a run.
+where it runs, where its data lie, which entry asked for it), so a figure finds the runs it needs,
+resuming is automatic, and two entries share a run. Data are identified by what they hold: their
+published checksums, or the digest that stands in `dataset.digest`.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 
 from gp_lab.errors import BadInput
 from gp_lab.files import file_name
+from gp_lab.runs.data import recorded_digest
 from gp_lab.runs.index import folder_with_hash
 
 Config = dict[str, Any]
@@ -32,11 +34,15 @@ CHECKED = frozenset(
 )  # fmt: skip
 """Sources that compare their files with published checksums: the same wherever they lie."""
 
-WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
+WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum", "digest"})
 """Keys of a published data set that do not change what is in it."""
 
 PLACES = ("root", "prepared", "download")
-"""Those of them that may be others when a run is read or resumed."""
+"""Those of them that may be others when a run is read or resumed, and that tell no data apart whose
+digest is known."""
+
+ANY = "any"
+"""The digest that goes on with a run although its data are others than they were."""
 
 _WORDS = {"null": None, "true": True, "false": False}
 
@@ -65,11 +71,41 @@ def run_hash(config: Config) -> str:
 def identity(config: Config) -> Config:
     """What of a config can change the numbers of its run."""
     kept = {k: v for k, v in config.items() if k not in NOT_IDENTITY}
-    of_no_account = WHERE_IT_LIES if is_checked(config["dataset"]) else frozenset({"download"})
-    kept["dataset"] = without(of_no_account, kept["dataset"])
+    dataset = kept["dataset"]
+    of_no_account = frozenset({"download", "digest"})  # not known yet: told apart by its place
+    if is_checked(dataset):
+        of_no_account = WHERE_IT_LIES
+    elif digest_of(config):
+        of_no_account = frozenset(PLACES)
+    kept["dataset"] = without(of_no_account, dataset)
     if probes := kept.get("probe"):
         kept["probe"] = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in probes.items()}
     return kept
+
+
+def digest_of(config: Config) -> str | None:
+    """What tells the data of a run from others; None if they have checksums or nobody looked."""
+    dataset = config["dataset"]
+    return dataset.get("digest") if isinstance(dataset, Mapping) else None
+
+
+def with_digest(config: Config, digest: str | None) -> Config:
+    """The config of the same run on data with another digest; None: on data that nobody looked at.
+
+    One without such a key stays as it is where there is no digest.
+    """
+    if digest is None and "digest" not in config["dataset"]:
+        return config
+    return config | {"dataset": config["dataset"] | {"digest": digest}}
+
+
+def without_data(config: Config) -> str:
+    """A hash that runs share which differ in nothing but what their data hold and where they lie.
+
+    It has 12 hexadecimal digits, as `run_hash`.
+    """
+    kept = config | {"dataset": without(WHERE_IT_LIES, config["dataset"])}
+    return hashlib.sha256(canonical(identity(kept)).encode()).hexdigest()[:12]
 
 
 def canonical(node: Any) -> str:
@@ -109,10 +145,19 @@ def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
     moved, below = dict(dataset), dict(source or {})
     keys = {f"dataset.{k}": k for k in PLACES if k in moved}
     keys |= {f"dataset.source.{k}": k for k in PLACES if k in below}
+    may_be_others = not is_checked(dataset) and bool(keys or "digest" in dataset)
     for override in overrides:
         key, _, value = override.partition("=")
+        if key == "dataset.digest" and may_be_others:
+            if value != ANY:
+                raise BadInput(
+                    f"{override}: a run goes on with the data that it had, or with {ANY}"
+                )
+            moved["digest"] = ANY
+            continue
         if key not in keys:
-            choices = ", ".join(f"{k}=..." for k in keys) or "nothing: it has no files"
+            known = [f"{k}=..." for k in keys] + [f"dataset.digest={ANY}"] * may_be_others
+            choices = ", ".join(known) or "nothing: it has no files"
             raise BadInput(
                 f"{override}: of a run's data only the place can change; for this set {choices}"
             )
@@ -133,10 +178,18 @@ def runs_folder(out: str | Path) -> Path:
 def folder_of(config: Config) -> Path:
     """The folder of this run: the one that holds its hash already, or where it would be made.
 
-    A run keeps its id when its folder is renamed inside the root: it is found by the hash.
+    A run keeps its id when its folder is renamed inside the root: it is found by the hash. So is
+    one that was made before runs knew the digest of their data, by the hash that it had.
     """
     root, name = runs_folder(config["out"]), run_id(config)
-    return folder_with_hash(root, name.rpartition("-")[2], name) or root / name
+    if found := folder_with_hash(root, run_hash(config), name):
+        return found
+    if digest := digest_of(config):  # a run may be older than digests
+        older = run_id(with_digest(config, None))
+        found = folder_with_hash(root, older.rpartition("-")[2], older)
+        if found and recorded_digest(found) in (None, digest):
+            return found
+    return root / name
 
 
 def without(keys: frozenset[str], node: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gp_lab.data.contents import looking
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.objectives.penalties import interpolate
@@ -15,6 +16,7 @@ from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, elsewhere, without
+from gp_lab.training.data import run_data
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.views import view_of
 
@@ -131,23 +133,27 @@ def load(
     Its config is data: it is built under the same rules as one from the command line, and
     packages of your own are admitted by `trust` alone. `probes` are nodes of a config, built and
     checked in place of the run's own. `data` say where the run's data lie now, written
-    dataset.root=DIR. Raises `BadInput` if there is no run or no checkpoint.
+    dataset.root=DIR. Raises `BadInput` if there is no run or no checkpoint, and for data that are
+    others than those that it was trained on, unless `data` say dataset.digest=any.
     """
     folder = RunFolder(run)
     if not folder.exists:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
     found = folder.found_config
     here = elsewhere(found, data) if data else found
-    config = here | {"trust": list(trust), "device": "auto", "threads": 0}
+    config = here | {"trust": list(trust), "device": "auto", "threads": 0, "force": False}
     if not (steps := checkpoint.steps(folder)):
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
     if step is not None and step not in steps:
         raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
     if probes is None:
         probes = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in config["probe"].items()}
-    parts = setup(config | {"probe": dict(probes)})
+    with looking():
+        [known] = run_data([config | {"probe": dict(probes)}], [folder])
+        parts = setup(known.config, known.contents)
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")
+    config = known.config | {"probe": config["probe"]}
     view = view_of(parts, saved.state, saved.step)
     return LoadedRun(folder, config, saved.step, parts, view)

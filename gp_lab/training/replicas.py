@@ -16,6 +16,7 @@ from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import run_id
 from gp_lab.tracking.base import Tracker
+from gp_lab.training.data import keep
 from gp_lab.training.setup import Setup
 
 
@@ -49,7 +50,7 @@ class Replica:
             folder.own(run_id(run.config))
 
     def go_on_from(self, step: int | None) -> None:
-        """Cut what the run wrote later than at this step; None begins it anew.
+        """Cut what the run wrote later than at this step, and note its data; None begins it anew.
 
         What could be whole is set aside, with a warning: checkpoints that were passed over, and all
         there was of a run that begins anew although it had come as far as to a checkpoint.
@@ -68,6 +69,7 @@ class Replica:
             passed = counted(sum(path.suffix == ".pt" for path in later), "checkpoint")
             said = f"goes on from step {step}; {passed} passed over, now in {aside}"
             warnings.warn(f"{folder.path}: {said}", stacklevel=2)
+        keep(folder, self.run, step or 0)
         folder.cut_metrics(-1 if step is None else step)
         if self.run.settings.steps > (old := folder.config).get("steps", 0):
             folder.write_config(old | {"steps": self.run.settings.steps})

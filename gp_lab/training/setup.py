@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gp_lab.data.contents import Contents
 from gp_lab.data.images import SCALES, Images, range_of
 from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
@@ -61,6 +62,8 @@ class Setup:
     probes: Mapping[str, Probe]
     device: torch.device
     dtype: torch.dtype
+    contents: Contents | None = None
+    """What the data hold; None for those that have checksums or no files."""
 
     @property
     def initial(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -73,18 +76,19 @@ class Setup:
         return None if self.game.encoder is None else _parameters(self.game.encoder)
 
 
-def setup(config: Config) -> Setup:
-    """Build a run's parts. Raises `BadInput` before anything is computed."""
+def setup(config: Config, contents: Contents | None = None) -> Setup:
+    """Build a run's parts. Raises `BadInput` before anything is computed.
+
+    `contents` is what its data hold now, for a text with the vocabulary that the run has already.
+    """
     settings = Settings.of(config)
     device = _device(settings.device)
     dtype = DTYPES[settings.precision]
     trust = settings.trust
-    parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
-    probes = {
-        file_name(name, "probe"): build(node, f"probe.{name}", trust, Probe)
-        for name, node in config["probe"].items()
-    }
-    dataset, latent, nets = _data_and_networks(config, settings, device)
+    parts, probes = parts_of(config)
+    dataset, latent, nets = _data_and_networks(config, settings, device, contents)
+    if contents and hasattr(dataset, "characters"):
+        contents = replace(contents, characters=dataset.characters)
     game = Game(
         discriminator=nets["discriminator"].to(device, dtype),
         generator=nets["generator"].to(device, dtype),
@@ -97,9 +101,24 @@ def setup(config: Config) -> Setup:
         encoder=nets["encoder"].to(device, dtype) if "encoder" in nets else None,
         classification=_classification(config, trust),
     )
-    run = Setup(config, settings, game, dataset, latent, parts["schedule"], probes, device, dtype)
+    schedule = parts["schedule"]
+    run = Setup(config, settings, game, dataset, latent, schedule, probes, device, dtype, contents)
     _check_together(run)
     return run
+
+
+def parts_of(config: Config) -> tuple[dict[str, Any], dict[str, Probe]]:
+    """The parts that need neither data nor networks, by their groups, and the probes.
+
+    Raises `BadInput`.
+    """
+    trust = Settings.of(config).trust
+    parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
+    probes = {
+        file_name(name, "probe"): build(node, f"probe.{name}", trust, Probe)
+        for name, node in config["probe"].items()
+    }
+    return parts, probes
 
 
 def _classification(config: Config, trust: tuple[str, ...]) -> AuxiliaryClassifier | None:
@@ -110,9 +129,12 @@ def _classification(config: Config, trust: tuple[str, ...]) -> AuxiliaryClassifi
 
 
 def _data_and_networks(
-    config: Config, settings: Settings, device: torch.device
+    config: Config, settings: Settings, device: torch.device, contents: Contents | None
 ) -> tuple[Any, Any, dict[str, Any]]:
-    dataset = build(config["dataset"], "dataset", settings.trust, Latent)
+    node = config["dataset"] | ({"digest": contents.digest} if contents else {})
+    dataset = build(node, "dataset", settings.trust, Latent)
+    if contents and contents.characters:
+        dataset = dataset.spelt_with(contents.characters)
     architecture = config["architecture"]
     latent = build(architecture["latent"], "architecture.latent", settings.trust, Latent)
     nets = {}

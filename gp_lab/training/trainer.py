@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
 from gp_lab.probes.base import Share, View
 from gp_lab.runs import checkpoint
@@ -27,6 +28,7 @@ from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.runs.provenance import provenance
 from gp_lab.training.blocks import Blocks, block_length
+from gp_lab.training.data import run_data
 from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
 from gp_lab.training.engine import (
     Engine,
@@ -38,7 +40,6 @@ from gp_lab.training.engine import (
 )
 from gp_lab.training.replicas import Replica, say_from_outside
 from gp_lab.training.resuming import Apart, newest_common
-from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import (
     TooLarge,
@@ -89,11 +90,12 @@ def _train(
             f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
             " hydra/launcher=local"
         )
-    for config in configs:
-        Settings.of(config)  # before its `out` is looked into
-    folders = folders or [RunFolder(folder_of(config)) for config in configs]
-    ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
-    runs = [setup(config) for config in configs]
+    with looking():
+        data = run_data(configs, folders)
+        configs = [each.config for each in data]
+        folders = folders or [RunFolder(folder_of(config)) for config in configs]
+        ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
+        runs = [setup(each.config, each.contents) for each in data]
     if not ranks.writer:
         folders = [Onlooker(folder.path) for folder in folders]
     fresh = ranks.of_writer(
