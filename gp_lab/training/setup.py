@@ -157,16 +157,9 @@ def _with_characters(node: Any, dataset: Any) -> Any:
 
 
 def _check_together(run: Setup) -> None:
-    game, settings, discriminator = run.game, run.settings, run.game.discriminator
+    game, settings = run.game, run.settings
     penalised = game.penalty.measure != "none"
-    if penalised and has_batch_norm(discriminator):
-        shared = "norm" in run.config["architecture"]
-        key = "architecture.norm" if shared else "architecture.discriminator.norm"
-        raise BadInput(
-            f"{key}=batch: batch norm couples the samples of a batch, and"
-            " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
-            f" use {key}=layer or none, or penalty=none"
-        )
+    _check_batch_norm(run)
     _check_classes(run)
     if isinstance(game.constraint, SpectralNorm) and any(
         isinstance(m, EqualizedLinear) for m in game.discriminator.modules()
@@ -225,6 +218,32 @@ def _check_together(run: Setup) -> None:
                 f"probe.{name}: does not say which classes it asks the networks about, and those of"
                 f" {_architecture(run)} know of classes; leave it out"
             )
+
+
+def _check_batch_norm(run: Setup) -> None:
+    """Raises `BadInput` for gradients of single samples, or single samples, under batch norm."""
+    nets = {name: getattr(run.game, name) for name in ("generator", "discriminator", "encoder")}
+    normed = [name for name, net in nets.items() if net is not None and has_batch_norm(net)]
+    keys = {
+        name: "architecture" if "norm" in run.config["architecture"] else f"architecture.{name}"
+        for name in normed
+    }
+    if run.game.penalty.measure != "none" and "discriminator" in normed:
+        key = f"{keys['discriminator']}.norm"
+        raise BadInput(
+            f"{key}=batch: batch norm couples the samples of a batch, and"
+            " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
+            f" use {key}=layer or none, or penalty=none"
+        )
+    for name in normed:
+        without = f"use at least 2, or {keys[name]}.norm=layer or none"
+        alone = "of one sample there are no statistics for the batch norm"
+        if run.settings.batch_size == 1:
+            raise BadInput(f"batch_size=1: {alone} of the {name}; {without}")
+        for probe, part in run.probes.items() if name != "generator" else ():
+            if part.seen_at_once and getattr(part, part.seen_at_once) == 1:
+                key = f"probe.{probe}.{part.seen_at_once}"
+                raise BadInput(f"{key}=1: {alone} of the {name}; {without}")
 
 
 def _check_range(run: Setup) -> None:
