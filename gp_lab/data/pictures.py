@@ -29,6 +29,7 @@ from gp_lab.data.prepared import PREPARED, prepared_parts
 from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
 from gp_lab.files import alone
+from gp_lab.machine import cores
 from gp_lab.parts import Count
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
@@ -39,7 +40,7 @@ IN_MEMORY = 4 * 2**30
 CELEBA = 202_599
 """Pictures in CelebA."""
 
-THREADS = min(16, os.cpu_count() or 1)
+THREADS = min(16, cores())
 """That decode pictures."""
 
 _BYTES_A_PIXEL = ("1", "L", "P", "RGB", "CMYK", "YCbCr")

@@ -35,6 +35,7 @@ import yaml
 
 from gp_lab.errors import BadInput, LabError, bad_choice, one_line
 from gp_lab.files import file_name, flush, replacing, write_atomically
+from gp_lab.machine import MOST_THREADS
 from gp_lab.runs.identity import Config
 
 FORMAT = 1
@@ -267,7 +268,7 @@ class RunFolder:
             raise Taken(f"{self.path}: another process is training this run") from error
         except OSError as error:
             self.unlock()
-            raise LabError(f"{self.path}: cannot be locked ({error.strerror})") from error
+            raise LabError(f"{self.path}: cannot be locked ({one_line(error)})") from error
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -360,7 +361,7 @@ def writing_to(out: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadInput(f"out={out}: cannot write there ({error.strerror})") from error
+        raise BadInput(f"out={out}: cannot write there ({one_line(error)})") from error
 
 
 @cache
@@ -414,7 +415,7 @@ def _is_status(status: Any) -> bool:
         and status.get("state") in list(State)
         and all(isinstance(status.get(key, kind()), kind) for key, kind in TYPES.items())
         and status.get("step", 0) >= 0
-        and status.get("threads", 1) in range(1, 4097)
+        and status.get("threads", 1) in range(1, MOST_THREADS + 1)
     )
 
 

@@ -13,6 +13,7 @@ from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.files import file_name
+from gp_lab.machine import within_free_memory
 from gp_lab.networks.layers import RANGES, EqualizedLinear, Output
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
@@ -25,6 +26,7 @@ from gp_lab.tracking.base import Tracking
 from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.settings import Settings
+from gp_lab.training.stacking import bytes_of_state, free_bytes
 from gp_lab.training.step import Game, classes_of, has_batch_norm
 
 DTYPES = {
@@ -99,6 +101,7 @@ def setup(config: Config) -> Setup:
     )
     run = Setup(config, settings, game, dataset, latent, parts["schedule"], probes, device, dtype)
     _check_together(run)
+    _check_memory(run)
     return run
 
 
@@ -120,7 +123,7 @@ def _data_and_networks(
         if name == "encoder" and name not in architecture:
             continue
         # Built under a seed of its own, so that one network's size does not shift the other's.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), within_free_memory():
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
             node = _with_characters(architecture[name], dataset)
             nets[name] = build(node, f"architecture.{name}", settings.trust, nn.Module)
@@ -244,6 +247,17 @@ def _check_batch_norm(run: Setup) -> None:
             if part.seen_at_once and getattr(part, part.seen_at_once) == 1:
                 key = f"probe.{probe}.{part.seen_at_once}"
                 raise BadInput(f"{key}=1: {alone} of the {name}; {without}")
+
+
+def _check_memory(run: Setup) -> None:
+    """Raises `BadInput` for networks that cannot be trained in the memory that is free."""
+    need, free = bytes_of_state(run), free_bytes(run.device)
+    if need > free:
+        raise BadInput(
+            f"{_architecture(run)}: parameters, gradients and optimiser take {need / 1e9:.3g} GB,"
+            f" and {free / 1e9:.3g} GB of memory are free; choose smaller networks, or a machine or"
+            " a memory limit with more"
+        )
 
 
 def _check_range(run: Setup) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
+from gp_lab.machine import cores
 from gp_lab.probes.base import Share, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance
@@ -142,7 +143,7 @@ class _Training:
         self.blocks = Blocks([run for run, _ in todo], rows)
         self.stack = len(todo)
         self.threads_before = torch.get_num_threads()
-        alone = 1 if fits_a_core(self.first.game) else self.threads_before
+        alone = 1 if fits_a_core(self.first.game) else min(self.threads_before, cores())
         torch.set_num_threads(self.settings.threads or alone)
         torch.set_float32_matmul_precision(
             "high" if self.settings.precision == "tf32" else "highest"
@@ -201,7 +202,7 @@ class _Training:
             if replica.trains and self.ranks.heir:
                 say_from_outside(RunFolder(replica.folder.path), state, why)
             else:
-                with suppress(OSError):  # the disk may be what failed
+                with suppress(OSError, LabError):  # the disk may be what failed
                     replica.say(state, why=why)
 
     def _go(self, stop: Stop) -> None:
