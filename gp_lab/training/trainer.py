@@ -27,6 +27,7 @@ from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.tracking.ending import close_all
 from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
 from gp_lab.training.engine import (
@@ -163,6 +164,7 @@ class _Training:
         finally:
             self.ranks.when_lost(lambda why: None)
             self.blocks.close()
+            close_all([replica.tracker for replica in self.replicas], self._hurried)
             for replica in self.replicas:
                 replica.close()
             torch.set_num_threads(self.threads_before)
@@ -282,6 +284,10 @@ class _Training:
         """Whether to stop; of several ranks, whether all have heard that one was asked to."""
         assert self.stop is not None
         return self.stop.asked if self.agreement is None else self.agreement.reached
+
+    def _hurried(self) -> bool:
+        """Whether this process has been asked to stop."""
+        return self.stop is not None and self.stop.asked
 
     # -- where it starts -------------------------------------------------------------------
 
