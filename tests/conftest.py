@@ -77,11 +77,13 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path
 
     def forget() -> None:
         wandb_inside.end_service()
+        os.environ.pop("WANDB_SERVICE", None)  # of one that has ended
         weights_and_biases._silence.cache_clear()
         weights_and_biases._say_once.cache_clear()
         weights_and_biases._failed.clear()
         weights_and_biases._open.clear()
 
+    forget()
     proxies = {f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")}
     for name in [*os.environ]:
         if name.startswith("WANDB_") or name == "NETRC" or name.lower() in proxies:
@@ -90,7 +92,6 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(home)
-    forget()
     yield home
     forget()
 

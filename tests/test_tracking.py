@@ -28,7 +28,7 @@ from wandb_server import KEY
 from gp_lab.launching.panels import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
-from gp_lab.tracking import weights_and_biases
+from gp_lab.tracking import wandb_inside, weights_and_biases
 from gp_lab.tracking.base import NoTracking, Tracker
 from gp_lab.tracking.weights_and_biases import WandbTracking
 
@@ -75,6 +75,7 @@ def of_a_figure(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     config["tracking"] |= {"mode": "offline"}
     from gp_lab.training.trainer import train
 
+    wandb_inside.end_service()
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             patch.delenv(name)

@@ -1,9 +1,7 @@
 """Where a run goes: what W&B would do alone, asked of W&B itself, with a server that counts."""
 
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,10 +11,8 @@ from wandb_server import KEY, Behaviour, WandbServer, serving
 
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
-from gp_lab.tracking import reachable
 from gp_lab.tracking.base import Mode, Tracker
 from gp_lab.tracking.ending import close_all
-from gp_lab.tracking.reachable import silence
 from gp_lab.tracking.weights_and_biases import WandbTracking
 
 OTHER = "0e1f" * 10
@@ -69,6 +65,11 @@ def wandb(*arguments: str) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
+def logged_in(server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+
+
 def written(path: Path, *lines: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(["[default]", *lines, ""]))
@@ -103,7 +104,8 @@ def test_a_variable_that_says_stay_away_is_obeyed_without_a_request(
     expected: str,
     mode: Mode,
 ) -> None:
-    for name, value in (variables | {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": server.url}).items():
+    logged_in(server, monkeypatch)
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     _, folder = opened(mode)
     assert went(folder) == expected
@@ -121,8 +123,7 @@ def test_wandb_offline_and_wandb_disabled_in_this_folder_are_obeyed(
     expected: str,
 ) -> None:
     wandb(command)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     _, folder = opened()
     assert went(folder) == command
     assert server.requests == []
@@ -138,8 +139,7 @@ def test_wandb_online_and_wandb_enabled_undo_wandb_offline(
 ) -> None:
     wandb("offline")
     wandb(command)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     _, folder = opened()
     assert went(folder) == "online"
     # The first takes the setting away, the second says that it is to be online.
@@ -184,8 +184,7 @@ def test_tracking_mode_offline_wins_over_wandb_s_online(
     server: WandbServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     assert went(opened("offline")[1]) == "offline"
     assert server.requests == []
 
@@ -213,8 +212,7 @@ def test_wandb_mode_online_goes_there_without_asking_first(
     server: WandbServer, opened: Opened, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", mode)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     _, folder = opened()
     assert went(folder) == "online"
     assert server.steps("run") == [0]
@@ -224,8 +222,7 @@ def test_wandb_mode_online_goes_there_without_asking_first(
 def test_where_nobody_has_said_anything_the_server_is_asked_once_a_process(
     server: WandbServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     for name in ("one", "two"):
         assert went(opened(name=name)[1]) == "online"
         assert server.steps(name) == [0]
@@ -265,8 +262,7 @@ def test_a_key_is_found_wherever_wandb_finds_it(
 def test_the_project_and_the_entity_are_wandb_s_own_unless_the_lab_is_told(
     server: WandbServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     monkeypatch.setenv("WANDB_PROJECT", "mine")
     monkeypatch.setenv("WANDB_ENTITY", "ours")
     opened(name="theirs")
@@ -278,8 +274,7 @@ def test_the_project_and_the_entity_are_wandb_s_own_unless_the_lab_is_told(
 def test_without_any_project_it_is_the_labs(
     server: WandbServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     opened()
     assert server.runs["run"]["project"] == "gp_lab"
 
@@ -361,8 +356,7 @@ def test_what_wandb_itself_refuses_leaves_it_out_of_all_runs_and_is_said_once(
     value: str,
     sentence: str,
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     monkeypatch.setenv(variable, value)
     for name in ("one", "two"):
         tracker, folder = opened(name=name)
@@ -393,8 +387,7 @@ def test_a_server_that_does_not_answer_is_asked_once_and_said_once(
     behaviour: Behaviour,
     why: str,
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     server.behave(behaviour)
     for name in ("one", "two"):
         assert went(opened(name=name)[1]) == "offline"
@@ -405,50 +398,13 @@ def test_a_server_that_does_not_answer_is_asked_once_and_said_once(
     assert KEY not in sentence
 
 
-def test_a_name_that_is_looked_up_for_ever_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    over = threading.Event()
-
-    def never(*_: object, **__: object) -> None:
-        over.wait(PATIENCE)
-        raise OSError("over")
-
-    monkeypatch.setattr(socket, "getaddrinfo", never)
-    monkeypatch.setattr(reachable, "SECONDS", 0.2)
-    assert silence("http://wandb.example", {}) == "no answer within 0.2 seconds"
-    over.set()
-
-
-def test_any_answer_shows_a_server_and_a_certificate_that_is_not_known_here_too(
-    server: WandbServer,
-) -> None:
-    assert silence(server.url, {}) == ""
-    assert "SSL" not in silence(server.url.replace("http:", "https:"), {})
-    server.behave("trickles")  # its first line is an answer
-    assert silence(server.url, {}) == ""
-
-
-@pytest.mark.parametrize("how", ["variable", "setting"])
-def test_a_server_behind_a_proxy_is_asked_through_it(
-    server: WandbServer, no_account: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    hidden = "http://wandb.invalid"
-    assert silence(hidden, {}) != ""
-    if how == "variable":
-        monkeypatch.setenv("http_proxy", server.url)
-    assert silence(hidden, {"http": server.url} if how == "setting" else {}) == ""
-    assert server.requests == ["HEAD http://wandb.invalid"]
-
-
 def test_a_server_that_answers_but_lets_no_run_begin_is_waited_for_once(
     server: WandbServer,
     opened: Opened,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    logged_in(server, monkeypatch)
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")  # W&B's own setting, not the lab's half minute
     server.behave("trickles")

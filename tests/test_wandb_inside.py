@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-import wandb
 from lab import PATIENCE, wait_for
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib import wbauth
 from wandb_server import KEY
 
+import wandb
 from gp_lab.tracking import wandb_inside
 from gp_lab.tracking.wandb_inside import Unknown, has_credentials, own_settings
 
@@ -66,6 +66,16 @@ def test_credentials_are_looked_for_without_a_prompt_and_not_remembered(
     assert has_credentials(SAAS)
     monkeypatch.delenv("WANDB_API_KEY")
     assert not has_credentials(SAAS)
+
+
+def test_a_token_file_is_a_credential_and_two_kinds_of_them_are_refused(
+    no_account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_IDENTITY_TOKEN_FILE", str(no_account / "token"))
+    assert has_credentials(SAAS)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with pytest.raises(ValueError, match="WANDB_IDENTITY_TOKEN_FILE are set"):
+        has_credentials(SAAS)
 
 
 def test_wandb_s_process_can_be_found_and_ended_and_a_new_one_begins(no_account: Path) -> None:
