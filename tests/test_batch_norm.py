@@ -275,8 +275,10 @@ def test_a_batch_and_one_more_are_measured_with_batch_norm_in_d(tmp_path: Path, 
         ),
         (("architecture=dcgan_cifar", "architecture.filters=4", "dataset=image_array"),
          "generator", "architecture.generator"),
+        (("architecture=mlp_zero_gp_encoder", "architecture.encoder.norm=batch"), "encoder",
+         "architecture"),
     ],
-    ids=["both", "discriminator", "images"],
+    ids=["both", "discriminator", "images", "encoder"],
 )  # fmt: skip
 def test_a_batch_of_one_is_refused_where_a_network_normalises_it(
     tmp_path: Path,

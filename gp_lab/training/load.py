@@ -46,7 +46,8 @@ class LoadedRun:
     def generator(self) -> Callable[..., Tensor]:
         """Latents [n, ...] -> samples [n, ...], of the averaged weights where there is an average.
 
-        Takes classes [n] as a second argument where the network does.
+        Takes classes [n] as a second argument where the network does. Batch norm has the moments of
+        these n; `sample` gives it batches as it has learnt with.
         """
         return self.view.generate
 

@@ -217,9 +217,11 @@ def free_bytes(device: "torch.device") -> int:
     """Memory that is free now: of the GPU, or what this machine leaves to the process."""
     import torch
 
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return machine.free_memory()
+    if device.type != "cuda":
+        return machine.free_memory()
+    # What PyTorch keeps of earlier tensors it gives to later ones.
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 _ABSENT = object()
