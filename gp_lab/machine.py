@@ -18,6 +18,9 @@ MOST_THREADS = 4096
 
 UNLIMITED = 2**63
 
+SPARE_MEMORY = 2**25
+"""Bytes that a process is never denied: an interpreter without any cannot even say so."""
+
 FILES_PER_RUN = 2
 """Open files of a run that trains: its lock, and its dashboard's log."""
 
@@ -60,7 +63,8 @@ def within_free_memory() -> Iterator[None]:
     if used is None or free == UNLIMITED:
         yield
         return
-    limits = [used + free, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    most = used + max(free, SPARE_MEMORY)
+    limits = [most, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
     try:
         yield

@@ -17,7 +17,7 @@ from wandb_server import KEY, Behaviour, WandbServer, serving
 from gp_lab.errors import Exit
 from gp_lab.launching.panels import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.tracking import ending, wandb_inside
+from gp_lab.tracking import ending, wandb_inside, weights_and_biases
 from gp_lab.tracking.base import Tracker
 from gp_lab.tracking.ending import close_all
 from gp_lab.tracking.weights_and_biases import WandbTracking
@@ -217,7 +217,7 @@ def test_a_server_that_fails_keeps_no_stack_that_was_told_to_stop_and_is_made_up
 
 
 def fails_at_100(server: WandbServer, behaviour: Behaviour) -> None:
-    ending.ORDINARY = 8.0
+    weights_and_biases.MARGIN = ending.ORDINARY - 3.0  # W&B gives up after three seconds
     act_at(100, partial(server.tell, behaviour), pytest.MonkeyPatch())
 
 
@@ -271,10 +271,11 @@ def test_the_bound_holds_where_wandb_s_own_process_does_not_keep_it(
     )
 
 
-def killed_at_100(pid_of_service: Path) -> None:
+def killed_at_100(server: WandbServer, behaviour: Behaviour, pid_of_service: Path) -> None:
     """From now on: this process is killed at step 100."""
 
     def kill() -> None:
+        server.tell(behaviour)
         pid_of_service.write_text(str(wandb_inside.service_pid()))
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -287,7 +288,7 @@ def test_wandb_s_process_does_not_outlive_one_that_was_killed(
 ) -> None:
     run = merged([*RUN, "steps=400", f"out={tmp_path / 'out'}"])
     service, env = tmp_path / "service", account(server, tmp_path)
-    process = Forked(tmp_path / "log", "train", *run, first=partial(killed_at_100, service), **env)
+    first = partial(killed_at_100, server, behaviour, service)
+    process = Forked(tmp_path / "log", "train", *run, first=first, **env)
     assert process.ended() == -signal.SIGKILL
-    server.behave(behaviour)
     wait_for(lambda: not lives(int(service.read_text())))

@@ -104,9 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if self.path.startswith("/behave/"):
-            self._send(200, {})
-            threading.Thread(target=owner.behave, args=(self.path.split("/")[-1],)).start()
-            return
+            owner.behave(self.path.split("/")[-1])
+            return self._send(200, {})
         owner.requests.append(f"{self.command} {self.path} {_operation(body)}".strip())
         match owner.behaviour:
             case "answers":
