@@ -1,5 +1,6 @@
 """What can go wrong in a way that a user can mend, and the exit status of each."""
 
+import errno
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -50,7 +51,7 @@ def failure(error: BaseException) -> str | None:
     if out_of_memory(error):
         return f"out of memory ({one_line(error)})"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{error.filename}: {one_line(error)}" if error.filename else one_line(error)
     return None
 
 
@@ -63,6 +64,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 def one_line(error: BaseException) -> str:
     """Why, in one line: the first one of an error's text, or its kind if it has none."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{error.strerror} (ulimit -n raises how many there may be)"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error).strip()

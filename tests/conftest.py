@@ -78,6 +78,32 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 @pytest.fixture
+def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A home and a folder of its own for W&B, without settings, and nothing learnt before."""
+    from gp_lab.tracking import wandb_inside, weights_and_biases
+
+    def forget() -> None:
+        wandb_inside.end_service()
+        os.environ.pop("WANDB_SERVICE", None)  # of one that has ended
+        weights_and_biases._silence.cache_clear()
+        weights_and_biases._say_once.cache_clear()
+        weights_and_biases._failed.clear()
+        weights_and_biases._open.clear()
+
+    forget()
+    proxies = {f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")}
+    for name in [*os.environ]:
+        if name.startswith("WANDB_") or name == "NETRC" or name.lower() in proxies:
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    yield home
+    forget()
+
+
+@pytest.fixture
 def needs_compiler() -> None:
     """Skips where torch.compile cannot build for the CPU: a C++ compiler, Python's headers."""
     if not any(shutil.which(name) for name in ("g++", "c++", "clang++")):

@@ -253,8 +253,10 @@ def test_prepared_or_not_is_the_same_run_bit_for_bit(run: Runs, tmp_path: Path) 
     root = write_pictures(tmp_path / "data")
     whole = run(*FOLDER, root, "steps=6", "out=whole")
     half = run(*FOLDER, root, "steps=6", "out=half", "checkpoint_every=3")
-    checkpoint.drop_after(half, 3)
-    half.set_status(State.INTERRUPTED, step=3)
+    half.set_aside(checkpoint.files_after(half, 3))
+    stopped = half.status | {"state": State.INTERRUPTED, "step": 3}
+    del stopped["finished_at"]
+    (half.path / "status.json").write_text(json.dumps(stopped))
     source = ImageFolder(str(tmp_path / "data"), image_size=28, channels=1)
     prepare(source, source.pictures, decoded)
     assert run(*FOLDER, root, "steps=6", "out=whole").path == whole.path

@@ -23,13 +23,14 @@ from lab import (
     lab_command,
     trained,
 )
+from wandb_server import KEY
 
 from gp_lab.launching.panels import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
-from gp_lab.tracking import weights_and_biases
+from gp_lab.tracking import wandb_inside, weights_and_biases
 from gp_lab.tracking.base import NoTracking, Tracker
-from gp_lab.tracking.weights_and_biases import WandbTracking, choose_mode
+from gp_lab.tracking.weights_and_biases import WandbTracking
 
 TRACKED = (
     *SMALL,
@@ -39,17 +40,8 @@ TRACKED = (
     "checkpoint_every=7",
     "probe.surface.every=9",
 )
-KEY = "1f0e" * 10
+pytestmark = pytest.mark.usefixtures("no_account")
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(autouse=True)
-def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No W&B settings of whoever runs the tests, nor what the process has learnt before."""
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    choose_mode.cache_clear()
 
 
 def records(folder: RunFolder) -> list[dict]:
@@ -83,8 +75,10 @@ def of_a_figure(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     config["tracking"] |= {"mode": "offline"}
     from gp_lab.training.trainer import train
 
+    wandb_inside.end_service()
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("WANDB_MODE", raising=False)
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
         return train([config], progress=False)[0].folder
 
 
@@ -239,7 +233,7 @@ def test_an_unreachable_server_neither_stops_a_run_nor_asks_anything(tmp_path: P
         env=environment(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=NOWHERE),
     )
     assert process.stdout is not None
-    assert "127.0.0.1 cannot be reached" in process.stdout.read()
+    assert f"{NOWHERE} cannot be reached" in process.stdout.read()
     assert process.wait(timeout=PATIENCE) == 0
     folder = RunFolder(folder_of(config_of(*overrides, base=())))
     assert folder.state == State.FINISHED
@@ -248,92 +242,7 @@ def test_an_unreachable_server_neither_stops_a_run_nor_asks_anything(tmp_path: P
     assert [p for p in files if KEY.encode() in p.read_bytes()] == []
 
 
-@pytest.mark.parametrize("mode", ["disabled", "offline"])
-def test_wandb_mode_in_the_environment_wins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", mode)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    folder = trained(f"out={tmp_path}", "steps=3", base=TRACKED)
-    assert (folder.path / "wandb").exists() == (mode == "offline")
-
-
-# -- choosing ------------------------------------------------------------------------------
-
-
-class Server:
-    """Stands for `socket.create_connection`; counts how often it is asked."""
-
-    def __init__(self, answers: bool) -> None:
-        self.answers, self.asked = answers, []
-
-    def __call__(self, address: tuple[str, int], timeout: float) -> "Server":
-        self.asked.append((address, timeout))
-        if not self.answers:
-            raise TimeoutError("timed out")
-        return self
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Server:
-    fake = Server(getattr(request, "param", True))
-    monkeypatch.setattr(weights_and_biases.socket, "create_connection", fake)
-    return fake
-
-
-def test_without_a_key_nobody_is_asked_and_the_run_is_offline(server: Server) -> None:
-    assert choose_mode("https://api.wandb.ai") == "offline"
-    assert server.asked == []
-
-
-def test_with_a_key_and_a_server_that_answers_the_run_is_online(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert choose_mode("https://api.wandb.ai") == "online"
-    assert server.asked == [(("api.wandb.ai", 443), 2.0)]
-
-
-def test_a_key_in_netrc_is_a_key(
-    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    netrc = tmp_path / ".netrc"
-    netrc.write_text(f"machine wandb.example login user password {KEY}\n")
-    netrc.chmod(0o600)
-    assert choose_mode("http://wandb.example:8080") == "online"
-    assert server.asked[0][0] == ("wandb.example", 8080)
-    assert choose_mode("https://api.wandb.ai") == "offline"
-
-
-@pytest.mark.parametrize("server", [False], indirect=True)
-def test_a_server_that_does_not_answer_is_asked_once_and_said_once(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert [choose_mode("https://api.wandb.ai") for _ in range(3)] == ["offline"] * 3
-    assert len(server.asked) == 1
-    (message,) = caplog.messages
-    assert "api.wandb.ai cannot be reached" in message
-    assert KEY not in message
-
-
-def test_online_without_a_key_is_offline_and_says_so_instead_of_asking(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert choose_mode("https://api.wandb.ai", wanted=True) == "offline"
-    assert "no key" in caplog.text
-
-
-@pytest.mark.parametrize("url", ["http://host:port", "http://[", "nonsense", ""])
-def test_a_broken_address_of_the_server_does_not_stop_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", url)
-    assert trained(f"out={tmp_path}", "steps=3", base=TRACKED).state == State.FINISHED
+# -- a dashboard that fails -------------------------------------------------------------------
 
 
 class Broken:
@@ -376,12 +285,14 @@ def test_a_picture_that_cannot_be_drawn_is_no_reason_for_a_run_to_die(
 
 
 def test_no_tracking_leads_nowhere_and_draws_nothing(tmp_path: Path) -> None:
-    tracker = NoTracking().open({}, RunFolder(tmp_path))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    tracker = NoTracking().open({}, RunFolder(folder))
     assert type(tracker) is Tracker
     tracker.pictures(0, lambda: pytest.fail("drawn for nobody"))
     tracker.log([{"step": 1}])
     tracker.close()
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_tracker_that_wandb_refuses_leads_nowhere(

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from gp_lab.data.digests import Digest, combined, of_files, together
 from gp_lab.data.sources import Shape
 from gp_lab.errors import BadInput
 
-THREADS = min(16, os.cpu_count() or 1)
+THREADS = min(16, cores())
 """That decode pictures."""
 
 BACKGROUND = "white"

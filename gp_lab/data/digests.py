@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from gp_lab.errors import BadInput, one_line
 from gp_lab.files import LARGEST, alone, append, opened, read, write_atomically
+from gp_lab.machine import cores
 
 FORMAT = 1
 """Of what is kept; other formats lie in folders of their own."""
@@ -32,7 +33,7 @@ AT_ONCE = 64 * 2**20
 SHOWN = 2**29
 """Bytes whose reading is shown as a bar."""
 
-THREADS = min(16, os.cpu_count() or 1)
+THREADS = min(16, cores())
 """That read files."""
 
 COARSE, FINE = 2_000_000_000, 50_000_000

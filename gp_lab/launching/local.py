@@ -17,6 +17,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from gp_lab.errors import BadInput, Exit, LabError, counted
+from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
@@ -167,6 +168,7 @@ def _most(
     from gp_lab.training.stacking import bytes_per_replica, free_bytes
 
     wanted: dict[str, int] = {}
+    open_at_once = runs_at_once()
     for config in configs:
         key = structure_key(config)
         wanted[key] = wanted.get(key, 0) + 1
@@ -179,12 +181,18 @@ def _most(
             share = -(
                 -len(configs) // processes
             )  # a core that waits costs more than a smaller stack
-            found[key] = max(1, min(ENOUGH[run.device.type], fit, share))
+            found[key] = max(1, min(ENOUGH[run.device.type], fit, share, open_at_once))
         elif (size := min(count, max_stack)) * each > free:
             raise BadInput(
                 f"hydra.launcher.max_stack={max_stack}: {size} replicas need about"
                 f" {size * each / 1e9:.3g} GB and {free / 1e9:.3g} GB are free; at most"
                 f" {max(1, free // each)} fit (max_stack=auto finds a size)"
+            )
+        elif size > open_at_once:
+            raise BadInput(
+                f"hydra.launcher.max_stack={max_stack}: {size} replicas need more open files than"
+                f" the {open_files()} that this process may have; raise that (ulimit -n), or train"
+                f" at most {open_at_once} at once (max_stack=auto finds a size)"
             )
         else:
             found[key] = max_stack
@@ -338,4 +346,4 @@ def _cores() -> int:
     """Processes that train at the same time: the GPU is one place, a core is one each."""
     import torch
 
-    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
+    return 1 if torch.cuda.is_available() else cores()

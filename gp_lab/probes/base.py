@@ -9,8 +9,12 @@ import torch
 from torch import Tensor
 
 from gp_lab.errors import BadInput
+from gp_lab.objectives.penalties import interpolate
 from gp_lab.objectives.shard import Total, part
 from gp_lab.parts import CountOrZero
+
+POINTS = 2**16
+"""Points of one dimension that are generated at once: memory stays small however many there are."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class View:
     rng: a stream -> a generator of this step's own;
     encode: reals [n, ...] to latent codes [n, ...], None without an encoder;
     classes: how many G takes, 0 if it takes none;
+    couples: whether batch norm in G makes the fakes of a batch depend on one another;
     share: this rank's of a measurement; probes that are not `shared` are given the whole.
     """
 
@@ -66,6 +71,7 @@ class View:
     rng: Callable[[str], torch.Generator]
     encode: Callable[[Tensor], Tensor] | None = None
     classes: int = 0
+    couples: bool = False
     share: Share = Share()
 
     def fakes(
@@ -78,10 +84,21 @@ class View:
         """n fakes [n, ...] on the run's device, of latents (and, without `labels`, of classes) that
         are drawn from `rng`; `real` [n, ...] for latents that follow the reals.
 
-        Images are generated in batches of the run's size: what batch norm makes of a latent
-        depends on the batch, and G has learnt with batches of this size.
+        What batch norm makes of a latent depends on the batch, and G has learnt with batches of the
+        run's size: such a G is given whole batches, drawn one after another, of which the first n
+        fakes are kept. So a fake does not depend on how many are asked for.
         """
-        return self.fakes_of(*self.latents(rng, n, labels, real))
+        if not self.couples:
+            return self.fakes_of(*self.latents(rng, n, labels, real))
+        size, made = self.batch_size, []
+        for start in range(0, max(n, 1), size):
+            some = self.partners(rng, size, None if real is None else real[start : start + size])
+            latent, classes = self.latents(rng, size, None, some)
+            if labels is not None and classes is not None:
+                given = labels[start : start + size]
+                classes[: len(given)] = given
+            made.append(self.fakes_of(latent, classes)[: n - start])
+        return torch.cat(made)
 
     def latents(
         self,
@@ -98,16 +115,66 @@ class View:
 
     @torch.no_grad()
     def fakes_of(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Fakes [n, ...] of latents [n, ...] and their classes [n], as `fakes` makes them."""
-        points = len(self.dataset.shape) == 1
-        sizes = [len(latent)] if points else even_batches(len(latent), self.batch_size)
+        """Fakes [n, ...] of latents [n, ...] and their classes [n], in batches of the run's size.
+
+        Where batch norm couples the samples of a batch, others that are always the same fill the
+        last one. Points of a G without batch norm are made `POINTS` at once.
+        """
+        n, size = len(latent), self.batch_size
+        if self.couples and (missing := -n % size):
+            latent, labels = self._in_whole_batches(latent, labels, missing)
+        if self.couples:
+            sizes = [size] * (len(latent) // size)
+        else:
+            sizes = even_batches(n, POINTS if len(self.dataset.shape) == 1 else size)
         given = [() for _ in sizes] if labels is None else [(y,) for y in labels.split(sizes)]
-        return torch.cat(
-            [
-                self.generate(self.place(z), *(y.to(self.device) for y in of))
-                for z, of in zip(latent.split(sizes), given, strict=True)
-            ]
+        made = [
+            self.generate(self.place(z), *(y.to(self.device) for y in of))
+            for z, of in zip(latent.split(sizes), given, strict=True)
+        ]
+        return torch.cat(made)[:n]
+
+    def lines(
+        self, start: Tensor, end: Tensor, points: int, labels: Tensor | None = None
+    ) -> Tensor:
+        """Fakes on straight lines between latents [n, ...], both ends included: [n, points, ...].
+
+        `labels` [n]: the class of each line. The fakes of a batch are of several lines, which batch
+        norm needs: along one line they hardly differ.
+        """
+        start, end = self.place(start), self.place(end)
+        n, several = len(start), [points] + [1] * (start.dim() - 1)
+        position = torch.linspace(0, 1, points, dtype=start.dtype, device=start.device)
+        latents = interpolate(
+            end.repeat(several), start.repeat(several), position.repeat_interleave(n)
         )
+        fakes = self.fakes_of(latents, None if labels is None else labels.repeat(points))
+        return fakes.reshape(points, n, *fakes.shape[1:]).transpose(0, 1)
+
+    def whole(self, n: int) -> int:
+        """n; as many as whole batches have, where batch norm in G couples the samples of one."""
+        return n + -n % self.batch_size if self.couples else n
+
+    def partners(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor | None:
+        """n reals [n, ...] for latents that follow them, first those of `real`, then drawn ones.
+
+        None for other latents: for them no reals need be read and decoded.
+        """
+        if not getattr(self.latent, "follows_reals", False):
+            return None
+        missing = n if real is None else n - len(real)
+        given = [] if real is None else [real]
+        return torch.cat(given + ([self.dataset.draw(rng, missing)] if missing else []))
+
+    def _in_whole_batches(
+        self, latent: Tensor, labels: Tensor | None, missing: int
+    ) -> tuple[Tensor, Tensor | None]:
+        rng = self.rng("rest_of_batch")
+        more, classes = self.latents(rng, missing, None, self.partners(rng, missing))
+        latent = torch.cat([self.place(latent), self.place(more)])
+        if labels is not None and classes is not None:
+            labels = torch.cat([labels, classes.to(labels.device)])
+        return latent, labels
 
     def place(self, x: Tensor) -> Tensor:
         """`x` on the run's device, in its precision."""
@@ -115,8 +182,9 @@ class View:
 
 
 def even_batches(n: int, size: int) -> list[int]:
-    """Sizes that differ by one at most: a rest of one sample would have no statistics."""
-    count = -(-n // size)
+    """Sizes that differ by one at most, about `size`, and of 2 at least if there are as many: batch
+    norm has no statistics of one sample."""
+    count = max(1, min(-(-n // size), n // 2))
     return [n * (i + 1) // count - n * i // count for i in range(count)]
 
 
@@ -136,6 +204,8 @@ class Probe:
     start: bool = False
 
     needs_encoder: ClassVar[bool] = False
+    seen_at_once: ClassVar[str] = ""
+    """The key that says how many samples D, or an encoder, is given at once, where one does."""
     knows_classes: ClassVar[bool] = False
     """Whether it says which classes it means, where the networks take classes."""
     shared: ClassVar[bool] = False

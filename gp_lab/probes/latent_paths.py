@@ -28,6 +28,7 @@ class LatentPaths(Probe):
     points: Count = 21
 
     needs_encoder: ClassVar[bool] = True
+    seen_at_once: ClassVar[str] = "count"
 
     def measure(self, view: View) -> Arrays:
         assert view.encode is not None
@@ -35,10 +36,10 @@ class LatentPaths(Probe):
         latent = view.place(view.latent.draw(view.rng("paths_latent"), self.count, real))
         with torch.no_grad():
             codes = view.encode(real)
-            path = [
-                to_numpy(view.generate(interpolate(codes, latent, torch.full_like(real[:, 0], u))))
-                for u in np.linspace(0, 1, self.points)
-            ]
+        path = [
+            to_numpy(view.fakes_of(interpolate(codes, latent, torch.full_like(real[:, 0], u))))
+            for u in np.linspace(0, 1, self.points)
+        ]
         return {"real": to_numpy(real), "path": np.stack(path, axis=1), "codes": to_numpy(codes)}
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:

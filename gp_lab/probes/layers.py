@@ -39,7 +39,7 @@ class LayerGradients(Probe):
         handles = [m.register_forward_hook(keep(n)) for n, m in (layers | others).items()]
         try:
             with torch.enable_grad():
-                fake = view.generate(view.place(latent)).detach()
+                fake = view.fakes_of(latent)
                 params = {k: p.detach().requires_grad_() for k, p in view.d.items()}
                 both = torch.cat([view.place(real), fake])
                 f_real, f_fake = functional_call(view.discriminator, params, (both,)).chunk(2)

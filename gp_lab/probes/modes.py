@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gp_lab.errors import BadInput
@@ -127,5 +126,4 @@ def _fakes(view: View, count: int) -> np.ndarray:
     """As many fakes as there are; a latent that follows the reals gets reals of its own."""
     real: Tensor = view.dataset.fresh(view.rng("modes_partners"), count)
     latent = view.latent.draw(view.rng("modes_latent"), count, real)
-    with torch.no_grad():
-        return to_numpy(view.generate(view.place(latent)))
+    return to_numpy(view.fakes_of(latent))

@@ -1,14 +1,14 @@
 """The probe of a critic that learns its training set by heart (`papers/wgan_gp.txt`, Fig. 5b)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gp_lab.parts import Count
-from gp_lab.probes.base import Arrays, Probe, View, check_held_out, to_numpy
+from gp_lab.probes.base import Arrays, Probe, View, check_held_out, even_batches, to_numpy
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class CriticLosses(Probe):
 
     Arrays: train, held_out, fake [count] what D says of each; train_loss, held_out_loss.
     """
+
+    seen_at_once: ClassVar[str] = "count"
 
     count: Count = 1000
 
@@ -51,6 +53,6 @@ class CriticLosses(Probe):
 
 @torch.no_grad()
 def _in_batches(view: View, points: Tensor) -> Tensor:
-    """f [n] at points [n, ...], float64, in batches whose sizes differ by one at most."""
-    parts = points.tensor_split(-(-len(points) // view.batch_size))
+    """f [n] at points [n, ...], float64, in batches of about the run's size."""
+    parts = points.split(even_batches(len(points), view.batch_size))
     return torch.cat([view.critic(view.place(part)) for part in parts]).double()

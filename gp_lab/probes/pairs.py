@@ -1,13 +1,21 @@
 """The discriminator on points and on the segments between them, for comparison with its optimum."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gp_lab.parts import Count
-from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
+from gp_lab.probes.base import (
+    Arrays,
+    Probe,
+    View,
+    even_batches,
+    to_numpy,
+    values_and_gradients,
+)
 from gp_lab.probes.samples import finite_set
 
 _CHUNK = 1 << 14
@@ -24,6 +32,8 @@ class Pairs(Probe):
     at [points] from 0 (the fake) to 1 (the real), segment_logit [reals, fakes, points].
     """
 
+    seen_at_once: ClassVar[str] = "count"
+
     count: Count = 100
     points: Count = 7
 
@@ -35,8 +45,7 @@ class Pairs(Probe):
         if latent is None:
             latent = view.latent.draw(view.rng("segments_fake"), self.count, real)
         real = view.place(real)
-        with torch.no_grad():
-            fake = view.generate(view.place(latent))
+        fake = view.fakes_of(latent)
         f_real, g_real = values_and_gradients(view.critic, real)
         f_fake, g_fake = values_and_gradients(view.critic, fake)
         at = torch.linspace(0, 1, self.points, dtype=real.dtype, device=real.device)
@@ -58,7 +67,8 @@ class Pairs(Probe):
         with torch.no_grad():
             for x in real:
                 flat = (t * x + (1 - t) * fake[:, None]).flatten(0, 1)
-                values.append(torch.cat([view.critic(some) for some in flat.split(_CHUNK)]))
+                parts = flat.split(even_batches(len(flat), _CHUNK))
+                values.append(torch.cat([view.critic(some) for some in parts]))
         return to_numpy(torch.stack(values).reshape(len(real), len(fake), len(at)))
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:

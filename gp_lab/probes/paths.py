@@ -8,10 +8,18 @@ import torch
 from gp_lab.evaluation.paths import equality_of_norms, largest_over_mean_step
 from gp_lab.objectives.penalties import interpolate
 from gp_lab.parts import Count
-from gp_lab.probes.base import Arrays, Probe, View, sigmoid, to_numpy, values_and_gradients
+from gp_lab.probes.base import (
+    Arrays,
+    Probe,
+    View,
+    even_batches,
+    sigmoid,
+    to_numpy,
+    values_and_gradients,
+)
 
 CHUNK = 8192
-"""Points at once: memory stays small however many lines are asked for."""
+"""Points at once: memory stays small however many segments are asked for."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +41,12 @@ class Segments(Probe):
         real = view.dataset.draw(view.rng("segments_real"), self.count)
         latent = view.latent.draw(view.rng("segments_latent"), self.count, real)
         real = view.place(real)
-        with torch.no_grad():
-            fake = view.generate(view.place(latent))
+        fake = view.fakes_of(latent)
         position = torch.linspace(0, 1, self.points, device=real.device, dtype=real.dtype)
         x, y = (ends.repeat_interleave(self.points, dim=0) for ends in (real, fake))
         on_segments = interpolate(x, y, position.repeat(self.count))
         f, slope = [], []
-        for some in on_segments.split(CHUNK):
+        for some in on_segments.split(even_batches(len(on_segments), CHUNK)):
             values, gradient = values_and_gradients(view.critic, some)
             f.append(values)
             slope.append(np.linalg.norm(gradient.reshape(len(values), -1), axis=1))
@@ -80,15 +87,11 @@ class LatentLines(Probe):
         _check_ends(self.points)
 
     def measure(self, view: View) -> Arrays:
-        real = view.dataset.draw(view.rng("lines_real"), 2 * self.count)
-        ends = view.place(view.latent.draw(view.rng("lines_latent"), 2 * self.count, real))
-        position = torch.linspace(0, 1, self.points, device=ends.device, dtype=ends.dtype)
-        start, end = (x.repeat_interleave(self.points, dim=0) for x in ends.chunk(2))
-        latents = interpolate(end, start, position.repeat(self.count))
-        with torch.no_grad():
-            fake = torch.cat([view.generate(some) for some in latents.split(CHUNK)])
-        shape = (self.count, self.points, *fake.shape[1:])
-        return {"position": to_numpy(position), "fake": to_numpy(fake).reshape(shape)}
+        count = view.whole(self.count)
+        real = view.dataset.draw(view.rng("lines_real"), 2 * count)
+        start, end = view.latent.draw(view.rng("lines_latent"), 2 * count, real).chunk(2)
+        fake = view.lines(start, end, self.points)[: self.count]
+        return {"position": np.linspace(0, 1, self.points), "fake": to_numpy(fake)}
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
         return {"jump": float(np.mean(largest_over_mean_step(arrays["fake"])))}

@@ -1,7 +1,7 @@
 """Probes of the plane: value surfaces and gradient fields of the discriminator."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class ValueSurface(PlaneProbe):
         low, high, points: of x, and of y where it has none of its own.
         low_y, high_y, points_y: of y, where the window is not a square (lipschitz).
     """
+
+    seen_at_once: ClassVar[str] = "points"
 
     low: Finite = -3.0
     high: Finite = 3.0
@@ -81,6 +83,8 @@ class GradientField(PlaneProbe):
 
     Arrays: axis [points], gradient [points, points, 2] (row = y, column = x).
     """
+
+    seen_at_once: ClassVar[str] = "points"
 
     low: Finite = -10.0
     high: Finite = 10.0

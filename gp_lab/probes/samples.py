@@ -15,6 +15,7 @@ from gp_lab.probes.base import (
     Probe,
     View,
     check_held_out,
+    even_batches,
     slope_of,
     to_numpy,
     values_and_gradients,
@@ -58,13 +59,13 @@ class SampleGradients(Probe):
     <name>_gradient [count, ...] the gradient of f; fake_psi_slope [count], psi'(f) at the fakes.
     """
 
+    seen_at_once: ClassVar[str] = "count"
+
     count: Count = 1000
 
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("gradients_real"), self.count)
-        latent = view.latent.draw(view.rng("gradients_latent"), self.count, real)
-        with torch.no_grad():
-            fake = view.generate(view.place(latent))
+        fake = view.fakes_of(view.latent.draw(view.rng("gradients_latent"), self.count, real))
         arrays: Arrays = {}
         for name, points in (("real", view.place(real)), ("fake", fake)):
             f, gradient = values_and_gradients(view.critic, points)
@@ -116,6 +117,8 @@ class HeldOut(Probe):
     <name> [n, ...] the points (images and texts as `Samples` keeps them), <name>_logit [n],
     <name>_slope [n] the norm of grad f.
     """
+
+    seen_at_once: ClassVar[str] = "count"
 
     count: Count = 10_000
 
@@ -180,7 +183,8 @@ def kept(dataset: Any, x: Tensor) -> np.ndarray:
 
 def _values_and_slopes(view: View, points: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """f [n] and the norm of its gradient [n] at points [n, ...]; at images in batches."""
-    parts = points.split(len(points) if points.dim() == 2 else view.batch_size)
+    size = len(points) if points.dim() == 2 else view.batch_size
+    parts = points.split(even_batches(len(points), size))
     found = [values_and_gradients(view.critic, part) for part in parts]
     slopes = [np.linalg.norm(gradient.reshape(len(f), -1), axis=1) for f, gradient in found]
     return np.concatenate([f for f, _ in found]), np.concatenate(slopes)

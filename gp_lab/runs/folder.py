@@ -355,7 +355,7 @@ def writing_to(out: str | Path, key: str = "out=") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BadInput(f"{key}{out}: cannot write there ({error.strerror})") from error
+        raise BadInput(f"{key}{out}: cannot write there ({one_line(error)})") from error
 
 
 def find_runs(root: str | Path) -> list[RunFolder]:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from gp_lab.errors import LabError
+from gp_lab.errors import LabError, one_line
 
 LOCK = ".lock"
 """Held by the process that trains the run; empty, and of no meaning when none does."""
@@ -49,7 +49,7 @@ class FolderLock:
             raise Gone(f"{self.folder}: was taken away meanwhile") from error
         except OSError as error:
             self.release()
-            raise LabError(f"{self.folder}: cannot be locked ({error.strerror})") from error
+            raise LabError(f"{self.folder}: cannot be locked ({one_line(error)})") from error
         if moved:
             self.release()
             raise Gone(f"{self.folder}: was taken away meanwhile")

@@ -7,8 +7,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-MOST_THREADS = 4096
-"""Of the CPU, that a run can have."""
+from gp_lab.machine import MOST_THREADS
 
 _Step = Annotated[int, Field(ge=0, le=2**53)]
 

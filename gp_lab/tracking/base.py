@@ -17,6 +17,9 @@ Mode = Literal["auto", "online", "offline"]
 class Tracker:
     """A run's line to a dashboard. This one leads nowhere; a dashboard is never a reason to die."""
 
+    unsent = ""
+    """Where what never reached the dashboard lies, for whoever sends it later."""
+
     @staticmethod
     def of(config: Config, folder: RunFolder) -> "Tracker":
         """The tracker that the config asks for. Raises `BadInput`."""
@@ -32,7 +35,10 @@ class Tracker:
         """Images of a step, uint8 [height, width, 3]; `draw` is called only if they are wanted."""
 
     def close(self) -> None:
-        """Finish what is under way."""
+        """Finish what is under way; called in a thread, and given up by `abandon` after a while."""
+
+    def abandon(self) -> None:
+        """Let go of what `close` still waits for."""
 
 
 class Tracking(Protocol):

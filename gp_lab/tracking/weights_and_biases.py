@@ -1,46 +1,49 @@
 """Weights & Biases: one run there for each run folder, online or offline, never in the way.
 
-Online when there is a key and the server answers within two seconds (asked once a process: an
-unreachable server blocks for more than a minute otherwise), offline else. The id there is the
-run's id, steps are explicit, and after a resume what is missing comes from `metrics.jsonl`.
+W&B's own settings decide: what its user has set (`wandb offline`, WANDB_MODE, ...) and what
+`tracking.mode` says meet, and the quieter of the two wins. Where neither says anything, a run is
+online when there is a key and the server answers (asked once a process: an unreachable server
+otherwise blocks for more than a minute), else offline. The id there is the run's id, steps are
+explicit, and after a resume what is missing comes from `metrics.jsonl`.
 """
 
 import logging
-import netrc
-import os
 import shutil
-import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from gp_lab.errors import one_line
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
+from gp_lab.tracking import ending, wandb_inside
 from gp_lab.tracking.base import Mode, Tracker
+from gp_lab.tracking.reachable import silence
+from gp_lab.tracking.wandb_inside import Decision, Own
 
 log = logging.getLogger(__name__)
 
-PROBE_SECONDS = 2.0
+PROJECT = "gp_lab"
+
 INIT_SECONDS = 30.0
-FINISH_SECONDS = 60.0
-"""How long the end of a run waits for an upload; `wandb sync` or a resume make up for the rest."""
+"""How long the beginning of a run waits for a server, unless W&B's own settings say."""
+
+MARGIN = 5.0
+"""Seconds by which W&B itself gives up an upload before the lab does: its log is whole then."""
 
 
 @dataclass(frozen=True)
 class WandbTracking:
     """Args:
-    mode: auto is online when logged in and reachable, else offline.
-    project, entity: where the runs go; entity null is the user's own.
+    mode: auto leaves it to W&B's own settings, and where they are silent to whether it works.
+    project, entity: where the runs go; null for W&B's own settings, and there gp_lab and the user.
     """
 
     mode: Mode = "auto"
-    project: str = "gp_lab"
+    project: str | None = None
     entity: str | None = None
 
     def open(self, config: Config, folder: RunFolder) -> Tracker:
@@ -48,50 +51,102 @@ class WandbTracking:
 
         A server that can be reached but does not answer costs `INIT_SECONDS` once a process.
         """
-        wanted = os.environ.get("WANDB_MODE", self.mode)
-        if wanted == "disabled":
+        try:
+            own = wandb_inside.own_settings()
+        except wandb_inside.Unknown as error:
+            _say_once(f"W&B: its settings cannot be read ({error}); runs are written offline")
+            own = None
+        except ValueError as error:
+            _say_once(f"W&B is left out: {error}")
+            return Tracker()
+        mode = "offline" if own is None else choose_mode(self.mode, own)
+        if mode == "disabled":
             return Tracker()
         try:
-            server = _server()
-            offline = wanted == "offline" or server in _silent
-            mode = "offline" if offline else choose_mode(server, wanted == "online")
-            if mode == "online":
+            if own is not None and mode == "online":
                 try:
-                    return _WandbTracker(self, mode, config, folder)
+                    return _WandbTracker(self, own, mode, config, folder)
                 except Exception as error:
                     log.warning("W&B: %s; runs are written offline", one_line(error))
-                    _silent.add(server)
-                    _end_service()
-            return _WandbTracker(self, "offline", config, folder)
+                    _fail(own.server)
+            return _WandbTracker(self, own, "offline", config, folder)
         except Exception as error:
             log.warning("W&B is left out of this run: %s", one_line(error))
             return Tracker()
 
 
-_silent: set[str] = set()
-"""Servers that could be reached, but let no run begin."""
+def choose_mode(mode: Mode, own: Own) -> Decision:
+    """What becomes of a run: the quieter of what `tracking.mode` and W&B's own settings say.
+
+    `online` goes there without asking the server first; without a key W&B would ask for one, so
+    that stays offline.
+    """
+    order: list[Decision] = ["disabled", "offline", "online"]
+    wanted = [said for said in (own.decision, None if mode == "auto" else mode) if said]
+    decision = min(wanted, key=order.index, default=None)
+    if mode == "online" and decision != "online":
+        _say_once(
+            f"W&B: tracking.mode=online, but W&B's own settings (WANDB_MODE, `wandb {decision}`)"
+            f" say {decision}, which wins"
+        )
+    if decision in ("disabled", "offline"):
+        return decision
+    if own.server in _failed:
+        return "offline"
+    try:
+        if not wandb_inside.has_credentials(own.server):
+            if decision == "online":
+                _say_once(f"W&B: no key for {own.server}, see wandb login; {_OFFLINE}")
+            return "offline"
+    except (ValueError, wandb_inside.Unknown) as error:
+        _say_once(f"W&B: {error}; {_OFFLINE}")
+        return "offline"
+    if decision == "online":
+        return "online"
+    if why := _silence(own.server, tuple(own.proxies.items())):
+        _say_once(f"W&B: {own.server} cannot be reached ({why}); {_OFFLINE}")
+        return "offline"
+    return "online"
+
+
+_OFFLINE = "runs are written offline"
+
+_silence = cache(lambda server, proxies: silence(server, dict(proxies)))
+
+_say_once = cache(log.warning)
+
+_failed: set[str] = set()
+"""Servers that could be reached, but let no run begin, or end."""
 
 _open: set[int] = set()
 """Ids of the trackers whose runs W&B's process, which all runs of this one share, still writes."""
 
 
-def _end_service() -> None:
-    """End W&B's process where no run depends on it; the next run gets a new one."""
-    import wandb
+def _fail(server: str) -> None:
+    _failed.add(server)
+    _end_service()
 
+
+def _end_service() -> None:
+    """End W&B's process where no run depends on it."""
     if not _open:
-        with suppress(Exception, SystemExit):  # it may be dead, or have ended in an error
-            wandb.teardown()
+        wandb_inside.end_service()
 
 
 class _WandbTracker(Tracker):
     def __init__(
-        self, tracking: WandbTracking, mode: str, config: Config, folder: RunFolder
+        self,
+        tracking: WandbTracking,
+        own: Own | None,
+        mode: Decision,
+        config: Config,
+        folder: RunFolder,
     ) -> None:
         import wandb
 
         self._wandb = wandb
-        self._name, self._gone, self._lost = folder.path.name, False, 0
+        self._folder, self._server = folder, own.server if own and mode == "online" else None
+        self._gone, self._lost = False, 0
         if mode == "offline":
             # What a killed process left is written anew, whole, from metrics.jsonl.
             shutil.rmtree(folder.path / "wandb", ignore_errors=True)
@@ -101,7 +156,7 @@ class _WandbTracker(Tracker):
             dir=folder.path,
             id=folder.status["id"],
             name=folder.path.name,
-            project=tracking.project,
+            project=tracking.project or (own and own.project) or PROJECT,
             entity=tracking.entity,
             group=figure,
             job_type=config.get("panel"),
@@ -109,8 +164,8 @@ class _WandbTracker(Tracker):
             config={k: v for k, v in config.items() if k not in ("trust", "out", "force")},
             reinit="create_new",
             resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(**_settings(wandb.Settings.model_fields)),
-        )  # fmt: skip
+            settings=wandb.Settings(**_settings(own)),
+        )
         self._last = self._run.step - 1 if mode == "online" else -1
         _open.add(id(self))
 
@@ -135,13 +190,31 @@ class _WandbTracker(Tracker):
             log.warning("W&B lost %d lines and pictures of %s in all", self._lost, self._name)
         if self._gone:
             return
-        _open.discard(id(self))
         try:
             self._run.finish()
+        except TimeoutError:
+            self._give_up()
         except Exception as error:
-            log.warning("W&B did not finish: %s; metrics.jsonl has all", one_line(error))
-            if isinstance(error, ConnectionError):
-                _end_service()
+            if not self._gone:
+                self._gone = True
+                log.warning("W&B did not finish: %s; metrics.jsonl has all", one_line(error))
+        finally:
+            _open.discard(id(self))
+
+    def abandon(self) -> None:
+        self._gone = True
+        _open.discard(id(self))
+        self._give_up()
+        _end_service()
+
+    @property
+    def _name(self) -> str:
+        return self._folder.path.name
+
+    def _give_up(self) -> None:
+        if self._server is not None:
+            _failed.add(self._server)
+            self.unsent = str(self._folder.path / "wandb" / "run-*")
 
     def _send(self, values: dict[str, Any], step: int) -> None:
         if self._gone:
@@ -163,52 +236,17 @@ class _WandbTracker(Tracker):
                 log.warning("W&B lost step %d: %s", step, error)
 
 
-def _settings(known: Collection[str]) -> dict[str, Any]:
-    """Silent, of nothing but what the run logs, and never in the way; W&B's versions differ."""
-    wanted = {
+def _settings(own: Own | None) -> dict[str, Any]:
+    """Silent, of nothing but what the run logs, and never in the way."""
+    patience = None if own is None else own.init_timeout
+    return {
         "silent": True,
         "console": "off",
         "disable_git": True,
         "disable_code": True,
         "x_disable_meta": True,  # in a job of Slurm: SLURM_*, a token among them
         "x_disable_stats": True,
-        "init_timeout": INIT_SECONDS,
-        "finish_timeout": FINISH_SECONDS,
+        "init_timeout": INIT_SECONDS if patience is None else patience,
+        "finish_timeout": ending.ORDINARY - MARGIN,
+        "finish_timeout_raises": True,
     }
-    return {name: value for name, value in wanted.items() if name in known}
-
-
-@cache
-def choose_mode(server: str, wanted: bool = False) -> str:
-    """`online` if there is a key for the server and it can be reached, else `offline`.
-
-    `wanted` goes online without asking the server; without a key W&B would ask for one, so that
-    stays offline.
-    """
-    host = urlsplit(server).hostname or ""
-    if not _has_key(host):
-        if wanted:
-            log.warning("W&B: no key for %s, see wandb login; this run is written offline", host)
-        return "offline"
-    if wanted:
-        return "online"
-    port = urlsplit(server).port or (80 if server.startswith("http:") else 443)
-    try:
-        socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
-    except OSError as error:
-        log.warning("W&B: %s cannot be reached (%s); this run is written offline", host, error)
-        return "offline"
-    return "online"
-
-
-def _server() -> str:
-    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
-
-
-def _has_key(host: str) -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

@@ -11,7 +11,6 @@ from torch import Tensor
 from gp_lab.data.contents import looking
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
-from gp_lab.objectives.penalties import interpolate
 from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
@@ -49,7 +48,8 @@ class LoadedRun:
     def generator(self) -> Callable[..., Tensor]:
         """Latents [n, ...] -> samples [n, ...], of the averaged weights where there is an average.
 
-        Takes classes [n] as a second argument where the network does.
+        Takes classes [n] as a second argument where the network does. Batch norm has the moments of
+        these n; `sample` gives it batches as it has learnt with.
         """
         return self.view.generate
 
@@ -71,10 +71,12 @@ class LoadedRun:
         """n samples of the generator [n, ...], on the CPU; the same seed gives the same samples.
 
         `labels` [n] are the classes to make, for a generator that takes them; random ones without.
-        Raises `BadInput` for classes that it does not know.
+        A generator with batch norm makes whole batches of the run's size, of which the first n
+        samples are given: how many are asked for changes none of them. Raises `BadInput` for
+        classes that it does not know.
         """
         rng = generator(seed, "sample", 0)
-        real = self._reals(rng, n)
+        real = self.view.partners(rng, n)
         return self.view.fakes(rng, n, self._labels(labels, n), real).cpu()
 
     def interpolate(
@@ -83,27 +85,21 @@ class LoadedRun:
         """Samples along n straight lines between pairs of latents [n, points, ...], on the CPU.
 
         Each line has both of its ends, and the class `labels` [n] where the generator takes one (a
-        random one without). The samples of a batch come from different lines, as far as there are
-        any: batch norm in G wants latents that differ. Raises `BadInput` for classes that it does
-        not know.
+        random one without). A generator with batch norm makes as many lines as a batch has samples,
+        one place of all of them after another, of which the first n are given. Raises `BadInput`
+        for classes that it does not know.
         """
-        rng = generator(seed, "sample", 0)
-        real = self._reals(rng, 2 * n)
-        start, end = self.setup.latent.draw(rng, 2 * n, real).chunk(2)
-        classes = self._labels(labels, n)
-        if self.classes and classes is None:
-            classes = torch.randint(self.classes, (n,), generator=rng)
-        several = [points] + [1] * (start.dim() - 1)
-        position = torch.linspace(0, 1, points).repeat_interleave(n)
-        latents = interpolate(end.repeat(several), start.repeat(several), position)
-        of = None if classes is None else classes.repeat(points)
-        fakes = self.view.fakes_of(latents, of).cpu()
-        return fakes.reshape(points, n, *fakes.shape[1:]).transpose(0, 1)
-
-    def _reals(self, rng: torch.Generator, n: int) -> Tensor | None:
-        """n reals for latents that follow them; other latents need none read and decoded."""
-        follows = getattr(self.setup.latent, "follows_reals", False)
-        return self.setup.dataset.draw(rng, n) if follows else None
+        rng, view, given = generator(seed, "sample", 0), self.view, self._labels(labels, n)
+        size, made = view.batch_size if view.couples else n, []
+        for first in range(0, n, size):
+            real = view.partners(rng, 2 * size)
+            start, end = view.latent.draw(rng, 2 * size, real).chunk(2)
+            classes = torch.randint(self.classes, (size,), generator=rng) if self.classes else None
+            if classes is not None and given is not None:
+                some = given[first : first + size]
+                classes[: len(some)] = some
+            made.append(view.lines(start, end, points, classes)[: n - first].cpu())
+        return torch.cat(made)
 
     def _labels(self, labels: Tensor | Sequence[int] | None, n: int) -> Tensor | None:
         if labels is None:

@@ -116,7 +116,6 @@ class Replica:
         self.diverged_at = step
 
     def close(self) -> None:
-        self.tracker.close()
         self.folder.unlock()
 
 

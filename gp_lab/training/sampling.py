@@ -83,11 +83,13 @@ def _made(run: LoadedRun, kind: str, n: int, seed: int, points: int) -> tuple[Te
         return run.sample(n, seed), None
     if kind == "interpolation":
         return run.interpolate(n, points, seed).flatten(0, 1), points
-    labels = torch.arange(run.classes).repeat_interleave(n)
-    if not len(labels):
+    if not run.classes:
         name = run.config["architecture"].get("name")
         raise BadInput(f"--kind classes: the generator of architecture={name} takes no classes")
-    return run.sample(len(labels), seed, labels), n
+    # One of each class after another: batch norm has learnt with batches of all classes.
+    labels = torch.arange(run.classes).repeat(n)
+    made = run.sample(len(labels), seed, labels)
+    return made.unflatten(0, (n, run.classes)).transpose(0, 1).flatten(0, 1), n
 
 
 def _image_grid(

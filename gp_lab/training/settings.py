@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from gp_lab.machine import MOST_THREADS
 from gp_lab.parts import BelowOne, Count, CountOrZero, checked
 
 GROUPS = (
@@ -37,7 +38,7 @@ class Settings:
         checkpoint_every: iterations between two checkpoints; the last step has one always.
         device: auto is the GPU if there is one.
         compile: auto compiles where it is expected to pay.
-        threads: of the CPU; 0 is one for small networks, PyTorch's choice for others.
+        threads: of the CPU; 0 is one for small networks, one for each core for others.
         out: root of the runs.
         force: start over even if the run exists.
         trust: the user's own packages that configs may name, from the command line only.
@@ -56,7 +57,7 @@ class Settings:
     checkpoint_every: Count = 1000
     device: Annotated[str, AfterValidator(_a_device)] = "auto"
     compile: Literal["auto", "always", "never"] = "auto"
-    threads: CountOrZero = 0
+    threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
     out: Annotated[str, Field(min_length=1)] = "outputs"
     force: bool = False
     trust: tuple[str, ...] = ()

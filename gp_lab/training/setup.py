@@ -14,6 +14,7 @@ from gp_lab.data.latent import Latent
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.files import file_name
+from gp_lab.machine import within_free_memory
 from gp_lab.networks.layers import RANGES, EqualizedLinear, Output
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
@@ -26,6 +27,7 @@ from gp_lab.tracking.base import Tracking
 from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.settings import Settings
+from gp_lab.training.stacking import bytes_of_state, free_bytes
 from gp_lab.training.step import Game, classes_of, has_batch_norm
 
 DTYPES = {
@@ -104,6 +106,7 @@ def setup(config: Config, contents: Contents | None = None) -> Setup:
     schedule = parts["schedule"]
     run = Setup(config, settings, game, dataset, latent, schedule, probes, device, dtype, contents)
     _check_together(run)
+    _check_memory(run)
     return run
 
 
@@ -142,7 +145,7 @@ def _data_and_networks(
         if name == "encoder" and name not in architecture:
             continue
         # Built under a seed of its own, so that one network's size does not shift the other's.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), within_free_memory():
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
             node = _with_characters(architecture[name], dataset)
             nets[name] = build(node, f"architecture.{name}", settings.trust, nn.Module)
@@ -179,16 +182,9 @@ def _with_characters(node: Any, dataset: Any) -> Any:
 
 
 def _check_together(run: Setup) -> None:
-    game, settings, discriminator = run.game, run.settings, run.game.discriminator
+    game, settings = run.game, run.settings
     penalised = game.penalty.measure != "none"
-    if penalised and has_batch_norm(discriminator):
-        shared = "norm" in run.config["architecture"]
-        key = "architecture.norm" if shared else "architecture.discriminator.norm"
-        raise BadInput(
-            f"{key}=batch: batch norm couples the samples of a batch, and"
-            " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
-            f" use {key}=layer or none, or penalty=none"
-        )
+    _check_batch_norm(run)
     _check_classes(run)
     if isinstance(game.constraint, SpectralNorm) and any(
         isinstance(m, EqualizedLinear) for m in game.discriminator.modules()
@@ -247,6 +243,43 @@ def _check_together(run: Setup) -> None:
                 f"probe.{name}: does not say which classes it asks the networks about, and those of"
                 f" {_architecture(run)} know of classes; leave it out"
             )
+
+
+def _check_batch_norm(run: Setup) -> None:
+    """Raises `BadInput` for gradients of single samples, or single samples, under batch norm."""
+    nets = {name: getattr(run.game, name) for name in ("generator", "discriminator", "encoder")}
+    normed = [name for name, net in nets.items() if net is not None and has_batch_norm(net)]
+    keys = {
+        name: "architecture" if "norm" in run.config["architecture"] else f"architecture.{name}"
+        for name in normed
+    }
+    if run.game.penalty.measure != "none" and "discriminator" in normed:
+        key = f"{keys['discriminator']}.norm"
+        raise BadInput(
+            f"{key}=batch: batch norm couples the samples of a batch, and"
+            " penalty.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
+            f" use {key}=layer or none, or penalty=none"
+        )
+    for name in normed:
+        without = f"use at least 2, or {keys[name]}.norm=layer or none"
+        alone = "of one sample there are no statistics for the batch norm"
+        if run.settings.batch_size == 1:
+            raise BadInput(f"batch_size=1: {alone} of the {name}; {without}")
+        for probe, part in run.probes.items() if name != "generator" else ():
+            if part.seen_at_once and getattr(part, part.seen_at_once) == 1:
+                key = f"probe.{probe}.{part.seen_at_once}"
+                raise BadInput(f"{key}=1: {alone} of the {name}; {without}")
+
+
+def _check_memory(run: Setup) -> None:
+    """Raises `BadInput` for networks that cannot be trained in the memory that is free."""
+    need, free = bytes_of_state(run), free_bytes(run.device)
+    if need > free:
+        raise BadInput(
+            f"{_architecture(run)}: parameters, gradients and optimiser take {need / 1e9:.3g} GB,"
+            f" and {free / 1e9:.3g} GB of memory are free; choose smaller networks, or a machine or"
+            " a memory limit with more"
+        )
 
 
 def _check_range(run: Setup) -> None:

@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gp_lab import machine
 from gp_lab.errors import BadInput, show
 from gp_lab.runs.identity import NOT_IDENTITY, Config
 
@@ -94,10 +94,16 @@ class TooLarge(Unstackable):
 
 
 def refuse_to_stack(runs: Sequence["Setup"]) -> None:
-    """Raises `Unstackable` where stacking does not pay or would mix up the runs."""
+    """Raises `Unstackable` where stacking does not pay or would mix up the runs, `TooLarge` where
+    the process may not open as many files."""
     from gp_lab.training.engine import fits_a_core
 
     first = runs[0]
+    if len(runs) > machine.runs_at_once():
+        raise TooLarge(
+            f"a stack of {len(runs)} needs more open files than the {machine.open_files()} that"
+            " this process may have (ulimit -n raises that)"
+        )
     if first.device.type == "cpu" and not fits_a_core(first.game):
         # A stack only adds traffic to the memory then.
         raise Unstackable("the networks' arithmetic fills the CPU, stacked or not")
@@ -169,6 +175,18 @@ def stacked_numbers(runs: Sequence["Setup"]) -> "Hyper":
     return hyper
 
 
+def bytes_of_state(run: "Setup", copies: int = 1) -> int:
+    """What the networks' parameters and the optimisers take, so many times, and the gradients."""
+    import torch
+
+    game = run.game
+    nets = (game.discriminator, game.generator, game.encoder)
+    d, g, e = (sum(p.numel() for p in net.parameters()) if net else 0 for net in nets)
+    per_parameter = 1 + len(game.optimizer.start({"p": torch.zeros(1)}).keys() - {"count"})
+    numbers = copies * (d + g + e) * per_parameter + max(d, g, e) + (g if game.average else 0)
+    return numbers * torch.finfo(run.dtype).bits // 8
+
+
 def bytes_per_replica(run: "Setup") -> int:
     """What one more replica adds to the memory of a stack at its peak, about.
 
@@ -181,13 +199,6 @@ def bytes_per_replica(run: "Setup") -> int:
     from gp_lab.training.blocks import block_length
 
     s, game = run.settings, run.game
-    size = torch.finfo(run.dtype).bits // 8
-    d, g = (
-        sum(p.numel() for p in net.parameters()) for net in (game.discriminator, game.generator)
-    )
-    per_parameter = 1 + len(game.optimizer.start({"p": torch.zeros(1)}).keys() - {"count"})
-    e = 0 if game.encoder is None else sum(p.numel() for p in game.encoder.parameters())
-    state = 2 * (d + g + e) * per_parameter + max(d, g, e) + (g if game.average else 0)
     passes = 3 if game.penalty.measure != "none" else 2
     if game.penalty.measure == "both":
         passes = 4
@@ -198,23 +209,19 @@ def bytes_per_replica(run: "Setup") -> int:
     work = WORKING_COPIES * s.batch_size * (passes * of_d + of_g)
     per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
     block = 2 * block_length(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
-    return size * (state + work + block)
+    of_numbers = torch.finfo(run.dtype).bits // 8
+    return bytes_of_state(run, copies=2) + of_numbers * (work + block)
 
 
 def free_bytes(device: "torch.device") -> int:
-    """Memory that is free now: of the GPU, or of this machine and the control group it is in."""
+    """Memory that is free now: of the GPU, or what this machine leaves to the process."""
     import torch
 
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    found = [2**63]
-    for line in _lines("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            found.append(int(line.split()[1]) * 1024)
-    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
-    if limit and used and limit[0].isdigit():
-        found.append(int(limit[0]) - int(used[0]))
-    return min(found)
+    if device.type != "cuda":
+        return machine.free_memory()
+    # What PyTorch keeps of earlier tensors it gives to later ones.
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 _ABSENT = object()
@@ -268,10 +275,3 @@ def _activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
         for hook in hooks:
             hook.remove()
     return sum(counted)
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []

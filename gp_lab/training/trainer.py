@@ -21,12 +21,14 @@ from tqdm import tqdm
 
 from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
+from gp_lab.machine import cores
 from gp_lab.probes.base import Share, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.runs.provenance import provenance
+from gp_lab.tracking.ending import close_all
 from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.data import run_data
 from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
@@ -155,7 +157,7 @@ class _Training:
         self.blocks = Blocks([run for run, _ in todo], rows)
         self.stack = len(todo)
         self.threads_before = torch.get_num_threads()
-        alone = 1 if fits_a_core(self.first.game) else self.threads_before
+        alone = 1 if fits_a_core(self.first.game) else min(self.threads_before, cores())
         torch.set_num_threads(self.settings.threads or alone)
         torch.set_float32_matmul_precision(
             "high" if self.settings.precision == "tf32" else "highest"
@@ -175,6 +177,7 @@ class _Training:
         finally:
             self.ranks.when_lost(lambda why: None)
             self.blocks.close()
+            close_all([replica.tracker for replica in self.replicas], self._hurried)
             for replica in self.replicas:
                 replica.close()
             torch.set_num_threads(self.threads_before)
@@ -214,7 +217,7 @@ class _Training:
             if replica.trains and self.ranks.heir:
                 say_from_outside(RunFolder(replica.folder.path), state, why)
             else:
-                with suppress(OSError):  # the disk may be what failed
+                with suppress(OSError, LabError):  # the disk may be what failed
                     replica.say(state, why=why)
 
     def _go(self, stop: Stop) -> None:
@@ -294,6 +297,10 @@ class _Training:
         """Whether to stop; of several ranks, whether all have heard that one was asked to."""
         assert self.stop is not None
         return self.stop.asked if self.agreement is None else self.agreement.reached
+
+    def _hurried(self) -> bool:
+        """Whether this process has been asked to stop."""
+        return self.stop is not None and self.stop.asked
 
     # -- where it starts -------------------------------------------------------------------
 

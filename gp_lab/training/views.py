@@ -8,7 +8,7 @@ from torch import Tensor
 from gp_lab.data.random import generator
 from gp_lab.probes.base import View
 from gp_lab.training.setup import Setup
-from gp_lab.training.step import Labels, classes_of
+from gp_lab.training.step import Labels, classes_of, has_batch_norm
 
 
 def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
@@ -21,6 +21,7 @@ def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
         critic=lambda x, y=None: game.critic(d, _given(y))(x),
         generate=lambda z, y=None: game.generate(g, z, _given(y)),
         classes=classes_of(game.generator),
+        couples=has_batch_norm(game.generator),
         dataset=run.dataset,
         latent=run.latent,
         loss=game.loss,
