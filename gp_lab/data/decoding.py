@@ -20,6 +20,7 @@ from tqdm import tqdm
 from gp_lab.data.digests import Digest, combined, of_files, together
 from gp_lab.data.sources import Shape
 from gp_lab.errors import BadInput
+from gp_lab.machine import cores
 
 THREADS = min(16, cores())
 """That decode pictures."""
