@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gp_lab.data.sources import Part, Parts, Shape, check_md5, download, missing
 from gp_lab.errors import BadInput
+from gp_lab.parts import PathText
 
 SHAPE: Shape = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -115,7 +116,7 @@ class CIFAR10:
         checksum: compare each file with the MD5 sum of the published one.
     """
 
-    root: str
+    root: PathText
     download: bool = False
     checksum: bool = True
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gp_lab.data.sources import Part, Parts, Shape, check_md5, download, missing
 from gp_lab.errors import BadInput
+from gp_lab.parts import PathText
 
 SIDE = 28
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -119,7 +120,7 @@ class MNIST:
         checksum: compare each file, unpacked, with the MD5 sum of the published one.
     """
 
-    root: str
+    root: PathText
     download: bool = False
     checksum: bool = True
 
@@ -146,7 +147,7 @@ class FashionMNIST:
         checksum: compare each file, unpacked, with the MD5 sum of the published one.
     """
 
-    root: str
+    root: PathText
     download: bool = False
     checksum: bool = True
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from gp_lab.data.random import choose, generator, uniform_rows
 from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, CountOrZero, Few
 
 SCALES = {
     "minus_one_one": (2.0, -1.0),
@@ -90,7 +90,7 @@ class Images:
     )
     dequantise: bool = False
     flips: bool = False
-    stacked: Count = 1
+    stacked: Few = 1
     size: Count | None = None
     held_out: CountOrZero | None = None
     order: Literal["replacement", "shuffle"] = "shuffle"

@@ -29,7 +29,7 @@ from gp_lab.data.prepared import PREPARED, prepared_parts
 from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
 from gp_lab.files import alone
-from gp_lab.parts import Count
+from gp_lab.parts import Count, PathText
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
@@ -76,13 +76,13 @@ class ImageFolder:
         prepared: where `scripts/prepare.py` puts its arrays; null for a folder in `root`.
     """
 
-    root: str
+    root: PathText
     train: str = "."
     test: str | None = None
     image_size: Count = 64
     channels: Literal[1, 3] = 3
     crop: Count | None = None
-    prepared: str | None = None
+    prepared: PathText | None = None
 
     @property
     def shape(self) -> Shape:

@@ -14,7 +14,7 @@ import torch
 from gp_lab.data.sources import Part, Parts, Shape, missing
 from gp_lab.errors import BadInput
 from gp_lab.files import write_atomically
-from gp_lab.parts import Count
+from gp_lab.parts import Count, PathText
 
 FORMAT = 1
 """Of the arrays and of the JSON file beside each."""
@@ -233,7 +233,7 @@ class ImageArray:
         channels: of the images, 1 or 3.
     """
 
-    root: str
+    root: PathText
     image_size: Count = 64
     channels: Count = 3
 

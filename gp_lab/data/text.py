@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gp_lab.data.random import choose, generator
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, CountOrZero, PathText
 
 PAD = "`"
 UNKNOWN = "unk"
@@ -194,7 +194,7 @@ class Text:
             permutations, one after another).
     """
 
-    root: str
+    root: PathText
     length: Count = 32
     vocabulary: VocabularySize = 2048
     lines: Count | None = None

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job, merged
 from gp_lab.launching.places import figure_file
+from gp_lab.overrides import group_of
 from gp_lab.runs.folder import State, provenance, writing_to
 from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
 from gp_lab.runs.outcome import Outcome
@@ -177,8 +178,8 @@ def _publish(
     """
     folder = _folder(out, name, "-".join([scale, *chosen]))
     decides = text["scales"][scale]["decides"] and not changed
-    other_settings = any(_key(o) not in BUDGET for o in changed)
-    of_user = [o for o in changed if _key(o) not in BUDGET]
+    other_settings = any(group_of(o) not in BUDGET for o in changed)
+    of_user = [o for o in changed if group_of(o) not in BUDGET]
     apart = merged([*not_budget(text["scales"][scale]), *of_user])
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
@@ -193,9 +194,9 @@ def _publish(
         "figure": name,
         "title": text["title"],
         "scale": scale,
-        "command": " ".join(
+        "command": shlex.join(
             [
-                *("gp-lab figure", name, f"scale={scale}"),
+                *("gp-lab", "figure", name, f"scale={scale}"),
                 *(f"dataset={d}" for d in chosen),
                 *places,
                 *changed,
@@ -280,19 +281,14 @@ def changes(
     free = {f"dataset={name}" for name in known_datasets(text)}
     if all(is_checked(d) or _is_declared(d, text) for d in datasets):
         free |= set(_places(user))
-    return [o for o in user if o not in free and _key(o) not in FREE]
+    return [o for o in user if o not in free and group_of(o) not in FREE]
 
 
 def not_budget(scale: Mapping[str, Any]) -> list[str]:
     """The overrides of a scale that change more than how long, or how often, something is done."""
     of_panels = (scale.get("panels") or {}).values()
     every = dict.fromkeys(o for part in (scale.get("overrides") or (), *of_panels) for o in part)
-    return [o for o in every if _key(o) not in BUDGET | FREE]
-
-
-def _key(override: str) -> str:
-    """The first part of an override's key: `penalty` of `+penalty.weight=1`."""
-    return re.split(r"[=./]", override)[0].lstrip("+~")
+    return [o for o in every if group_of(o) not in BUDGET | FREE]
 
 
 def _places(user: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ import numpy as np
 import yaml
 
 from gp_lab.errors import BadInput, LabError, bad_choice, one_line
-from gp_lab.files import file_name, flush, replacing, write_atomically
+from gp_lab.files import file_name, flush, path_of, replacing, write_atomically
 from gp_lab.runs.identity import Config
 
 FORMAT = 1
@@ -78,7 +78,7 @@ class RunFolder:
     """Reads and writes one run's folder. Nothing in it is executed: a config there is data."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path_of(path)
         self._lock: int | None = None
 
     def __repr__(self) -> str:

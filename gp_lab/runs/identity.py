@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, show
 from gp_lab.files import file_name
 
 Config = dict[str, Any]
@@ -36,8 +36,6 @@ WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum"})
 
 PLACES = ("root", "prepared", "download")
 """Those of them that may be others when a run is read or resumed."""
-
-_WORDS = {"null": None, "true": True, "false": False}
 
 NOT_IDENTITY_OF_PROBES = frozenset({"cache", "weights"})
 """Where a probe finds what it works with."""
@@ -103,20 +101,21 @@ def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
     For reading the data alone: the run's own config, and with it its hash, stays as it is. Raises
     `BadInput` for anything else than a place that this data set has.
     """
+    from gp_lab.overrides import values  # Hydra's parser, which not every command needs
+
     dataset = config["dataset"] if isinstance(config["dataset"], Mapping) else {}
     source = dataset.get("source") if isinstance(dataset.get("source"), Mapping) else {}
     moved, below = dict(dataset), dict(source or {})
     keys = {f"dataset.{k}": k for k in PLACES if k in moved}
     keys |= {f"dataset.source.{k}": k for k in PLACES if k in below}
-    for override in overrides:
-        key, _, value = override.partition("=")
+    for key, place in values(overrides).items():
         if key not in keys:
             choices = ", ".join(f"{k}=..." for k in keys) or "nothing: it has no files"
             raise BadInput(
-                f"{override}: of a run's data only the place can change; for this set {choices}"
+                f"{key}={show(place)}: of a run's data only the place can change; for this set"
+                f" {choices}"
             )
         name = keys[key]
-        place = value if name == "root" else _WORDS.get(value, value)
         if name in below:
             below[name] = place
         if key == f"dataset.{name}":

@@ -118,6 +118,12 @@ def leave_rank_0_to_speak() -> None:
     time.sleep(LAST_WORD)
 
 
+def world() -> int:
+    """How many ranks there are."""
+    where = place() if several() else None
+    return 1 if where is None else where.world
+
+
 def quiet() -> bool:
     """Whether this process is a rank that leaves the talking to rank 0."""
     where = place() if several() else None

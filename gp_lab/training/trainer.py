@@ -39,6 +39,7 @@ from gp_lab.training.engine import (
 from gp_lab.training.replicas import Replica, say_from_outside
 from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
+from gp_lab.training.size import refuse_too_large
 from gp_lab.training.stacking import (
     TooLarge,
     Unstackable,
@@ -102,6 +103,8 @@ def _train(
         ]
     )
     todo = [(run, f) for run, f, wanted in zip(runs, folders, fresh, strict=True) if wanted]
+    if todo:
+        refuse_too_large(todo[0][0], ranks.world)  # those of a stack are alike
     waiting = [todo] if todo else []
     while waiting:
         stack = waiting.pop(0)
