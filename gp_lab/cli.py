@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable, show
-from gp_lab.files import path_of
-from gp_lab.training.place import leave_rank_0_to_speak, quiet
+from gp_lab.files import is_folder, path_of
+from gp_lab.training.place import quiet, several
 
 if TYPE_CHECKING:
     from gp_lab.figures.plan import Plan
@@ -65,8 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         if not silent:
             print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
-        elif not _have_met():
-            leave_rank_0_to_speak()
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
@@ -85,13 +83,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(Exit.FAILED)
 
 
-def _have_met() -> bool:
-    """Whether the ranks have begun to train together: then they end together, too."""
-    from gp_lab.training.distributed import have_met
-
-    return have_met()
-
-
 def _command(arguments: list[str]) -> Exit:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
@@ -106,7 +97,13 @@ def _command(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in COMMANDS:
         raise bad_choice("command", name, COMMANDS)
-    return COMMANDS[name](rest)
+    if not several():
+        return COMMANDS[name](rest)
+
+    from gp_lab.training.distributed import others_told
+
+    with others_told():
+        return COMMANDS[name](rest)
 
 
 def train(arguments: list[str]) -> Exit:
@@ -357,12 +354,12 @@ def compare(arguments: list[str]) -> Exit:
     parser.add_argument("--sort", metavar="METRIC", help="the lowest mean first")
     parser.add_argument("--csv", action="store_true", help="all metrics, for other programs")
     args = _parsed(parser, arguments, usage)
-    folder = args.words[:1] if args.words and path_of(args.words[0]).is_dir() else []
+    folder = args.words[:1] if args.words and is_folder(path_of(args.words[0])) else []
     only = [word for word in args.words[len(folder) :] if "=" in word]
     metrics = [*folder, *(word for word in args.words[len(folder) :] if "=" not in word)]
     # A first word that is no folder is a metric, unless there is nothing that could have it.
     no_outputs = not Path("outputs").is_dir()
-    first_is_folder = bool(metrics) and (path_of(metrics[0]).is_dir() or no_outputs)
+    first_is_folder = bool(metrics) and (is_folder(path_of(metrics[0])) or no_outputs)
     root = _outputs([metrics.pop(0)] if first_is_folder else [], usage)
 
     from gp_lab.runs.compare import by_score, check_metric, csv_table, table
@@ -444,7 +441,7 @@ def _only(arguments: Sequence[str], usage: str) -> str | None:
 
 def _outputs(arguments: Sequence[str], usage: str) -> Path:
     root = path_of(_only(arguments, usage) or "outputs")
-    if not root.is_dir():
+    if not is_folder(root):
         raise BadInput(f"{root}: no such folder; write gp-lab {usage}")
     return root
 

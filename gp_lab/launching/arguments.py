@@ -14,11 +14,14 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
 
 from gp_lab.errors import BadInput, bad_choice, show
-from gp_lab.files import path_of
+from gp_lab.files import is_folder, path_of
 from gp_lab.launching.places import choices, groups
 from gp_lab.overrides import group_of, parse, shortened, unquoted, values
 from gp_lab.parts import packages
 from gp_lab.runs.folder import RunFolder
+
+LONGEST_NAME = 200
+"""Characters of the name of a choice, which is that of a file."""
 
 
 def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.Namespace:
@@ -41,7 +44,7 @@ def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.N
             raise BadInput(f"--{flag.replace('_', '-')}: not a flag of this command")
     if args.config_dir:
         folder = path_of(args.config_dir)
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise BadInput(f"--config-dir={args.config_dir}: no such folder")
         args.config_dir = str(folder)
     last: dict[str, str] = {}
@@ -77,14 +80,21 @@ def _check_override(override: Override, sweep: bool) -> None:
             raise BadInput(f"{text}: several values are a sweep; add -m, or write a list as [a,b]")
         return
     group, value = override.key_or_group, override.value()
+    if group == "hydra":
+        raise BadInput(f"{text}: Hydra's own keys are written hydra.KEY=value")
     if override.is_delete() or (group not in groups() and not group.startswith("hydra/")):
         return
     if override.is_add() or override.is_force_add():
         raise BadInput(f"{text}: every run has its {group} already; leave out the +")
     names = value if group == "probe" and isinstance(value, list) else [value]
     other_sweeper = group == "hydra/sweeper" and value not in choices(group)
-    if other_sweeper or value == "???" or not all(isinstance(name, str) for name in names):
-        raise bad_choice(group, override.get_value_element_as_str(), choices(group))
+    if other_sweeper or not all(map(_is_name, names)):
+        raise bad_choice(group, shortened(override.get_value_element_as_str()), choices(group))
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a file of a group could be called so."""
+    return isinstance(value, str) and value != "???" and len(value) <= LONGEST_NAME
 
 
 @dataclass(frozen=True)
@@ -122,8 +132,7 @@ def run_and_words(
 ) -> tuple[RunFolder, Sequence[str]]:
     """The run that the first word names, and the words after it. Raises `BadInput`."""
     first = arguments[0] if arguments else ""
-    is_folder = bool(first) and path_of(first).is_dir()
-    if not first or (not is_folder and (first.startswith("-") or "=" in first)):
+    if not first or ((first.startswith("-") or "=" in first) and not is_folder(path_of(first))):
         raise BadInput(f"{command}: which run? write {usage}")
     folder = RunFolder(first)
     if not folder.exists:

@@ -103,11 +103,14 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
     master = hydra.compose_config(
         CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
     )
-    sweeper: Any = Plugins.instance().instantiate_sweeper(
-        config=master,
-        hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
-        task_function=lambda _: None,  # the lab's launchers take configs instead
-    )
+    try:
+        sweeper: Any = Plugins.instance().instantiate_sweeper(
+            config=master,
+            hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
+            task_function=lambda _: None,  # the lab's launchers take configs instead
+        )
+    except RuntimeError as error:  # hydra.launcher._target_=os.system
+        raise BadInput(f"hydra.launcher, hydra.sweeper: {_first_line(error)}") from error
     jobs = sweeper.jobs([o for o in overrides if group_of(o) != "hydra"])
     return Sweep(jobs, sweeper.executor)
 

@@ -107,6 +107,8 @@ def train_all(
             batches = groups(todo, max(most.values()), most)
             _explain(batches)
         _train_groups(batches, processes)
+    elif several():
+        _meet([])
     return outcomes_of(configs, before)
 
 
@@ -205,6 +207,8 @@ def _explain(batches: list[list[Config]]) -> None:
 def _train_groups(batches: list[list[Config]], processes: int) -> None:
     count = min(processes or _cores(), len(batches))
     with listening(RawValue("i", 0)) as stop:
+        if several():
+            _meet([config for batch in batches for config in batch], stop)
         if count <= 1:
             for number, batch in enumerate(batches):
                 if len(batches) > 1 and not stop.asked:
@@ -218,6 +222,13 @@ def _train_groups(batches: list[list[Config]], processes: int) -> None:
     if stop.asked:
         kind = Preempted if stop.state == State.PREEMPTED else Stopped
         raise kind(f"{stop.why}; the same command goes on from there")
+
+
+def _meet(todo: Sequence[Config], stop: Stop | None = None) -> None:
+    """Ranks that were given different runs end here, before the first one begins."""
+    from gp_lab.training.trainer import meet
+
+    meet(todo, stop)
 
 
 def checked_setups(configs: Sequence[Config], here: bool = True) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -108,14 +107,6 @@ def several() -> bool:
         return place() is not None
     except BadInput:
         return False
-
-
-def leave_rank_0_to_speak() -> None:
-    """Wait a while, on a rank that has failed and is quiet.
-
-    torchrun and srun end all ranks as soon as one has ended, and rank 0 has to say why.
-    """
-    time.sleep(LAST_WORD)
 
 
 def world() -> int:

@@ -27,7 +27,7 @@ from gp_lab.runs.folder import RunFolder, State, provenance
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.training.blocks import Blocks, block_length
-from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
+from gp_lab.training.distributed import joined
 from gp_lab.training.engine import (
     Engine,
     choose,
@@ -36,6 +36,7 @@ from gp_lab.training.engine import (
     make_engine,
     sharded,
 )
+from gp_lab.training.ranks import Agreement, Onlooker, Ranks
 from gp_lab.training.replicas import Replica, say_from_outside
 from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
@@ -72,13 +73,23 @@ def train(
     Where stacking does not pay or is not possible, they are trained one after another, and the
     reason is printed. Raises `BadInput` before anything is computed.
     """
-    with joined(configs[0]["device"], stop) as ranks:
+    for config in configs:
+        Settings.of(config)  # before its `out` is looked into
+    folders = folders or [RunFolder(folder_of(config)) for config in configs]
+    with joined(configs, stop, partial(_failed_before_it_began, configs, folders)) as ranks:
         return _train(configs, folders, progress and ranks.writer, stop, ranks)
+
+
+def meet(configs: Sequence[Config], stop: Stop | None = None) -> None:
+    """Several ranks compare all runs that each is about to train, before the first one begins."""
+    folders = [RunFolder(folder_of(config)) for config in configs]
+    with joined(configs, stop, partial(_failed_before_it_began, configs, folders)):
+        pass
 
 
 def _train(
     configs: Sequence[Config],
-    folders: Sequence[RunFolder] | None,
+    folders: Sequence[RunFolder],
     progress: bool,
     stop: Stop | None,
     ranks: Ranks,
@@ -89,10 +100,6 @@ def _train(
             f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
             " hydra/launcher=local"
         )
-    for config in configs:
-        Settings.of(config)  # before its `out` is looked into
-    folders = folders or [RunFolder(folder_of(config)) for config in configs]
-    ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
     runs = [setup(config) for config in configs]
     if not ranks.writer:
         folders = [Onlooker(folder.path) for folder in folders]
@@ -161,9 +168,11 @@ class _Training:
                 for replica in self.replicas:
                     replica.open()
             self.ranks.when_lost(self._failed)
-            self._train()
+            try:
+                self._train()
+            finally:  # it has said how it ended
+                self.ranks.when_lost(lambda why: None)
         finally:
-            self.ranks.when_lost(lambda why: None)
             self.blocks.close()
             for replica in self.replicas:
                 replica.close()
@@ -536,12 +545,13 @@ def _shown(what: str, progress: bool) -> Iterator[None]:
 
 
 def _failed_before_it_began(
-    configs: Sequence[Config], folders: Sequence[RunFolder], ranks: Ranks, why: str
+    configs: Sequence[Config], folders: Sequence[RunFolder], why: str
 ) -> None:
+    """The last word of several ranks on runs that they were to train, and that have a folder."""
     for config, folder in zip(configs, folders, strict=True):
-        wanted = folder.exists and not folder.finished(config["steps"])
-        if wanted and (ranks.writer or ranks.heir):
-            say_from_outside(RunFolder(folder.path), State.FAILED, why)
+        with suppress(LabError, OSError):  # what cannot be read is left alone
+            if folder.exists and not folder.finished(config["steps"]):
+                say_from_outside(RunFolder(folder.path), State.FAILED, why)
 
 
 def _finite(state: dict[str, Any]) -> bool:
