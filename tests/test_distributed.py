@@ -149,7 +149,7 @@ def one_rank(rank: int, world: int, engine: str, port: int, folder: Path) -> Non
     """What each process of a group does."""
     torch.set_num_threads(1)
     group = Group(Place(rank, world, rank, world, "127.0.0.1", port))
-    with group.together([config_of("device=cpu")], None, lambda why: None):
+    with group.together([config_of("device=cpu")]):
         for name, norm in jobs(engine, world):
             torch.save(steps(name, engine, group, norm), folder / f"{name}-{norm}-{rank}.pt")
 

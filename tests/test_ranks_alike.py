@@ -4,19 +4,18 @@ import json
 import multiprocessing
 import socket
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from lab import SMALL, Forked, config_of, free_port, trained
+from lab import SMALL, Forked, config_of, free_port, trained, wait_for
 
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
-from gp_lab.training import alike, distributed, setup, trainer, watch
+from gp_lab.training import alike, meeting, setup, trainer
 from gp_lab.training.alike import About, SharedEnd, about
 from gp_lab.training.watch import Failure, Watch, gone
 
@@ -355,16 +354,16 @@ def test_ranks_that_agree_after_that_go_on_with_the_run(begun: RunFolder, tmp_pa
 
 def waits(path: Path, words: str, late: int, rank: int) -> None:
     """Ranks soon say for whom they wait; one of them comes once that has been said."""
-    watch.TOLD = distributed.TOLD = 0.2
-    while rank == late and not (path.exists() and words in path.read_text()):
-        time.sleep(0.05)
+    meeting.SAYING = 0.2
+    if rank == late:
+        wait_for(lambda: path.exists() and words in path.read_text())
 
 
 @pytest.mark.parametrize(
     ("late", "words"),
     [
-        (1, "still waiting for ranks [1] of 2"),
-        (0, "rank 1 is still waiting for rank 0 at 127.0.0.1"),
+        (1, "rank 0 waits for rank 1 of 2 to come"),
+        (0, "rank 1 waits for rank 0 of 2 to come"),
     ],
 )
 def test_a_rank_that_waits_says_for_whom(tmp_path: Path, late: int, words: str) -> None:
@@ -385,5 +384,5 @@ def test_a_port_that_is_taken_is_named_and_the_reason_written(
         process = rank_of_two(tmp_path, 0, port, *command(tmp_path / "out", "steps=40"))
         assert process.ended() == Exit.FAILED
     (said,) = spoken(process)
-    assert said.startswith(f"gp-lab: rank 0 cannot listen at 127.0.0.1:{port}")
-    assert ended(begun)[1].startswith(f"rank 0: rank 0 cannot listen at 127.0.0.1:{port}")
+    assert said.startswith(f"gp-lab: rank 0 cannot reach 127.0.0.1:{port}")
+    assert ended(begun)[1].startswith(f"rank 0: rank 0 cannot reach 127.0.0.1:{port}")

@@ -15,16 +15,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from gp_lab.errors import BadInput, Exit, LabError, one_line
+from gp_lab.errors import BadInput, Exit, LabError, printable
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.identity import Config
 from gp_lab.training.alike import SharedEnd, about
+from gp_lab.training.meeting import JOINING, Patience, say
 from gp_lab.training.place import Place, place, several
 from gp_lab.training.ranks import ALONE, Ranks
-from gp_lab.training.stopping import Stop, StoppedEarly
+from gp_lab.training.stopping import Stop
 from gp_lab.training.watch import (
-    JOINING,
-    TOLD,
     Failure,
     LastWord,
     Watch,
@@ -32,7 +31,6 @@ from gp_lab.training.watch import (
     here,
     line_of,
     read,
-    say,
     until_it_has_spoken,
 )
 
@@ -51,10 +49,11 @@ class Group(Ranks):
 
         self.rank, self.world = place.rank, place.world
         self._place, self._dist = place, dist
-        self._server = _store(place, stop, JOINING.total_seconds())
         self._transport, self._cuda = "", False
+        self._patience: Patience | None = Patience(place, stop)
         # The watch has a connection of its own, and thus never waits for a sum.
-        self.watch = Watch(_prefixed(_client(place), "watch"), self.rank, self.world)
+        self._server, own = self._patience.wait_for_store()
+        self.watch = Watch(_prefixed(own, "watch"), self.rank, self.world)
         self._lost: str | None = None
         self.watch.start()
         atexit.register(self.watch.close)
@@ -129,7 +128,7 @@ class Group(Ranks):
 
     @contextmanager
     def together(
-        self, configs: Sequence[Config], stop: Stop | None, last_word: LastWord
+        self, configs: Sequence[Config], last_word: LastWord = lambda why: None
     ) -> Iterator[None]:
         """While inside, what ends one rank ends all.
 
@@ -143,7 +142,8 @@ class Group(Ranks):
         with self._telling(last_word):
             if configs and not self._transport:
                 self._transport = self._backend(configs)
-            self.watch.agree(about(configs, self._transport), stop)
+            self.watch.agree(about(configs, self._transport), self._patience)
+            self._patience = None
             if configs and not self._dist.is_initialized():
                 self._initialise(self._transport)
             yield
@@ -171,7 +171,7 @@ class Group(Ranks):
             store=_prefixed(self._server, "group"),
             rank=self.rank,
             world_size=self.world,
-            timeout=JOINING,
+            timeout=timedelta(seconds=JOINING),
             device_id=torch.device("cuda", torch.cuda.current_device()) if self._cuda else None,
         )
         self._dist.distributed_c10d._set_pg_timeout(WAITING)
@@ -189,7 +189,7 @@ class Group(Ranks):
             lost = self.lost_another(error)
             why = self.explain(error)
             if lost and self.heir:
-                say(why)
+                say(printable(why))
             if self.watch.speaks:
                 call.last_word(why)
             if self.watch.all_raised("lost" if lost else self._summed()):
@@ -246,7 +246,7 @@ def joined(
     if _group is None:
         yield ALONE
         return
-    with _group.together(configs, stop, last_word):
+    with _group.together(configs, last_word):
         yield _group
 
 
@@ -267,7 +267,7 @@ def _take_leave(failure: Failure) -> None:
     where = place()
     assert where is not None
     end = time.monotonic() + FAREWELL
-    store = _prefixed(_store(where, None, FAREWELL), "watch")
+    store = _prefixed(_store_at_last(where), "watch")
     store.set(gone(where.rank), json.dumps(failure))
     others = range(1, where.world) if where.rank == 0 else [0]
     answer = read if where.rank == 0 else partial(here, 1)
@@ -279,49 +279,22 @@ def _take_leave(failure: Failure) -> None:
         until_it_has_spoken(store)
 
 
-def _store(place: Place, stop: Stop | None, patience: float) -> Any:
-    """The ranks' common store: rank 0 serves it, unless torchrun does. Raises `LabError`."""
+def _store_at_last(place: Place) -> Any:
+    """The ranks' store, for a rank that does not stay. Raises `LabError` if there is none."""
     import torch.distributed as dist
 
-    where = f"{place.address}:{place.port}"
-    if place.rank == 0 and not place.agent:
-        try:
-            return dist.TCPStore(
-                place.address, place.port, None, True, JOINING, wait_for_workers=False,
-                multi_tenant=True,
-            )  # fmt: skip
-        except (RuntimeError, ValueError) as error:
-            raise LabError(f"rank 0 cannot listen at {where} ({one_line(error)})") from error
-    began, told = time.monotonic(), False
-    while True:
-        # Not TCPStore's own waiting: it hears no signals.
-        try:
-            socket.create_connection((place.address, place.port), timeout=TOLD).close()
-            return _client(place)
-        except OSError as error:
-            why = one_line(error)
-        waited = time.monotonic() - began
-        if stop is not None and stop.asked:
-            raise StoppedEarly(f"{stop.why} while it waited for rank 0 at {where}")
-        if waited > patience:
-            raise LabError(f"rank {place.rank} cannot reach rank 0 at {where} ({why})")
-        if waited > TOLD and not told:
-            say(f"rank {place.rank} is still waiting for rank 0 at {where} ({why})")
-            told = True
+    serves, end = place.rank == 0 and not place.agent, time.monotonic() + FAREWELL
+    while not serves:  # not TCPStore's own waiting: it hears no signals
+        with suppress(OSError):
+            socket.create_connection((place.address, place.port), timeout=1.0).close()
+            break
+        if time.monotonic() > end:
+            raise LabError(f"rank 0 has not come to {place.address}:{place.port}")
         time.sleep(0.1)
-
-
-def _client(place: Place) -> Any:
-    import torch.distributed as dist
-
-    try:
-        return dist.TCPStore(
-            place.address, place.port, None, False, JOINING, wait_for_workers=False
-        )
-    except (RuntimeError, ValueError) as error:
-        raise LabError(
-            f"rank {place.rank} cannot reach {place.address}:{place.port} ({one_line(error)})"
-        ) from error
+    most = timedelta(seconds=FAREWELL)
+    return dist.TCPStore(
+        place.address, place.port, None, serves, most, wait_for_workers=False, multi_tenant=True
+    )
 
 
 def _prefixed(store: Any, what: str) -> Any:

@@ -6,24 +6,16 @@ looks for what another has to say, for its main thread may wait in a sum that ne
 
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from gp_lab.errors import Exit, LabError, one_line, printable
 from gp_lab.training.alike import About, SharedEnd, difference, digest
+from gp_lab.training.meeting import Patience, named, say
 from gp_lab.training.place import LAST_WORD
-from gp_lab.training.stopping import Stop, StoppedEarly
-
-JOINING = timedelta(minutes=10)
-"""How long the first rank waits for the last: the nodes of a job do not start at once."""
-
-TOLD = 30.0
-"""Seconds of waiting for others after which a rank says for whom."""
 
 BEAT = 0.5
 """Seconds between two heartbeats."""
@@ -94,42 +86,38 @@ class Watch(threading.Thread):
 
     # -- coming together -----------------------------------------------------------------------
 
-    def agree(self, said: About, stop: Stop | None = None) -> None:
+    def agree(self, said: About, patience: Patience | None = None) -> None:
         """Wait for all ranks, and compare what each is about to do.
 
-        `stop` is looked at before they have met for the first time; later they stop together.
-        Raises `SharedEnd` on all of them if two differ, or if one has ended; `LabError` if one does
-        not come; `StoppedEarly`.
+        With `patience` they meet for the first time; later those that do not beat are lost. Raises
+        `SharedEnd` on all of them if two differ, or if one has ended, and what `patience` raises.
         """
         number, everyone = self.call.number, range(self._world)
         self._store.set(_beat(self._rank), "0")  # those who are here count as alive
         self._store.set(here(number, self._rank), digest(said))
-        found = self._words({rank: here(number, rank) for rank in everyone}, stop)
+        found = self._words({rank: here(number, rank) for rank in everyone}, patience)
         others = [rank for rank in everyone if found[rank] != found[0]]
         if not others:
             return
         two = {rank: f"{number}/said/{rank}" for rank in (0, others[0])}
         if self._rank in two:
             self._store.set(two[self._rank], json.dumps(said))
-        zero, other = map(json.loads, self._words(two, stop).values())
+        zero, other = map(json.loads, self._words(two, None).values())
         raise difference(others[0], other, zero)
 
-    def _words(self, names: Mapping[int, str], stop: Stop | None) -> dict[int, bytes]:
+    def _words(self, names: Mapping[int, str], patience: Patience | None) -> dict[int, bytes]:
         """rank -> the word that it has left under a name; waits until all have."""
-        began, told, first_time = time.monotonic(), False, self.call.number == 1
+
+        def missing() -> list[int]:
+            return [rank for rank, name in names.items() if not self._store.check([name])]
+
         try:
-            while not self._store.check(list(names.values())):
+            while missing():
                 self._refuse_to_wait()
-                waited = time.monotonic() - began
-                missing = [rank for rank, name in names.items() if not self._store.check([name])]
-                if first_time and stop is not None and stop.asked:
-                    raise StoppedEarly(f"{stop.why} while it waited for the other ranks")
-                if first_time and waited > JOINING.total_seconds():
-                    raise LabError(f"ranks {missing} of {self._world} did not come in {JOINING}")
-                if first_time and waited > TOLD and not told and self._rank == 0:
-                    say(f"still waiting for ranks {missing} of {self._world}")
-                    told = True
-                time.sleep(0.05)
+                if patience is None:
+                    time.sleep(0.05)
+                else:
+                    patience.look(missing)
             return dict(zip(names, self._store.multi_get(list(names.values())), strict=True))
         except RuntimeError as error:  # the store's server has ended
             raise SharedEnd(WITHOUT_SERVER, Exit.FAILED) from error
@@ -192,7 +180,7 @@ class Watch(threading.Thread):
             return
         try:
             if self.speaks:
-                say(failure.why)
+                say(printable(failure.why))
                 call.last_word(failure.why)
             self._store.set(f"{call.number}/ended/{self._rank}", "lost")
         finally:
@@ -251,11 +239,6 @@ class Watch(threading.Thread):
             return [b""] * self._world
 
 
-def say(why: str) -> None:
-    """A line on the terminal."""
-    print(f"\ngp-lab: {printable(why)}", file=sys.stderr, flush=True)  # below a progress bar
-
-
 def read(rank: int) -> str:
     """The word that a rank leaves when it has read that another is gone."""
     return f"read/{rank}"
@@ -294,6 +277,5 @@ def _beat(rank: int) -> str:
 
 
 def _silent(ranks: list[int]) -> Failure:
-    names = ", ".join(map(str, ranks))
-    why = f"rank {names} stopped without a word: killed, or out of memory, or its machine is gone"
-    return Failure(why, ranks)
+    how = "killed, or out of memory, or its machine is gone"
+    return Failure(f"{named(ranks)} stopped without a word: {how}", ranks)
