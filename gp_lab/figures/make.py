@@ -4,16 +4,19 @@ import csv
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput, bad_choice, counted, show
+from gp_lab.errors import BadInput, bad_choice, counted, one_line, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
+from gp_lab.figures.settings import check_kind
 from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.files import write_atomically
 from gp_lab.launching.panels import Job, merged
@@ -31,6 +34,9 @@ BUDGET = {"steps", "probe"}
 
 MAKER = ("device", "engine", "versions", "commit", "dirty")
 """What `claims.json` says of the machine and the versions that made the runs."""
+
+BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a calculation ends in with settings that make no sense."""
 
 TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
 
@@ -101,12 +107,14 @@ def make_calculation(
     what, text = entry(name), figure_file(name)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
     changed, settings = _of_calculation(name, figure, scale, user)
-    try:
+    with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-        if not changed:
-            raise
-        raise BadInput(f"{' '.join(changed)}: {name} cannot work with it ({error})") from error
+        claims = what.claims(rows)
+
+    def draw() -> Figure:
+        with _blamed_on(changed, name):
+            return what.draw(arrays, rows)
+
     folder = _folder(out, name, scale)
     np.savez_compressed(folder / "arrays.npz", allow_pickle=False, **arrays)
     seeds = len({row["seed"] for row in rows if "seed" in row})
@@ -117,8 +125,8 @@ def make_calculation(
         scale,
         changed,
         rows,
-        what.claims(rows),
-        lambda: what.draw(arrays, rows),
+        claims,
+        draw,
         counted(seeds, "seed") if seeds else "calculated",
         stand_ins=[],
         seeds=seeds,
@@ -127,6 +135,23 @@ def make_calculation(
         made_by=[{k: v for k, v in provenance().items() if k in MAKER}],
         runs=[],
     )
+
+
+@contextmanager
+def _blamed_on(changed: Sequence[str], name: str) -> Iterator[None]:
+    """Inside, an error of a calculation is that of the settings that were changed, if any were."""
+    if not changed:
+        yield
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, on the way to the error
+            yield
+    except BadInput:
+        raise
+    except BLAMED as error:
+        why = f"{name} cannot work with it ({one_line(error)})"
+        raise BadInput(f"{' '.join(changed)}: {why}") from error
 
 
 def calculation_settings(
@@ -151,6 +176,8 @@ def _of_calculation(
             )
     if scale not in text["scales"]:
         raise bad_choice("scale", scale, text["scales"])
+    for name, value in figure["settings"].items():
+        check_kind(f"figure.settings.{name}", value, text["settings"].get(name, value))
     given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
     own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
     return changed, dict(figure["settings"]) | own

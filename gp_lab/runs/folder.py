@@ -369,14 +369,12 @@ def provenance() -> dict[str, Any]:
 
     Read once a process. No environment variables: they hold secrets.
     """
-    return {"host": socket.gethostname(), "versions": versions(), **_commit()}
-
-
-@cache
-def versions() -> dict[str, str | None]:
-    """Of Python and of the packages that numbers and folders depend on."""
     names = ("gp-lab", "torch", "numpy", "scipy", "hydra-core", "wandb")
-    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+    return {
+        "host": socket.gethostname(),
+        "versions": {"python": platform.python_version()} | {n: _version(n) for n in names},
+        **_commit(),
+    }
 
 
 def find_runs(root: str | Path) -> Iterator[RunFolder]:

@@ -9,17 +9,18 @@ import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 from gp_lab.errors import BadInput, Exit, counted, show
 from gp_lab.files import files_below
-from gp_lab.runs.folder import versions
 from gp_lab.runs.identity import Config, identity
 
-VERSIONS = ("python", "gp-lab", "torch", "numpy", "scipy")
-"""Of these every rank has the same."""
+PACKAGES = ("gp-lab", "torch", "numpy", "scipy")
+"""Every rank has the same versions of these, and of Python."""
 
 OF_ONE_RANK = frozenset({"tracking", "figure", "scale", "panel", "device", "threads"})
 """Keys that only rank 0 obeys, or that each may read in its own way."""
@@ -40,7 +41,7 @@ def about(configs: Sequence[Config], transport: str) -> About:
     """What this rank has, to train these runs, and to sum by `transport`."""
     trusted = {name for config in configs for name in config["trust"]}
     return {
-        "versions": {name: versions().get(name) for name in VERSIONS},
+        "versions": {"python": python_version()} | {name: _version(name) for name in PACKAGES},
         "code": _code(tuple(sorted({"gp_lab", *trusted}))),
         "runs": [_compared(config) for config in configs],
         "transport": transport,
@@ -54,10 +55,10 @@ def digest(said: About) -> str:
 
 def difference(rank: int, own: About, zero: About) -> SharedEnd:
     """The first thing that a rank has otherwise than rank 0."""
-    for name, version in zero["versions"].items():
-        if (other := own["versions"].get(name)) != version:
+    for name, first in zero["versions"].items():
+        if (other := own["versions"].get(name)) != first:
             return SharedEnd(
-                f"rank {rank} has {name} {other}, rank 0 {name} {version}: install the same for all"
+                f"rank {rank} has {name} {other}, rank 0 {name} {first}: install the same for all"
                 " ranks",
                 Exit.FAILED,
             )
@@ -109,6 +110,13 @@ def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, node["name"]
     for name, value in node.items():
         yield from _flat(value, f"{key}.{name}" if key else str(name))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @cache
