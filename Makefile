@@ -13,11 +13,11 @@ LAB    := $(BIN)/gp-lab
 .DEFAULT_GOAL := figures
 
 figures: setup
-	$(LAB) figures scale=$(SCALE) out=$(OUT)
+	$(LAB) figures scale=$(SCALE) 'out="$(OUT)"'
 
 figure: setup
 	@test -n "$(F)" || { echo "which figure? make figure F=zero_gp/fig1"; exit 2; }
-	$(LAB) figure $(F) scale=$(SCALE) out=$(OUT)
+	$(LAB) figure $(F) scale=$(SCALE) 'out="$(OUT)"'
 
 test: setup
 	$(BIN)/pytest -n 2 --dist worksteal

@@ -4,7 +4,6 @@ import argparse
 import itertools
 import logging
 import os
-import re
 import shutil
 import sys
 import textwrap
@@ -17,13 +16,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable
-from gp_lab.training.place import leave_rank_0_to_speak, quiet
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable, show
+from gp_lab.files import is_folder, path_of
+from gp_lab.training.place import quiet, several
 
 if TYPE_CHECKING:
+    from gp_lab.figures.plan import Plan
     from gp_lab.runs.folder import RunFolder
     from gp_lab.runs.identity import Config
     from gp_lab.runs.outcome import Outcome
+
+MOST, LAST_STEP, LAST_SEED = 10**8, 10**12, 2**63 - 1
+"""Of samples; of the steps and seeds of a run."""
 
 USAGE = """\
 gp-lab: gradient penalties and generalisation in GANs, five papers as an executable edition
@@ -61,8 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         if not silent:
             print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
-        elif not _have_met():
-            leave_rank_0_to_speak()
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
@@ -81,13 +83,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(Exit.FAILED)
 
 
-def _have_met() -> bool:
-    """Whether the ranks have begun to train together: then they end together, too."""
-    from gp_lab.training.distributed import have_met
-
-    return have_met()
-
-
 def _command(arguments: list[str]) -> Exit:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="")
@@ -102,18 +97,19 @@ def _command(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in COMMANDS:
         raise bad_choice("command", name, COMMANDS)
-    return COMMANDS[name](rest)
+    if not several():
+        return COMMANDS[name](rest)
+
+    from gp_lab.training.distributed import others_told
+
+    with others_told():
+        return COMMANDS[name](rest)
 
 
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
-    from gp_lab.launching.compose import (
-        CONFIG_NAME,
-        compose,
-        hydra_session,
-        parse_arguments,
-        sweep,
-    )
+    from gp_lab.launching.arguments import parse_arguments
+    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, sweep_of
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
@@ -126,8 +122,7 @@ def train(arguments: list[str]) -> Exit:
         elif args.info is not None:
             hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=args.overrides)
         elif args.multirun:
-            _, outcomes = sweep(hydra, args.overrides)
-            return _summary(outcomes)
+            return _summary(sweep_of(hydra, args.overrides).train())
         else:
             config = compose(hydra, args.overrides)
             if config["figure"]["id"]:
@@ -140,37 +135,24 @@ def train(arguments: list[str]) -> Exit:
 
 def resume(arguments: list[str]) -> Exit:
     """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
+    from gp_lab.launching.arguments import later, run_and_words
     from gp_lab.launching.compose import check_keys
-    from gp_lab.runs.folder import RunFolder
     from gp_lab.runs.identity import elsewhere
     from gp_lab.training.settings import Settings
 
     usage = "gp-lab resume RUN [steps=N] [dataset.root=DIR] [trust=PACKAGE]"
-    if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
-        raise BadInput(f"resume: which run? write {usage}")
-    folder = RunFolder(arguments[0])
-    if not folder.exists:
-        raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
+    folder, words = run_and_words(arguments, "resume", usage)
+    said = later(words, ["steps"], f"only steps can change when a run is resumed; write {usage}")
     config = folder.found_config
     try:
         check_keys(config)
         Settings.of(config)
     except BadInput as error:
         raise BadInput(f"{folder.path / 'config.yaml'}: {error}") from error
-    for override in arguments[1:]:
-        key, _, value = override.partition("=")
-        if key == "trust":
-            config["trust"] = list(_packages(value))
-        elif key.startswith("dataset."):
-            config = elsewhere(config, [override])
-        elif key != "steps":
-            raise BadInput(
-                f"{override}: only steps can change when a run is resumed; write {usage}"
-            )
-        elif not value.isdigit() or int(value) < config["steps"]:
-            raise BadInput(f"steps={value}: the run has {config['steps']}; it can only be extended")
-        else:
-            config["steps"] = int(value)
+    before = config["steps"]
+    config = elsewhere(config, said.data) | {"trust": list(said.trust), **said.own}
+    if Settings.of(config).steps < before:
+        raise BadInput(f"steps={config['steps']}: the run has {before}; it can only be extended")
     return _train_one(config, folder)
 
 
@@ -188,65 +170,63 @@ def sample(arguments: list[str]) -> Exit:
         nargs="*",
         help="dataset.root=DIR: where the run's data lie now; trust=PACKAGE: one of your own",
     )
-    parser.add_argument("-n", type=int, help="samples; lines; samples of each class")
+    parser.add_argument("-n", help="samples; lines; samples of each class")
     parser.add_argument("--kind", default="samples", help="samples, interpolation or classes")
-    parser.add_argument("--seed", type=int, default=0, help="of the latents")
-    parser.add_argument("--step", type=int, help="of the checkpoint; left out, the last")
-    parser.add_argument("--points", type=int, default=65, help="of an interpolation's line")
+    parser.add_argument("--seed", default="0", help="of the latents")
+    parser.add_argument("--step", help="of the checkpoint; left out, the last")
+    parser.add_argument("--points", default="65", help="of an interpolation's line")
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
 
     args = _parsed(parser, arguments, usage)
-    if not args.run or ("=" in args.run and not Path(args.run).is_dir()):
-        raise BadInput(f"sample: which run? write {usage}")
+
+    from gp_lab.launching.arguments import later, run_and_words
+    from gp_lab.overrides import number_behind
+
+    folder, _ = run_and_words([args.run] if args.run else [], "sample", usage)
+    said = later(args.overrides, [], f"nothing but the data's place can change; write {usage}")
+    n = None if args.n is None else number_behind("-n", args.n, 1, MOST)
+    seed = number_behind("--seed", args.seed, 0, LAST_SEED)
+    step = None if args.step is None else number_behind("--step", args.step, 0, LAST_STEP)
+    points = number_behind("--points", args.points, 1, MOST)
+    out = None if args.out is None else path_of(args.out)
 
     from gp_lab.training.load import load
-    from gp_lab.training.sampling import write_samples
+    from gp_lab.training.sampling import KINDS, write_samples
+    from gp_lab.training.size import refuse_too_many
 
-    given = [override for override in args.overrides if override.startswith("trust=")]
-    trust = _packages(given[-1].removeprefix("trust=")) if given else ()
-    data = [override for override in args.overrides if override not in given]
-    run = load(args.run, args.step, trust, data=data)
-    print(write_samples(run, args.kind, args.n, args.seed, args.points, args.out))
+    run = load(folder.path, step, said.trust, data=said.data)
+    each = {"interpolation": points, "classes": run.classes}.get(args.kind, 1)
+    word = f"-n {n or KINDS.get(args.kind, 1)}" + f" --points {points}" * (each == points > 1)
+    refuse_too_many(word, (n or 1) * each, run.setup)
+    print(write_samples(run, args.kind, n, seed, points, out))
     return Exit.OK
 
 
 def evaluate(arguments: list[str]) -> Exit:
     """`gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value]`: scores, later."""
-    from gp_lab.launching.compose import compose, hydra_session, parse_arguments
-    from gp_lab.runs.folder import RunFolder
+    from gp_lab.launching.arguments import later, parse_arguments, run_and_words
+    from gp_lab.launching.compose import compose, hydra_session
+    from gp_lab.overrides import group_of, quoted, values, whole_number
 
     usage = (
         "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [dataset.root=DIR]"
         " [trust=PACKAGE]"
     )
-    if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
-        raise BadInput(f"evaluate: which run? write {usage}")
-    folder = RunFolder(arguments[0])
-    if not folder.exists:
-        raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
-    step: int | None = None
-    trust: tuple[str, ...] = ()
-    data: list[str] = []
-    overrides = {"probe": "probe=[inception]"}
-    for override in arguments[1:]:
-        key, _, value = override.partition("=")
-        if key == "trust":
-            trust = _packages(value)
-        elif key == "step":
-            if not value.isdigit():
-                raise BadInput(f"step={value}: not a step; write step=N, or leave it out")
-            step = int(value)
-        elif key.startswith("dataset."):
-            data.append(override)
-        elif re.split(r"[=./]", key.lstrip("+~"))[0] == "probe":
-            listed = f"probe=[{value.strip('[]')}]"
-            overrides[key] = listed if key == "probe" else override
-        else:
-            raise BadInput(f"{override}: cannot change when a run is evaluated; write {usage}")
+    folder, words = run_and_words(arguments, "evaluate", usage)
+    of_probes = [word for word in words if group_of(word) == "probe"]
+    refusal = f"cannot be changed when a run is evaluated; write {usage}"
+    said = later([word for word in words if word not in of_probes], ["step"], refusal)
+    step = said.own.get("step")
+    if "step" in said.own:
+        step = whole_number(f"step={show(step)}", step, 0, LAST_STEP)
+    chosen = values([word for word in of_probes if word.startswith("probe=")])
+    names = chosen.get("probe", "inception")
+    listed = ",".join(map(show, names if isinstance(names, list) else [names]))
     # What is kept of the data lies where the run's own probes look for it.
-    out = folder.found_config["out"].replace("\\", "\\\\").replace("'", "\\'")
+    out = quoted(folder.found_config["out"])
+    own = [word for word in of_probes if not word.startswith("probe=")]
     with hydra_session() as hydra:
-        given = parse_arguments([f"out='{out}'", *overrides.values()]).overrides
+        given = parse_arguments([f"out={out}", f"probe=[{listed}]", *own]).overrides
         probes = compose(hydra, given)["probe"]
     if not probes:
         raise BadInput(f"probe=[]: nothing to evaluate; write {usage}")
@@ -254,97 +234,91 @@ def evaluate(arguments: list[str]) -> Exit:
     from gp_lab.training.evaluate import evaluate as evaluate_run
     from gp_lab.training.evaluate import evaluations_table
 
-    found = evaluate_run(folder.path, probes, step, trust, data)
+    found = evaluate_run(folder.path, probes, step, said.trust, said.data)
     print(f"{folder.path} at step {found[0]['step']}\n{evaluations_table(found)}")
     return Exit.OK
 
 
 def figure(arguments: list[str]) -> Exit:
     """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
-    from gp_lab.launching.compose import (
-        compose_figure,
-        hydra_session,
-        jobs,
-        parse_arguments,
-        sweep,
-    )
-    from gp_lab.launching.panels import jobs_table
-    from gp_lab.launching.places import figure_file, figure_ids
+    from gp_lab.figures.plan import plan_of
+    from gp_lab.launching.arguments import figure_arguments
 
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput("figure: which one? write gp-lab figure PAPER/ITEM; see gp-lab list figures")
-    name, *rest = arguments
-    if name not in figure_ids():
-        raise bad_choice("figure", name, figure_ids())
-    args = parse_arguments(rest, sweep=True)
-    flags = [word for word in rest if word.startswith("-") and not word.startswith("--cfg")]
-    if flags or args.cfg not in (None, "job"):
-        wrong = flags[0] if flags else f"--cfg {args.cfg}"
-        raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")
-    overrides = [f"figure={name}", *args.overrides]
-    if not any(o.startswith("hydra/launcher=") for o in overrides):
-        overrides.append("hydra/launcher=replicas")
-    if not figure_file(name).get("panels"):
-        with hydra_session() as hydra:
-            node, scale, out = compose_figure(hydra, overrides)
+    args = figure_arguments(arguments[1:])
+    plan = plan_of(arguments[0], args.overrides)
+    if args.cfg:
+        print(plan.shown())
+        return Exit.OK
+    return _made(plan)
+
+
+def _made(plan: "Plan") -> Exit:
+    """Train what an entry lacks, then draw it; the status of its runs."""
+    if plan.sweep is None:
         if quiet():
             return Exit.OK
 
-        from gp_lab.figures.make import calculation_settings, make_calculation
+        from gp_lab.figures.make import make_calculation
 
-        if args.cfg:
-            settings = calculation_settings(name, node, scale, args.overrides)
-            print("\n  ".join([f"{name} at scale {scale}: calculated, no runs", *settings]))
-            return Exit.OK
-        print(make_calculation(name, node, scale, out, rest))
+        print(make_calculation(plan.name, plan.node, plan.scale, plan.out, plan.words))
         return Exit.OK
-    with hydra_session() as hydra:
-        if args.cfg:
-            wanted = jobs(hydra, overrides)
-            print(f"{name} at scale {wanted[0].config['scale']['name']}: "
-                  f"{counted(len(wanted), 'run')}\n{jobs_table(wanted)}")  # fmt: skip
-            return Exit.OK
-        wanted, outcomes = sweep(hydra, overrides)
+    outcomes = plan.sweep.train()
     status = _summary(outcomes)
     if quiet():
         return status
 
     from gp_lab.figures.make import make_figure
 
-    print(make_figure(name, wanted, outcomes, rest))
+    print(make_figure(plan.name, plan.sweep.jobs, outcomes, plan.words))
     return status
 
 
 def figures(arguments: list[str]) -> Exit:
     """`gp-lab figures`: every entry, one after another, then the report and a table."""
+    from gp_lab.figures.plan import plan_of
+    from gp_lab.launching.arguments import figure_arguments
     from gp_lab.launching.places import figure_ids
 
-    worst, root = Exit.OK, "outputs"
-    began, minutes = time.monotonic(), {}
+    args, plans = figure_arguments(arguments), []
+    if not quiet():
+        count = counted(len(figure_ids()), "figure")
+        print(f"{count}: all are looked at before the first one starts", file=sys.stderr)
     for name in figure_ids():
-        print(f"\n== {name}")
         try:
-            worst = max(worst, figure([name, *arguments]))
+            plans.append(plan := plan_of(name, args.overrides))
+            if not args.cfg:
+                plan.check()
+        except BadInput as error:  # before the first one starts
+            raise BadInput(f"{name}: {error}") from error
+    if args.cfg:
+        print("\n\n".join(plan.shown() for plan in plans))
+        return Exit.OK
+    worst, began, minutes = Exit.OK, time.monotonic(), dict[str, float]()
+    for plan in plans:
+        print(f"\n== {plan.name}")
+        try:
+            worst = max(worst, _made(plan))
         except LabError as error:
-            if error.status not in (Exit.OK, Exit.FAILED, Exit.DIVERGED):
-                raise  # it was stopped, or the command line is wrong for all entries
-            print(f"gp-lab: {name}: {error}", file=sys.stderr)
+            if error.status in (Exit.PREEMPTED, Exit.INTERRUPTED):
+                raise
+            print(f"gp-lab: {plan.name}: {error}", file=sys.stderr)
             worst = max(worst, Exit.FAILED if error.status else Exit.OK)
         except Exception as error:
             traceback.print_exc()
-            print(f"gp-lab: {name} failed: {error}; the others go on", file=sys.stderr)
+            print(f"gp-lab: {plan.name} failed: {error}; the others go on", file=sys.stderr)
             worst = max(worst, Exit.FAILED)
-        minutes[name] = (time.monotonic() - began) / 60
+        minutes[plan.name] = (time.monotonic() - began) / 60
         began = time.monotonic()
-    for override in arguments:
-        root = override.removeprefix("out=") if override.startswith("out=") else root
-    if quiet() or any(word.startswith("--cfg") for word in arguments):
+    if quiet():
         return worst
 
     from gp_lab.figures.make import summary_table
     from gp_lab.report.page import write_report
 
-    print(f"\n{summary_table(Path(root), minutes)}\nreport: {write_report(Path(root)).resolve()}")
+    root = plans[0].out
+    print(f"\n{summary_table(root, minutes)}\nreport: {write_report(root).resolve()}")
     return worst
 
 
@@ -379,11 +353,12 @@ def compare(arguments: list[str]) -> Exit:
     parser.add_argument("--sort", metavar="METRIC", help="the lowest mean first")
     parser.add_argument("--csv", action="store_true", help="all metrics, for other programs")
     args = _parsed(parser, arguments, usage)
-    folder = args.words[:1] if args.words and Path(args.words[0]).is_dir() else []
+    folder = args.words[:1] if args.words and is_folder(path_of(args.words[0])) else []
     only = [word for word in args.words[len(folder) :] if "=" in word]
     metrics = [*folder, *(word for word in args.words[len(folder) :] if "=" not in word)]
     # A first word that is no folder is a metric, unless there is nothing that could have it.
-    first_is_folder = bool(metrics) and (Path(metrics[0]).is_dir() or not Path("outputs").is_dir())
+    no_outputs = not Path("outputs").is_dir()
+    first_is_folder = bool(metrics) and (is_folder(path_of(metrics[0])) or no_outputs)
     root = _outputs([metrics.pop(0)] if first_is_folder else [], usage)
 
     from gp_lab.runs.compare import by_score, check_metric, csv_table, table
@@ -455,11 +430,6 @@ def _parsed(
     return parser.parse_intermixed_args(arguments)
 
 
-def _packages(value: str) -> tuple[str, ...]:
-    """Those of `trust=[mine,another]`; the brackets can be left out."""
-    return tuple(name.strip() for name in value.strip("[]").split(",") if name.strip())
-
-
 def _only(arguments: Sequence[str], usage: str) -> str | None:
     """The one argument of a command that takes one at most."""
     for i, word in enumerate(arguments):
@@ -469,8 +439,8 @@ def _only(arguments: Sequence[str], usage: str) -> str | None:
 
 
 def _outputs(arguments: Sequence[str], usage: str) -> Path:
-    root = Path(_only(arguments, usage) or "outputs")
-    if not root.is_dir():
+    root = path_of(_only(arguments, usage) or "outputs")
+    if not is_folder(root):
         raise BadInput(f"{root}: no such folder; write gp-lab {usage}")
     return root
 

@@ -56,10 +56,18 @@ def failure(error: BaseException) -> str | None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed, of Python's, of PyTorch's on the CPU or of a GPU's."""
+    """Whether an allocation failed, of Python's, of PyTorch's on the CPU or of a GPU's, or had more
+    bytes than can be counted."""
     text = str(error).lower()
-    said = any(s in text for s in ("out of memory", "allocate memory", "not enough memory"))
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+    said = any(words in text for words in _OF_MEMORY)
+    kinds = RuntimeError | OverflowError | TypeError | ValueError
+    return isinstance(error, MemoryError) or (isinstance(error, kinds) and said)
+
+
+_OF_MEMORY = (
+    "out of memory", "allocate memory", "not enough memory", "calculation overflowed",
+    "multiplication overflow", "array is too big", "dimension exceeded", "too large to convert",
+)  # fmt: skip
 
 
 def one_line(error: BaseException) -> str:

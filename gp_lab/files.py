@@ -33,6 +33,24 @@ def file_name(name: object, key: str) -> str:
     )
 
 
+def expanded(path: str) -> str:
+    """A path as it was written, `~` at its start replaced by the home folder."""
+    return os.path.expanduser(path)
+
+
+def path_of(path: str | Path) -> Path:
+    """The path that somebody wrote, see `expanded`; one that was found is as it is."""
+    return Path(expanded(path)) if isinstance(path, str) else path
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder: no path that somebody wrote is too long, or too odd, to ask."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_hidden(name: str) -> bool:
     """Whether a name is one that users do not see: `.git`, `.ipynb_checkpoints`, `._x.jpg`."""
     return name.startswith(".")

@@ -14,17 +14,25 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, out_of_memory, show
+from gp_lab.files import expanded
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10**8)]
+CountOrZero = Annotated[int, Field(ge=0, le=10**8)]
+Few = Annotated[int, Field(ge=1, le=10**4)]
+"""How many there are of what is made one by one: layers, blocks, modes."""
+FewOrZero = Annotated[int, Field(ge=0, le=10**4)]
+Steps = Annotated[int, Field(ge=1, le=10**12)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+PathText = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
+"""A path: `~` at its start is the home folder."""
 
 ROOMS = (
     "gp_lab.data.",
@@ -78,6 +86,17 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
         if not issubclass(target, torch.nn.Module | torch.optim.Optimizer):
             raise BadInput(f"{refusal}: neither an nn.Module nor an optimiser")
     return target
+
+
+def packages(value: Any) -> list[str]:
+    """The packages that a value of `trust` names: one, or a list. Raises `BadInput`."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise BadInput(f"trust={show(value)}: not a package, nor a list; write [a,b,...]")
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise BadInput(f"trust={show(name)}: not the name of a package")
+    return list(names)
 
 
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:
@@ -154,14 +173,15 @@ def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, 
             raise BadInput(f"{_join(key, name)}: missing; {target.__name__} needs it")
     try:
         return target(**arguments)
-    except ValueError as error:  # a part says what it cannot be in its own words
+    except (RuntimeError, MemoryError, TypeError, OverflowError, ValueError) as error:
+        if out_of_memory(error):
+            raise BadInput(f"{key}: too large for the memory of this machine") from error
+        if not isinstance(error, ValueError):
+            raise
+        # A part says what it cannot be in its own words.
         named = re.match(r"\w+", str(error))
         own = named is not None and named[0] in parameters
         raise BadInput(_join(key, str(error)) if own else f"{key}: {error}") from error
-    except (RuntimeError, MemoryError, TypeError) as error:
-        if not (out_of_memory(error) or "overflow" in str(error).lower()):
-            raise
-        raise BadInput(f"{key}: too large for the memory of this machine") from error
 
 
 def _checked(value: Any, hint: Any, key: str) -> Any:

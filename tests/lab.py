@@ -26,7 +26,7 @@ from gp_lab.launching.panels import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
-from gp_lab.training.distributed import Onlooker
+from gp_lab.training.ranks import Onlooker
 from gp_lab.training.trainer import train
 
 SMALL = (

@@ -35,7 +35,7 @@ from test_step import GAMES
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from gp_lab.errors import BadInput, LabError
+from gp_lab.errors import BadInput
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import NoConstraint, SpectralNorm
@@ -44,10 +44,11 @@ from gp_lab.objectives.penalties import CrossPairs, Penalty
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import folder_of, run_hash
-from gp_lab.training.distributed import ALONE, Group, Ranks, _Watch
+from gp_lab.training.distributed import Group
 from gp_lab.training.engine import choose, make_engine, sharded
 from gp_lab.training.optimizers import Adam
 from gp_lab.training.place import Place, place
+from gp_lab.training.ranks import ALONE, Ranks
 from gp_lab.training.settings import Settings
 from gp_lab.training.step import Game, start_state
 from gp_lab.training.trainer import train
@@ -147,8 +148,8 @@ def jobs(engine: str, world: int) -> list[Job]:
 def one_rank(rank: int, world: int, engine: str, port: int, folder: Path) -> None:
     """What each process of a group does."""
     torch.set_num_threads(1)
-    group = Group(Place(rank, world, rank, world, "127.0.0.1", port), "cpu")
-    with group.together():
+    group = Group(Place(rank, world, rank, world, "127.0.0.1", port))
+    with group.together([config_of("device=cpu")]):
         for name, norm in jobs(engine, world):
             torch.save(steps(name, engine, group, norm), folder / f"{name}-{norm}-{rank}.pt")
 
@@ -487,14 +488,6 @@ def test_a_rank_that_waits_for_the_others_can_be_stopped(tmp_path: Path) -> None
     ((status, output),) = ended([alone])
     assert status == 4, output
     assert "gp-lab: stopped by SIGTERM while it waited for the other ranks" in output
-
-
-def test_ranks_that_would_not_sum_alike_say_which_differs(tmp_path: Path) -> None:
-    store = torch.distributed.HashStore()
-    for rank, backend in enumerate(("gloo", "gloo", "cpu:gloo,cuda:nccl")):
-        store.set(f"backend/{rank}", backend)
-    with pytest.raises(LabError, match="rank 2 would sum by cpu:gloo,cuda:nccl and rank 0 by gloo"):
-        _Watch(store, 1, 3).meet("gloo", None)
 
 
 def test_a_run_with_local_batch_norm_stays_so_and_says_what_other_ranks_make_of_it(

@@ -8,7 +8,7 @@ from lab import config_of
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
-from gp_lab.launching.compose import compose, hydra_session, jobs
+from gp_lab.launching.compose import compose, hydra_session, sweep_of
 from gp_lab.launching.local import groups, train_all
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
@@ -58,7 +58,7 @@ def test_a_figure_says_which_runs_it_would_train_and_trains_none(
 ) -> None:
     arguments = ["scale=smoke", f"out={tmp_path}", "seed=0,1"]
     with hydra_session() as hydra:
-        wanted = jobs(hydra, ["figure=zero_gp/fig1", *arguments])
+        wanted = sweep_of(hydra, ["figure=zero_gp/fig1", *arguments]).jobs
     done = next(job.config for job in wanted if job.panel == "one_gp")
     folder = RunFolder(folder_of(done))
     folder.create(done, run_id(done))

@@ -9,7 +9,8 @@ import pytest
 
 from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
-from gp_lab.launching.compose import compose, hydra_session, jobs, parse_arguments
+from gp_lab.launching.arguments import parse_arguments
+from gp_lab.launching.compose import compose, hydra_session, sweep_of
 from gp_lab.parts import build
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
@@ -47,7 +48,7 @@ def train(words: list[str]) -> None:
     args = parse_arguments(words)
     with hydra_session() as hydra:
         configs = (
-            [job.config for job in jobs(hydra, args.overrides)]
+            [job.config for job in sweep_of(hydra, args.overrides).jobs]
             if args.multirun
             else [compose(hydra, args.overrides)]
         )

@@ -304,7 +304,7 @@ def one_rank(rank: int, port: int, mnist: Path, out: Path, world: int = 2) -> No
 
     with pytest.MonkeyPatch.context() as patch:
         if world > 1:
-            group = Group(Place(rank, world, rank, world, "127.0.0.1", port), "cpu")
+            group = Group(Place(rank, world, rank, world, "127.0.0.1", port))
             patch.setattr(distributed, "_group", group)
         use(random_inception(), patch)
         patch.setattr(scores, "frechet_distance", distance)
@@ -582,7 +582,7 @@ def test_evaluations_stay_when_a_run_goes_on(run: RunFolder) -> None:
         (("probe=classifier", "probe.classifier.cuont=3"), "did you mean count?"),
         (("probe=classifier", "probe.classifier.count=x"), "probe.classifier.count=x: not a whole"),
         (("probe=classifier", "step=3"), "no checkpoint at step 3, only at [2, 4]"),
-        (("step=last",), "step=last: not a step"),
+        (("step=last",), "step=last: not a whole number"),
         (("loss=hinge",), "loss=hinge: cannot change when a run is evaluated"),
         (("probe=samples",), "probe.samples: gives arrays alone"),
         (("probe=surface",), "probe.surface: looks at the plane"),

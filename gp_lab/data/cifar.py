@@ -23,6 +23,7 @@ from gp_lab.data.sources import (
     missing,
 )
 from gp_lab.errors import BadInput, one_line
+from gp_lab.parts import PathText
 
 SHAPE: Shape = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -127,7 +128,7 @@ class CIFAR10:
         checksum: compare each file with the MD5 sum of the published one.
     """
 
-    root: str
+    root: PathText
     download: bool = False
     checksum: bool = True
 

@@ -31,6 +31,7 @@ from gp_lab.data.sources import (
     missing,
 )
 from gp_lab.errors import BadInput, one_line
+from gp_lab.parts import PathText
 
 SIDE = 28
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -131,7 +132,7 @@ class MNIST:
         checksum: compare each file, unpacked, with the MD5 sum of the published one.
     """
 
-    root: str
+    root: PathText
     download: bool = False
     checksum: bool = True
 
@@ -162,7 +163,7 @@ class FashionMNIST:
         checksum: compare each file, unpacked, with the MD5 sum of the published one.
     """
 
-    root: str
+    root: PathText
     download: bool = False
     checksum: bool = True
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.points import Distribution, GaussianRing
-from gp_lab.parts import Count, Positive
+from gp_lab.parts import Few, Positive
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class RepeatedRing(Distribution):
         repeats: half the number of dimensions.
     """
 
-    modes: Count = 8
+    modes: Few = 8
     radius: Positive = 2.0
     std: Positive = 0.02
-    repeats: Count = 1
+    repeats: Few = 1
 
     @property
     def dim(self) -> int:

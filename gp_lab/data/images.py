@@ -16,7 +16,7 @@ from gp_lab.data.contents import Contents, Holds, contents_of
 from gp_lab.data.random import choose, generator, uniform_rows
 from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, CountOrZero, Few
 
 SCALES = {
     "minus_one_one": (2.0, -1.0),
@@ -92,7 +92,7 @@ class Images:
     )
     dequantise: bool = False
     flips: bool = False
-    stacked: Count = 1
+    stacked: Few = 1
     size: Count | None = None
     held_out: CountOrZero | None = None
     order: Literal["replacement", "shuffle"] = "shuffle"

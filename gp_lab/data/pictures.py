@@ -27,7 +27,7 @@ from gp_lab.data.prepared import PREPARED, prepared_holdings, prepared_parts
 from gp_lab.data.sources import Damaged, Missing, Part, Parts, Shape, fetched, missing
 from gp_lab.errors import BadInput, one_line
 from gp_lab.files import files_below, read, walk
-from gp_lab.parts import Count
+from gp_lab.parts import Count, PathText
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
@@ -58,13 +58,13 @@ class ImageFolder:
         prepared: where `scripts/prepare.py` puts its arrays; null for a folder in `root`.
     """
 
-    root: str
+    root: PathText
     train: str = "."
     test: str | None = None
     image_size: Count = 64
     channels: Literal[1, 3] = 3
     crop: Count | None = None
-    prepared: str | None = None
+    prepared: PathText | None = None
 
     @property
     def shape(self) -> Shape:

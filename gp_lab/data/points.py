@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from gp_lab.parts import Count, Finite, NonNegative, Positive
+from gp_lab.parts import Count, Few, Finite, NonNegative, Positive
 
 Point = tuple[Finite, ...]
 Matrix = tuple[Point, ...]
@@ -134,7 +135,7 @@ class GaussianRing(Distribution):
         std: of each Gaussian, the same in all directions.
     """
 
-    modes: Count = 8
+    modes: Few = 8
     radius: Positive = 2.0
     std: Positive = 0.02
 
@@ -172,7 +173,7 @@ class GaussianGrid(Distribution):
         std: of each Gaussian, the same in all directions.
     """
 
-    side: Count = 5
+    side: Annotated[int, Field(ge=1, le=100)] = 5
     spacing: Positive = 2.0
     std: Positive = 0.05
 

@@ -19,7 +19,7 @@ from gp_lab.data.digests import Digest, combined, of_each, of_files, state_of
 from gp_lab.data.sources import Missing, Part, Parts, Shape, missing
 from gp_lab.errors import BadInput
 from gp_lab.files import write_atomically
-from gp_lab.parts import Count
+from gp_lab.parts import Count, PathText
 
 FORMAT = 2
 """Of the arrays and of the JSON file beside each; the first one does not say which pictures they
@@ -327,7 +327,7 @@ class ImageArray:
         channels: of the images, 1 or 3.
     """
 
-    root: str
+    root: PathText
     image_size: Count = 64
     channels: Count = 3
 

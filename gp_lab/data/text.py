@@ -27,7 +27,7 @@ from gp_lab.data.corpus import (
 )
 from gp_lab.data.random import choose, generator
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, CountOrZero, PathText
 
 __all__ = ["BILLION_WORD", "BILLION_WORD_HELD_OUT", "PAD", "PythonTopics", "Text", "read_corpus"]
 
@@ -51,7 +51,7 @@ class Text:
         digest: of what the text is now, where it was looked at.
     """
 
-    root: str
+    root: PathText
     length: Count = 32
     vocabulary: VocabularySize = 2048
     lines: Count | None = None

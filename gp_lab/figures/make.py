@@ -2,22 +2,25 @@
 
 import io
 import os
-import re
+import shlex
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput, LabError, bad_choice, counted, show
+from gp_lab.errors import BadInput, LabError, bad_choice, counted, one_line, show
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.publishing import publish, published, summary_of
 from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
+from gp_lab.figures.settings import check_kind
 from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.launching.panels import Job, merged
 from gp_lab.launching.places import figure_file
+from gp_lab.overrides import group_of
 from gp_lab.runs.folder import State
 from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
 from gp_lab.runs.outcome import Outcome
@@ -34,6 +37,9 @@ BUDGET = {"steps", "probe"}
 
 MAKER = ("device", "engine", "versions", "commit", "dirty")
 """What `claims.json` says of the machine and the versions that made the runs."""
+
+BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a calculation ends in with settings that make no sense."""
 
 TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
 
@@ -105,12 +111,14 @@ def make_calculation(
     what, text = entry(name), figure_file(name)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
     changed, settings = _of_calculation(name, figure, scale, user)
-    try:
+    with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-        if not changed:
-            raise
-        raise BadInput(f"{' '.join(changed)}: {name} cannot work with it ({error})") from error
+        claims = what.claims(rows)
+
+    def draw() -> Figure:
+        with _blamed_on(changed, name):
+            return what.draw(arrays, rows)
+
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     seeds = len({row["seed"] for row in rows if "seed" in row})
@@ -121,8 +129,8 @@ def make_calculation(
         scale,
         changed,
         rows,
-        what.claims(rows),
-        lambda: what.draw(arrays, rows),
+        claims,
+        draw,
         counted(seeds, "seed") if seeds else "calculated",
         stand_ins=[],
         arrays=file.getvalue(),
@@ -132,6 +140,23 @@ def make_calculation(
         made_by=[{k: v for k, v in provenance().items() if k in MAKER}],
         runs=[],
     )
+
+
+@contextmanager
+def _blamed_on(changed: Sequence[str], name: str) -> Iterator[None]:
+    """Inside, an error of a calculation is that of the settings that were changed, if any were."""
+    if not changed:
+        yield
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, on the way to the error
+            yield
+    except BadInput:
+        raise
+    except BLAMED as error:
+        why = f"{name} cannot work with it ({one_line(error)})"
+        raise BadInput(f"{' '.join(changed)}: {why}") from error
 
 
 def calculation_settings(
@@ -156,6 +181,8 @@ def _of_calculation(
             )
     if scale not in text["scales"]:
         raise bad_choice("scale", scale, text["scales"])
+    for name, value in figure["settings"].items():
+        check_kind(f"figure.settings.{name}", value, text["settings"].get(name, value))
     given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
     own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
     return changed, dict(figure["settings"]) | own
@@ -184,8 +211,8 @@ def _publish(
     """
     folder = out / "figures" / name / "-".join([scale, *chosen])
     decides = text["scales"][scale]["decides"] and not changed
-    other_settings = any(_key(o) not in BUDGET for o in changed)
-    of_user = [o for o in changed if _key(o) not in BUDGET]
+    other_settings = any(group_of(o) not in BUDGET for o in changed)
+    of_user = [o for o in changed if group_of(o) not in BUDGET]
     apart = merged([*not_budget(text["scales"][scale]), *of_user])
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
@@ -197,9 +224,9 @@ def _publish(
         "figure": name,
         "title": text["title"],
         "scale": scale,
-        "command": " ".join(
+        "command": shlex.join(
             [
-                *("gp-lab figure", name, f"scale={scale}"),
+                *("gp-lab", "figure", name, f"scale={scale}"),
                 *(f"dataset={d}" for d in chosen),
                 *places,
                 *changed,
@@ -289,19 +316,14 @@ def changes(
     free = {f"dataset={name}" for name in known_datasets(text)}
     if all(is_checked(d) or _is_declared(d, text) for d in datasets):
         free |= set(_places(user))
-    return [o for o in user if o not in free and _key(o) not in FREE]
+    return [o for o in user if o not in free and group_of(o) not in FREE]
 
 
 def not_budget(scale: Mapping[str, Any]) -> list[str]:
     """The overrides of a scale that change more than how long, or how often, something is done."""
     of_panels = (scale.get("panels") or {}).values()
     every = dict.fromkeys(o for part in (scale.get("overrides") or (), *of_panels) for o in part)
-    return [o for o in every if _key(o) not in BUDGET | FREE]
-
-
-def _key(override: str) -> str:
-    """The first part of an override's key: `penalty` of `+penalty.weight=1`."""
-    return re.split(r"[=./]", override)[0].lstrip("+~")
+    return [o for o in every if group_of(o) not in BUDGET | FREE]
 
 
 def _places(user: Sequence[str]) -> list[str]:

@@ -1,10 +1,10 @@
 """Composing configs with Hydra, and saying in one sentence what is wrong with one."""
 
-import argparse
 import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ from typing import Any
 import yaml
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import HydraContext, RunMode
@@ -28,9 +27,13 @@ from omegaconf.errors import (
 )
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
+from gp_lab.files import expanded
 from gp_lab.launching.panels import Job
 from gp_lab.launching.places import choices, config_folder, groups
+from gp_lab.overrides import group_of, unreadable
+from gp_lab.parts import packages
 from gp_lab.runs.identity import Config
+from gp_lab.runs.outcome import Outcome
 
 CONFIG_NAME = "train"
 NOT_CHOICES = {"defaults", "hydra", "_target_"}
@@ -72,39 +75,44 @@ def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, str,
     return {str(k): v for k, v in figure.items()}, values["scale"]["name"], Path(values["out"])
 
 
-def sweep(hydra: Hydra, overrides: Sequence[str]) -> Any:
-    """Train a sweep, or the runs of a figure: (jobs, outcomes), as the sweeper gives them."""
-    return _sweeper(hydra, overrides).sweep(_of_runs(overrides))
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of a sweep, or of a figure: composed and checked, not trained yet."""
+
+    jobs: list[Job]
+    launcher: Any
+    """The one that the overrides asked for."""
+
+    def check(self) -> None:
+        """Raises `BadInput` for what `train` would refuse, and trains nothing."""
+        self.launcher.check_configs([job.config for job in self.jobs])
+
+    def train(self) -> list[Outcome]:
+        """The outcomes, in the order of the jobs."""
+        outcomes: list[Outcome] = self.launcher.launch_configs([job.config for job in self.jobs])
+        return outcomes
 
 
-def jobs(hydra: Hydra, overrides: Sequence[str]) -> list[Job]:
-    """The runs of a sweep, or of a figure: composed and checked as `sweep` does, not trained."""
-    return _sweeper(hydra, overrides).jobs(_of_runs(overrides))
-
-
-def _sweeper(hydra: Hydra, overrides: Sequence[str]) -> Any:
-    """The lab's sweeper, with the launcher that the overrides ask for.
+def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
+    """What these overrides ask for. Raises `BadInput` for a wrong one in any of its runs.
 
     Only what chooses the sweep itself (figure, scale, Hydra's own keys) is composed beforehand:
     the other overrides are for the runs, and a panel may have keys that no other config has.
     """
-    first = [o for o in overrides if _root(o) in ("figure", "scale", "hydra")]
+    first = [o for o in overrides if group_of(o) in ("figure", "scale", "hydra")]
     master = hydra.compose_config(
         CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
     )
-    return Plugins.instance().instantiate_sweeper(
-        config=master,
-        hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
-        task_function=lambda _: None,  # the lab's launchers take configs instead
-    )
-
-
-def _of_runs(overrides: Sequence[str]) -> list[str]:
-    return [o for o in overrides if _root(o) != "hydra"]
-
-
-def _root(override: str) -> str:
-    return re.split(r"[=./]", override.lstrip("+~"))[0]
+    try:
+        sweeper: Any = Plugins.instance().instantiate_sweeper(
+            config=master,
+            hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
+            task_function=lambda _: None,  # the lab's launchers take configs instead
+        )
+    except RuntimeError as error:  # hydra.launcher._target_=os.system
+        raise BadInput(f"hydra.launcher, hydra.sweeper: {_first_line(error)}") from error
+    jobs = sweeper.jobs([o for o in overrides if group_of(o) != "hydra"])
+    return Sweep(jobs, sweeper.executor)
 
 
 def plain(config: DictConfig) -> Config:
@@ -115,13 +123,17 @@ def plain(config: DictConfig) -> Config:
     """
     with one_sentence():
         node = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-        _refuse_resolvers(OmegaConf.to_container(node, resolve=False))
+        written: Any = OmegaConf.to_container(node, resolve=False)
+        _refuse_resolvers(written)
+        if isinstance(out := written.get("out"), str):
+            OmegaConf.update(node, "out", expanded(out))  # before other keys are made of it
         data = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     assert isinstance(data, dict)
     values: Config = {str(k): v for k, v in data.items()}
     check_keys(values)
     _name_by_file_or_class(config, values)
     values["figure"] = {"id": values["figure"]["id"]}
+    values["trust"] = packages(values["trust"])
     return values
 
 
@@ -136,7 +148,7 @@ class SeedlessComposer:
         """The resolved config of a run. Raises `BadInput`."""
         seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
         rest = tuple(o for o in overrides if not o.startswith("seed="))
-        if rest in self.known and len(seeds) == 1 and seeds[0].isdigit():
+        if rest in self.known and len(seeds) == 1 and re.fullmatch("0|[1-9][0-9]*", seeds[0]):
             return copy.deepcopy(self.known[rest]) | {"seed": int(seeds[0])}
         composed = self.load(list(overrides))
         config = plain(composed)
@@ -144,58 +156,6 @@ class SeedlessComposer:
         if "seed}" not in OmegaConf.to_yaml(node):  # else other keys follow the seed
             self.known[rest] = config
         return config
-
-
-def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.Namespace:
-    """Hydra's own flags (-m, --cfg, --info, --help ...) and overrides, each of them well-formed.
-
-    `sweep` allows several values without -m. Raises `BadInput`.
-    """
-    parser = get_args_parser()
-
-    def refuse(message: str) -> None:
-        raise BadInput(message)
-
-    parser.error = refuse  # type: ignore[method-assign, assignment]
-    args, rest = parser.parse_known_intermixed_args(list(arguments))
-    if rest:
-        raise BadInput(f"{rest[0]}: no such flag; overrides are written key=value")
-    for flag in ("config_name", "config_path", "experimental_rerun", "shell_completion"):
-        if getattr(args, flag):
-            raise BadInput(f"--{flag.replace('_', '-')}: not a flag of this command")
-    if args.config_dir and not Path(args.config_dir).is_dir():
-        raise BadInput(f"--config-dir={args.config_dir}: no such folder")
-    with one_sentence():
-        for override in args.overrides:
-            _check_override(override, sweep or args.multirun)
-    args.parser = parser
-    return args
-
-
-def _check_override(text: str, sweep: bool) -> None:
-    """What Hydra would take for something else, or refuse with a traceback."""
-    key, equals, written = text.partition("=")
-    if not text.startswith("~") and not (key.strip() and equals):
-        raise BadInput(f"{text}: not an override; write key=value")
-    (override,) = OverridesParser.create().parse_overrides([text])
-    if dots := re.fullmatch(r"(\d+)\.\.(\d+)", written):
-        first, last = int(dots[1]), int(dots[2])
-        bounds = f"{first},{last + 1}" if first else f"{last + 1}"
-        flag = "" if sweep else "-m "
-        raise BadInput(f"{text}: {first} to {last} is written {flag}'{key}=range({bounds})'")
-    if override.is_sweep_override():
-        if not sweep:
-            raise BadInput(f"{text}: several values are a sweep; add -m, or write a list as [a,b]")
-        return
-    group, value = override.key_or_group, override.value()
-    if override.is_delete() or (group not in groups() and not group.startswith("hydra/")):
-        return
-    if override.is_add() or override.is_force_add():
-        raise BadInput(f"{text}: every run has its {group} already; leave out the +")
-    several = group == "probe" and isinstance(value, list)
-    other_sweeper = group == "hydra/sweeper" and value not in choices(group)
-    if other_sweeper or value == "???" or not (isinstance(value, str) or several):
-        raise bad_choice(group, override.get_value_element_as_str(), choices(group))
 
 
 @contextmanager
@@ -224,9 +184,7 @@ def _missing(error: MissingConfigException) -> BadInput:
 def _unfit(error: BaseException) -> BadInput:
     """The sentence for a key or value that Hydra or OmegaConf refuses."""
     if isinstance(error, OverrideParseException):
-        why = re.search(r"while evaluating .*: (.*)", str(error))
-        hint = why[1] if why else "check its quotes, brackets and commas"
-        return BadInput(f"{error.override}: cannot be read as key=value; {hint}")
+        return unreadable(error.override, error)
     inner = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if not isinstance(inner, OmegaConfBaseException):
         more = f" ({_first_line(inner)})" if inner is not None and str(inner) else ""

@@ -206,7 +206,13 @@ def main(arguments: Sequence[str]) -> int:
     if verb == "ended":
         return ended(Path(folder), int(rest[0]))
     trust = [name for word in rest for name in word.removeprefix("trust=").split(",")]
-    return run(Path(folder), trust)
+    if not several():
+        return run(Path(folder), trust)
+
+    from gp_lab.training.distributed import others_told
+
+    with others_told():
+        return run(Path(folder), trust)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.training.data import identified
-from gp_lab.training.place import quiet, several
+from gp_lab.training.place import quiet, several, world
 from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listening
@@ -107,6 +107,8 @@ def train_all(
             batches = groups(todo, max(most.values()), most)
             _explain(batches)
         _train_groups(batches, processes)
+    elif several():
+        _meet([])
     return outcomes_of(configs, before)
 
 
@@ -215,6 +217,8 @@ def _explain(batches: list[list[Config]]) -> None:
 def _train_groups(batches: list[list[Config]], processes: int) -> None:
     count = min(processes or _cores(), len(batches))
     with listening(RawValue("i", 0)) as stop:
+        if several():
+            _meet([config for batch in batches for config in batch], stop)
         if count <= 1:
             for number, batch in enumerate(batches):
                 if len(batches) > 1 and not stop.asked:
@@ -230,18 +234,28 @@ def _train_groups(batches: list[list[Config]], processes: int) -> None:
         raise kind(f"{stop.why}; the same command goes on from there")
 
 
-def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
-    """structure_key -> one run's `Setup`; trains nothing.
+def _meet(todo: Sequence[Config], stop: Stop | None = None) -> None:
+    """Ranks that were given different runs end here, before the first one begins."""
+    from gp_lab.training.trainer import meet
+
+    meet(todo, stop)
+
+
+def checked_setups(configs: Sequence[Config], here: bool = True) -> dict[str, Any]:
+    """structure_key -> one run's `Setup`; trains nothing. `here`: whether they train here.
 
     Raises `BadInput` for what `train` would refuse in any of the configs.
     """
     from gp_lab.training.setup import setup
+    from gp_lab.training.size import refuse_too_large
 
     seen, setups = set(), {}
     for config in configs:
         if (numbers := run_hash(config | {"seed": 0}) + config["device"]) not in seen:
             seen.add(numbers)
-            setups[structure_key(config)] = setup(config)
+            setups[structure_key(config)] = run = setup(config)
+            if here:
+                refuse_too_large(run, ranks=world())
     for config in configs:
         with writing_to(config["out"]):
             folder_of(config).parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ distribution over the characters at each place where it is generated.
 from torch import Tensor, nn
 
 from gp_lab.networks.convolution import ConvInit, check_kernel, draw, linear
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, FewOrZero
 
 RESIDUAL = 0.3
 
@@ -27,7 +27,7 @@ class CharacterGenerator(nn.Module):
         characters: Count,
         filters: Count = 512,
         kernel: Count = 5,
-        blocks: CountOrZero = 5,
+        blocks: FewOrZero = 5,
         init: ConvInit = "he",
     ) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class CharacterDiscriminator(nn.Module):
         characters: Count,
         filters: Count = 512,
         kernel: Count = 5,
-        blocks: CountOrZero = 5,
+        blocks: FewOrZero = 5,
         init: ConvInit = "he",
     ) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from gp_lab.networks.convolution import (
 )
 from gp_lab.networks.layers import Activation, Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.parts import Count
+from gp_lab.parts import Count, Few
 
 ImageActivation = Activation | Literal["gated"]
 
@@ -62,7 +62,7 @@ class DCGANGenerator(nn.Module):
         output: Output = "tanh",
         init: ConvInit = "he",
         constant_filters: bool = False,
-        depth: Count | None = None,
+        depth: Few | None = None,
     ) -> None:
         super().__init__()
         self.sizes = resolutions(size)
@@ -116,7 +116,7 @@ class DCGANDiscriminator(nn.Module):
         norm: Norm = "none",
         activation: ImageActivation = "leaky_relu",
         init: ConvInit = "he",
-        depth: Count | None = None,
+        depth: Few | None = None,
     ) -> None:
         super().__init__()
         sizes = resolutions(size)

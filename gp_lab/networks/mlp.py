@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gp_lab.networks import layers
 from gp_lab.networks.layers import Activation, EqualizedLinear, Init, Output
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, FewOrZero
 
 Norm = Literal["none", "layer", "batch"]
 Connection = Literal["plain", "concatenate"]
@@ -40,7 +40,7 @@ class MLP(nn.Module):
         self,
         inputs: Count | Shape,
         outputs: Count | Shape | None,
-        depth: CountOrZero = 3,
+        depth: FewOrZero = 3,
         width: Count = 512,
         activation: Activation = "relu",
         norm: Norm = "none",

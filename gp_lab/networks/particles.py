@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from gp_lab.networks.layers import Activation
 from gp_lab.networks.mlp import MLP
-from gp_lab.parts import Count
+from gp_lab.parts import Count, Few
 
 
 class Moved(nn.Module):
@@ -15,7 +15,7 @@ class Moved(nn.Module):
     """
 
     def __init__(
-        self, dim: Count = 2, depth: Count = 2, width: Count = 64, activation: Activation = "relu"
+        self, dim: Count = 2, depth: Few = 2, width: Count = 64, activation: Activation = "relu"
     ) -> None:
         super().__init__()
         self.by = MLP(dim, dim, depth, width, activation)

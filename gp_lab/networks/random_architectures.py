@@ -12,7 +12,7 @@ from typing import Literal
 from gp_lab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gp_lab.networks.layers import Activation, Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, FewOrZero, Seed
 
 NONLINEARITIES: tuple[Activation, ...] = ("relu", "leaky_relu", "softplus_elu", "tanh")
 DEPTHS = (4, 8, 12, 20)
@@ -96,8 +96,8 @@ class RandomGenerator(DCGANGenerator):
         latent_dim: Count,
         size: Count,
         channels: Count,
-        pair: CountOrZero = 0,
-        list_seed: CountOrZero = 0,
+        pair: FewOrZero = 0,
+        list_seed: Seed = 0,
         output: Output = "tanh",
     ) -> None:
         choice = sample(list_seed, pair + 1)[pair].generator
@@ -123,8 +123,8 @@ class RandomDiscriminator(DCGANDiscriminator):
         self,
         size: Count,
         channels: Count,
-        pair: CountOrZero = 0,
-        list_seed: CountOrZero = 0,
+        pair: FewOrZero = 0,
+        list_seed: Seed = 0,
         norm: Norm = "layer",
     ) -> None:
         choice = sample(list_seed, pair + 1)[pair].discriminator

@@ -29,7 +29,7 @@ from gp_lab.networks.convolution import (
 )
 from gp_lab.networks.layers import LEAKY_SLOPE, Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.parts import Count, CountOrZero, Few, FewOrZero
 
 Resample = Literal["none", "up", "down"]
 
@@ -173,7 +173,7 @@ class ResNetDiscriminator(nn.Module):
         channels: Count,
         filters: Count = 128,
         norm: Norm = "none",
-        blocks: CountOrZero = 2,
+        blocks: FewOrZero = 2,
         classes: CountOrZero = 0,
         head_classes: CountOrZero = 0,
     ) -> None:
@@ -311,7 +311,7 @@ class BottleneckResNetGenerator(nn.Module):
         size: Count,
         channels: Count,
         filters: Count = 64,
-        blocks: Count = 6,
+        blocks: Few = 6,
         norm: Norm = "batch",
         output: Output = "tanh",
     ) -> None:
@@ -344,7 +344,7 @@ class BottleneckResNetDiscriminator(nn.Module):
         size: Count,
         channels: Count,
         filters: Count = 64,
-        blocks: Count = 6,
+        blocks: Few = 6,
         norm: Norm = "layer",
     ) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Count, Fraction, Positive
+from gp_lab.parts import Few, Fraction, Positive
 
 Tensors = dict[str, Tensor]
 
@@ -119,7 +119,7 @@ class SpectralNorm(NoConstraint):
     dimensions are matrices [out, rest]; vectors (biases, norms' scales) are left alone.
     """
 
-    iterations: Count = 1
+    iterations: Few = 1
 
     def start(self, params: Tensors) -> Tensors:
         state = {}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gp_lab.objectives.losses import mean
-from gp_lab.parts import Count
+from gp_lab.parts import Few
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy
 
 
@@ -71,7 +71,7 @@ class WeightHistogram(Probe):
     the largest absolute weight, extreme [layers] the share within 1 % of it.
     """
 
-    bins: Count = 100
+    bins: Few = 100
 
     def measure(self, view: View) -> Arrays:
         weights = {k: to_numpy(p).ravel() for k, p in view.d.items()}

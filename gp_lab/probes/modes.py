@@ -17,7 +17,7 @@ from gp_lab.evaluation.points import (
     share_near,
     wasserstein,
 )
-from gp_lab.parts import Count, Positive
+from gp_lab.parts import Count, Few, Positive
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy
 
 
@@ -38,7 +38,7 @@ class Modes(Probe):
     """
 
     count: Count = 10_000
-    transport: Count = 500
+    transport: Few = 500
     radius: Positive | None = None
     share: Positive = 0.01
 
@@ -94,7 +94,7 @@ class Curve(Probe):
 
     count: Count = 10_000
     points: Count = 300
-    transport: Count = 500
+    transport: Few = 500
     radius: Positive = 0.1
 
     def check_dataset(self, name: str, dataset: Any) -> None:

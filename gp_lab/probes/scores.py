@@ -44,7 +44,7 @@ from gp_lab.evaluation.kernel import kernel_distance
 from gp_lab.evaluation.manifold import manifold
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
 from gp_lab.evaluation.reference import cached_features, cached_moments, fingerprint, once
-from gp_lab.parts import Count, CountOrZero, Fraction
+from gp_lab.parts import Count, CountOrZero, Fraction, PathText
 from gp_lab.probes.base import Arrays, Probe, View, even_batches
 from gp_lab.waiting import StoppedEarly
 
@@ -103,8 +103,8 @@ class InceptionScores(ScoreProbe):
     reference: Count | None = 50_000
     subset: CountOrZero = 5000
     k: Count = 5
-    weights: str | None = None
-    cache: str = CACHE
+    weights: PathText | None = None
+    cache: PathText = CACHE
 
     shared: ClassVar[bool] = True
 
@@ -184,7 +184,7 @@ class ClassifierScores(ScoreProbe):
     threshold: Fraction = 0.9
     splits: Count = SPLITS
     steps: Count = STEPS
-    cache: str = CACHE
+    cache: PathText = CACHE
 
     shared: ClassVar[bool] = True
 

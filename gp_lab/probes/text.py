@@ -9,7 +9,7 @@ from torch import Tensor
 from gp_lab.data.text import Text
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.ngrams import NGrams, count_all, divergences
-from gp_lab.parts import Count
+from gp_lab.parts import Count, Few
 from gp_lab.probes.base import Arrays, Probe, View
 from gp_lab.probes.pictures import text_picture
 
@@ -44,7 +44,7 @@ class NGramDivergence(Probe):
     """
 
     count: Count = 640
-    largest: Count = 4
+    largest: Few = 4
     kept: list[Counted] = field(default_factory=list, init=False, repr=False, compare=False)
     """The text that was counted last."""
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, counted, one_line, printable, show
 from gp_lab.evaluation.intervals import Interval, mean_interval
+from gp_lab.files import expanded, path_of
+from gp_lab.overrides import choices_of
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import (
     NOT_IDENTITY_OF_PROBES,
@@ -102,11 +104,12 @@ class _Run:
 def compare(root: str | Path, only: Sequence[str] = ()) -> list[Group]:
     """The runs below a folder in groups, in the order of the values that tell them apart.
 
-    `only` those whose configs say so, as `dataset=mnist` or `penalty.weight=10`. A damaged run, or
-    a second folder of the same run, is left out with a warning. Raises `BadInput` for a folder that
-    is not there, or a key that no config has.
+    `only` those whose configs say so, as `dataset=mnist`, or one of these as `seed=0,1`: words in
+    the grammar of `gp_lab.overrides`. A damaged run, or a second folder of the same run, is left
+    out with a warning. Raises `BadInput` for a folder that is not there, or a key that no config
+    has.
     """
-    root = Path(root)
+    root = path_of(root)
     if not root.is_dir():
         raise BadInput(f"{root}: no such folder")
     runs = _selected([run for folder in find_runs(root) if (run := _read(folder))], only)
@@ -288,23 +291,22 @@ def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _selected(runs: list[_Run], only: Sequence[str]) -> list[_Run]:
+    wanted = choices_of(only)
     if not only or not runs:
         return runs
     found = [(run, dict(_flat(run.config))) for run in runs]
     known = [key.rpartition(".") for key in {key for _, config in found for key in config}]
-    for wanted in only:
-        key, _, value = wanted.partition("=")
+    for key, these in wanted.items():
         if key.rpartition(".") not in known:
             raise bad_key(key, {k for node, _, k in known if node == key.rpartition(".")[0]})
-        found = [(run, flat) for run, flat in found if key in flat and _says(flat[key], value)]
+        texts = {_text(value) for value in these}
+        found = [(run, flat) for run, flat in found if key in flat and _text(flat[key]) in texts]
     return [run for run, _ in found]
 
 
-def _says(found: Any, value: str) -> bool:
-    try:
-        return show(found) == show(nameless(float(value)))
-    except ValueError:
-        return show(found) == value
+def _text(value: Any) -> str:
+    """A value as it is compared: 10 is 10.0, and `~` the home folder."""
+    return expanded(show(nameless(value)))
 
 
 # -- grouping ------------------------------------------------------------------------------

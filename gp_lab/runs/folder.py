@@ -29,7 +29,17 @@ import numpy as np
 import yaml
 
 from gp_lab.errors import BadInput, LabError, bad_choice, one_line
-from gp_lab.files import append, file_name, flush, opened, read, replacing, walk, write_atomically
+from gp_lab.files import (
+    append,
+    file_name,
+    flush,
+    opened,
+    path_of,
+    read,
+    replacing,
+    walk,
+    write_atomically,
+)
 from gp_lab.runs.identity import Config
 from gp_lab.runs.lock import LOCK, FolderLock, Gone
 from gp_lab.runs.status import State, parsed
@@ -51,7 +61,7 @@ class RunFolder:
     """Reads and writes one run's folder. Nothing in it is executed: a config there is data."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path_of(path)
         self._lock = FolderLock(self.path)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, show
 from gp_lab.files import file_name
 from gp_lab.runs.data import recorded_digest
 from gp_lab.runs.index import folder_with_hash
@@ -43,8 +43,6 @@ digest is known."""
 
 ANY = "any"
 """The digest that goes on with a run although its data are others than they were."""
-
-_WORDS = {"null": None, "true": True, "false": False}
 
 NOT_IDENTITY_OF_PROBES = frozenset({"cache", "weights"})
 """Where a probe finds what it works with."""
@@ -140,18 +138,19 @@ def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
     For reading the data alone: the run's own config, and with it its hash, stays as it is. Raises
     `BadInput` for anything else than a place that this data set has.
     """
+    from gp_lab.overrides import values  # Hydra's parser, which not every command needs
+
     dataset = config["dataset"] if isinstance(config["dataset"], Mapping) else {}
     source = dataset.get("source") if isinstance(dataset.get("source"), Mapping) else {}
     moved, below = dict(dataset), dict(source or {})
     keys = {f"dataset.{k}": k for k in PLACES if k in moved}
     keys |= {f"dataset.source.{k}": k for k in PLACES if k in below}
     may_be_others = not is_checked(dataset) and bool(keys or "digest" in dataset)
-    for override in overrides:
-        key, _, value = override.partition("=")
+    for key, place in values(overrides).items():
         if key == "dataset.digest" and may_be_others:
-            if value != ANY:
+            if place != ANY:
                 raise BadInput(
-                    f"{override}: a run goes on with the data that it had, or with {ANY}"
+                    f"{key}={show(place)}: a run goes on with the data that it had, or with {ANY}"
                 )
             moved["digest"] = ANY
             continue
@@ -159,10 +158,10 @@ def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
             known = [f"{k}=..." for k in keys] + [f"dataset.digest={ANY}"] * may_be_others
             choices = ", ".join(known) or "nothing: it has no files"
             raise BadInput(
-                f"{override}: of a run's data only the place can change; for this set {choices}"
+                f"{key}={show(place)}: of a run's data only the place can change; for this set"
+                f" {choices}"
             )
         name = keys[key]
-        place = value if name == "root" else _WORDS.get(value, value)
         if name in below:
             below[name] = place
         if key == f"dataset.{name}":

@@ -3,9 +3,8 @@
 import multiprocessing
 import os
 import subprocess
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gp_lab.errors import BadInput
 
@@ -18,6 +17,7 @@ class Place:
     """Where a process stands among those of its run, and where they meet.
 
     agent: whether torchrun keeps the store there; otherwise rank 0 does.
+    step: Slurm's name for the tasks that are the ranks, as `12.0`; empty under torchrun.
     """
 
     rank: int
@@ -27,6 +27,7 @@ class Place:
     address: str
     port: int
     agent: bool = False
+    step: str = field(default="", compare=False)
 
 
 def place(environment: Mapping[str, str] = os.environ) -> Place | None:
@@ -77,6 +78,7 @@ def _from_slurm(environment: Mapping[str, str]) -> Place | None:
         _tasks_here(local, int(environment.get("SLURM_NODEID", 0))),
         environment.get("MASTER_ADDR") or _first_host(environment),
         int(environment.get("MASTER_PORT") or 15_000 + (7 * job + step) % 15_000),
+        step=f"{job}.{step}",
     )
 
 
@@ -102,6 +104,20 @@ def _first_host(environment: Mapping[str, str]) -> str:
     return found.stdout.split()[0]
 
 
+def ended_beside(place: Place, environment: Mapping[str, str] = os.environ) -> set[int]:
+    """The ranks on this machine whose task has ended; none where Slurm did not start them."""
+    if not place.step or "SLURM_GTIDS" not in environment:
+        return set()
+    try:
+        command = ["scontrol", "listpids", place.step]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        lines = [line.split() for line in said.stdout.splitlines()[1:]]
+        alive = {int(words[4]) for words in lines if len(words) == 5 and words[4].isdigit()}
+    except (OSError, subprocess.SubprocessError):
+        return set()
+    return set(map(int, environment["SLURM_GTIDS"].split(","))) - alive if alive else set()
+
+
 def several() -> bool:
     """Whether this process is one of several ranks."""
     try:
@@ -110,12 +126,10 @@ def several() -> bool:
         return False
 
 
-def leave_rank_0_to_speak() -> None:
-    """Wait a while, on a rank that has failed and is quiet.
-
-    torchrun and srun end all ranks as soon as one has ended, and rank 0 has to say why.
-    """
-    time.sleep(LAST_WORD)
+def world() -> int:
+    """How many ranks there are."""
+    where = place() if several() else None
+    return 1 if where is None else where.world
 
 
 def quiet() -> bool:

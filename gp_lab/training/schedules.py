@@ -8,7 +8,7 @@ does not change the rates it has already used.
 from dataclasses import dataclass
 from typing import Literal
 
-from gp_lab.parts import Count, Positive
+from gp_lab.parts import Positive, Steps
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Schedule:
 
     shape: Literal["constant", "linear", "step", "inverse"] = "constant"
     d_ratio: Positive = 1.0
-    over: Count = 100_000
+    over: Steps = 100_000
     factor: Positive = 0.1
 
     def __call__(self, iteration: int) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from gp_lab.machine import MOST_THREADS
-from gp_lab.parts import BelowOne, Count, CountOrZero, checked
+from gp_lab.parts import BelowOne, Count, CountOrZero, PathText, Seed, Steps, checked
 
 GROUPS = (
     "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
@@ -44,8 +44,8 @@ class Settings:
         trust: the user's own packages that configs may name, from the command line only.
     """
 
-    seed: CountOrZero = 0
-    steps: Count = 10_000
+    seed: Seed = 0
+    steps: Steps = 10_000
     batch_size: Count = 64
     d_steps: Count = 1
     g_steps: CountOrZero = 1
@@ -53,12 +53,12 @@ class Settings:
     batch_norm: Literal["local", "synchronised"] = "synchronised"
     precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32"
     panel: str | None = None
-    log_every: Count = 100
-    checkpoint_every: Count = 1000
+    log_every: Steps = 100
+    checkpoint_every: Steps = 1000
     device: Annotated[str, AfterValidator(_a_device)] = "auto"
     compile: Literal["auto", "always", "never"] = "auto"
     threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
-    out: Annotated[str, Field(min_length=1)] = "outputs"
+    out: PathText = "outputs"
     force: bool = False
     trust: tuple[str, ...] = ()
 

@@ -204,13 +204,37 @@ def bytes_per_replica(run: "Setup") -> int:
         passes = 4
     if game.penalty.measure == "latent_path":
         passes += 1
-    of_d = _activations(game.discriminator, run.dataset.shape, run)
-    of_g = _activations(game.generator, run.latent.shape, run)
+    of_d = activations(game.discriminator, run.dataset.shape, run)
+    of_g = activations(game.generator, run.latent.shape, run)
     work = WORKING_COPIES * s.batch_size * (passes * of_d + of_g)
     per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
     block = 2 * block_length(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
     of_numbers = torch.finfo(run.dtype).bits // 8
     return bytes_of_state(run, copies=2) + of_numbers * (work + block)
+
+
+def activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
+    """Numbers that the layers of a network hand on, for one sample."""
+    import torch
+
+    from gp_lab.training.step import classes_of
+
+    counted = [math.prod(shape)]
+
+    def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
+        counted.append(out.numel() // 2)
+
+    leaves = [m for m in net.modules() if not list(m.children())]
+    hooks = [m.register_forward_hook(count) for m in leaves]
+    try:
+        with torch.no_grad():
+            labels = torch.zeros(2, dtype=torch.long, device=run.device)
+            x = torch.zeros(2, *shape, device=run.device, dtype=run.dtype)
+            net(x, *([labels] if classes_of(net) else []))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(counted)
 
 
 def free_bytes(device: "torch.device") -> int:
@@ -251,27 +275,3 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         path = f"{prefix}{key}"
         found |= _flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
     return found
-
-
-def _activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
-    """Numbers that the layers of a network hand on, for one sample."""
-    import torch
-
-    from gp_lab.training.step import classes_of
-
-    counted = [math.prod(shape)]
-
-    def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
-        counted.append(out.numel() // 2)
-
-    leaves = [m for m in net.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(count) for m in leaves]
-    try:
-        with torch.no_grad():
-            labels = torch.zeros(2, dtype=torch.long, device=run.device)
-            x = torch.zeros(2, *shape, device=run.device, dtype=run.dtype)
-            net(x, *([labels] if classes_of(net) else []))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(counted)

@@ -31,7 +31,7 @@ from gp_lab.runs.provenance import provenance
 from gp_lab.tracking.ending import close_all
 from gp_lab.training.blocks import Blocks, block_length
 from gp_lab.training.data import run_data
-from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
+from gp_lab.training.distributed import joined
 from gp_lab.training.engine import (
     Engine,
     choose,
@@ -40,9 +40,12 @@ from gp_lab.training.engine import (
     make_engine,
     sharded,
 )
+from gp_lab.training.ranks import Agreement, Onlooker, Ranks
 from gp_lab.training.replicas import Replica, say_from_outside
 from gp_lab.training.resuming import Apart, newest_common
+from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
+from gp_lab.training.size import refuse_too_large
 from gp_lab.training.stacking import (
     TooLarge,
     Unstackable,
@@ -75,8 +78,18 @@ def train(
     Where stacking does not pay or is not possible, they are trained one after another, and the
     reason is printed. Raises `BadInput` before anything is computed.
     """
-    with joined(configs[0]["device"], stop) as ranks:
+    for config in configs:
+        Settings.of(config)  # before its `out` is looked into
+    where = folders or [RunFolder(folder_of(config)) for config in configs]
+    with joined(configs, stop, partial(_failed_before_it_began, configs, where)) as ranks:
         return _train(configs, folders, progress and ranks.writer, stop, ranks)
+
+
+def meet(configs: Sequence[Config], stop: Stop | None = None) -> None:
+    """Several ranks compare all runs that each is about to train, before the first one begins."""
+    folders = [RunFolder(folder_of(config)) for config in configs]
+    with joined(configs, stop, partial(_failed_before_it_began, configs, folders)):
+        pass
 
 
 def _train(
@@ -96,7 +109,6 @@ def _train(
         data = run_data(configs, folders)
         configs = [each.config for each in data]
         folders = folders or [RunFolder(folder_of(config)) for config in configs]
-        ranks.when_lost(partial(_failed_before_it_began, configs, folders, ranks))
         runs = [setup(each.config, each.contents) for each in data]
     if not ranks.writer:
         folders = [Onlooker(folder.path) for folder in folders]
@@ -107,6 +119,8 @@ def _train(
         ]
     )
     todo = [(run, f) for run, f, wanted in zip(runs, folders, fresh, strict=True) if wanted]
+    if todo:
+        refuse_too_large(todo[0][0], ranks.world)  # those of a stack are alike
     waiting = [todo] if todo else []
     while waiting:
         stack = waiting.pop(0)
@@ -173,9 +187,11 @@ class _Training:
                 for replica in self.replicas:
                     replica.open()
             self.ranks.when_lost(self._failed)
-            self._train()
+            try:
+                self._train()
+            finally:  # it has said how it ended
+                self.ranks.when_lost(lambda why: None)
         finally:
-            self.ranks.when_lost(lambda why: None)
             self.blocks.close()
             close_all([replica.tracker for replica in self.replicas], self._hurried)
             for replica in self.replicas:
@@ -546,12 +562,13 @@ def _shown(what: str, progress: bool) -> Iterator[None]:
 
 
 def _failed_before_it_began(
-    configs: Sequence[Config], folders: Sequence[RunFolder], ranks: Ranks, why: str
+    configs: Sequence[Config], folders: Sequence[RunFolder], why: str
 ) -> None:
+    """The last word of several ranks on runs that they were to train, and that have a folder."""
     for config, folder in zip(configs, folders, strict=True):
-        wanted = folder.exists and not folder.finished(config["steps"])
-        if wanted and (ranks.writer or ranks.heir):
-            say_from_outside(RunFolder(folder.path), State.FAILED, why)
+        with suppress(LabError, OSError):  # what cannot be read is left alone
+            if folder.exists and not folder.finished(config["steps"]):
+                say_from_outside(RunFolder(folder.path), State.FAILED, why)
 
 
 def _finite(state: dict[str, Any]) -> bool:

@@ -38,6 +38,12 @@ class ConfigLauncher(Launcher):
         """Train resolved configs; their outcomes in the same order."""
         raise NotImplementedError
 
+    def check_configs(self, configs: Sequence[dict[str, Any]]) -> None:
+        """Raises `BadInput` for what `launch_configs` would refuse of those that are to train."""
+        from gp_lab.launching.local import checked_setups, unfinished
+
+        checked_setups(unfinished(configs))
+
 
 class LocalLauncher(ConfigLauncher):
     """Trains the jobs on this machine.
@@ -75,3 +81,9 @@ class SlurmLauncher(ConfigLauncher):
         from gp_lab.launching.slurm import train_on_slurm
 
         return train_on_slurm(configs, self.jobs)
+
+    def check_configs(self, configs: Sequence[dict[str, Any]]) -> None:
+        # The nodes have the GPUs; what can be checked without one is checked here.
+        from gp_lab.launching.local import checked_setups, unfinished
+
+        checked_setups([c | {"device": "cpu"} for c in unfinished(configs)], here=False)

@@ -1,5 +1,6 @@
 """The sweeper: products of comma-separated values, and the panels of a figure."""
 
+import math
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -10,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from gp_lab.errors import BadInput, bad_choice
 from gp_lab.launching.places import choices
+from gp_lab.overrides import MOST, each, shortened
 
 
 class PanelSweeper(Sweeper):
-    """Expands the command line, checks every config, hands the runs to the launcher.
+    """Expands the command line and checks every config; `executor`, the launcher, trains them.
 
-    `sweep` returns (jobs, outcomes), in the same order. All configs are composed before the
-    first run starts, so a wrong one loses nothing.
+    All configs are composed before the first run starts, so a wrong one loses nothing.
     """
 
     def setup(
@@ -32,8 +33,7 @@ class PanelSweeper(Sweeper):
             raise bad_choice("hydra/launcher", name, choices("hydra/launcher"))
 
     def sweep(self, arguments: list[str]) -> Any:
-        jobs = self.jobs(arguments)
-        return jobs, self.executor.launch_configs([job.config for job in jobs])
+        return self.executor.launch_configs([job.config for job in self.jobs(arguments)])
 
     def jobs(self, arguments: list[str]) -> Any:
         """The runs that the command line asks for; none of them is trained."""
@@ -46,15 +46,15 @@ class PanelSweeper(Sweeper):
         ):
             key, text = override.get_key_element(), override.input_line
             if override.is_sweep_override():
-                if not override.is_discrete_sweep():
-                    raise BadInput(f"{text}: a sweep lists its values, as {key}=1,2 or range(3)")
-                user[key] = list(override.sweep_string_iterator())
-                if not user[key]:
-                    raise BadInput(f"{text}: there is no value in this sweep")
+                user[key] = each(override)
                 if key in ("figure", "scale"):
                     raise BadInput(f"{text}: one {key} at a time")
             else:
                 user[key] = [override.get_value_element_as_str()]
+        if (count := math.prod(map(len, user.values()))) > MOST:
+            raise BadInput(
+                f"{shortened(' '.join(arguments))}: {count} runs; a sweep can have {MOST}"
+            )
         figure: Any = OmegaConf.to_container(self.master.figure, resolve=False)
         panels: list[tuple[str | None, list[list[str]]]]
         if figure.get("id"):

@@ -1,0 +1,140 @@
+"""What the words after a command mean: flags, folders, and `key=value` in one grammar.
+
+`train` and `figure` take Hydra's flags and overrides; the commands that read a run take the few
+keys that can change then. Everything that is wrong ends in `BadInput`, before anything is done.
+"""
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Override
+
+from gp_lab.errors import BadInput, bad_choice, show
+from gp_lab.files import is_folder, path_of
+from gp_lab.launching.places import choices, groups
+from gp_lab.overrides import group_of, parse, shortened, unquoted, values
+from gp_lab.parts import packages
+from gp_lab.runs.folder import RunFolder
+
+LONGEST_NAME = 200
+"""Characters of the name of a choice, which is that of a file."""
+
+
+def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.Namespace:
+    """Hydra's own flags (-m, --cfg, --info, --help ...) and overrides, each of them well-formed.
+
+    Of a key that comes twice the last override is kept. `sweep` allows several values without -m.
+    Raises `BadInput`.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise BadInput(message)
+
+    parser.error = refuse  # type: ignore[method-assign]
+    args, rest = parser.parse_known_intermixed_args(list(arguments))
+    if rest:
+        raise BadInput(f"{rest[0]}: no such flag; overrides are written key=value")
+    for flag in ("config_name", "config_path", "experimental_rerun", "shell_completion"):
+        if getattr(args, flag):
+            raise BadInput(f"--{flag.replace('_', '-')}: not a flag of this command")
+    if args.config_dir:
+        folder = path_of(args.config_dir)
+        if not is_folder(folder):
+            raise BadInput(f"--config-dir={args.config_dir}: no such folder")
+        args.config_dir = str(folder)
+    last: dict[str, str] = {}
+    for override in parse(args.overrides):
+        _check_override(override, sweep or args.multirun)
+        last.pop(key := override.get_key_element(), None)
+        last[key] = unquoted(override)
+    args.overrides = list(last.values())
+    args.parser = parser
+    return args
+
+
+def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """What stands after an entry's name: overrides and --cfg job. Raises `BadInput`."""
+    args = parse_arguments(arguments, sweep=True)
+    flags = [word for word in arguments if word.startswith("-") and not word.startswith("--cfg")]
+    if flags or args.cfg not in (None, "job"):
+        wrong = flags[0] if flags else f"--cfg {args.cfg}"
+        raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")
+    return args
+
+
+def _check_override(override: Override, sweep: bool) -> None:
+    """Raises `BadInput` for what Hydra would misunderstand, or refuse with a traceback."""
+    text, written = shortened(str(override.input_line)), str(override.input_line).partition("=")[2]
+    if dots := re.fullmatch(r"(\d+)\.\.(\d+)", written):
+        first, last = int(dots[1]), int(dots[2])
+        bounds = f"{first},{last + 1}" if first else f"{last + 1}"
+        flag, key = "" if sweep else "-m ", override.get_key_element()
+        raise BadInput(f"{text}: {first} to {last} is written {flag}'{key}=range({bounds})'")
+    if override.is_sweep_override():
+        if not sweep:
+            raise BadInput(f"{text}: several values are a sweep; add -m, or write a list as [a,b]")
+        return
+    group, value = override.key_or_group, override.value()
+    if group == "hydra":
+        raise BadInput(f"{text}: Hydra's own keys are written hydra.KEY=value")
+    if override.is_delete() or (group not in groups() and not group.startswith("hydra/")):
+        return
+    if override.is_add() or override.is_force_add():
+        raise BadInput(f"{text}: every run has its {group} already; leave out the +")
+    names = value if group == "probe" and isinstance(value, list) else [value]
+    other_sweeper = group == "hydra/sweeper" and value not in choices(group)
+    if other_sweeper or not all(map(_is_name, names)):
+        raise bad_choice(group, shortened(override.get_value_element_as_str()), choices(group))
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a file of a group could be called so."""
+    return isinstance(value, str) and value != "???" and len(value) <= LONGEST_NAME
+
+
+@dataclass(frozen=True)
+class Later:
+    """What the words after a run's folder say.
+
+    data: words that say where its data lie now; trust: packages of one's own; own: the value of
+    each key of the command's own.
+    """
+
+    data: tuple[str, ...]
+    trust: tuple[str, ...]
+    own: Mapping[str, Any]
+
+
+def later(words: Sequence[str], own: Sequence[str], refusal: str) -> Later:
+    """The words that a command takes after a run's folder, `own` its own keys.
+
+    Raises `BadInput`, with `refusal` for any other key.
+    """
+    found = values(words)
+    for key in found:
+        if group_of(key) != "dataset" and key not in ("trust", *own):
+            raise BadInput(f"{key}={shortened(show(found[key]))}: {refusal}")
+    last = {str(o.key_or_group): str(o.input_line) for o in parse(words)}
+    return Later(
+        tuple(word for key, word in last.items() if group_of(key) == "dataset"),
+        tuple(packages(found["trust"])) if "trust" in found else (),
+        {key: value for key, value in found.items() if key in own},
+    )
+
+
+def run_and_words(
+    arguments: Sequence[str], command: str, usage: str
+) -> tuple[RunFolder, Sequence[str]]:
+    """The run that the first word names, and the words after it. Raises `BadInput`."""
+    first = arguments[0] if arguments else ""
+    if not first or ((first.startswith("-") or "=" in first) and not is_folder(path_of(first))):
+        raise BadInput(f"{command}: which run? write {usage}")
+    folder = RunFolder(first)
+    if not folder.exists:
+        raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
+    return folder, arguments[1:]

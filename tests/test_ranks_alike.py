@@ -1,0 +1,388 @@
+"""Ranks that were given different runs, code or versions end at once and say what differs."""
+
+import json
+import multiprocessing
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from lab import SMALL, Forked, config_of, free_port, trained, wait_for
+
+from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.identity import Config, folder_of
+from gp_lab.training import alike, meeting, setup, trainer
+from gp_lab.training.alike import About, SharedEnd, about
+from gp_lab.training.watch import Failure, Watch, gone
+
+# What is compared, without processes
+
+
+def agreed(*said: About) -> list[BaseException | None]:
+    """What comes of ranks that say this, each in a thread."""
+    store = torch.distributed.HashStore()
+    ends: list[BaseException | None] = [None] * len(said)
+
+    def one(rank: int) -> None:
+        own = Watch(store, rank, len(said))
+        own.begin(lambda why: None)
+        try:
+            own.agree(said[rank])
+        except LabError as error:
+            ends[rank] = error
+
+    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(len(said))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
+
+
+def of(*overrides: str) -> About:
+    return about([config_of(*overrides)], "gloo")
+
+
+DIFFERENT = [
+    ("seed=1", "rank 1 has seed=1, rank 0 seed=0"),
+    ("steps=20", "rank 1 has steps=20, rank 0 steps=10000"),
+    ("batch_size=8", "rank 1 has batch_size=8, rank 0 batch_size=16"),
+    ("log_every=7", "rank 1 has log_every=7, rank 0 log_every=100"),
+    ("checkpoint_every=7", "rank 1 has checkpoint_every=7, rank 0 checkpoint_every=1000"),
+    ("architecture.width=16", "rank 1 has architecture.width=16, rank 0 architecture.width=8"),
+    ("penalty=none", "rank 1 has penalty=none, rank 0 penalty=one_gp"),
+    ("penalty.weight=1", "rank 1 has penalty.weight=1, rank 0 penalty.weight=10"),
+    ("probe=[surface,samples,loss]", "rank 1 has probe.loss._target_=gp_lab.probes.samples.Loss"),
+    ("probe.samples.every=5", "rank 1 has probe.samples.every=5, rank 0 probe.samples.every=0"),
+    ("precision=fp64", "rank 1 has precision=fp64, rank 0 precision=fp32"),
+    ("compile=always", "rank 1 has compile=always, rank 0 compile=auto"),
+    ("batch_norm=local", "rank 1 has batch_norm=local, rank 0 batch_norm=synchronised"),
+    ("force=true", "rank 1 has force=true, rank 0 force=false"),
+    ("out=elsewhere", "rank 1 has out=elsewhere, rank 0 out=outputs"),
+]
+
+
+@pytest.mark.parametrize(("override", "says"), DIFFERENT, ids=lambda value: value.split()[0])
+def test_the_first_key_in_which_a_rank_differs_is_named_with_both_values(
+    override: str, says: str
+) -> None:
+    ends = agreed(of(), of(override))
+    assert [str(end) for end in ends] == [str(ends[0])] * 2  # the same words on both
+    assert str(ends[0]).startswith(says)
+    assert str(ends[0]).endswith("give all ranks the same command")
+    assert {end.status for end in ends if isinstance(end, SharedEnd)} == {Exit.BAD_INPUT}
+
+
+@pytest.mark.parametrize(
+    "override", ["tracking=wandb", "threads=3", "device=auto", "panel=x", "probe.samples.every=0"]
+)
+def test_what_only_rank_0_does_or_each_does_for_itself_may_differ(override: str) -> None:
+    assert agreed(of(), of(override), of()) == [None] * 3
+
+
+def test_where_published_data_lie_may_differ() -> None:
+    base = ("tracking=none", "dataset=cifar10")
+    configs = [config_of(f"dataset.root={root}", base=base) for root in ("here", "there")]
+    assert agreed(*(about([config], "gloo") for config in configs)) == [None] * 2
+
+
+def test_the_third_of_four_ranks_is_named() -> None:
+    ends = agreed(of(), of(), of("seed=3"), of("seed=3"))
+    assert {str(end).partition(":")[0] for end in ends} == {"rank 2 has seed=3, rank 0 seed=0"}
+
+
+def test_runs_of_a_sweep_are_compared_one_by_one() -> None:
+    configs = [config_of(f"seed={seed}") for seed in range(3)]
+    other = [*configs[:2], config_of("seed=2", "steps=5")]
+    ends = agreed(about(configs, "gloo"), about(other, "gloo"))
+    assert "rank 1 has steps=5, rank 0 steps=10000 in run 3 of 3" in str(ends[0])
+    for fewer in (configs[:2], []):
+        ends = agreed(about(configs, "gloo"), about(fewer, "gloo"))
+        assert f"rank 1 has {len(fewer)} runs to train, rank 0 3" in str(ends[0])
+
+
+def test_versions_and_code_come_before_what_follows_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zero = of()
+    older = zero | {"versions": zero["versions"] | {"torch": "1.0"}, "runs": []}
+    (end, _) = agreed(zero, older)
+    assert isinstance(end, SharedEnd)
+    assert end.status == Exit.FAILED
+    assert str(end).startswith("rank 1 has torch 1.0, rank 0 torch ")
+    edited = zero | {"code": zero["code"] | {"gp_lab/training/step.py": "0"}, "runs": []}
+    (end, _) = agreed(zero, edited)
+    assert isinstance(end, SharedEnd)
+    assert end.status == Exit.FAILED
+    assert "rank 1 has another gp_lab/training/step.py than rank 0" in str(end)
+
+
+def test_the_code_of_a_trusted_package_is_compared_and_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "mine" / "loss.py").write_text("a = 1\n")
+    (tmp_path / "single.py").write_text("b = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = config_of("trust=[mine,single,not_there]")
+    before = about([config], "gloo")
+    assert {"mine/loss.py", "mine/__init__.py", "single.py"} < before["code"].keys()
+    assert "gp_lab/training/alike.py" in before["code"]
+    alike._code.cache_clear()
+    (tmp_path / "mine" / "loss.py").write_text("a = 2\n")
+    after = about([config], "gloo")
+    assert "rank 1 has another mine/loss.py than rank 0" in str(agreed(before, after)[0])
+    alike._code.cache_clear()
+
+
+def test_ranks_that_would_not_sum_alike_say_which_differs() -> None:
+    config = config_of()
+    said = [about([config], transport) for transport in ("gloo", "gloo", "cpu:gloo,cuda:nccl")]
+    for end in agreed(*said):
+        assert isinstance(end, SharedEnd)
+        assert end.status == Exit.FAILED
+        assert "rank 2 would sum by cpu:gloo,cuda:nccl and rank 0 by gloo" in str(end)
+
+
+@pytest.mark.parametrize(
+    ("word", "failure", "says"),
+    [
+        (gone(1), Failure("penalty=x: no such choice", status=Exit.BAD_INPUT), "rank 1: penalty=x"),
+        (gone(1), Failure("it has ended", status=Exit.FAILED), "rank 1: it has ended"),
+        ("1/failure", Failure("rank 2: no disk", status=Exit.FAILED), "rank 2: no disk"),
+    ],
+)
+def test_a_rank_that_has_ended_is_not_waited_for(word: str, failure: Failure, says: str) -> None:
+    store = torch.distributed.HashStore()
+    store.set(word, json.dumps(failure))
+    own = Watch(store, 0, 3)
+    own.begin(lambda why: None)
+    with pytest.raises(SharedEnd, match=says) as raised:
+        own.agree(of())
+    assert raised.value.status == failure.status
+
+
+# How runs on two ranks end: processes that nobody watches over, as under srun
+
+RUN = (*SMALL, "batch_size=15", "log_every=5", "checkpoint_every=10")
+
+
+Fault = Callable[[int], object]
+"""What is done in each rank's process, which is told its number, before the command."""
+
+
+def rank_of_two(
+    out: Path, rank: int, port: int, *arguments: str, fault: Fault | None = None
+) -> Forked:
+    where = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+             "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "HOME": str(out)}  # fmt: skip
+    file = out / f"rank-{rank}.txt"
+    return Forked(file, *arguments, first=partial(a_rank, rank, fault), **where)
+
+
+def a_rank(rank: int, fault: Fault | None) -> None:
+    torch.set_num_threads(1)
+    multiprocessing.process._parent_process = None  # nobody's worker, as under srun
+    if fault is not None:
+        fault(rank)
+
+
+def two_ranks(
+    out: Path, *commands: tuple[str, ...], fault: Fault | None = None
+) -> list[tuple[int, list[str]]]:
+    """(exit status, what it said) of each of two ranks, which run a command each, or the same."""
+    port = free_port()
+    processes = [
+        rank_of_two(out, rank, port, *commands[min(rank, len(commands) - 1)], fault=fault)
+        for rank in range(2)
+    ]
+    return [(process.ended(), spoken(process)) for process in processes]
+
+
+def spoken(process: Forked) -> list[str]:
+    """What a rank says itself; transport's own warnings are silenced where it is imported later."""
+    return [line for line in process.said if line.startswith("gp-lab: ")]
+
+
+def command(out: Path, *overrides: str, verb: str = "train") -> tuple[str, ...]:
+    kept = [o for o in RUN if o.partition("=")[0] not in {w.partition("=")[0] for w in overrides}]
+    return (verb, *kept, f"out={out}", *overrides)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> RunFolder:
+    """A run of 40 steps, of which 20 are done, in the root `out`."""
+    folder = trained("steps=20", f"out={tmp_path / 'out'}", base=RUN)
+    folder.write_config(folder.config | {"steps": 40})
+    folder.set_status(State.INTERRUPTED, step=20)
+    # Its name is that of the longer run, which the same command asks for.
+    longer = folder_of(config_of("steps=40", f"out={tmp_path / 'out'}", base=RUN))
+    return RunFolder(folder.path.rename(longer))
+
+
+def untouched(folder: RunFolder) -> bool:
+    return [line["step"] for line in folder.metrics()][-1] == 20
+
+
+def ended(folder: RunFolder) -> tuple[str, str]:
+    return folder.status["state"], folder.status["why"]
+
+
+@pytest.mark.parametrize(
+    ("zero", "one", "says"),
+    [
+        ((), ("seed=1",), "rank 1 has seed=1, rank 0 seed=0"),
+        ((), ("steps=60",), "rank 1 has steps=60, rank 0 steps=40"),
+        ((), ("architecture.width=16",), "rank 1 has architecture.width=16, rank 0 archi"),
+        ((), ("-m", "seed=0,1"), "rank 1 has 2 runs to train, rank 0 1"),
+    ],
+    ids=["seed", "steps", "width", "number of runs"],
+)
+def test_ranks_with_different_commands_end_at_once_and_train_nothing(
+    begun: RunFolder, tmp_path: Path, zero: tuple[str, ...], one: tuple[str, ...], says: str
+) -> None:
+    out = tmp_path / "out"
+    commands = command(out, "steps=40", *zero), command(out, *({"steps=40"} - {*one}), *one)
+    if one[0].startswith("steps"):
+        commands = commands[0], command(out, *one)
+    (status, said), (other, nothing) = two_ranks(tmp_path, *commands)
+    assert (status, other) == (Exit.BAD_INPUT, Exit.BAD_INPUT), said
+    assert len(said) == 1
+    assert said[0].startswith(f"gp-lab: {says}")
+    assert nothing == []
+    assert ended(begun) == (State.FAILED, said[0].removeprefix("gp-lab: "))
+    assert untouched(begun)
+    assert [path.name for path in (out / "runs").iterdir()] == [begun.path.name]
+
+
+def test_a_sweep_of_which_one_rank_has_fewer_runs_left_trains_none(tmp_path: Path) -> None:
+    zero, one = (command(tmp_path, "-m", "steps=10", f"seed={n}") for n in ("0,1,2", "0,1"))
+    (status, said), (other, _) = two_ranks(tmp_path, zero, one)
+    assert (status, other) == (Exit.BAD_INPUT, Exit.BAD_INPUT)
+    assert "rank 1 has 2 runs to train, rank 0 3" in said[-1]
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.parametrize("override", ["penalty=nope", "batch_size=9000000"])
+def test_what_one_rank_refuses_before_they_meet_ends_both(
+    begun: RunFolder, tmp_path: Path, wrong: int, override: str
+) -> None:
+    good = command(tmp_path / "out", "-m", "steps=40", "dataset.size=100")
+    bad = command(tmp_path / "out", "-m", "steps=40", "dataset.size=100", override)
+    commands = (bad, good) if wrong == 0 else (good, bad)
+    (status, said), (other, nothing) = two_ranks(tmp_path, *commands)
+    assert (status, other) == (Exit.BAD_INPUT, Exit.BAD_INPUT), said
+    prefix = "gp-lab: rank 1: " if wrong else "gp-lab: "
+    assert [line.startswith(prefix + override) for line in said] == [True]
+    assert nothing == []
+
+
+def no_setup(on: int, error: Exception, seed: int | None, rank: int) -> None:
+    """On one rank, the parts of a run (of a seed) cannot be made."""
+    real = setup.setup
+
+    def fail(config: Config) -> object:
+        if seed in (None, config["seed"]):
+            raise error
+        return real(config)
+
+    if rank == on:
+        trainer.setup = fail  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (BadInput("dataset.root=x: nothing there"), Exit.BAD_INPUT, "dataset.root=x: nothing"),
+        (ImportError("no such module"), Exit.FAILED, "ImportError: no such module"),
+    ],
+    ids=["bad input", "error"],
+)
+def test_an_error_on_one_rank_before_the_folder_is_opened_is_written_there(
+    begun: RunFolder, tmp_path: Path, wrong: int, error: Exception, status: Exit, says: str
+) -> None:
+    fault = partial(no_setup, wrong, error, None)
+    ends = two_ranks(tmp_path, command(tmp_path / "out", "steps=40"), fault=fault)
+    assert [end for end, _ in ends] == [status, status], ends
+    state, why = ended(begun)
+    assert state == State.FAILED
+    assert why.startswith(f"rank {wrong}: {says}")
+    assert untouched(begun)
+
+
+def test_a_later_run_of_a_sweep_that_fails_on_one_rank_says_why(tmp_path: Path) -> None:
+    sweep = command(tmp_path, "-m", "steps=10", "seed=0,1,2")
+    runs = {seed: folder_of(config_of("steps=10", f"seed={seed}", f"out={tmp_path}", base=RUN))
+            for seed in range(3)}  # fmt: skip
+    made = RunFolder(runs[1])
+    made.path.mkdir(parents=True)
+    made.create(config_of("steps=10", "seed=1", f"out={tmp_path}", base=RUN), runs[1].name)
+    (status, said), (other, _) = two_ranks(
+        tmp_path, sweep, fault=partial(no_setup, 1, OSError("no such disk"), 1)
+    )
+    assert (status, other) == (Exit.FAILED, Exit.FAILED), said
+    assert ended(RunFolder(runs[0])) == (State.FINISHED, "")
+    assert ended(made) == (State.FAILED, "rank 1: OSError: no such disk")
+    assert not runs[2].exists()
+
+
+def test_a_rank_that_resumes_for_longer_than_the_other_is_named(
+    begun: RunFolder, tmp_path: Path
+) -> None:
+    resume = ("resume", str(begun.path))
+    (status, said), (other, _) = two_ranks(tmp_path, (*resume, "steps=60"), (*resume, "steps=80"))
+    assert (status, other) == (Exit.BAD_INPUT, Exit.BAD_INPUT)
+    assert said[0].startswith("gp-lab: rank 1 has steps=80, rank 0 steps=60")
+    assert begun.config["steps"] == 40
+    assert untouched(begun)
+
+
+def test_ranks_that_agree_after_that_go_on_with_the_run(begun: RunFolder, tmp_path: Path) -> None:
+    begun.set_status(State.FAILED, why="rank 1 has seed=1, rank 0 seed=0")
+    ends = two_ranks(tmp_path, command(tmp_path / "out", "steps=40"))
+    assert [status for status, _ in ends] == [Exit.OK, Exit.OK], ends
+    assert ended(begun) == (State.FINISHED, "")
+    assert begun.metrics()[-1]["step"] == 40
+
+
+def waits(path: Path, words: str, late: int, rank: int) -> None:
+    """Ranks soon say for whom they wait; one of them comes once that has been said."""
+    meeting.SAYING = 0.2
+    if rank == late:
+        wait_for(lambda: path.exists() and words in path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("late", "words"),
+    [
+        (1, "rank 0 waits for rank 1 of 2 to come"),
+        (0, "rank 1 waits for rank 0 of 2 to come"),
+    ],
+)
+def test_a_rank_that_waits_says_for_whom(tmp_path: Path, late: int, words: str) -> None:
+    fault = partial(waits, tmp_path / f"rank-{1 - late}.txt", words, late)
+    ends = two_ranks(tmp_path, command(tmp_path, "steps=5"), fault=fault)
+    assert [status for status, _ in ends] == [Exit.OK, Exit.OK], ends
+    assert ends[1 - late][1][0].startswith(f"gp-lab: {words}")
+
+
+def test_a_port_that_is_taken_is_named_and_the_reason_written(
+    begun: RunFolder, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        process = rank_of_two(tmp_path, 0, port, *command(tmp_path / "out", "steps=40"))
+        assert process.ended() == Exit.FAILED
+    (said,) = spoken(process)
+    assert said.startswith(f"gp-lab: rank 0 cannot reach 127.0.0.1:{port}")
+    assert ended(begun)[1].startswith(f"rank 0: rank 0 cannot reach 127.0.0.1:{port}")
