@@ -9,7 +9,7 @@ import pytest
 import gp_lab.cli
 
 PACKAGE = Path(gp_lab.cli.__file__).parent
-BASE = ("errors", "waiting", "files", "parts")
+BASE = ("errors", "terminal", "waiting", "files", "parts")
 ROOMS = (
     "theory", "objectives", "networks", "data", "evaluation", "runs", "tracking", "probes",
     "training", "launching", "figures", "report", "cli",

@@ -23,13 +23,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from gp_lab.data.prepared import PREPARED, prepared_parts
 from gp_lab.data.sources import Part, Parts, Shape, download, missing
 from gp_lab.errors import BadInput
 from gp_lab.files import alone
 from gp_lab.parts import Count
+from gp_lab.terminal import bar
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
@@ -400,11 +400,9 @@ def decoded(
         return decode(*pictures.read(i), source)
 
     n = len(pictures.names)
-    bar: tqdm[Any] = tqdm(
-        total=n, initial=start, desc=f"images of {part}", disable=None if n > 2000 else True
-    )
-    with bar:
+    silent = None if n > 2000 else True  # None: unless somebody looks
+    with bar(total=n, initial=start, desc=f"images of {part}", disable=silent) as line:
         for first in range(start, n, chunk):
             some = list(_threads().map(one, range(first, min(first + chunk, n))))
             yield first, np.stack(some)
-            bar.update(len(some))
+            line.update(len(some))

@@ -6,7 +6,6 @@ each leaves the folder that it would have left alone.
 
 import errno
 import math
-import sys
 import threading
 import time
 import warnings
@@ -18,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
 from gp_lab.probes.base import Share, View
@@ -26,7 +24,9 @@ from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, provenance
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.terminal import bar, say, watched
 from gp_lab.training.blocks import Blocks, block_length
+from gp_lab.training.compilers import compiling
 from gp_lab.training.distributed import Agreement, Onlooker, Ranks, joined
 from gp_lab.training.engine import (
     Engine,
@@ -50,8 +50,10 @@ from gp_lab.training.stacking import (
     structure_key,
 )
 from gp_lab.training.step import has_batch_norm, start_state
-from gp_lab.training.stopping import Stop, listening, slurm_job
+from gp_lab.training.stopping import Stop, StoppedEarly, listening, slurm_job
 from gp_lab.training.views import view_of
+
+SAME_NUMBERS = "the same numbers up to rounding, not bit for bit"
 
 STATUS_SECONDS = 2.0
 """How often a running run says in status.json how far it is."""
@@ -112,7 +114,7 @@ def _train(
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
             if progress:
-                tqdm.write(f"{refusal}: {_parts(len(stack), half)}", file=sys.stderr)
+                say(f"{refusal}: {_parts(len(stack), half)}")
             waiting = [stack[i : i + half] for i in range(0, len(stack), half)] + waiting
         if any(outcome_of(folder).stopped for _, folder in stack):
             break
@@ -173,6 +175,9 @@ class _Training:
         except Unstackable:
             raise
         except BaseException as error:
+            if isinstance(error, StoppedEarly) and self.ranks.world == 1 and self.stop:
+                self._failed(self.stop.why, self.stop.state)  # before it had anything new to save
+                return
             sentence = None if self.ranks.lost_another(error) else self._failure(error)
             stopped = isinstance(error, KeyboardInterrupt)
             why = self.ranks.explain(error, sentence)
@@ -217,7 +222,7 @@ class _Training:
             and self.engine.name == "eager"
             and (self.stack > 1 or s.compile == "always")
         ):
-            tqdm.write(f"not compiled: {self.engine.reason}", file=sys.stderr)
+            say(f"not compiled: {self.engine.reason}")
         began, self.began_at = time.monotonic(), self.step
         self.told = 0.0
         for replica in self.replicas:
@@ -238,22 +243,20 @@ class _Training:
                 rate=None,
                 **provenance(),
             )
-        with tqdm(
+        with bar(
             total=s.steps,
             initial=self.step,
             disable=not self.progress,
             unit="it",
-            dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 15.0,
-            desc=self.replicas[0].folder.path.name + (f" x{self.stack}" if self.stack > 1 else ""),
-        ) as bar:
+            desc=self._name,
+        ) as line:
             if self.step == 0:
                 self._probe()
             while self.step < s.steps and not self._asked and self._alive():
                 self._iterate()
                 if self.step % s.log_every == 0 or self.step == s.steps:
                     self._flush()
-                    bar.set_postfix(self._headline(), refresh=False)
+                    line.set_postfix(self._headline(), refresh=False)
                     self._tell(began)
                 if any(p.due(self.step, s.steps) for p in self.first.probes.values()):
                     self._flush()
@@ -261,8 +264,8 @@ class _Training:
                 if self.step % s.checkpoint_every == 0:
                     self._flush()
                     self._save()
-                bar.update()
-            bar.refresh()
+                line.update()
+            line.refresh()
         self._flush()
         finished = self.step >= s.steps
         if not finished:
@@ -275,6 +278,10 @@ class _Training:
         for replica in self.replicas:
             size = replica.folder.size()
             replica.say(ending, step=self.step, why=why, disk_bytes=size)
+
+    @property
+    def _name(self) -> str:
+        return self.replicas[0].folder.path.name + (f" x{self.stack}" if self.stack > 1 else "")
 
     @property
     def _asked(self) -> bool:
@@ -322,29 +329,43 @@ class _Training:
         key = structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
         engine = kept_engine(key, game, name, reason, self.stack)
         if name == "compiled":
+            alone = self.ranks.world == 1  # of several, the others may be in the compiled step
             try:
-                with _shown("compiling", self.progress):
+                with _shown("compiling", self.progress), compiling() if alone else nullcontext():
                     self._try(engine)
+            except StoppedEarly:
+                raise
             except Exception as error:
-                if self.ranks.world > 1:  # the others may be waiting in the compiled step
+                if not alone:
                     raise
-                why = f"it did not compile ({one_line(error)})"
+                cause = getattr(error, "inner_exception", error)  # of PyTorch's compilers
+                why = f"it did not compile ({one_line(cause)})"
                 engine = make_engine(game, "eager", why, self.stack)
         if engine.name == "eager" and self.stack > 1:
             self._try_stacked(engine)
+        if engine.name == "eager" and self._before == "compiled":
+            engine = replace(engine, reason=f"{engine.reason}; compiled until step {self.step}")
+            if self.ranks.writer:
+                warnings.warn(f"{self._name}: {engine.reason}; {SAME_NUMBERS}", stacklevel=2)
         return engine
+
+    @property
+    def _before(self) -> str | None:
+        """The engine of the steps up to this one; None where there are none, or nobody knows."""
+        return self.replicas[0].folder.status.get("engine") if self.step else None
 
     def _choice(self) -> tuple[str, str, int]:
         """The engine's name, the reason, and the threads of the CPU."""
         s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
-        if self.step and status.get("engine") in ("eager", "compiled"):
+        if self._before in ("eager", "compiled"):
             if (before := status.get("ranks", 1)) != self.ranks.world and self.progress:
-                tqdm.write(self._on_other_ranks(before), file=sys.stderr)
+                say(self._on_other_ranks(before))
             threads = status.get("threads", threads)
-            if self.game.shard is not None and status["engine"] == "compiled":
-                # What one rank compiled several may have to run eagerly.
-                return *choose("always", self.game, 0, self.first.device), threads
-            return status["engine"], "as before the run was resumed", threads
+            name, reason = self._before, "as before the run was resumed"
+            if name == "compiled":  # it may have been elsewhere, or on fewer ranks
+                name, why = choose("always", self.game, 0, self.first.device)
+                reason = reason if name == "compiled" else why
+            return name, reason, threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
         return *choose(s.compile, self.game, updates, self.first.device, self.stack), threads
 
@@ -356,7 +377,7 @@ class _Training:
                 "with batch_norm=local each rank normalises its part of a batch, so that it goes on"
                 " as another algorithm; use as many ranks as before"
             )
-        return now + "the same numbers up to rounding, not bit for bit"
+        return now + SAME_NUMBERS
 
     def _try(self, engine: Engine) -> None:
         """One iteration whose result is dropped: the step is pure, so it changes nothing."""
@@ -513,15 +534,15 @@ def _parts(count: int, size: int) -> str:
 @contextmanager
 def _shown(what: str, progress: bool) -> Iterator[None]:
     """A line with a clock that runs while something long is done."""
-    if not progress or not sys.stderr.isatty():
+    if not progress or not watched():
         yield
         return
-    with tqdm(desc=what, leave=False, bar_format="{desc} {elapsed}") as bar:
+    with bar(desc=what, leave=False, bar_format="{desc} {elapsed}") as line:
         over = threading.Event()
 
         def tick() -> None:
             while not over.wait(1.0):
-                bar.refresh()
+                line.refresh()
 
         clock = threading.Thread(target=tick, daemon=True)
         clock.start()
