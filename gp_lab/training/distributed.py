@@ -8,7 +8,6 @@ all, soon, with the first one's reason.
 import atexit
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +15,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from gp_lab.errors import BadInput, Exit, LabError, printable
+from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.folder import RunFolder
+from gp_lab.training.meeting import JOINING, Missing, Patience, named, say
 from gp_lab.training.place import Place, place
-from gp_lab.training.stopping import Stop, StoppedEarly
-
-JOINING = timedelta(minutes=10)
-"""How long the first rank waits for the last: the nodes of a job do not start at once."""
+from gp_lab.training.stopping import Stop
 
 WAITING = timedelta(hours=12)
 """How long a rank waits for another that is alive: rank 0 writes, a probe takes its time."""
@@ -165,15 +162,8 @@ class Group(Ranks):
         self._dist, self._cuda = dist, device != "cpu" and torch.cuda.is_available()
         if self._cuda:
             torch.cuda.set_device(_gpu(place, device, torch.cuda.device_count()))
-        address, port = place.address, place.port
-        try:
-            serves = self.rank == 0 and not place.agent
-            self._server = dist.TCPStore(
-                address, port, None, serves, JOINING, wait_for_workers=False, multi_tenant=True
-            )
-            own = dist.TCPStore(address, port, None, False, JOINING, wait_for_workers=False)
-        except (RuntimeError, ValueError) as error:
-            raise LabError(f"rank {self.rank} cannot reach {address}:{port} ({error})") from error
+        patience = Patience(place, stop)
+        self._server, own = patience.wait_for_store()
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self.watch = _Watch(dist.PrefixStore(f"watch/{attempt}", own), self.rank, self.world)
         self._lost: str | None = None
@@ -182,7 +172,7 @@ class Group(Ranks):
         # What a rank has on the CPU, such as a number to agree on, need not go through its GPU.
         backend = "cpu:gloo,cuda:nccl" if self._cuda else "gloo"
         with self._telling():
-            self.watch.meet(backend, stop)
+            self.watch.meet(backend, patience)
             # NCCL's own watchdog would end the process before this one has said why.
             os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
             dist.init_process_group(
@@ -190,7 +180,7 @@ class Group(Ranks):
                 store=dist.PrefixStore(f"group/{attempt}", self._server),
                 rank=self.rank,
                 world_size=self.world,
-                timeout=JOINING,
+                timeout=timedelta(seconds=JOINING),
                 device_id=torch.device("cuda", torch.cuda.current_device()) if self._cuda else None,
             )
             dist.distributed_c10d._set_pg_timeout(WAITING)
@@ -289,7 +279,7 @@ class Group(Ranks):
             lost = self.lost_another(error)
             why = self.explain(error)
             if lost and self.heir:
-                _say(why)
+                say(why)
             if self.watch.all_raised("lost" if lost else self._summed()):
                 call.over.set()
             else:
@@ -354,19 +344,13 @@ class _Watch(threading.Thread):
             event.set()
         self.join(LEAVING)
 
-    def meet(self, backend: str, stop: Stop | None) -> None:
+    def meet(self, backend: str, patience: Patience) -> None:
         """Wait for all ranks. Raises `LabError` if they do not come, or have another backend."""
         names = [f"backend/{rank}" for rank in range(self._world)]
         self._store.set(_beat(self._rank), "0")
         self._store.set(names[self._rank], backend)
-        end = time.monotonic() + JOINING.total_seconds()
         while not self._store.check(names):
-            if time.monotonic() > end:
-                missing = [i for i, name in enumerate(names) if not self._store.check([name])]
-                raise LabError(f"ranks {missing} of {self._world} did not come within {JOINING}")
-            if stop is not None and stop.asked:
-                raise StoppedEarly(f"{stop.why} while it waited for the other ranks")
-            time.sleep(0.05)
+            patience.look(lambda: [i for i, n in enumerate(names) if not self._store.check([n])])
         first, *others = (found.decode() for found in self._store.multi_get(names))
         for rank, other in enumerate(others, 1):
             if other != first:
@@ -413,7 +397,7 @@ class _Watch(threading.Thread):
             return
         try:
             if self._rank == 0 or self.heir:
-                _say(failure.why)
+                say(failure.why)
             call.last_word(failure.why)
             self._store.set(f"{call.number}/ended/{self._rank}", "lost")
         finally:
@@ -470,18 +454,13 @@ class _Watch(threading.Thread):
             return [b""] * self._world
 
 
-def _say(why: str) -> None:
-    print(f"\ngp-lab: {printable(why)}", file=sys.stderr, flush=True)  # below a progress bar
-
-
 def _beat(rank: int) -> str:
     return f"beat/{rank}"
 
 
 def _silent(ranks: list[int]) -> Failure:
-    names = ", ".join(map(str, ranks))
-    why = f"rank {names} stopped without a word: killed, or out of memory, or its machine is gone"
-    return Failure(why, ranks)
+    how = "killed, or out of memory, or its machine is gone"
+    return Failure(f"{named(ranks)} stopped without a word: {how}", ranks)
 
 
 def _line(error: BaseException) -> str:
@@ -506,11 +485,12 @@ def _gpu(place: Place, device: str, count: int) -> int:
 
 
 _group: Group | None = None
+_given_up = False
 
 
 def have_met() -> bool:
-    """Whether this process is in a group of ranks."""
-    return _group is not None
+    """Whether this process is in a group of ranks, or knows that there will be none."""
+    return _group is not None or _given_up
 
 
 @contextmanager
@@ -521,10 +501,14 @@ def joined(device: str, stop: Stop | None = None) -> Iterator[Ranks]:
     `stop` is looked at while it waits for them. Raises `BadInput`, `StoppedEarly`, and `LabError`
     for what ended another rank.
     """
-    global _group
+    global _group, _given_up
     where = None if _group else place()
     if where is not None:
-        _group = Group(where, device, stop)
+        try:
+            _group = Group(where, device, stop)
+        except Missing:
+            _given_up = True
+            raise
     if _group is None:
         yield ALONE
         return

@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gp_lab.errors import BadInput
 
@@ -18,6 +18,7 @@ class Place:
     """Where a process stands among those of its run, and where they meet.
 
     agent: whether torchrun keeps the store there; otherwise rank 0 does.
+    step: Slurm's name for the tasks that are the ranks, as `12.0`; empty under torchrun.
     """
 
     rank: int
@@ -27,6 +28,7 @@ class Place:
     address: str
     port: int
     agent: bool = False
+    step: str = field(default="", compare=False)
 
 
 def place(environment: Mapping[str, str] = os.environ) -> Place | None:
@@ -77,6 +79,7 @@ def _from_slurm(environment: Mapping[str, str]) -> Place | None:
         _tasks_here(local, int(environment.get("SLURM_NODEID", 0))),
         environment.get("MASTER_ADDR") or _first_host(environment),
         int(environment.get("MASTER_PORT") or 15_000 + (7 * job + step) % 15_000),
+        step=f"{job}.{step}",
     )
 
 
@@ -100,6 +103,20 @@ def _first_host(environment: Mapping[str, str]) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise BadInput(f"{' '.join(command)}: {error}; set MASTER_ADDR to rank 0's host") from error
     return found.stdout.split()[0]
+
+
+def ended_beside(place: Place, environment: Mapping[str, str] = os.environ) -> set[int]:
+    """The ranks on this machine whose task has ended; none where Slurm did not start them."""
+    if not place.step or "SLURM_GTIDS" not in environment:
+        return set()
+    try:
+        command = ["scontrol", "listpids", place.step]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        lines = [line.split() for line in said.stdout.splitlines()[1:]]
+        alive = {int(words[4]) for words in lines if len(words) == 5 and words[4].isdigit()}
+    except (OSError, subprocess.SubprocessError):
+        return set()
+    return set(map(int, environment["SLURM_GTIDS"].split(","))) - alive if alive else set()
 
 
 def several() -> bool:
