@@ -548,5 +548,4 @@ def entry() -> None:
     """The console script."""
     open_standard_streams()
     warnings.filterwarnings("ignore", category=SyntaxWarning)
-    warnings.formatwarning = lambda message, *_, **__: f"gp-lab: {printable(str(message))}\n"
     sys.exit(main())

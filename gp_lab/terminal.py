@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gp_lab.errors import LabError, one_line
+from gp_lab.errors import LabError, one_line, printable
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -117,8 +118,12 @@ class Stream(io.TextIOBase):
 
 @contextmanager
 def guarded_streams(essential: bool = False) -> Iterator[None]:
-    """While inside, standard output and error are `Stream`s; `essential` is said of the output."""
-    before = sys.stdout, sys.stderr
+    """While inside, standard output and error are `Stream`s, and a warning is a line there.
+
+    `essential` is said of the output.
+    """
+    before, formatted = (sys.stdout, sys.stderr), warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"gp-lab: {printable(str(message))}\n"
     out, err = Stream(before[0], essential), Stream(before[1])
     sys.stdout, sys.stderr = out, err
     try:
@@ -131,7 +136,7 @@ def guarded_streams(essential: bool = False) -> Iterator[None]:
             print(f"gp-lab: {said}", file=err)
         for stream in (out, err):
             stream.settle()
-        sys.stdout, sys.stderr = before
+        (sys.stdout, sys.stderr), warnings.formatwarning = before, formatted
 
 
 def open_standard_streams() -> None:

@@ -41,6 +41,9 @@ SMALL = (
 )
 """A run that makes some hundred iterations a second."""
 
+BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
+"""SMALL without probes."""
+
 PATIENCE = 600.0
 """Seconds after which a test says that something hangs; no measure of how long it may take."""
 

@@ -14,25 +14,32 @@ from typing import Any
 import pytest
 import torch
 from lab import (
+    BARE,
     PATIENCE,
     Forked,
     assert_same_run,
     config_of,
     environment,
     lab_command,
-    overrides,
     trained,
     wait_for,
 )
 
 from gp_lab.errors import Exit
+from gp_lab.launching.panels import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.training import compilers, engine
 from gp_lab.training.compilers import compiling
+from gp_lab.training.trainer import train
 
-RUN = ("steps=20", "log_every=5", "probe=[]")
+RUN = (*BARE, "steps=20", "log_every=5")
+
+
+def extended(run: RunFolder, *more: str) -> None:
+    """Go on with a run, to step 30."""
+    train([config_of(*RUN, "steps=30", *more, base=())], [run], progress=False)
 
 
 # -- where it cannot be done ---------------------------------------------------------------
@@ -44,9 +51,7 @@ def without_a_compiler(patch: pytest.MonkeyPatch) -> str:
 
 
 def forbidden(patch: pytest.MonkeyPatch) -> str:
-    import torch._dynamo.config
-
-    patch.setattr(torch._dynamo.config, "disable", True)
+    patch.setenv("TORCH_COMPILE_DISABLE", "1")
     patch.setattr(compilers, "_missing_tool", lambda: None)
     return "TORCH_COMPILE_DISABLE=1"
 
@@ -73,13 +78,13 @@ def test_a_compiled_run_that_goes_on_where_nothing_can_be_compiled_says_that_its
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = trained(*RUN, "compile=never", f"out={tmp_path}")
+    run = trained(*RUN, "compile=never", f"out={tmp_path}", base=())
     run.set_status(State.FINISHED, engine="compiled")
     why = obstacle(monkeypatch)
     with pytest.warns(
         UserWarning, match="the same numbers up to rounding, not bit for bit"
     ) as said:
-        trained(*RUN, "steps=30", f"out={tmp_path}")
+        extended(run)
     assert f"{run.path.name}: {why}; compiled until step 20" in {
         str(warning.message).rpartition("; ")[0] for warning in said
     }
@@ -94,14 +99,14 @@ def test_status_has_the_engine_that_ran_and_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     why = obstacle(monkeypatch)
-    run = trained(*RUN, "compile=always", f"out={tmp_path}")
+    run = trained(*RUN, "compile=always", f"out={tmp_path}", base=())
     assert (run.status["engine"], run.status["engine_reason"]) == ("eager", why)
 
 
 def test_an_eager_run_stays_eager_where_it_could_be_compiled(tmp_path: Path) -> None:
-    run = trained(*RUN, "compile=never", f"out={tmp_path}")
-    trained(*RUN, "compile=always", "steps=30", f"out={tmp_path}")
-    assert run.status["engine"] == "eager"
+    run = trained(*RUN, "compile=never", f"out={tmp_path}", base=())
+    extended(run, "compile=always")
+    assert (run.status["engine"], run.status["step"]) == ("eager", 30)
     assert run.status["engine_reason"] == "as before the run was resumed"
 
 
@@ -159,7 +164,7 @@ def test_a_signal_while_compiling_ends_the_run_and_the_compiler(
     number: signal.Signals, status: Exit, state: State, sweep: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Were the compiler not ended, this would wait for it."""
-    command = ["train", *sweep, *overrides(*RUN, "compile=always", f"out={tmp_path}")]
+    command = ["train", *sweep, *merged([*RUN, "compile=always", f"out={tmp_path}"])]
     first = partial(compiles_for_ever, number)
     process = Forked(tmp_path / "log", *command, first=first)
     assert process.ended() == status, process.said
@@ -169,13 +174,13 @@ def test_a_signal_while_compiling_ends_the_run_and_the_compiler(
         assert checkpoint.steps(run) == []
         assert "engine" not in run.status
     assert not any("Traceback" in line for line in process.said)
-    again = ["train", *sweep, *overrides(*RUN, "compile=never", f"out={tmp_path}")]
+    again = ["train", *sweep, *merged([*RUN, "compile=never", f"out={tmp_path}"])]
     assert Forked(tmp_path / "log", *again).ended() == Exit.OK
     assert {run.state for run in find_runs(tmp_path)} == {State.FINISHED}
 
 
 def test_ctrl_c_pressed_twice_while_compiling_ends_at_once(tmp_path: Path) -> None:
-    command = ["train", *overrides(*RUN, "compile=always", f"out={tmp_path}")]
+    command = ["train", *merged([*RUN, "compile=always", f"out={tmp_path}"])]
     first = partial(compiles_for_ever, signal.SIGINT, signal.SIGINT, stubborn=True)
     process = Forked(tmp_path / "log", *command, first=first)
     assert process.ended() == Exit.INTERRUPTED, process.said
@@ -187,16 +192,16 @@ def test_ctrl_c_pressed_twice_while_compiling_ends_at_once(tmp_path: Path) -> No
 def test_a_run_that_was_stopped_while_it_was_compiled_again_keeps_what_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = trained(*RUN, "compile=never", f"out={tmp_path}")
+    run = trained(*RUN, "compile=never", f"out={tmp_path}", base=())
     run.set_status(State.FINISHED, engine="compiled")
-    command = ["train", *overrides(*RUN, "steps=30", f"out={tmp_path}")]
+    command = ["resume", str(run.path), "steps=30"]
     process = Forked(tmp_path / "log", *command, first=partial(compiles_for_ever, signal.SIGTERM))
     assert process.ended() == Exit.PREEMPTED, process.said
     assert (run.state, run.status["step"]) == (State.PREEMPTED, 20)
     assert checkpoint.steps(run)[-1] == 20
     run.set_status(State.PREEMPTED, engine="eager")
-    trained(*RUN, "compile=never", "steps=30", f"out={tmp_path}")
-    whole = trained(*RUN, "compile=never", "steps=30", f"out={tmp_path / 'whole'}")
+    extended(run)
+    whole = trained(*RUN, "compile=never", "steps=30", f"out={tmp_path / 'whole'}", base=())
     assert_same_run(run, whole)
 
 
@@ -226,7 +231,7 @@ def test_a_signal_while_pytorch_compiles_leaves_no_compiler_behind(
     )
     out = tmp_path / "out"
     done: Any = subprocess.run(
-        lab_command("train", *overrides(*RUN, "compile=always", f"out={out}")),
+        lab_command("train", *merged([*RUN, "compile=always", f"out={out}"])),
         capture_output=True,
         text=True,
         env=env,
@@ -234,7 +239,7 @@ def test_a_signal_while_pytorch_compiles_leaves_no_compiler_behind(
     )
     assert done.returncode == Exit.PREEMPTED, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    run = RunFolder(folder_of(config_of(*RUN, f"out={out}")))
+    run = RunFolder(folder_of(config_of(*RUN, f"out={out}", base=())))
     assert (run.state, run.status["why"]) == (State.PREEMPTED, "stopped by SIGTERM")
     compiler = Path(f"/proc/{(tmp_path / 'compiler').read_text().strip()}")
     wait_for(lambda: not compiler.exists() or "\nState:\tZ" in (compiler / "status").read_text())

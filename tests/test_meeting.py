@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab import PATIENCE, SMALL, environment, free_port, lab_command
+from lab import BARE, PATIENCE, environment, free_port, lab_command
 from test_slurm import slurm as slurm  # the fixture
 
 from gp_lab.errors import Exit, LabError
@@ -19,7 +19,7 @@ from gp_lab.training.meeting import Missing, Patience, named
 from gp_lab.training.place import Place, ended_beside
 from gp_lab.training.stopping import Stop, StoppedEarly
 
-RUN = (*SMALL, "steps=20", "probe=[]", "compile=never")
+RUN = (*BARE, "steps=20", "compile=never")
 
 
 def place(rank: int, world: int = 4, port: int = 1234, step: str = "") -> Place:
@@ -61,7 +61,7 @@ def test_the_first_of_those_who_have_come_says_once_who_is_missing_and_waits_on(
         patience.look(lambda: missing)
     said = capsys.readouterr().err.strip()
     sentence = (
-        f"gp-lab: rank {rank} waits for {named(missing)} of 4 to come to 127.0.0.1:1234;"
+        f"gp-lab: rank {rank} of 4 waits at 127.0.0.1:1234 for {named(missing)};"
         " it gives up after 10 minutes"
     )
     assert said == (sentence if speaks else "")
@@ -104,7 +104,8 @@ def test_a_rank_that_waits_for_the_store_says_so_and_hears_signals(
     patience.look = look_and_stop  # type: ignore[method-assign,assignment]
     with pytest.raises(StoppedEarly, match="stopped by SIGTERM while it waited for the other ra"):
         patience.wait_for_store()
-    assert "gp-lab: rank 1 waits for rank 0 of 2 to come to 127.0.0.1:" in capsys.readouterr().err
+    assert "gp-lab: rank 1 of 2 waits at 127.0.0.1:" in (said := capsys.readouterr().err)
+    assert "for rank 0; it gives up after 10 minutes" in said
 
 
 def test_a_port_that_is_taken_is_one_sentence(deaf: int) -> None:
@@ -135,9 +136,8 @@ def test_ranks_that_meet_at_different_ports_both_say_where_they_wait(tmp_path: P
     ]
     for rank, (process, port) in enumerate(zip(waiting, ports, strict=True)):
         assert process.stderr is not None
-        said = next(line for line in process.stderr if "waits for" in line)
-        other = 1 - rank
-        assert f"rank {rank} waits for rank {other} of 2 to come to 127.0.0.1:{port};" in said
+        said = next(line for line in process.stderr if f"for rank {1 - rank};" in line)
+        assert f"rank {rank} of 2 waits at 127.0.0.1:{port} for" in said
         process.kill()
         process.communicate()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from interfering import OVERRIDES
 from lab import (
+    BARE,
     PATIENCE,
-    SMALL,
     assert_same_run,
     environment,
     lab_command,
@@ -30,7 +30,7 @@ RUN = (*OVERRIDES, "steps=60", "log_every=10", "compile=never")
 
 def sweep(out: Path, *more: str, interfere: str = "") -> subprocess.Popen[str]:
     """A sweep in two processes, of a process group of its own; its output in `stdout`."""
-    words = merged([*SMALL, *RUN, "hydra.launcher.processes=2", f"out={out}", *more])
+    words = merged([*BARE, *RUN, "hydra.launcher.processes=2", f"out={out}", *more])
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     return subprocess.Popen(
         lab_command("train", "-m", *words),
@@ -47,6 +47,7 @@ def swept(out: Path, *more: str, interfere: str = "") -> tuple[int, str]:
     process = sweep(out, *more, interfere=interfere)
     output, _ = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in output
+    assert "leaked" not in output
     return process.returncode, output.replace("\r", "\n")
 
 
@@ -87,7 +88,7 @@ def test_a_worker_that_dies_costs_its_runs_and_the_others_go_on(
         assert run.status["why"] == f"its worker was {how}"
         said = f"{run.path.name}: its worker was {how}; the others go on"
         assert said in output
-        assert output.index(said) < output.index("runs: ")  # at once, not at the end
+        assert output.index(said) < output.index(f"{stack} failed")  # at once, not at the end
         assert f"  {run.path.name} (its worker was {how})" in output
         assert not run.taken
     status, output = swept(out, *seeds)
@@ -131,7 +132,7 @@ def test_workers_whose_parent_is_killed_save_say_so_and_go_on_bit_for_bit(
     if not stacked:
         for run in runs:
             seed = f"seed={run.config['seed']}"
-            assert_same_run(run, trained(*RUN, seed, f"out={tmp_path / 'alone'}"))
+            assert_same_run(run, trained(*RUN, seed, f"out={tmp_path / 'alone'}", base=BARE))
 
 
 def test_a_worker_that_cannot_save_any_more_does_not_outlive_its_parent_either(

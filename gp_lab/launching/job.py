@@ -26,9 +26,9 @@ from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.terminal import guarded_streams, open_standard_streams
 from gp_lab.training.place import LAST_WORD, quiet, several
-from gp_lab.training.stopping import Stop, StoppedEarly, listen, slurm_job
+from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listen, slurm_job
 
-ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
+ENDED_BY = {128 + n for n in SIGNALS if n != signal.SIGINT}
 """Exit statuses of a process that a signal ended before it could listen."""
 
 

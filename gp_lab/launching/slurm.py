@@ -265,7 +265,7 @@ def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> 
         ntasks_per_node=jobs.tasks_per_node,
         mem=f"{jobs.mem_gb}GB" if jobs.mem_gb else None,
         # The shell hears signals too; it has to outlive the run, to see how it ended.
-        setup=["trap : TERM USR1 USR2", *jobs.setup],
+        setup=["trap : TERM HUP USR1 USR2", *jobs.setup],
         teardown=[f"{command} ended {where} $?"],
         srun_args=["--kill-on-bad-exit=1", *cpus],
         stderr_to_stdout=True,

@@ -203,6 +203,10 @@ class _Worker:
 def _work(connection: Connection, flag: Any, threads: int, batch: Batch) -> None:
     """The life of a worker process."""
     os.environ["TQDM_DISABLE"] = "1"  # the line of progress belongs to the parent
+
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # its own is of several processes: a kill would leave it
     stop, in_hand = Stop(flag), list(batch)
     listen(stop.ask)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

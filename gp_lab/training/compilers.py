@@ -19,9 +19,8 @@ def obstacle(device: str) -> str | None:
     """Why nothing can be compiled for a device here, in words; None where it can."""
     if device == "cpu" and (missing := _missing_tool()):
         return f"compiling needs {missing}, which is not here"
-    import torch._dynamo.config
-
-    return "TORCH_COMPILE_DISABLE=1" if torch._dynamo.config.disable else None
+    forbidden = "TORCH_COMPILE_DISABLE"  # PyTorch would run the same eagerly, without a word
+    return f"{forbidden}=1" if os.environ.get(forbidden) == "1" else None
 
 
 def _missing_tool() -> str | None:
