@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import textwrap
 import time
@@ -548,4 +549,6 @@ def entry() -> None:
     """The console script."""
     open_standard_streams()
     warnings.filterwarnings("ignore", category=SyntaxWarning)
-    sys.exit(main())
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is said: Python takes a while to end
+    sys.exit(status)

@@ -147,6 +147,7 @@ def compiles_for_ever(*numbers: int, stubborn: bool = False) -> None:
                 signal.raise_signal(number)
             program.wait()
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # though the tests be run by nohup
     torch.compile = lambda *_, **__: compiled  # type: ignore[assignment]
     compilers._missing_tool = lambda: None
 

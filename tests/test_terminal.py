@@ -27,6 +27,7 @@ from lab import (
     assert_same_run,
     config_of,
     environment,
+    heard_hangups,
     lab,
     lab_command,
     trained,
@@ -92,6 +93,21 @@ def test_whatever_says_it_a_strangers_text_reaches_no_terminal_as_it_is(
     for word in ("warned", "thread", "raised"):
         assert f"{word} {spelt}" in said.err
     assert "\x1b" not in said.err
+
+
+LOGS = """
+import logging
+from gp_lab.cli import COMMANDS, main
+COMMANDS["list"] = lambda _: logging.getLogger("wandb").warning("lost \x1b[2J") or 0
+main(["list"])
+"""
+
+
+def test_what_is_logged_is_spelt_out_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOGS], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.stdout, done.stderr) == ("", "lost \\x1b[2J\n")
 
 
 def show_on_standard_error(message: object, *_: object) -> None:
@@ -404,7 +420,8 @@ def test_no_command_needs_a_home(command: str, outputs: Path, tmp_path: Path) ->
 
 def test_a_run_whose_terminal_is_closed_saves_and_goes_on_bit_for_bit(tmp_path: Path) -> None:
     command = ["train", *merged([*RUN, f"out={tmp_path / 'there'}"])]
-    stopped = lab(*command, env=environment(tmp_path), signal_at=SignalAt(30, signal.SIGHUP))
+    with heard_hangups():
+        stopped = lab(*command, env=environment(tmp_path), signal_at=SignalAt(30, signal.SIGHUP))
     run = folder_in(tmp_path / "there")
     assert stopped.returncode == Exit.PREEMPTED, stopped.stdout
     assert (run.state, run.status["why"]) == (State.PREEMPTED, "stopped by SIGHUP")

@@ -14,6 +14,7 @@ from lab import (
     PATIENCE,
     assert_same_run,
     environment,
+    heard_hangups,
     lab_command,
     last_step,
     trained,
@@ -156,7 +157,8 @@ def test_a_sweep_that_is_stopped_says_so_once_whoever_else_gets_the_signal(
     number: signal.Signals, whole_group: bool, tmp_path: Path
 ) -> None:
     """A terminal sends its signals to all processes, `kill` to one."""
-    process = sweep(tmp_path, "seed=range(4)", "steps=1000000")
+    with heard_hangups():
+        process = sweep(tmp_path, "seed=range(4)", "steps=1000000")
     wait_for(lambda: sum(last_step(run) > 0 for run in find_runs(tmp_path)) == 2, process)
     if whole_group:
         os.killpg(process.pid, number)

@@ -84,10 +84,10 @@ def train_all(
 ) -> list[Outcome]:
     """Train what is not finished yet; the outcomes in the order of the configs.
 
-    processes=0 is one for each core, or one if there is a GPU. A run that fails leaves its reason
-    in its folder and in its place here; the others go on. Raises `BadInput` for a config that can
-    never run or a stack that cannot fit, before the first one starts; `Stopped` when a signal
-    ended the sweep.
+    processes=0 is one for each core, or one if there is a GPU. A run that fails, or whose worker is
+    killed, leaves its reason in its folder and in its place here; the others go on. Raises
+    `BadInput` for a config that can never run or a stack that cannot fit, before the first one
+    starts; `Stopped` when a signal ended the sweep.
     """
     todo, before = left_to_train(configs)
     lost: Mapping[Path, str] = {}

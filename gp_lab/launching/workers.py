@@ -46,11 +46,12 @@ def attempt(batch: Batch, stop: Stop, progress: bool) -> Attempt:
 
     Raises `BadInput`, and `StoppedEarly` where it was stopped while it waited.
     """
-    from gp_lab.training.trainer import train
-
     # A rank does not stop by itself: the others would wait for it. In `train` all agree.
     if stop.asked and not several():
         return Attempt(stopped=len(batch))
+
+    from gp_lab.training.trainer import train
+
     try:
         ends = train(batch, progress=progress, stop=stop)
         return Attempt(stopped=sum(end.stopped for end in ends))
@@ -68,18 +69,17 @@ class Workers:
     """
 
     def __init__(self, batches: Iterable[Batch], count: int, threads: int) -> None:
-        self.threads = threads
+        self.count, self.threads = count, threads
         self.waiting = deque(batches)
         self.lost: dict[Path, str] = {}
         self.stopped = 0
         self._error: BadInput | None = None
         self._asked = False
         self._workers: list[_Worker] = []
-        for _ in range(min(count, len(self.waiting))):
-            self._workers.append(_Worker(self.waiting.popleft(), threads))
 
     def look(self, stop: Stop) -> bool:
-        """Take up what the workers have done, and tell them of a stop; whether all have ended.
+        """Start who is to train, take up what they have done, tell them of a stop; whether all
+        have ended.
 
         Raises `BadInput` of one of them once the others have ended their batches.
         """
@@ -90,6 +90,8 @@ class Workers:
                 worker.ask(stop.flag.value)
         for worker in list(self._workers):
             self._take_up(worker)
+        while self.waiting and len(self._workers) < self.count:
+            self._workers.append(_Worker(self.waiting.popleft(), self.threads))
         if not self._workers and self._error is not None:
             raise self._error
         return not self._workers
@@ -103,8 +105,6 @@ class Workers:
         except (EOFError, OSError):  # it has ended
             self._workers.remove(worker)
             self._bury(worker)
-            if self.waiting:
-                self._workers.append(_Worker(self.waiting.popleft(), self.threads))
             return
         if isinstance(found, BadInput):
             self._error = found
@@ -122,8 +122,9 @@ class Workers:
     def _bury(self, worker: "_Worker") -> None:
         """What a worker that has ended had in hand is lost; it is said at once."""
         status = worker.end()
-        if status == 0 and worker.asked:  # before it had begun with what it was given last
-            self.waiting.extendleft([worker.batch] if worker.batch and not self._asked else [])
+        if status == 0 and worker.asked:  # by a signal, before it began with this batch
+            if worker.batch and not self._asked:
+                self.waiting.appendleft(worker.batch)
             return
         how = f"killed by {_name(-status)} (out of memory?)" if status < 0 else f"gone ({status})"
         why = f"its worker was {how}"
@@ -172,8 +173,7 @@ class _Worker:
     def ask(self, number: int) -> None:
         """Ask it to stop as if it had got this signal; one that waits hears of it, too."""
         self.flag.value = self.flag.value or number
-        with suppress(ProcessLookupError):
-            os.kill(self.process.pid or 0, signal.SIGTERM)
+        self.process.terminate()
 
     def hand_over(self) -> bool:
         """Give it its next batch; an empty one ends it. False if it has ended by itself."""
@@ -242,14 +242,20 @@ def _heed_parent(stop: Stop, in_hand: list[Config]) -> None:
     time.sleep(LEAVING)
     for folder in _unfinished(in_hand):
         with suppress(LabError, OSError):
-            folder.set_status(State.PREEMPTED, why=f"{ORPHANED}; it could not save any more")
+            _end(folder, State.PREEMPTED, f"{ORPHANED}; it could not save any more")
     os._exit(Exit.FAILED)
 
 
 def _unfinished(batch: Batch) -> list[RunFolder]:
-    """The folders of those runs that have not ended well."""
-    folders = [(config, RunFolder(folder_of(config))) for config in batch]
-    return [f for config, f in folders if config["force"] or not f.finished(config["steps"])]
+    """The folders of those runs that have not ended well, as far as can be read."""
+    return [RunFolder(folder_of(config)) for config in batch if not _ended_well(config)]
+
+
+def _ended_well(config: Config) -> bool:
+    try:
+        return not config["force"] and RunFolder(folder_of(config)).finished(config["steps"])
+    except LabError:
+        return False
 
 
 def _last_word(folder: RunFolder, state: State, why: str) -> None:
@@ -257,10 +263,14 @@ def _last_word(folder: RunFolder, state: State, why: str) -> None:
     with suppress(LabError, OSError):  # it has no folder yet
         folder.lock()
         try:
-            if folder.state in (State.QUEUED, State.RUNNING):
-                folder.set_status(state, why=why)
+            _end(folder, state, why)
         finally:
             folder.unlock()
+
+
+def _end(folder: RunFolder, state: State, why: str) -> None:
+    if folder.state in (State.QUEUED, State.RUNNING):
+        folder.set_status(state, why=why)
 
 
 def _name(number: int) -> str:
