@@ -50,6 +50,13 @@ class Stream(io.TextIOBase):
         self.to, self.essential = to, essential
         self.error: OSError | ValueError | None = None
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both lead to the same: tqdm asks, to know which bars a text would run into."""
+        return self.to is (other.to if isinstance(other, Stream) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.to)
+
     def write(self, text: str) -> int:
         own = OF_BARS.match(text)
         end = own.end() if own else 0
@@ -169,19 +176,22 @@ def say(text: str) -> None:
     """A line on standard error, above the progress bars."""
     from tqdm import tqdm
 
-    if sys.stderr is not None:
-        tqdm.write(text, file=sys.stderr)
+    tqdm.write(text, file=_standard_error())
 
 
 def watched() -> bool:
     """Whether standard error is a terminal: somebody may be looking."""
-    return sys.stderr is not None and sys.stderr.isatty()
+    return _standard_error().isatty()
 
 
-def bar(*, disable: bool | None = False, **options: Any) -> "tqdm[Any]":
+def bar(**options: Any) -> "tqdm[Any]":
     """A progress bar on standard error, by tqdm's options; in a log it is written seldom."""
     from tqdm import tqdm
 
     seldom = 0.2 if watched() else 15.0
-    off = True if sys.stderr is None else disable
-    return tqdm(disable=off, dynamic_ncols=True, mininterval=seldom, **options)
+    return tqdm(file=_standard_error(), dynamic_ncols=True, mininterval=seldom, **options)
+
+
+def _standard_error() -> Stream:
+    """Safe also where no command has made it so."""
+    return sys.stderr if isinstance(sys.stderr, Stream) else Stream(sys.stderr)

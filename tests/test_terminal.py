@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import pwd
+import re
 import signal
 import struct
 import subprocess
@@ -41,6 +42,7 @@ from gp_lab.launching.panels import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.terminal import Stream, guarded_streams, visible
+from gp_lab.training.trainer import train
 
 RUN = (*BARE, "steps=60", "log_every=10")
 
@@ -272,6 +274,31 @@ def test_a_run_that_ends_badly_has_its_own_exit_status_whatever_becomes_of_its_s
     assert callable(first)
     command = ["train", *merged([*RUN, *more, f"out={tmp_path}"])]
     assert Forked(tmp_path / "log", *command, first=first).ended() == status
+
+
+@pytest.mark.parametrize("how", ["unread", "closed"])
+def test_a_run_from_python_is_as_safe_from_its_bar(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "w") as nobody:
+        monkeypatch.setattr(sys, "stderr", nobody if how == "unread" else None)
+        (end,) = train([config_of(*RUN, f"out={tmp_path}", base=())], progress=True)
+        monkeypatch.undo()
+        with suppress(BrokenPipeError):
+            nobody.close()
+    assert end.state == State.FINISHED
+
+
+def test_a_line_is_written_above_a_bar_and_not_into_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with terminal.bar(total=3, desc="bar") as line:
+        terminal.say("said")
+        line.update()
+    written = capsys.readouterr().err
+    assert "\rsaid" in re.sub(r"\r +\r", "\r", written).replace("\r\r", "\r")
 
 
 def test_a_run_whose_output_does_not_fit_the_disk_says_so_and_is_finished(tmp_path: Path) -> None:
