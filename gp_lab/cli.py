@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import sys
 import textwrap
 import time
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable, show
 from gp_lab.files import is_folder, path_of
+from gp_lab.terminal import columns, guarded_streams, open_standard_streams
 from gp_lab.training.place import quiet, several
 
 if TYPE_CHECKING:
@@ -55,32 +57,42 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. Problems that a user can mend are one sentence."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    silent = quiet()
-    if silent:
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its errors' C++ traces
-    try:
-        with redirect_stdout(None) if silent else nullcontext():
-            return int(_command(arguments))
-    except LabError as error:
-        if not silent:
-            print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
-        return int(error.status)
-    except KeyboardInterrupt:
-        print("gp-lab: interrupted", file=sys.stderr)
-        return int(Exit.INTERRUPTED)
-    except SystemExit as stop:  # Hydra's --cfg, --info and --version end so, and have said why
-        return int(Exit.BAD_INPUT if stop.code else Exit.OK)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.OK)
-    except Exception as error:
-        if sentence := failure(error):
-            print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
+    with guarded_streams(essential=_only_shows(arguments)):
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        silent = quiet()
+        if silent:
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its errors' C++ traces
+        try:
+            with redirect_stdout(None) if silent else nullcontext():
+                status = _command(arguments)
+            sys.stdout.flush()
+            return int(status)
+        except LabError as error:
+            if not silent:
+                print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
+            return int(error.status)
+        except KeyboardInterrupt:
+            print("gp-lab: interrupted", file=sys.stderr)
+            return int(Exit.INTERRUPTED)
+        except SystemExit as stop:  # Hydra's --cfg, --info and --version end so, and have said why
+            return int(Exit.BAD_INPUT if stop.code else Exit.OK)
+        except BrokenPipeError:  # nobody reads on
+            return int(Exit.OK)
+        except Exception as error:
+            if sentence := failure(error):
+                print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
+                return int(Exit.FAILED)
+            traceback.print_exc()
+            print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
             return int(Exit.FAILED)
-        traceback.print_exc()
-        print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
-        return int(Exit.FAILED)
+
+
+def _only_shows(arguments: Sequence[str]) -> bool:
+    """Whether what a command prints is all that it is for."""
+    acts = {"train", "resume", "sample", "evaluate", "figure", "figures", "report"}
+    flags = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--version"}
+    words = {word.partition("=")[0] for word in arguments}
+    return not arguments or arguments[0] not in acts or not flags.isdisjoint(words)
 
 
 def _command(arguments: list[str]) -> Exit:
@@ -374,7 +386,8 @@ def compare(arguments: list[str]) -> Exit:
     if args.csv:
         print(csv_table(groups, metrics), end="")
     else:
-        print(table(groups, metrics, shutil.get_terminal_size((120, 24)).columns))
+        width = columns(shutil.get_terminal_size((120, 24)).columns)
+        print(table(groups, metrics, width))
     return Exit.OK
 
 
@@ -390,7 +403,8 @@ def list_(arguments: list[str]) -> Exit:
     if what not in singular:
         raise bad_choice("list", what, [plural(g) for g in groups()])
     group = singular[what]
-    cut = shutil.get_terminal_size().columns - 26 if sys.stdout.isatty() else None
+    width = columns()
+    cut = width - 26 if width else None
     for name in choices(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
         first = itertools.takewhile(lambda line: line.startswith("#"), lines)
@@ -506,6 +520,8 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
 
 def entry() -> None:
     """The console script."""
+    open_standard_streams()
     warnings.filterwarnings("ignore", category=SyntaxWarning)
-    warnings.formatwarning = lambda message, *_, **__: f"gp-lab: {printable(str(message))}\n"
-    sys.exit(main())
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is said: Python takes a while to end
+    sys.exit(status)

@@ -1,16 +1,16 @@
-"""Waiting for a server: never for ever, and not past a signal that asks for a stop."""
+"""Waiting for others, a server or a compiler: not past a signal that asks for a stop."""
 
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from gp_lab.errors import Exit, LabError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Ctrl-C, and what schedulers send before they take the machine away."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Ctrl-C, the end of a terminal, and what schedulers send before they take the machine away."""
 
 SILENCE = 30.0
 """Seconds after which a server that says nothing is given up."""
@@ -22,41 +22,55 @@ class StoppedEarly(LabError):
     status = Exit.PREEMPTED
 
 
+class _Asked(BaseException):
+    """Raised where a signal was heard; the code that is waited for has no handler for it."""
+
+
 @contextmanager
 def served(what: str) -> Iterator[None]:
     """While inside, a server that is silent for `SILENCE` seconds raises `TimeoutError`.
 
-    That holds for sockets without a time limit of their own. Where somebody listens to a signal of
-    `SIGNALS`, he hears it, and then `StoppedEarly` is raised here, which names `what` was waited
-    for: Python would take up the wait again. Threads other than the main one hear no signals.
+    That holds for sockets without a time limit of their own. Signals raise `StoppedEarly`, see
+    `ended_by_signals`.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE)
     try:
-        with _ended_by_signals(what):
+        with ended_by_signals(what):
             yield
     finally:
         socket.setdefaulttimeout(before)
 
 
 @contextmanager
-def _ended_by_signals(what: str) -> Iterator[None]:
+def ended_by_signals(what: str, first: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """While inside, a signal of `SIGNALS` raises `StoppedEarly`, which names `what` was waited for.
+
+    Before that `first` is called, and whoever listens to the signal hears it. (Python by itself
+    would take up the wait again.) Threads other than the main one hear no signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     listeners = {int(number): signal.getsignal(number) for number in SIGNALS}
+    heard = [number for number, listener in listeners.items() if callable(listener)]
+    told = False
 
     def end(number: int, frame: FrameType | None) -> None:
-        listener = listeners[number]
-        assert callable(listener)
-        listener(number, frame)
-        raise StoppedEarly(f"stopped by {signal.Signals(number).name} while it waited for {what}")
+        nonlocal told
+        listeners[number](number, frame)  # type: ignore[operator,misc]
+        if not told:  # once: a second one could come while the first is on its way out
+            told = True
+            first()
+            raise _Asked(f"stopped by {signal.Signals(number).name} while it waited for {what}")
 
-    heard = [number for number, listener in listeners.items() if callable(listener)]
     try:
-        for number in heard:
-            signal.signal(number, end)
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, listeners[number])
+        try:
+            for number in heard:
+                signal.signal(number, end)
+            yield
+        finally:
+            for number in heard:
+                signal.signal(number, listeners[number])
+    except _Asked as asked:
+        raise StoppedEarly(str(asked)) from None

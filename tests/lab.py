@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -40,6 +40,9 @@ SMALL = (
     "device=cpu",
 )
 """A run that makes some hundred iterations a second."""
+
+BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
+"""SMALL without probes."""
 
 PATIENCE = 600.0
 """Seconds after which a test says that something hangs; no measure of how long it may take."""
@@ -240,6 +243,16 @@ def _command(
     if first is not None:
         first()
     entry()
+
+
+@contextmanager
+def heard_hangups() -> Iterator[None]:
+    """While inside, processes that are started hear SIGHUP, though the tests be run by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def last_step(folder: RunFolder) -> int:

@@ -9,7 +9,7 @@ import pytest
 import gp_lab.cli
 
 PACKAGE = Path(gp_lab.cli.__file__).parent
-BASE = ("errors", "machine", "waiting", "files", "overrides", "parts")
+BASE = ("errors", "machine", "terminal", "waiting", "files", "overrides", "parts")
 ROOMS = (
     "theory", "objectives", "networks", "data", "evaluation", "runs", "tracking", "probes",
     "training", "launching", "figures", "report", "cli",

@@ -10,17 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm import tqdm
 
 from gp_lab.data.digests import Digest, combined, of_files, together
 from gp_lab.data.sources import Shape
 from gp_lab.errors import BadInput
 from gp_lab.machine import cores
+from gp_lab.terminal import bar
 
 THREADS = min(16, cores())
 """That decode pictures."""
@@ -189,14 +189,12 @@ def decoded(
     """
     notes: list[str] = []
     one, n = _one(pictures, cut, notes), len(pictures.names)
-    bar: tqdm[Any] = tqdm(
-        total=n, initial=start, desc=f"images of {part}", disable=None if n > 2000 else True
-    )
-    with bar:
+    silent = None if n > 2000 else True  # None: unless somebody looks
+    with bar(total=n, initial=start, desc=f"images of {part}", disable=silent) as line:
         for first in range(start, n, chunk):
             some = list(_threads().map(one, range(first, min(first + chunk, n))))
             yield first, np.stack(some)
-            bar.update(len(some))
+            line.update(len(some))
     for note, count in Counter(notes).items():
         _say(f"dataset.root={cut.root}: {note}: {count:,} of {n - start:,}")
 

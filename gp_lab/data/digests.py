@@ -18,11 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from gp_lab.errors import BadInput, one_line
 from gp_lab.files import LARGEST, alone, append, opened, read, write_atomically
 from gp_lab.machine import cores
+from gp_lab.terminal import bar
 
 FORMAT = 1
 """Of what is kept; other formats lie in folders of their own."""
@@ -173,16 +172,14 @@ def _each(seen: Sequence[Seen], measure: Measure, kept: Path | None) -> Iterator
     """The digest of every file, read where it is not among what is `kept`; what is new is added."""
     before = _entries(kept)
     unknown = sum(file.size for file in seen if file not in before)
-    bar: tqdm[Any] = tqdm(
-        total=unknown, unit="B", unit_scale=True, desc="reading the data", dynamic_ncols=True,
-        disable=None if unknown > SHOWN else True,
-    )  # fmt: skip
-    with bar, ThreadPoolExecutor(THREADS, "digests") as threads:
+    silent = None if unknown > SHOWN else True  # None: unless somebody looks
+    line = bar(total=unknown, unit="B", unit_scale=True, desc="reading the data", disable=silent)
+    with line, ThreadPoolExecutor(THREADS, "digests") as threads:
         for some in _portions(seen, before):
             new = [file for file in some if file not in before]
             settled = {file for file in new if file.settled}
             found = dict(
-                zip(new, threads.map(partial(_one, measure, bar.update), new), strict=True)
+                zip(new, threads.map(partial(_one, measure, line.update), new), strict=True)
             )
             _append(kept, {file: d for file, d in found.items() if file in settled})
             yield from (before.get(file) or found[file] for file in some)

@@ -6,7 +6,6 @@ another network, and no number of one is comparable to a number of the other.
 """
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,13 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score, splits_of
 from gp_lab.evaluation.reference import cache_path, fingerprint, keep
 from gp_lab.files import alone, opened
+from gp_lab.terminal import bar, say, watched
 
 FORMAT = 1
 FEATURES = 128
@@ -186,12 +185,10 @@ def _announced(what: str, steps: int) -> Iterator[Callable[[], object]]:
     """A line before something long, above a run's own bar; on a terminal also a bar below that."""
     silent = "TQDM_DISABLE" in os.environ  # a worker process, say: its parent has the bar
     if not silent:
-        tqdm.write(what, file=sys.stderr)
-    off = silent or not sys.stderr.isatty()
-    with tqdm(
-        total=steps, desc="classifier", disable=off, leave=False, dynamic_ncols=True, delay=1
-    ) as bar:
-        yield bar.update
+        say(what)
+    off = silent or not watched()
+    with bar(total=steps, desc="classifier", disable=off, leave=False, delay=1) as line:
+        yield line.update
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,18 @@ from pathlib import Path
 
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
+from gp_lab.terminal import guarded_streams, open_standard_streams
 from gp_lab.training.place import LAST_WORD, quiet, several
-from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, slurm_job
+from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listen, slurm_job
 
-ENDED_BY = {128 + n for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
+ENDED_BY = {128 + n for n in SIGNALS if n != signal.SIGINT}
 """Exit statuses of a process that a signal ended before it could listen."""
 
 
 def run(submission: Path, trust: Sequence[str]) -> Exit:
     """Train the runs of this job, from where they stand: the tasks of a step are the ranks."""
     stop = Stop()
-    for number in SIGNALS:
-        signal.signal(number, stop.ask)
+    listen(stop.press)
     first = not quiet()
     if not first:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its errors' C++ traces
@@ -216,8 +216,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (LabError, OSError, subprocess.SubprocessError) as problem:
-        print(f"gp-lab: {problem}", file=sys.stderr)
-        sys.exit(Exit.FAILED)
+    open_standard_streams()
+    with guarded_streams():
+        try:
+            done = main(sys.argv[1:])
+        except (LabError, OSError, subprocess.SubprocessError) as problem:
+            print(f"gp-lab: {problem}", file=sys.stderr)
+            done = Exit.FAILED
+    sys.exit(done)

@@ -1,34 +1,25 @@
 """Many runs on one machine: one after another or in processes, alone or stacked."""
 
 import itertools
-import multiprocessing
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any, Literal
 
-from tqdm import tqdm
-
 from gp_lab.errors import BadInput, Exit, LabError, counted
+from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.terminal import bar, watched
 from gp_lab.training.data import identified
 from gp_lab.training.place import quiet, several, world
 from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import differing, structure_key
-from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listening
-
-_worker_stop = Stop()
-"""In a worker process: the flag that its parent raises."""
+from gp_lab.training.stopping import Stop, listening
 
 
 class Stopped(LabError):
@@ -91,13 +82,14 @@ def train_all(
 ) -> list[Outcome]:
     """Train what is not finished yet; the outcomes in the order of the configs.
 
-    processes=0 is one for each core, or one if there is a GPU. A run that fails leaves its reason
-    in its folder and in its place here; the others go on. Raises `BadInput` for a config that can
-    never run or a stack that cannot fit, before the first one starts; `Stopped` when a signal
-    ended the sweep.
+    processes=0 is one for each core, or one if there is a GPU. A run that fails, or whose worker is
+    killed, leaves its reason in its folder and in its place here; the others go on. Raises
+    `BadInput` for a config that can never run or a stack that cannot fit, before the first one
+    starts; `Stopped` when a signal ended the sweep.
     """
     configs = identified(configs)
     todo, before = left_to_train(configs)
+    lost: Mapping[Path, str] = {}
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
         setups = checked_setups(todo)
         if max_stack == 1:
@@ -106,10 +98,14 @@ def train_all(
             most = _most(todo, setups, max_stack, processes or _cores())
             batches = groups(todo, max(most.values()), most)
             _explain(batches)
-        _train_groups(batches, processes)
+        lost = _train_groups(batches, processes)
     elif several():
         _meet([])
-    return outcomes_of(configs, before)
+    found = outcomes_of(configs, before)
+    why = [lost.get(outcome.folder.path) for outcome in found]
+    return [
+        replace(o, state=State.FAILED, why=w) if w else o for o, w in zip(found, why, strict=True)
+    ]
 
 
 def left_to_train(configs: Sequence[Config]) -> tuple[list[Config], set[Path]]:
@@ -214,24 +210,20 @@ def _explain(batches: list[list[Config]]) -> None:
     print(f"{count} runs in {stacks}{apart}", file=sys.stderr)
 
 
-def _train_groups(batches: list[list[Config]], processes: int) -> None:
-    count = min(processes or _cores(), len(batches))
-    with listening(RawValue("i", 0)) as stop:
+def _train_groups(batches: list[list[Config]], processes: int) -> dict[Path, str]:
+    """The folders of runs whose worker was killed, and why. Raises `Stopped`."""
+    count, lost = min(processes or _cores(), len(batches)), {}
+    with listening() as stop:
         if several():
             _meet([config for batch in batches for config in batch], stop)
         if count <= 1:
-            for number, batch in enumerate(batches):
-                if len(batches) > 1 and not stop.asked:
-                    name = folder_of(batch[0]).name
-                    more = f" and {len(batch) - 1} more in a stack" * (len(batch) > 1)
-                    print(f"[{number + 1}/{len(batches)}] {name}{more}", file=sys.stderr)
-                if _train(batch, stop, progress=True):
-                    break
+            _one_after_another(batches, stop)
         else:
-            _in_processes(batches, count, stop)
+            lost = _in_processes(batches, count, stop)
     if stop.asked:
         kind = Preempted if stop.state == State.PREEMPTED else Stopped
         raise kind(f"{stop.why}; the same command goes on from there")
+    return lost
 
 
 def _meet(todo: Sequence[Config], stop: Stop | None = None) -> None:
@@ -262,98 +254,52 @@ def checked_setups(configs: Sequence[Config], here: bool = True) -> dict[str, An
     return setups
 
 
-def _train(batch: list[Config], stop: Stop, progress: bool) -> bool:
-    """One stack, unless the sweep was stopped, which it says. Its failures are in the run folders.
-
-    A rank does not stop by itself: the others would wait for it. In `train` all agree.
-    """
-    from gp_lab.training.trainer import train
-
-    if stop.asked and not several():
-        return True
-    try:
-        return any(outcome.stopped for outcome in train(batch, progress=progress, stop=stop))
-    except (BadInput, StoppedEarly):
-        raise
-    except Exception as error:
-        print(f"a run failed: {type(error).__name__}: {error}", file=sys.stderr)
-    return False
+def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> dict[Path, str]:
+    """Train batches at the same time; the folders of runs whose worker was killed, and why."""
+    configs = [config for batch in batches for config in batch]
+    with Workers(batches, count, threads=max(1, _cores() // count)) as workers:
+        watch(configs, lambda: workers.look(stop))
+    if workers.stopped and not stop.asked:
+        raise Preempted(
+            f"{workers.stopped} of {counted(len(configs), 'run')} stopped by a signal to the"
+            " worker; the same command goes on from there"
+        )
+    return workers.lost
 
 
-def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> None:
-    """This process alone hears signals; the workers look at the flag that it shares with them."""
-    threads = max(1, _cores() // count)
-    pool = ProcessPoolExecutor(
-        count,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin_worker,
-        initargs=(stop.flag,),
-    )
-    try:
-        # Blocked signals are inherited: a worker that is still starting is not killed by Ctrl-C.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        silent = os.environ.get("TQDM_DISABLE")
-        os.environ["TQDM_DISABLE"] = "1"  # for them: the line of progress belongs to this process
-        try:
-            futures = [pool.submit(_train_in_worker, batch, threads) for batch in batches]
-        finally:
-            del os.environ["TQDM_DISABLE"]
-            os.environ |= {} if silent is None else {"TQDM_DISABLE": silent}
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        watch([c for batch in batches for c in batch], lambda: _over(futures))
-        for future in futures:
-            future.result()
-    except BrokenProcessPool as error:
-        raise LabError(
-            "a worker process was killed from outside (out of memory?); what it saved is kept,"
-            " and the same command goes on from there"
-        ) from error
-    except KeyboardInterrupt:  # pressed twice: now
-        for process in list(pool._processes.values()):
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker(flag: Any) -> None:
-    global _worker_stop
-    _worker_stop = Stop(flag)
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def _train_in_worker(batch: list[Config], threads: int) -> None:
-    batch = [config | {"threads": config["threads"] or threads} for config in batch]
-    _train(batch, _worker_stop, progress=False)
+def _one_after_another(batches: list[list[Config]], stop: Stop) -> None:
+    for number, batch in enumerate(batches):
+        if len(batches) > 1 and not stop.asked:
+            name = folder_of(batch[0]).name
+            more = f" and {len(batch) - 1} more in a stack" * (len(batch) > 1)
+            print(f"[{number + 1}/{len(batches)}] {name}{more}", file=sys.stderr)
+        end = attempt(batch, stop, progress=True)
+        if end.failure:
+            print(end.failure, file=sys.stderr)
+        if end.stopped:
+            break
 
 
 def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
     """One bar for many runs until `over`: iterations of all of them, from their status.json."""
     folders = [RunFolder(folder_of(config)) for config in configs]
     total = sum(config["steps"] for config in configs)
-    with tqdm(total=total, unit="it", desc=counted(len(configs), "run"), dynamic_ncols=True) as bar:
+    with bar(total=total, unit="it", desc=counted(len(configs), "run")) as line:
         shown = time.monotonic()
         while True:
             last = over()
             statuses = [folder.status for folder in folders]
-            bar.n = sum(s.get("step", 0) for s in statuses)
+            line.n = sum(s.get("step", 0) for s in statuses)
             ended = [s.get("state") for s in statuses]
-            bar.set_postfix(
+            line.set_postfix(
                 finished=ended.count("finished"), diverged=ended.count("diverged"), refresh=False
             )
-            if sys.stderr.isatty() or time.monotonic() - shown > 15:
+            if watched() or time.monotonic() - shown > 15:
                 shown = time.monotonic()
-                bar.refresh()
+                line.refresh()
             if last:
                 return
             time.sleep(0.5)
-
-
-def _over(futures: Sequence[Future[None]]) -> bool:
-    """Whether all have ended, or one in an error."""
-    return all(f.done() for f in futures) or any(f.done() and f.exception() for f in futures)
 
 
 def _cores() -> int:

@@ -13,10 +13,8 @@ import re
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -201,7 +199,7 @@ def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:
         (folder / "runs.json").write_text(json.dumps(names, indent=1) + "\n")
         script = folder / "batch.sh"
         script.write_text(batch_script(folder, len(batches), batches[0][0]["trust"], jobs))
-    with _undisturbed() as stop, locked(RunFolder(folder)):
+    with listening() as stop, locked(RunFolder(folder)):
         try:
             job = slurm("sbatch", "--parsable", "--hold", str(script)).split(";")[0]
         except SlurmError:
@@ -221,21 +219,6 @@ def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:
     if stop.asked:
         raise _stopped(stop, _go_on([job]))
     return job
-
-
-@contextmanager
-def _undisturbed() -> Iterator[Stop]:
-    """`listening`, and to the end of a terminal too."""
-    with listening() as stop:
-        main = threading.current_thread() is threading.main_thread()
-        if not main or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup
-            yield stop
-            return
-        before = signal.signal(signal.SIGHUP, stop.ask)
-        try:
-            yield stop
-        finally:
-            signal.signal(signal.SIGHUP, before)
 
 
 def _stopped(stop: Stop, then: str) -> Stopped:
@@ -285,7 +268,7 @@ def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> 
         ntasks_per_node=jobs.tasks_per_node,
         mem=f"{jobs.mem_gb}GB" if jobs.mem_gb else None,
         # The shell hears signals too; it has to outlive the run, to see how it ended.
-        setup=["trap : TERM USR1 USR2", *jobs.setup],
+        setup=["trap : TERM HUP USR1 USR2", *jobs.setup],
         teardown=[f"{command} ended {where} $?"],
         srun_args=["--kill-on-bad-exit=1", *cpus],
         stderr_to_stdout=True,

@@ -1,18 +1,17 @@
 """`gp-lab status`: how the runs below a folder stand, from their files, their locks and squeue."""
 
-import os
 import socket
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import BadInput, counted
+from gp_lab.errors import BadInput, counted, printable
 from gp_lab.launching.slurm import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.tail import newest_first, number
+from gp_lab.terminal import clear, columns
 
 HEAD = ("run", "state", "step", "it/s", "left", "score", "job", "why")
 
@@ -64,12 +63,10 @@ def table(found: Sequence[Row], width: int | None = None) -> str:
 
 def watch(root: Path, seconds: float = 2.0) -> None:
     """Print the table again and again, in place on a terminal, until no run is under way."""
-    terminal = sys.stdout.isatty()
     while True:
         found = rows(root)
-        clear = "\x1b[H\x1b[2J" if terminal else ""
-        width = os.get_terminal_size().columns if terminal else None
-        print(f"{clear}{table(found, width)}", flush=True)
+        clear()
+        print(table(found, columns()), flush=True)
         if not any(row.under_way for row in found):
             return
         time.sleep(seconds)
@@ -106,8 +103,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     step = f"{row.step}/{row.steps}"
     left = _duration(row.seconds_left)
     cells = (row.name, state, step, rate, left, score, row.job, row.why)
-    # Names and reasons may come from a stranger's folder; a terminal would obey their escapes.
-    return tuple("".join(c if c.isprintable() else "?" for c in cell) for cell in cells)
+    return tuple(printable(cell) for cell in cells)  # one line each, whatever a stranger wrote
 
 
 def _duration(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from gp_lab.errors import BadInput, Exit, LabError, printable
+from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.identity import Config
 from gp_lab.training.alike import SharedEnd, about
@@ -189,7 +189,7 @@ class Group(Ranks):
             lost = self.lost_another(error)
             why = self.explain(error)
             if lost and self.heir:
-                say(printable(why))
+                say(why)
             if self.watch.speaks:
                 call.last_word(why)
             if self.watch.all_raised("lost" if lost else self._summed()):

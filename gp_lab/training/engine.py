@@ -1,12 +1,9 @@
 """Which machinery runs the pure step: eager or compiled, one run or a stack of them."""
 
-import shutil
-import sysconfig
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +11,7 @@ from torch import Tensor
 
 from gp_lab.errors import BadInput
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm, synchronised
+from gp_lab.training.compilers import obstacle
 from gp_lab.training.ranks import Ranks
 from gp_lab.training.settings import Settings
 from gp_lab.training.step import (
@@ -132,12 +130,13 @@ def choose(
         return "eager", "compile=never"
     if game.shard is not None and not _sums_in_one_order(game):
         return "eager", "compiled, the ranks might take their sums in different orders"
-    if device.type == "cpu" and (missing := _missing_tool()):
-        return "eager", f"compiling needs {missing}, which is not here"
+    pays = updates >= (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY)
+    if setting == "auto" and not pays:
+        return "eager", f"{updates} updates do not pay for the compilation"
+    if why := obstacle(device.type):
+        return "eager", why
     if setting == "always":
         return "compiled", "compile=always"
-    if updates < (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY):
-        return "eager", f"{updates} updates do not pay for the compilation"
     return "compiled", f"{updates} updates pay for the compilation"
 
 
@@ -154,11 +153,3 @@ def _sums_in_one_order(game: Game) -> bool:
 def fits_a_core(game: Game) -> bool:
     """Whether the networks are so small that more than one core has nothing to do."""
     return sum(p.numel() for p in game.discriminator.parameters()) <= SMALL_PARAMETERS
-
-
-def _missing_tool() -> str | None:
-    if not any(shutil.which(compiler) for compiler in ("g++", "c++", "clang++")):
-        return "a C++ compiler"
-    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
-        return "Python's headers"
-    return None

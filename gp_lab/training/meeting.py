@@ -54,14 +54,14 @@ class Patience:
         if not self.told and now - self.began > SAYING:
             self.told = True
             if self._first(absent := missing()):
-                p, limit = self.place, f"{JOINING / 60:.0f} minutes"
-                said = f"rank {p.rank} waits for {named(absent)} of {p.world} to come"
-                say(f"{said} to {p.address}:{p.port}; it gives up after {limit}")
+                p, whom = self.place, named(absent) or "its own store"
+                where = f"rank {p.rank} of {p.world} waits at {p.address}:{p.port} for {whom}"
+                say(f"{where}; it gives up after {JOINING / 60:.0f} minutes")
         time.sleep(0.05)
 
     def _give_up(self, missing: Sequence[int], how: str) -> None:
         p = self.place
-        why = f"{named(missing)} of {p.world} {how} to {p.address}:{p.port}"
+        why = f"{named(missing) or 'the store'} of {p.world} {how} to {p.address}:{p.port}"
         if p.rank > 0 and self._first(missing):
             say(why)  # in the place of rank 0
         raise Missing(why)
@@ -93,7 +93,8 @@ class Patience:
         # It waits beneath Python, and for ever if something else listens there.
         threading.Thread(target=connect, daemon=True).start()
         while not found.done():
-            self.look(lambda: [0])
+            self.look(lambda: [0] if self.place.rank > 0 else [])
+        self.told = False  # the others are another matter
         try:
             return found.result()
         except (RuntimeError, ValueError) as error:
@@ -102,10 +103,10 @@ class Patience:
 
 
 def named(ranks: Sequence[int]) -> str:
-    """`rank 3`, `ranks 1, 2`; of many, the first ones."""
+    """`rank 3`, `ranks 1, 2`; of many, the first ones; of none, nothing."""
     more = f" and {len(ranks) - 8} more" if len(ranks) > 9 else ""
     names = ", ".join(map(str, ranks[:8] if more else ranks))
-    return f"rank{'s' * (len(ranks) > 1)} {names}{more}"
+    return f"rank{'s' * (len(ranks) > 1)} {names}{more}" if ranks else ""
 
 
 def say(why: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -11,18 +11,21 @@ from typing import Any
 from gp_lab.runs.folder import State
 from gp_lab.waiting import SIGNALS, StoppedEarly
 
-__all__ = ["SIGNALS", "Stop", "StoppedEarly", "listening", "slurm_job"]
+__all__ = ["SIGNALS", "Stop", "StoppedEarly", "listen", "listening", "slurm_job"]
+
+ORPHANED = "its parent process is gone"
 
 
 class Stop:
     """What was asked for; the loop looks between two iterations.
 
-    `flag.value` is the number of the signal, 0 if there was none. It may lie in memory that
-    processes share, so that one of them listens for all.
+    `flag.value` is the number of the signal, 0 if there was none. It may lie in memory that a
+    worker process shares with its parent, which then can ask too. `orphaned`: the parent is gone.
     """
 
     def __init__(self, flag: Any = None) -> None:
         self.flag = SimpleNamespace(value=0) if flag is None else flag
+        self.orphaned = False
 
     @property
     def asked(self) -> bool:
@@ -36,23 +39,35 @@ class Stop:
 
     @property
     def why(self) -> str:
+        if self.orphaned:
+            return ORPHANED
         return f"stopped by {signal.Signals(self.flag.value).name}" if self.asked else ""
 
     def ask(self, number: int, _frame: object = None) -> None:
-        """The signals' handler. Raises `KeyboardInterrupt` for Ctrl-C pressed twice: now."""
+        """Ask for a stop, unless somebody has before; fit for a signal's handler."""
+        self.flag.value = self.flag.value or number
+
+    def press(self, number: int, _frame: object = None) -> None:
+        """`ask`; raises `KeyboardInterrupt` for Ctrl-C pressed twice: now."""
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.flag.value = self.flag.value or number
+        self.ask(number)
+
+
+def listen(handler: Callable[[int, Any], object]) -> dict[int, Any]:
+    """Let a handler hear `SIGNALS`; who heard them before. What nohup ignores stays ignored."""
+    wanted = [n for n in SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in wanted}
 
 
 @contextmanager
-def listening(flag: Any = None) -> Iterator[Stop]:
+def listening() -> Iterator[Stop]:
     """While inside, `SIGNALS` ask for a stop (of the main thread; others hear nothing)."""
-    stop = Stop(flag)
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.ask) for number in SIGNALS}
+    before = listen(stop.press)
     try:
         yield stop
     finally:

@@ -6,9 +6,9 @@ each leaves the folder that it would have left alone.
 
 import errno
 import math
-import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, LabError, failure, one_line, out_of_memory
@@ -28,8 +27,10 @@ from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.runs.provenance import provenance
+from gp_lab.terminal import bar, say, watched
 from gp_lab.tracking.ending import close_all
 from gp_lab.training.blocks import Blocks, block_length
+from gp_lab.training.compilers import compiling
 from gp_lab.training.data import run_data
 from gp_lab.training.distributed import joined
 from gp_lab.training.engine import (
@@ -57,8 +58,10 @@ from gp_lab.training.stacking import (
     structure_key,
 )
 from gp_lab.training.step import has_batch_norm, start_state
-from gp_lab.training.stopping import Stop, listening, slurm_job
+from gp_lab.training.stopping import Stop, StoppedEarly, listening, slurm_job
 from gp_lab.training.views import view_of
+
+SAME_NUMBERS = "the same numbers up to rounding, not bit for bit"
 
 STATUS_SECONDS = 2.0
 """How often a running run says in status.json how far it is."""
@@ -130,12 +133,12 @@ def _train(
             _Training(stack, progress, stop, len(todo), ranks).go()
         except Apart as apart:
             if progress:
-                tqdm.write(str(apart), file=sys.stderr)
+                say(str(apart))
             waiting = [[stack[i] for i in group] for group in apart.groups] + waiting
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
             if progress:
-                tqdm.write(f"{refusal}: {_parts(len(stack), half)}", file=sys.stderr)
+                say(f"{refusal}: {_parts(len(stack), half)}")
             waiting = [stack[i : i + half] for i in range(0, len(stack), half)] + waiting
         else:
             if any(outcome_of(folder).stopped for _, folder in stack):
@@ -205,6 +208,9 @@ class _Training:
         except (Apart, Unstackable):
             raise
         except BaseException as error:
+            if isinstance(error, StoppedEarly) and self.ranks.world == 1 and self.stop:
+                self._failed(self.stop.why, self.stop.state)  # before it had anything new to save
+                return
             sentence = None if self.ranks.lost_another(error) else self._failure(error)
             stopped = isinstance(error, KeyboardInterrupt)
             why = self.ranks.explain(error, sentence)
@@ -249,7 +255,7 @@ class _Training:
             and self.engine.name == "eager"
             and (self.stack > 1 or s.compile == "always")
         ):
-            tqdm.write(f"not compiled: {self.engine.reason}", file=sys.stderr)
+            say(f"not compiled: {self.engine.reason}")
         began, self.began_at = time.monotonic(), self.step
         self.told = 0.0
         for replica in self.replicas:
@@ -270,22 +276,20 @@ class _Training:
                 rate=None,
                 **provenance(),
             )
-        with tqdm(
+        with bar(
             total=s.steps,
             initial=self.step,
             disable=not self.progress,
             unit="it",
-            dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 15.0,
-            desc=self.replicas[0].folder.path.name + (f" x{self.stack}" if self.stack > 1 else ""),
-        ) as bar:
+            desc=self._name,
+        ) as line:
             if self.step == 0:
                 self._probe()
             while self.step < s.steps and not self._asked and self._alive():
                 self._iterate()
                 if self.step % s.log_every == 0 or self.step == s.steps:
                     self._flush()
-                    bar.set_postfix(self._headline(), refresh=False)
+                    line.set_postfix(self._headline(), refresh=False)
                     self._tell(began)
                 if any(p.due(self.step, s.steps) for p in self.first.probes.values()):
                     self._flush()
@@ -293,8 +297,8 @@ class _Training:
                 if self.step % s.checkpoint_every == 0:
                     self._flush()
                     self._save()
-                bar.update()
-            bar.refresh()
+                line.update()
+            line.refresh()
         self._flush()
         finished = self.step >= s.steps
         if not finished:
@@ -307,6 +311,10 @@ class _Training:
         for replica in self.replicas:
             size = replica.folder.size()
             replica.say(ending, step=self.step, why=why, disk_bytes=size)
+
+    @property
+    def _name(self) -> str:
+        return self.replicas[0].folder.path.name + (f" x{self.stack}" if self.stack > 1 else "")
 
     @property
     def _asked(self) -> bool:
@@ -351,29 +359,43 @@ class _Training:
         key = structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
         engine = kept_engine(key, game, name, reason, self.stack)
         if name == "compiled":
+            alone = self.ranks.world == 1  # of several, the others may be in the compiled step
             try:
-                with _shown("compiling", self.progress):
+                with _shown("compiling", self.progress), compiling() if alone else nullcontext():
                     self._try(engine)
+            except StoppedEarly:
+                raise
             except Exception as error:
-                if self.ranks.world > 1:  # the others may be waiting in the compiled step
+                if not alone:
                     raise
-                why = f"it did not compile ({one_line(error)})"
+                cause = getattr(error, "inner_exception", error)  # of PyTorch's compilers
+                why = f"it did not compile ({one_line(cause)})"
                 engine = make_engine(game, "eager", why, self.stack)
         if engine.name == "eager" and self.stack > 1:
             self._try_stacked(engine)
+        if engine.name == "eager" and self._before == "compiled":
+            engine = replace(engine, reason=f"{engine.reason}; compiled until step {self.step}")
+            if self.ranks.writer:
+                warnings.warn(f"{self._name}: {engine.reason}; {SAME_NUMBERS}", stacklevel=2)
         return engine
+
+    @property
+    def _before(self) -> str | None:
+        """The engine of the steps up to this one; None where there are none, or nobody knows."""
+        return self.replicas[0].folder.status.get("engine") if self.step else None
 
     def _choice(self) -> tuple[str, str, int]:
         """The engine's name, the reason, and the threads of the CPU."""
         s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
-        if self.step and status.get("engine") in ("eager", "compiled"):
+        if self._before in ("eager", "compiled"):
             if (before := status.get("ranks", 1)) != self.ranks.world and self.progress:
-                tqdm.write(self._on_other_ranks(before), file=sys.stderr)
+                say(self._on_other_ranks(before))
             threads = status.get("threads", threads)
-            if self.game.shard is not None and status["engine"] == "compiled":
-                # What one rank compiled several may have to run eagerly.
-                return *choose("always", self.game, 0, self.first.device), threads
-            return status["engine"], "as before the run was resumed", threads
+            name, reason = self._before, "as before the run was resumed"
+            if name == "compiled":  # it may have been elsewhere, or on fewer ranks
+                name, why = choose("always", self.game, 0, self.first.device)
+                reason = reason if name == "compiled" else why
+            return name, reason, threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
         return *choose(s.compile, self.game, updates, self.first.device, self.stack), threads
 
@@ -385,7 +407,7 @@ class _Training:
                 "with batch_norm=local each rank normalises its part of a batch, so that it goes on"
                 " as another algorithm; use as many ranks as before"
             )
-        return now + "the same numbers up to rounding, not bit for bit"
+        return now + SAME_NUMBERS
 
     def _try(self, engine: Engine) -> None:
         """One iteration whose result is dropped: the step is pure, so it changes nothing."""
@@ -542,15 +564,15 @@ def _parts(count: int, size: int) -> str:
 @contextmanager
 def _shown(what: str, progress: bool) -> Iterator[None]:
     """A line with a clock that runs while something long is done."""
-    if not progress or not sys.stderr.isatty():
+    if not progress or not watched():
         yield
         return
-    with tqdm(desc=what, leave=False, bar_format="{desc} {elapsed}") as bar:
+    with bar(desc=what, leave=False, bar_format="{desc} {elapsed}") as line:
         over = threading.Event()
 
         def tick() -> None:
             while not over.wait(1.0):
-                bar.refresh()
+                line.refresh()
 
         clock = threading.Thread(target=tick, daemon=True)
         clock.start()
