@@ -39,6 +39,7 @@ from gp_lab.training.engine import (
     sharded,
 )
 from gp_lab.training.replicas import Replica, say_from_outside
+from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import (
     TooLarge,
@@ -89,6 +90,8 @@ def _train(
             f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
             " hydra/launcher=local"
         )
+    for config in configs:
+        Settings.of(config)  # before its `out` is looked into
     with looking():
         data = run_data(configs, folders)
         configs = [each.config for each in data]
