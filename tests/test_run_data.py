@@ -232,6 +232,7 @@ def test_a_relative_root_is_no_identity(
     assert data_of(second)["train"] == 12
     said = refused(capsys, "resume", str(first.path), "steps=5")
     assert f"(they lay in {tmp_path / 'one' / 'data'}): 8 training images then, 12 now" in said
+    assert "; put them back, dataset.root=DIR says where they lie, or dataset.digest=any" in said
     place = f"dataset.root={tmp_path / 'one' / 'data'}"
     assert main(["resume", str(first.path), "steps=5", place]) == Exit.OK
     assert first.status["step"] == 5

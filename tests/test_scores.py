@@ -22,7 +22,7 @@ from test_images import encoded, picture
 from torch import Tensor
 
 from gp_lab.cli import main
-from gp_lab.data import pictures
+from gp_lab.data import decoding, pictures
 from gp_lab.data.images import Images, Rows
 from gp_lab.data.sources import Part
 from gp_lab.errors import BadInput, Exit
@@ -210,7 +210,7 @@ def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
     for i in range(IMAGES):
         (tmp_path / f"{i:02}.png").write_bytes(encoded(picture(28, 28, "L", seed=i)))
     decoded, alive, most = [], set(), [0]
-    decode, batches = pictures.decode, scores._bytes_at
+    decode, batches = decoding.decode, scores._bytes_at
 
     def counted(*arguments: Any) -> np.ndarray:
         decoded.append(arguments)
@@ -223,7 +223,7 @@ def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
             most[0] = max(most[0], len(alive))
             yield batch
 
-    monkeypatch.setattr(pictures, "decode", counted)
+    monkeypatch.setattr(decoding, "decode", counted)
     monkeypatch.setattr(pictures, "IN_MEMORY", 0)
     monkeypatch.setattr(scores, "_bytes_at", watched)
     monkeypatch.setattr(scores, "BATCH", 2)

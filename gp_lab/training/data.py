@@ -63,8 +63,6 @@ def run_data(
     missing, that have another digest than the config asks for, or that are others than those that
     the run has been trained on. Nothing is written.
     """
-    for config in configs:
-        Settings.of(config)
     found, older = [], []
     look = _Looking()
     for i, config in enumerate(configs):
@@ -72,6 +70,7 @@ def run_data(
         if now is None:
             found.append(RunData(config))
             continue
+        Settings.of(config)  # before its `out` is looked into
         if folders is None:
             config = _filled(config, now)
         folder = RunFolder(folder_of(config)) if folders is None else folders[i]
@@ -83,7 +82,7 @@ def run_data(
         if own is None:
             older.append(folder)
         elif digest_of(config) != ANY:
-            _compare(folder, known[-1] if known else Contents(own), now, dataset)
+            _compare(folder, known[-1] if known else Contents(own), now, dataset, config)
         spelt = known[0].characters if known else ()
         config = with_digest(config, own or now.digest)
         found.append(RunData(config, replace(now, characters=spelt)))
@@ -157,7 +156,9 @@ def _filled(config: Config, now: Contents) -> Config:
     return with_digest(config, now.digest)
 
 
-def _compare(folder: RunFolder, before: Contents, now: Contents, dataset: Any) -> None:
+def _compare(
+    folder: RunFolder, before: Contents, now: Contents, dataset: Any, config: Config
+) -> None:
     """Raises `BadInput` for data that are others than they were."""
     if before.digest == now.digest:
         return
@@ -165,7 +166,7 @@ def _compare(folder: RunFolder, before: Contents, now: Contents, dataset: Any) -
         with suppress(BadInput):  # it may have become too short to have any
             now = replace(now, characters=dataset.characters)
     lay = f" (they lay in {before.place})" if before.place not in ("", now.place) else ""
-    elsewhere = ", dataset.root=DIR says where they lie" if hasattr(dataset, "root") else ""
+    elsewhere = ", dataset.root=DIR says where they lie" * ("root" in config["dataset"])
     raise BadInput(
         f"{folder.path}: its data are not those that it was trained on{lay}:"
         f" {differences(before, now)}; put them back{elsewhere}, or dataset.digest={ANY} goes on"
@@ -182,6 +183,14 @@ def _say_that_they_are_older(folders: Sequence[RunFolder]) -> None:
     )
 
 
+def _known(folder: RunFolder) -> list[Contents]:
+    """What another run was trained on, as far as it says."""
+    try:
+        return data_of(folder.path)
+    except BadInput:
+        return []
+
+
 def _beginning_anew(found: Sequence[RunData]) -> list[str]:
     """A sentence for the runs that there are on other data alone, each kind of difference once."""
     new = [
@@ -192,7 +201,7 @@ def _beginning_anew(found: Sequence[RunData]) -> list[str]:
     changed: dict[str, list[str]] = {}
     for (config, now), others in zip(new, relatives([c for c, _ in new]), strict=True):
         for folder in others:
-            if known := data_of(folder.path):
+            if known := _known(folder):
                 what = differences(known[0], now)
                 changed.setdefault(what, []).append(f"{folder.path} -> {folder_of(config).name}")
                 break
