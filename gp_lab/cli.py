@@ -97,7 +97,7 @@ def _command(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in COMMANDS:
         raise bad_choice("command", name, COMMANDS)
-    if not several():
+    if name not in TRAIN or not several():
         return COMMANDS[name](rest)
 
     from gp_lab.training.distributed import others_told
@@ -302,8 +302,8 @@ def figures(arguments: list[str]) -> Exit:
         try:
             worst = max(worst, _made(plan))
         except LabError as error:
-            if error.status in (Exit.PREEMPTED, Exit.INTERRUPTED):
-                raise
+            if error.status in (Exit.PREEMPTED, Exit.INTERRUPTED) or several():
+                raise  # it was stopped, or ranks have parted
             print(f"gp-lab: {plan.name}: {error}", file=sys.stderr)
             worst = max(worst, Exit.FAILED if error.status else Exit.OK)
         except Exception as error:
@@ -499,6 +499,10 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "list": list_,
     "clean": clean,
 }
+
+
+TRAIN = ("train", "resume", "figure", "figures")
+"""Commands that several ranks carry out together."""
 
 
 def entry() -> None:

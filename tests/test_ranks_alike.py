@@ -268,6 +268,14 @@ def test_a_sweep_of_which_one_rank_has_fewer_runs_left_trains_none(tmp_path: Pat
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_a_rank_that_finds_nothing_left_to_train_is_not_waited_for(tmp_path: Path) -> None:
+    trained("steps=10", f"out={tmp_path / 'done'}", base=RUN)
+    zero, one = (command(tmp_path / out, "-m", "steps=10") for out in ("new", "done"))
+    (status, said), (other, _) = two_ranks(tmp_path, zero, one)
+    assert (status, other) == (Exit.BAD_INPUT, Exit.BAD_INPUT)
+    assert "rank 1 has 0 runs to train, rank 0 1" in said[-1]
+
+
 @pytest.mark.parametrize("wrong", [0, 1])
 @pytest.mark.parametrize("override", ["penalty=nope", "batch_size=9000000"])
 def test_what_one_rank_refuses_before_they_meet_ends_both(

@@ -201,30 +201,6 @@ def bytes_per_replica(run: "Setup") -> int:
     return size * (state + work + block)
 
 
-def activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
-    """Numbers that the layers of a network hand on, for one sample."""
-    import torch
-
-    from gp_lab.training.step import classes_of
-
-    counted = [math.prod(shape)]
-
-    def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
-        counted.append(out.numel() // 2)
-
-    leaves = [m for m in net.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(count) for m in leaves]
-    try:
-        with torch.no_grad():
-            labels = torch.zeros(2, dtype=torch.long, device=run.device)
-            x = torch.zeros(2, *shape, device=run.device, dtype=run.dtype)
-            net(x, *([labels] if classes_of(net) else []))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(counted)
-
-
 def free_bytes(device: "torch.device") -> int:
     """Memory that is free now: of the GPU, or of this machine and the control group it is in."""
     import torch
@@ -268,6 +244,30 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         path = f"{prefix}{key}"
         found |= _flat(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
     return found
+
+
+def activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
+    """Numbers that the layers of a network hand on, for one sample."""
+    import torch
+
+    from gp_lab.training.step import classes_of
+
+    counted = [math.prod(shape)]
+
+    def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
+        counted.append(out.numel() // 2)
+
+    leaves = [m for m in net.modules() if not list(m.children())]
+    hooks = [m.register_forward_hook(count) for m in leaves]
+    try:
+        with torch.no_grad():
+            labels = torch.zeros(2, dtype=torch.long, device=run.device)
+            x = torch.zeros(2, *shape, device=run.device, dtype=run.dtype)
+            net(x, *([labels] if classes_of(net) else []))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(counted)
 
 
 def _lines(path: str) -> list[str]:
