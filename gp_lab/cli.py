@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         if not silent:
             print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
+        _take_leave(arguments, error)
         return int(error.status)
     except KeyboardInterrupt:
         print("gp-lab: interrupted", file=sys.stderr)
@@ -77,10 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if sentence := failure(error):
             print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
-            return int(Exit.FAILED)
-        traceback.print_exc()
-        print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
+        else:
+            traceback.print_exc()
+            print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
+        _take_leave(arguments, error)
         return int(Exit.FAILED)
+
+
+def _take_leave(arguments: Sequence[str], error: Exception) -> None:
+    """Tell other ranks, which may be waiting for this one, why it ends."""
+    if arguments[:1] and arguments[0] in TRAIN and several():
+        from gp_lab.training.distributed import take_leave
+
+        take_leave(error)
 
 
 def _command(arguments: list[str]) -> Exit:
@@ -97,13 +107,7 @@ def _command(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in COMMANDS:
         raise bad_choice("command", name, COMMANDS)
-    if name not in TRAIN or not several():
-        return COMMANDS[name](rest)
-
-    from gp_lab.training.distributed import others_told
-
-    with others_told():
-        return COMMANDS[name](rest)
+    return COMMANDS[name](rest)
 
 
 def train(arguments: list[str]) -> Exit:
