@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except LabError as error:
             if not silent:
                 print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
+            _take_leave(arguments, error)
             return int(error.status)
         except KeyboardInterrupt:
             print("gp-lab: interrupted", file=sys.stderr)
@@ -81,9 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             if sentence := failure(error):
                 print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
-                return int(Exit.FAILED)
-            traceback.print_exc()
-            print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
+            else:
+                traceback.print_exc()
+                print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
+            _take_leave(arguments, error)
             return int(Exit.FAILED)
 
 
@@ -93,6 +95,14 @@ def _only_shows(arguments: Sequence[str]) -> bool:
     flags = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--version"}
     words = {word.partition("=")[0] for word in arguments}
     return not arguments or arguments[0] not in acts or not flags.isdisjoint(words)
+
+
+def _take_leave(arguments: Sequence[str], error: Exception) -> None:
+    """Tell other ranks, which may be waiting for this one, why it ends."""
+    if arguments[:1] and arguments[0] in TRAIN and several():
+        from gp_lab.training.distributed import take_leave
+
+        take_leave(error)
 
 
 def _command(arguments: list[str]) -> Exit:
@@ -109,13 +119,7 @@ def _command(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in COMMANDS:
         raise bad_choice("command", name, COMMANDS)
-    if not several():
-        return COMMANDS[name](rest)
-
-    from gp_lab.training.distributed import others_told
-
-    with others_told():
-        return COMMANDS[name](rest)
+    return COMMANDS[name](rest)
 
 
 def train(arguments: list[str]) -> Exit:
@@ -313,8 +317,8 @@ def figures(arguments: list[str]) -> Exit:
         try:
             worst = max(worst, _made(plan))
         except LabError as error:
-            if error.status in (Exit.PREEMPTED, Exit.INTERRUPTED):
-                raise
+            if error.status in (Exit.PREEMPTED, Exit.INTERRUPTED) or several():
+                raise  # it was stopped, or ranks have parted
             print(f"gp-lab: {plan.name}: {error}", file=sys.stderr)
             worst = max(worst, Exit.FAILED if error.status else Exit.OK)
         except Exception as error:
@@ -516,6 +520,10 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "list": list_,
     "clean": clean,
 }
+
+
+TRAIN = ("train", "resume", "figure", "figures")
+"""Commands that several ranks carry out together."""
 
 
 def entry() -> None:

@@ -2,9 +2,10 @@
 
 import json
 import multiprocessing
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
 from gp_lab.training import alike, meeting, setup, trainer
 from gp_lab.training.alike import About, SharedEnd, about
-from gp_lab.training.watch import Failure, Watch, gone
+from gp_lab.training.stopping import StoppedEarly
+from gp_lab.training.watch import Failure, Watch, gone, nothing
 
 # What is compared, without processes
 
@@ -29,7 +31,7 @@ def agreed(*said: About) -> list[BaseException | None]:
 
     def one(rank: int) -> None:
         own = Watch(store, rank, len(said))
-        own.begin(lambda why: None)
+        own.begin(nothing)
         try:
             own.agree(said[rank])
         except LabError as error:
@@ -161,7 +163,7 @@ def test_a_rank_that_has_ended_is_not_waited_for(word: str, failure: Failure, sa
     store = torch.distributed.HashStore()
     store.set(word, json.dumps(failure))
     own = Watch(store, 0, 3)
-    own.begin(lambda why: None)
+    own.begin(nothing)
     with pytest.raises(SharedEnd, match=says) as raised:
         own.agree(of())
     assert raised.value.status == failure.status
@@ -268,6 +270,14 @@ def test_a_sweep_of_which_one_rank_has_fewer_runs_left_trains_none(tmp_path: Pat
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_a_rank_that_finds_nothing_left_to_train_is_not_waited_for(tmp_path: Path) -> None:
+    trained("steps=10", f"out={tmp_path / 'done'}", base=RUN)
+    zero, one = (command(tmp_path / out, "-m", "steps=10") for out in ("new", "done"))
+    (status, said), (other, _) = two_ranks(tmp_path, zero, one)
+    assert (status, other) == (Exit.BAD_INPUT, Exit.BAD_INPUT)
+    assert "rank 1 has 0 runs to train, rank 0 1" in said[-1]
+
+
 @pytest.mark.parametrize("wrong", [0, 1])
 @pytest.mark.parametrize("override", ["penalty=nope", "batch_size=9000000"])
 def test_what_one_rank_refuses_before_they_meet_ends_both(
@@ -302,8 +312,9 @@ def no_setup(on: int, error: Exception, seed: int | None, rank: int) -> None:
     [
         (BadInput("dataset.root=x: nothing there"), Exit.BAD_INPUT, "dataset.root=x: nothing"),
         (ImportError("no such module"), Exit.FAILED, "ImportError: no such module"),
+        (StoppedEarly("stopped while it waited"), Exit.PREEMPTED, "stopped while it waited"),
     ],
-    ids=["bad input", "error"],
+    ids=["bad input", "error", "stopped"],
 )
 def test_an_error_on_one_rank_before_the_folder_is_opened_is_written_there(
     begun: RunFolder, tmp_path: Path, wrong: int, error: Exception, status: Exit, says: str
@@ -312,7 +323,7 @@ def test_an_error_on_one_rank_before_the_folder_is_opened_is_written_there(
     ends = two_ranks(tmp_path, command(tmp_path / "out", "steps=40"), fault=fault)
     assert [end for end, _ in ends] == [status, status], ends
     state, why = ended(begun)
-    assert state == State.FAILED
+    assert state == (State.PREEMPTED if status == Exit.PREEMPTED else State.FAILED)
     assert why.startswith(f"rank {wrong}: {says}")
     assert untouched(begun)
 
@@ -385,4 +396,27 @@ def test_a_port_that_is_taken_is_named_and_the_reason_written(
         assert process.ended() == Exit.FAILED
     (said,) = spoken(process)
     assert said.startswith(f"gp-lab: rank 0 cannot reach 127.0.0.1:{port}")
-    assert ended(begun)[1].startswith(f"rank 0: rank 0 cannot reach 127.0.0.1:{port}")
+    assert ended(begun)[1].startswith(f"rank 0 cannot reach 127.0.0.1:{port}")
+
+
+def signalled(_rank: int) -> None:
+    """A rank gets SIGTERM while it waits for the others."""
+    look = meeting.Patience.look
+
+    def look_and_be_told(self: meeting.Patience, missing: Callable[[], Sequence[int]]) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        look(self, missing)
+
+    meeting.Patience.look = look_and_be_told  # type: ignore[method-assign]
+
+
+def test_a_rank_that_is_stopped_before_they_begin_leaves_the_run_preempted(
+    begun: RunFolder, tmp_path: Path
+) -> None:
+    sweep = command(tmp_path / "out", "-m", "steps=40")
+    process = rank_of_two(tmp_path, 0, free_port(), *sweep, fault=signalled)
+    assert process.ended() == Exit.PREEMPTED
+    why = "stopped by SIGTERM while it waited for the other ranks"
+    assert spoken(process) == [f"gp-lab: {why}"]
+    assert ended(begun) == (State.PREEMPTED, f"rank 0: {why}")
+    assert untouched(begun)

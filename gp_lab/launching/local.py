@@ -91,7 +91,7 @@ def train_all(
     todo, before = left_to_train(configs)
     lost: Mapping[Path, str] = {}
     if todo:  # else nothing heavy is imported: redrawing a figure is instant
-        setups = checked_setups(todo)
+        setups = checked_here(todo)
         if max_stack == 1:
             batches = groups(todo, 1)
         else:
@@ -233,21 +233,28 @@ def _meet(todo: Sequence[Config], stop: Stop | None = None) -> None:
     meet(todo, stop)
 
 
-def checked_setups(configs: Sequence[Config], here: bool = True) -> dict[str, Any]:
-    """structure_key -> one run's `Setup`; trains nothing. `here`: whether they train here.
+def checked_here(configs: Sequence[Config]) -> dict[str, Any]:
+    """As `checked_setups`, of runs that are to train on this machine, whose memory counts."""
+    from gp_lab.training.size import refuse_too_large
+
+    setups = checked_setups(configs)
+    for run in setups.values():
+        refuse_too_large(run, ranks=world())
+    return setups
+
+
+def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
+    """structure_key -> one run's `Setup`; trains nothing.
 
     Raises `BadInput` for what `train` would refuse in any of the configs.
     """
     from gp_lab.training.setup import setup
-    from gp_lab.training.size import refuse_too_large
 
     seen, setups = set(), {}
     for config in configs:
         if (numbers := run_hash(config | {"seed": 0}) + config["device"]) not in seen:
             seen.add(numbers)
-            setups[structure_key(config)] = run = setup(config)
-            if here:
-                refuse_too_large(run, ranks=world())
+            setups[structure_key(config)] = setup(config)
     for config in configs:
         with writing_to(config["out"]):
             folder_of(config).parent.mkdir(parents=True, exist_ok=True)

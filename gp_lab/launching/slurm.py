@@ -129,7 +129,7 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
         _need_slurm()
         new = _left(todo)
         # The nodes have the GPUs; what can be checked without one is checked here.
-        checked_setups([c | {"device": "cpu"} for c in new], here=False)
+        checked_setups([c | {"device": "cpu"} for c in new])
         with _in_turn(Path(todo[0]["out"]).resolve()):
             new = _left(new)  # others may have submitted them since
             for config in new:

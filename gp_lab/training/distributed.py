@@ -30,6 +30,7 @@ from gp_lab.training.watch import (
     gone,
     here,
     line_of,
+    nothing,
     read,
     until_it_has_spoken,
 )
@@ -107,10 +108,9 @@ class Group(Ranks):
         self.watch.call.noticed.set()  # what follows may take a while: a dashboard has to finish
         if self.lost_another(error):
             return self.watch.cause(line_of(error)).why
-        of_all = isinstance(error, SharedEnd)
-        why = str(error) if of_all else f"rank {self.rank}: {sentence or line_of(error)}"
-        self.watch.tell(Failure(why, status=_status(error)))
-        return why
+        failure = _of_rank(self.rank, error, sentence)
+        self.watch.tell(failure)
+        return failure.why
 
     @property
     def heir(self) -> bool:
@@ -127,9 +127,7 @@ class Group(Ranks):
         )
 
     @contextmanager
-    def together(
-        self, configs: Sequence[Config], last_word: LastWord = lambda why: None
-    ) -> Iterator[None]:
+    def together(self, configs: Sequence[Config], last_word: LastWord = nothing) -> Iterator[None]:
         """While inside, what ends one rank ends all.
 
         They begin once all have come and have been found alike. Raises `LabError` for another
@@ -191,7 +189,7 @@ class Group(Ranks):
             if lost and self.heir:
                 say(why)
             if self.watch.speaks:
-                call.last_word(why)
+                call.last_word(why, _of_rank(self.rank, error).state)
             if self.watch.all_raised("lost" if lost else self._summed()):
                 call.over.set()
             else:
@@ -224,7 +222,7 @@ _met = False
 def joined(
     configs: Sequence[Config],
     stop: Stop | None = None,
-    last_word: LastWord = lambda why: None,
+    last_word: LastWord = nothing,
 ) -> Iterator[Ranks]:
     """The ranks of this process for some runs, `ALONE` where nobody has started several.
 
@@ -241,7 +239,8 @@ def joined(
             _group = Group(where, stop)
         except LabError as error:
             if where.rank == 0:
-                last_word(f"rank 0: {error}")
+                failure = _of_rank(0, error)
+                last_word(failure.why, failure.state)
             raise
     if _group is None:
         yield ALONE
@@ -256,16 +255,19 @@ def others_told() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if several() and not _met:
-            with suppress(LabError, RuntimeError):
-                _take_leave(Failure(line_of(error), status=_status(error)))
+        take_leave(error)
         raise
 
 
-def _take_leave(failure: Failure) -> None:
-    """Say why this rank does not come, and let rank 0 speak first."""
-    where = place()
-    assert where is not None
+def take_leave(error: Exception) -> None:
+    """Of ranks that have not met: say why this one does not come, and let rank 0 speak first."""
+    where = place() if several() and not _met else None
+    if where is not None:
+        with suppress(LabError, RuntimeError):
+            _tell_others(where, Failure(line_of(error), status=_status(error)))
+
+
+def _tell_others(where: Place, failure: Failure) -> None:
     end = time.monotonic() + FAREWELL
     store = _prefixed(_store_at_last(where), "watch")
     store.set(gone(where.rank), json.dumps(failure))
@@ -304,7 +306,16 @@ def _prefixed(store: Any, what: str) -> Any:
     return dist.PrefixStore(f"{what}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
+def _of_rank(rank: int, error: BaseException, sentence: str | None = None) -> Failure:
+    """What an error of a rank is for the others: with its number, unless it names one already."""
+    why = sentence or line_of(error)
+    of_all = isinstance(error, SharedEnd) or (isinstance(error, LabError) and why[:4] == "rank")
+    return Failure(why if of_all else f"rank {rank}: {why}", status=_status(error))
+
+
 def _status(error: BaseException) -> Exit:
+    if isinstance(error, KeyboardInterrupt):
+        return Exit.INTERRUPTED
     return Exit(error.status) if isinstance(error, LabError) else Exit.FAILED
 
 

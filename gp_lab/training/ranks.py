@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gp_lab.objectives.shard import Shard
-from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.folder import RunFolder, State
 
 
 class Ranks:
@@ -56,7 +56,7 @@ class Ranks:
         """
         return sentence or f"{type(error).__name__}: {error}".splitlines()[0]
 
-    def when_lost(self, last_word: Callable[[str], None]) -> None:
+    def when_lost(self, last_word: Callable[[str, State], None]) -> None:
         """What a rank that cannot go on does with the reason before it is ended."""
 
     @property

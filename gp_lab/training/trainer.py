@@ -193,7 +193,7 @@ class _Training:
             try:
                 self._train()
             finally:  # it has said how it ended
-                self.ranks.when_lost(lambda why: None)
+                self.ranks.when_lost(lambda why, state: None)
         finally:
             self.blocks.close()
             close_all([replica.tracker for replica in self.replicas], self._hurried)
@@ -584,13 +584,13 @@ def _shown(what: str, progress: bool) -> Iterator[None]:
 
 
 def _failed_before_it_began(
-    configs: Sequence[Config], folders: Sequence[RunFolder], why: str
+    configs: Sequence[Config], folders: Sequence[RunFolder], why: str, state: State
 ) -> None:
     """The last word of several ranks on runs that they were to train, and that have a folder."""
     for config, folder in zip(configs, folders, strict=True):
         with suppress(LabError, OSError):  # what cannot be read is left alone
             if folder.exists and not folder.finished(config["steps"]):
-                say_from_outside(RunFolder(folder.path), State.FAILED, why)
+                say_from_outside(RunFolder(folder.path), state, why)
 
 
 def _finite(state: dict[str, Any]) -> bool:

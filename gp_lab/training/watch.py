@@ -13,9 +13,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from gp_lab.errors import Exit, LabError, one_line, printable
+from gp_lab.runs.folder import State
 from gp_lab.training.alike import About, SharedEnd, difference, digest
 from gp_lab.training.meeting import Patience, named, say
 from gp_lab.training.place import LAST_WORD
+from gp_lab.training.stopping import StoppedEarly
 
 BEAT = 0.5
 """Seconds between two heartbeats."""
@@ -36,8 +38,11 @@ WITHOUT_SERVER = "rank 0, or torchrun, was killed, or its machine is gone"
 NO_MORE = "it has ended, with no more runs to train"
 """Why a rank does not come that has ended well."""
 
-LastWord = Callable[[str], None]
+LastWord = Callable[[str, State], None]
 """What is done with the reason of an end, where a rank writes for all."""
+
+STOPPED = {Exit.PREEMPTED: State.PREEMPTED, Exit.INTERRUPTED: State.INTERRUPTED}
+"""Exit statuses of ends that somebody asked for."""
 
 
 class Failure(NamedTuple):
@@ -46,6 +51,17 @@ class Failure(NamedTuple):
     why: str
     lost: Sequence[int] = ()
     status: int = Exit.FAILED
+
+    @property
+    def state(self) -> State:
+        """Of a run that ends so before it has begun."""
+        return STOPPED.get(Exit(self.status), State.FAILED)
+
+    @property
+    def error(self) -> LabError:
+        """What ends a rank that is told of it."""
+        stopped = self.status in STOPPED
+        return StoppedEarly(self.why) if stopped else SharedEnd(self.why, Exit(self.status))
 
 
 class Call:
@@ -67,7 +83,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True, name="watch")
         self._store, self._rank, self._world = store, rank, world
         self._closed = threading.Event()
-        self.call = Call(0, lambda why: None)
+        self.call = Call(0, nothing)
         self.call.over.set()
 
     def begin(self, last_word: LastWord) -> Call:
@@ -123,18 +139,18 @@ class Watch(threading.Thread):
             raise SharedEnd(WITHOUT_SERVER, Exit.FAILED) from error
 
     def _refuse_to_wait(self) -> None:
-        """Raises `SharedEnd` where a rank that is waited for has ended, or says that all do."""
+        """Raises `SharedEnd`, or `StoppedEarly`, where a rank that is waited for has ended, or says
+        that all do."""
         told = f"{self.call.number}/failure"
         if self._store.check([told]):
-            failure = Failure(*json.loads(self._store.get(told)))
-            raise SharedEnd(failure.why, Exit(failure.status))
+            raise Failure(*json.loads(self._store.get(told))).error
         for rank in range(self._world):
             if rank != self._rank and self._store.check([gone(rank)]):
                 failure = Failure(*json.loads(self._store.get(gone(rank))))
                 self._store.set(read(self._rank), "")
                 if rank == 0:
                     until_it_has_spoken(self._store)
-                raise SharedEnd(f"rank {rank}: {failure.why}", Exit(failure.status))
+                raise failure._replace(why=f"rank {rank}: {failure.why}").error
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -181,7 +197,7 @@ class Watch(threading.Thread):
         try:
             if self.speaks:
                 say(printable(failure.why))
-                call.last_word(failure.why)
+                call.last_word(failure.why, failure.state)
             self._store.set(f"{call.number}/ended/{self._rank}", "lost")
         finally:
             os._exit(failure.status)
@@ -242,6 +258,10 @@ class Watch(threading.Thread):
 def read(rank: int) -> str:
     """The word that a rank leaves when it has read that another is gone."""
     return f"read/{rank}"
+
+
+def nothing(why: str, state: State) -> None:
+    """The last word where there is none to be said."""
 
 
 def until_it_has_spoken(store: Any) -> None:

@@ -40,9 +40,9 @@ class ConfigLauncher(Launcher):
 
     def check_configs(self, configs: Sequence[dict[str, Any]]) -> None:
         """Raises `BadInput` for what `launch_configs` would refuse of those that are to train."""
-        from gp_lab.launching.local import checked_setups, unfinished
+        from gp_lab.launching.local import checked_here, unfinished
 
-        checked_setups(unfinished(configs))
+        checked_here(unfinished(configs))
 
 
 class LocalLauncher(ConfigLauncher):
@@ -86,4 +86,4 @@ class SlurmLauncher(ConfigLauncher):
         # The nodes have the GPUs; what can be checked without one is checked here.
         from gp_lab.launching.local import checked_setups, unfinished
 
-        checked_setups([c | {"device": "cpu"} for c in unfinished(configs)], here=False)
+        checked_setups([config | {"device": "cpu"} for config in unfinished(configs)])
