@@ -17,7 +17,8 @@ import sys
 from gp_lab.data.pictures import ImageFolder, decoded
 from gp_lab.data.prepared import prepare
 from gp_lab.errors import BadInput, LabError, printable
-from gp_lab.launching.compose import compose, hydra_session, parse_arguments
+from gp_lab.launching.arguments import parse_arguments
+from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.parts import build
 
 

@@ -44,7 +44,7 @@ SMALL = (
 BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
 """SMALL without probes."""
 
-PATIENCE = 600.0
+PATIENCE = 240.0
 """Seconds after which a test says that something hangs; no measure of how long it may take."""
 
 

@@ -34,6 +34,10 @@ class Fixed:
     def __init__(self, points: torch.Tensor) -> None:
         self.points = points
 
+    @property
+    def shape(self) -> torch.Size:
+        return self.points.shape[1:]
+
     def draw(self, rng: object, count: int, partners: object = None) -> torch.Tensor:
         return self.points
 

@@ -282,8 +282,9 @@ def test_worker_processes_and_threads_are_counted_by_those_cores(
     tree(**version_2("/job", **{"job/cpu.max": "300000 100000"}))
     asked: list[int] = []
 
-    def counted(batches: list, count: int, stop: object) -> None:
+    def counted(batches: list, count: int, stop: object) -> dict[Path, str]:
         asked.append(count)
+        return {}
 
     monkeypatch.setattr(local, "_in_processes", counted)
     configs = [config_of(f"seed={s}", f"out={tmp_path}", "steps=2") for s in range(5)]

@@ -361,7 +361,7 @@ def test_the_script_and_training_read_a_value_alike(
     main = runpy.run_path(str(PREPARE))["main"]
     tree(tmp_path / "a=b")
     assert main(["image_folder", f"root={tmp_path / 'a=b'}", "source.image_size=8"]) == 2
-    assert "cannot be read as key=value; check its quotes" in capsys.readouterr().err
+    assert "cannot be read as key=value; such a text needs quotes" in capsys.readouterr().err
     assert main(["image_folder", f'root="{tmp_path / "a=b"}"', "source.image_size=8"]) == 0
 
 

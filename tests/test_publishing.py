@@ -15,7 +15,7 @@ from gp_lab.cli import main
 from gp_lab.errors import Exit, LabError
 from gp_lab.figures.publishing import belonging, publish, published, summary_of
 from gp_lab.files import write_together
-from gp_lab.launching.compose import hydra_session, jobs
+from gp_lab.launching.compose import hydra_session, sweep_of
 from gp_lab.report.page import write_report
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import folder_of, run_id
@@ -131,7 +131,8 @@ def test_an_entry_whose_runs_another_process_trains_is_not_drawn_from_nothing(
     """Some of its seeds were never measured: claims with n=0 would be published."""
     command = ["figure", "lipschitz/fig1", "scale=smoke", f"out={tmp_path}"]
     with hydra_session() as hydra:
-        wanted = jobs(hydra, ["figure=lipschitz/fig1", *command[2:], "hydra/launcher=replicas"])
+        overrides = ["figure=lipschitz/fig1", *command[2:], "hydra/launcher=replicas"]
+        wanted = sweep_of(hydra, overrides).jobs
     config = wanted[0].config
     other = RunFolder(folder_of(config))
     other.make(tmp_path)

@@ -583,7 +583,7 @@ def test_evaluations_stay_when_a_run_goes_on(run: RunFolder) -> None:
         (("probe=classifier", "probe.classifier.count=x"), "probe.classifier.count=x: not a whole"),
         (("probe=classifier", "step=3"), "no checkpoint at step 3, only at [2, 4]"),
         (("step=last",), "step=last: not a whole number"),
-        (("loss=hinge",), "loss=hinge: cannot change when a run is evaluated"),
+        (("loss=hinge",), "loss=hinge: cannot be changed when a run is evaluated"),
         (("probe=samples",), "probe.samples: gives arrays alone"),
         (("probe=surface",), "probe.surface: looks at the plane"),
         (("probe=",), "probe=[]: nothing to evaluate"),

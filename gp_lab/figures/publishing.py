@@ -48,7 +48,9 @@ def publish(
 
 
 def published(root: Path) -> list[Path]:
-    """The claims.json of every entry below a folder, in the order of their paths."""
+    """The claims.json of every entry below a folder, which may be missing; by their paths."""
+    if not root.exists():
+        return []
     found = [place / CLAIMS for place, _, files in walk(root) if CLAIMS in files]
     return sorted(found)
 
