@@ -330,7 +330,7 @@ def figures(arguments: list[str]) -> Exit:
     if quiet():
         return worst
 
-    from gp_lab.figures.make import summary_table
+    from gp_lab.figures.sentences import summary_table
     from gp_lab.report.page import write_report
 
     root = plans[0].out

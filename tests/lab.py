@@ -22,7 +22,7 @@ import torch
 from helpers import Tensors
 
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.launching.panels import merged
+from gp_lab.launching.jobs import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config

@@ -8,7 +8,7 @@ from lab import trained
 
 import gp_lab
 from gp_lab.errors import BadInput
-from gp_lab.figures.anomalous.variance import calculate
+from gp_lab.papers.anomalous._variance import calculate
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Calculation, Entry, Row, Run, entry
 from gp_lab.probes.mixtures import lipschitz_of

@@ -15,7 +15,7 @@ from lab import PATIENCE
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.launching.panels import panel_overrides
+from gp_lab.launching.jobs import panel_overrides
 from gp_lab.launching.places import config_folder
 
 Refused = Callable[..., str]

@@ -11,7 +11,7 @@ from torch import Tensor
 import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
-from gp_lab.launching.panels import merged
+from gp_lab.launching.jobs import merged
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.probes.base import even_batches
 from gp_lab.runs.folder import RunFolder

@@ -26,7 +26,7 @@ from lab import (
 )
 
 from gp_lab.errors import Exit
-from gp_lab.launching.panels import merged
+from gp_lab.launching.jobs import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of

@@ -10,9 +10,9 @@ from helpers import normal, small_mlp
 from torch import nn
 
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.mu_wgan import fig4, lemma2, lemma3, table1, thm1
+from gp_lab.papers.mu_wgan import fig4, lemma2, lemma3, table1, thm1
 from gp_lab.figures.registry import Run
-from gp_lab.figures.wgan_gp import fig1b
+from gp_lab.papers.wgan_gp import fig1b
 from gp_lab.launching.places import figure_file
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.probes.base import View

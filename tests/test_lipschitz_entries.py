@@ -14,8 +14,8 @@ from scipy.spatial.distance import cdist
 
 from gp_lab.data.lines import UniformSegment
 from gp_lab.data.points import PointMasses, Points
-from gp_lab.figures.lipschitz import appC, appE, fig3, sec32, thm331
-from gp_lab.figures.lipschitz.against_optimum import compare
+from gp_lab.papers.lipschitz import appC, appE, fig3, sec32, thm331
+from gp_lab.papers.lipschitz._against_optimum import compare
 from gp_lab.figures.registry import Run
 from gp_lab.networks.particles import Moved
 from gp_lab.objectives.penalties import CrossPairs

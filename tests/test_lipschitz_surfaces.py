@@ -11,8 +11,8 @@ import yaml
 from helpers import CONFIGS, built
 
 from gp_lab.figures.claims import Verdict, holds
-from gp_lab.figures.lipschitz import appF, fig1, fig2, fig5, fig8_12
-from gp_lab.figures.lipschitz.scene import inside_square, log_density, optimum, to_square
+from gp_lab.papers.lipschitz import appF, fig1, fig2, fig5, fig8_12
+from gp_lab.papers.lipschitz._scene import inside_square, log_density, optimum, to_square
 from gp_lab.figures.registry import Run
 from gp_lab.theory.lipschitz import optimal_lipschitz
 from gp_lab.theory.surfaces import roughness

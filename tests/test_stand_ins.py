@@ -12,7 +12,7 @@ from gp_lab.figures import make
 from gp_lab.figures.claims import Claim, computed
 from gp_lab.figures.make import changes, make_figure, stand_ins, summary_table
 from gp_lab.figures.registry import Entry, Panels, Row
-from gp_lab.launching.panels import Job
+from gp_lab.launching.jobs import Job
 from gp_lab.launching.places import choices, figure_file, figure_ids
 from gp_lab.report.page import write_report
 from gp_lab.runs.folder import RunFolder, State

@@ -38,7 +38,7 @@ from tqdm import tqdm
 from gp_lab import terminal
 from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
-from gp_lab.launching.panels import merged
+from gp_lab.launching.jobs import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.terminal import Stream, guarded_streams, visible

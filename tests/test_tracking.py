@@ -25,7 +25,7 @@ from lab import (
 )
 from wandb_server import KEY
 
-from gp_lab.launching.panels import merged
+from gp_lab.launching.jobs import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.tracking import wandb_inside, weights_and_biases

@@ -15,7 +15,7 @@ from lab import PATIENCE, SMALL, Forked, act_at, config_of, environment, wait_fo
 from wandb_server import KEY, Behaviour, WandbServer, serving
 
 from gp_lab.errors import Exit
-from gp_lab.launching.panels import merged
+from gp_lab.launching.jobs import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.tracking import ending, wandb_inside, weights_and_biases
 from gp_lab.tracking.base import Tracker

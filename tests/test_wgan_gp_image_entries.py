@@ -11,7 +11,7 @@ from torch import Tensor
 from gp_lab.data.points import Points, UniformSquare
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.registry import Panels, Row, Run
-from gp_lab.figures.wgan_gp import fig5b, table4
+from gp_lab.papers.wgan_gp import fig5b, table4
 from gp_lab.objectives.losses import Loss, NonSaturating, Wasserstein
 from gp_lab.probes.base import View
 from gp_lab.probes.overfitting import CriticLosses

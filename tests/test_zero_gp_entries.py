@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.registry import Row
-from gp_lab.figures.zero_gp import alg1, prop2, prop3, table1
+from gp_lab.papers.zero_gp import alg1, prop2, prop3, table1
 
 GAPS = np.array([0.20, 0.22, 0.19, 0.21, 0.20])
 WOBBLE = np.array([0.0, 0.05, -0.05, 0.06, -0.06])

@@ -9,7 +9,7 @@ from lab import config_of
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.registry import Row, Run
-from gp_lab.figures.zero_gp import fig3
+from gp_lab.papers.zero_gp import fig3
 from gp_lab.runs.folder import RunFolder
 
 SEEDS = 6

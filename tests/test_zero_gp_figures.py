@@ -13,7 +13,7 @@ from lab import config_of
 from gp_lab.data.points import SwissRoll
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.registry import Entry, Row, Run, entry
-from gp_lab.figures.zero_gp import fig2, fig5, fig6, reading, robust
+from gp_lab.papers.zero_gp import fig2, fig5, fig6, reading, robust
 from gp_lab.launching.places import figure_file
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config

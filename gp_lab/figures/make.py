@@ -13,12 +13,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput, LabError, bad_choice, counted, one_line, show
-from gp_lab.figures.claims import Claim, Verdict
-from gp_lab.figures.publishing import publish, published, summary_of
-from gp_lab.figures.registry import Calculation, Entry, Panels, Row, Run, entry
+from gp_lab.figures.claims import Claim
+from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
+from gp_lab.figures.publishing import publish
+from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import check_kind
 from gp_lab.figures.style import footer, header, paper_style
-from gp_lab.launching.panels import Job, merged
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import Grid, grid_of
+from gp_lab.launching.jobs import Job, merged, settings_of
 from gp_lab.launching.places import figure_file
 from gp_lab.overrides import group_of
 from gp_lab.runs.folder import State
@@ -41,8 +44,6 @@ MAKER = ("device", "engine", "versions", "commit", "dirty")
 BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 """What a calculation ends in with settings that make no sense."""
 
-TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
-
 
 def make_figure(
     name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], user: Sequence[str] = ()
@@ -55,19 +56,14 @@ def make_figure(
     Runs that diverged are counted and left out of the picture; if no run of a panel is whole,
     the entry's drawing says so in that panel.
     """
-    what, text = entry(name), figure_file(name)
-    assert isinstance(what, Entry), f"{name} is a calculation, but its file has panels"
+    text = figure_file(name)
+    what = entry(name, text)
+    assert isinstance(what, Entry), f"{name} is a calculation, but its file has a grid"
     _refuse_unfinished(name, outcomes)
-    scale = jobs[0].config["scale"]["name"]
-    panels = _panels(jobs, outcomes)
-    whole = {p: [r for r in runs if r.state == State.FINISHED] for p, runs in panels.items()}
-    rows = what.measure(whole) + [
-        {"panel": r.panel, "seed": r.seed, "state": r.state}
-        for runs in panels.values()
-        for r in runs
-        if r.state != State.FINISHED
-    ]
-    seeds = max(len(runs) for runs in panels.values())
+    scale, grid = jobs[0].config["scale"]["name"], grid_of(text)
+    runs = _runs(grid, jobs, outcomes)
+    table = Table(what.rows(runs), grid)
+    seeds = len({run.seed for run in runs.every})
     of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
@@ -81,16 +77,16 @@ def make_figure(
         Path(jobs[0].config["out"]),
         scale,
         changed,
-        rows,
-        what.claims(rows),
-        lambda: what.draw(whole, rows),
+        table.rows,
+        what.claims(table),
+        lambda: what.draw(runs, table),
         f"{iterations} iterations, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
         seeds=seeds,
         steps=steps,
-        settings={p: _settings(text, p, scale) for p in text["panels"]},
+        settings={panel.name: settings_of(text, scale, panel) for panel in grid.panels},
         made_by=_makers(outcomes),
         runs=[
             {"panel": j.panel, "seed": j.config["seed"], "id": o.folder.status.get("id"),
@@ -108,16 +104,18 @@ def make_calculation(
     `figure` is the entry's composed file; its scale's settings go on top of it. Raises `BadInput`
     for an override that no calculation reads.
     """
-    what, text = entry(name), figure_file(name)
-    assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no panels"
+    text = figure_file(name)
+    what = entry(name, text)
+    assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no grid"
     changed, settings = _of_calculation(name, figure, scale, user)
     with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
-        claims = what.claims(rows)
+        table = Table(rows)
+        claims = what.claims(table)
 
     def draw() -> Figure:
         with _blamed_on(changed, name):
-            return what.draw(arrays, rows)
+            return what.draw(arrays, table)
 
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -250,49 +248,6 @@ def _publish(
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
 
 
-def claims_table(summary: dict[str, Any]) -> str:
-    """The claims of a claims.json for a terminal: verdict, sentence, numbers."""
-    seeds = f", {counted(summary['seeds'], 'seed')}" if summary["seeds"] else ""
-    lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
-    lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
-    if apart := summary.get("not_the_papers"):
-        lines.append(f"not the paper's: {', '.join(apart)}")
-    for claim in summary["claims"]:
-        lines.append(f"  {verdict_text(claim):>22}  {claim['text']}  [{claim['where']}]")
-        lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")
-    return "\n".join(lines)
-
-
-def summary_table(root: Path, minutes: dict[str, float]) -> str:
-    """Entry, scale, seeds, how many claims of each verdict, and the time it took this time."""
-    table = [list(TABLE_HEAD)]
-    for path in published(root / "figures"):
-        try:
-            summary = summary_of(path)
-        except BadInput as error:
-            warnings.warn(str(error), stacklevel=2)
-            continue
-        found = [claim["verdict"] for claim in summary["claims"]]
-        counts = [str(found.count(str(v))) for v in Verdict]
-        took = f"{minutes.get(summary['figure'], 0):.1f}"
-        table.append([entry_text(summary), summary["scale"], str(summary["seeds"]), *counts, took])
-    widths = [max(len(row[i]) for row in table) for i in range(len(TABLE_HEAD))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
-
-
-def entry_text(summary: dict[str, Any]) -> str:
-    """An entry's name in a table; it says so where its data are a stand-in."""
-    return summary["figure"] + " (stand-in)" * bool(summary.get("stand_ins"))
-
-
-def verdict_text(claim: dict[str, Any]) -> str:
-    """A claim's verdict; it says so where the data are a stand-in for the paper's."""
-    return str(claim["verdict"]) + " (stand-in)" * bool(claim.get("stand_in"))
-
-
 def stand_ins(text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]) -> list[str]:
     """What `stand_ins` of an entry's file says of those of these data sets that it names."""
     known = text.get("stand_ins", {})
@@ -321,8 +276,8 @@ def changes(
 
 def not_budget(scale: Mapping[str, Any]) -> list[str]:
     """The overrides of a scale that change more than how long, or how often, something is done."""
-    of_panels = (scale.get("panels") or {}).values()
-    every = dict.fromkeys(o for part in (scale.get("overrides") or (), *of_panels) for o in part)
+    of_cells = [line["set"] for line in scale.get("cells") or ()]
+    every = dict.fromkeys(o for part in (scale.get("overrides") or (), *of_cells) for o in part)
     return [o for o in every if group_of(o) not in BUDGET | FREE]
 
 
@@ -338,15 +293,6 @@ def _is_declared(dataset: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return dataset.get("name") == text.get("data") and not ignored
 
 
-def interval_text(claim: dict[str, Any]) -> str:
-    """Estimate, interval if there is one (not of one seed), how many seeds, how many diverged."""
-    estimate, low, high = (claim[k] for k in ("estimate", "low", "high"))
-    mean, *bounds = ("?" if x is None else f"{x:.3g}" for x in (estimate, low, high))
-    interval = ", no interval" if low is high is None else f" [{', '.join(bounds)}]"
-    dropped = f", {claim['n_dropped']} left out" if claim["n_dropped"] else ""
-    return f"{mean}{interval}, n={claim['n']}{dropped}"
-
-
 def _refuse_unfinished(name: str, outcomes: Sequence[Outcome]) -> None:
     """Raises `LabError` where runs are under way: others train them, and will draw the entry."""
     left = [outcome for outcome in outcomes if outcome.state in UNDER_WAY]
@@ -358,21 +304,15 @@ def _refuse_unfinished(name: str, outcomes: Sequence[Outcome]) -> None:
         )
 
 
-def _panels(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Panels:
-    found: dict[str, list[Run]] = {}
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        panel = str(job.panel)
-        run = Run(
-            panel, job.config["seed"], outcome.folder, str(outcome.state), job.config["steps"]
-        )
-        found.setdefault(panel, []).append(run)
-    return found
-
-
-def _settings(text: dict[str, Any], panel: str, scale: str) -> list[str]:
-    budget = text["scales"][scale]
-    own = budget.get("panels", {}).get(panel, ())
-    return [*text["common"], *text["panels"][panel], *budget["overrides"], *own]
+def _runs(grid: Grid, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Runs:
+    return Runs(
+        grid,
+        [
+            Run(grid.names[str(j.panel)].cell, j.config["seed"], o.folder, str(o.state),
+                j.config["steps"])
+            for j, o in zip(jobs, outcomes, strict=True)
+        ],
+    )  # fmt: skip
 
 
 def _makers(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gp_lab.errors import bad_choice, counted
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
-from gp_lab.launching.panels import jobs_table
+from gp_lab.launching.jobs import jobs_table
 from gp_lab.launching.places import figure_file, figure_ids
 
 
@@ -55,7 +55,7 @@ def plan_of(name: str, words: Sequence[str]) -> Plan:
     if not any(word.startswith("hydra/launcher=") for word in overrides):
         overrides.append("hydra/launcher=replicas")
     with hydra_session() as hydra:
-        if not figure_file(name).get("panels"):
+        if not figure_file(name).get("grid"):
             node, scale, out = compose_figure(hydra, overrides)
             return Plan(name, scale, tuple(words), out, None, node)
         runs = sweep_of(hydra, overrides)

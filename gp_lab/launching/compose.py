@@ -28,7 +28,7 @@ from omegaconf.errors import (
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.files import expanded
-from gp_lab.launching.panels import Job
+from gp_lab.launching.jobs import Job
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.overrides import group_of, unreadable
 from gp_lab.parts import packages

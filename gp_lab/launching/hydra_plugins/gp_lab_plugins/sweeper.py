@@ -38,7 +38,7 @@ class PanelSweeper(Sweeper):
     def jobs(self, arguments: list[str]) -> Any:
         """The runs that the command line asks for; none of them is trained."""
         from gp_lab.launching.compose import SeedlessComposer
-        from gp_lab.launching.panels import Job, merged, panel_overrides, product
+        from gp_lab.launching.jobs import Job, merged, panel_overrides, product
 
         user: dict[str, list[str]] = {}
         for override in OverridesParser.create(config_loader=self.loader).parse_overrides(

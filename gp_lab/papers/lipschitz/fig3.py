@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, paired_greater
-from gp_lab.figures.lipschitz.against_optimum import Comparison, compare
+from gp_lab.papers.lipschitz._against_optimum import Comparison, compare
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import FAKE, REAL, SURFACE, empty
 

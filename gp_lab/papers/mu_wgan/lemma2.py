@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, computed
-from gp_lab.figures.mu_wgan.measures import COLOURS, MARKERS, MEASURES
+from gp_lab.papers.mu_wgan._measures import COLOURS, MARKERS, MEASURES
 from gp_lab.figures.registry import Arrays, Calculation, Row, Settings
 from gp_lab.figures.style import new_panels
 from gp_lab.theory.dynamics import (

@@ -10,7 +10,7 @@ from gp_lab.evaluation.paths import equality_of_norms, largest_over_mean_step, s
 from gp_lab.figures.claims import Claim, greater, paired_greater, paired_greatest, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import arrows, empty, panels_above_curves, points, window
-from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes, step_at, steps_up_to
+from gp_lab.papers.zero_gp._reading import centers, mode_scores, outcomes, step_at, steps_up_to
 
 
 class Read(NamedTuple):

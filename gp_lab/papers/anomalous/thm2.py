@@ -4,7 +4,7 @@ import math
 
 from matplotlib.figure import Figure
 
-from gp_lab.figures.anomalous.variance import batch_panels, calculate, draw, shared_claims
+from gp_lab.papers.anomalous._variance import batch_panels, calculate, draw, shared_claims
 from gp_lab.figures.claims import Claim, greater
 from gp_lab.figures.registry import Arrays, Calculation, Row, Settings, column
 

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from gp_lab.figures.claims import Claim, inside, less, paired_greater, paired_greatest
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import heat_map
-from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes
+from gp_lab.papers.zero_gp._reading import centers, mode_scores, outcomes
 from gp_lab.runs.folder import State
 
 NAMES = {"none": "no GP", "one_gp": "1-GP", "zero_gp_sample": "0-GP-sample", "zero_gp": "0-GP"}

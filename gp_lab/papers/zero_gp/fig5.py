@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run
 from gp_lab.figures.style import arrows, empty, panels_above_curves, points, window
-from gp_lab.figures.zero_gp.reading import centers, mode_scores, outcomes, steps_at, steps_up_to
+from gp_lab.papers.zero_gp._reading import centers, mode_scores, outcomes, steps_at, steps_up_to
 
 NAMES = {"zero_gp": "GAN-0-GP", "wgan_gp": "WGAN-GP"}
 COLOURS = {"zero_gp": "#0072B2", "wgan_gp": "#D55E00"}

@@ -11,7 +11,7 @@ from gp_lab.evaluation.points import coverage, distance_to_curve, wasserstein
 from gp_lab.figures.claims import Claim, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import arrows, empty, points, window
-from gp_lab.figures.zero_gp.reading import dataset, outcomes
+from gp_lab.papers.zero_gp._reading import dataset, outcomes
 
 NAMES = {"none": "no GP", "one_gp": "1-GP", "zero_gp_sample": "0-GP-sample", "zero_gp": "0-GP"}
 SCALES = (1, 10)

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater
-from gp_lab.figures.lipschitz.fig1 import at_fakes
-from gp_lab.figures.lipschitz.scene import LEVELS
+from gp_lab.papers.lipschitz.fig1 import at_fakes
+from gp_lab.papers.lipschitz._scene import LEVELS
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import surface_over
 from gp_lab.theory.surfaces import roughness

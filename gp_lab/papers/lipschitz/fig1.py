@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import cosines
 from gp_lab.figures.claims import Claim, holds, less
-from gp_lab.figures.lipschitz.scene import (
+from gp_lab.papers.lipschitz._scene import (
     LEVELS,
     VANISHED,
     draw_directions,

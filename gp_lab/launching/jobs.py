@@ -1,11 +1,11 @@
-"""From overrides to jobs: products of comma-separated values, and the panels of a figure."""
+"""From overrides to jobs: products of comma-separated values, for each panel of an entry."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gp_lab.errors import BadInput
+from gp_lab.launching.grid import Panel, grid_of, scale_overrides
 from gp_lab.runs.identity import Config
 from gp_lab.runs.relatives import folders_of
 
@@ -26,26 +26,21 @@ def panel_overrides(
 
     The entry's `common` overrides come first, then the panel's, then the scale's, then the
     user's, which may be sweeps (key -> values). Seeds are 0 .. n-1, n by scale, unless the user
-    says which. Raises `BadInput` if the entry has no panels or no such scale.
+    says which. Raises `BadInput` if the entry has no grid or no such scale.
     """
-    name = figure.get("id")
-    panels, scales = figure.get("panels") or {}, figure.get("scales") or {}
-    if not panels:
-        raise BadInput(f"figure={name}: its file has no panels; write panels: name -> overrides")
-    if scale not in scales:
-        raise BadInput(f"scale={scale}: figure {name} has no such scale; choose from "
-                       f"{', '.join(scales)}")  # fmt: skip
-    budget = scales[scale]
-    swept = dict(user)
-    if "seed" not in swept:
-        swept["seed"] = [str(seed) for seed in range(int(budget["seeds"]))]
     found = []
-    for panel, own in panels.items():
-        common = [*figure.get("common", ()), *own, *budget.get("overrides", ())]
-        common += [*budget.get("panels", {}).get(panel, ()), f"panel={panel}"]
-        runs = [merged([*common, *choice]) for choice in product(swept)]
-        found.append((str(panel), runs))
+    for panel in grid_of(figure).panels:
+        own, swept = settings_of(figure, scale, panel), dict(user)
+        swept.setdefault("seed", [str(n) for n in range(int(figure["scales"][scale]["seeds"]))])
+        runs = [merged([*own, f"panel={panel.name}", *choice]) for choice in product(swept)]
+        found.append((panel.name, runs))
     return found
+
+
+def settings_of(figure: Mapping[str, Any], scale: str, panel: Panel) -> list[str]:
+    """The overrides of a panel at a scale: the entry's, its own, then the scale's."""
+    own = scale_overrides(figure, scale, panel)
+    return [*(figure.get("common") or ()), *panel.overrides, *own]
 
 
 def product(swept: Mapping[str, Sequence[str]]) -> list[list[str]]:

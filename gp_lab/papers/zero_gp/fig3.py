@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, greater, rank_correlations, share_greater
 from gp_lab.figures.registry import Entry, Panels, Row, Run, column
 from gp_lab.figures.style import empty, new_panels
-from gp_lab.figures.zero_gp.reading import outcomes, steps_up_to
+from gp_lab.papers.zero_gp._reading import outcomes, steps_up_to
 from gp_lab.probes.pictures import grid_picture
 
 

@@ -1,0 +1,119 @@
+"""What an entry of the catalogue is in code: measure, claims, draw; and where to find it.
+
+An entry `<paper>/<item>` is `ENTRY` of `gp_lab/papers/<paper>/<item>.py`, its settings are
+`configs/figure/<paper>/<item>.yaml`; one of a package of one's own is named by `module:` of its
+file. An `Entry` is drawn from runs; a `Calculation` needs none.
+"""
+
+import importlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gp_lab.errors import BadInput
+from gp_lab.figures.claims import Claim
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import Cell, Grid, is_at
+from gp_lab.runs.folder import RunFolder, State
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an entry: its cell, its seed, its folder and the step that the entry reads."""
+
+    cell: Cell
+    seed: int
+    folder: RunFolder
+    state: str
+    step: int
+
+    def arrays(self, probe: str, step: int | None = None) -> dict[str, Any]:
+        """What a probe wrote, at the step that the entry reads if no other is given."""
+        return self.folder.arrays(probe, self.step if step is None else step)
+
+    @property
+    def head(self) -> Row:
+        """What a row of data.csv begins with."""
+        return {**self.cell, "seed": self.seed, "state": self.state}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of an entry in the order of its panels, then of seeds; drawn are the finished."""
+
+    grid: Grid
+    every: Sequence[Run]
+
+    @property
+    def finished(self) -> list[Run]:
+        return [run for run in self.every if run.state == State.FINISHED]
+
+    def at(self, **where: str | Collection[str]) -> list[Run]:
+        """The finished runs at these levels. Raises `LookupError` for a name the grid lacks."""
+        self.grid.check(where)
+        return [run for run in self.finished if is_at(run.cell, where)]
+
+    def first(self, **where: str | Collection[str]) -> Run | None:
+        """The first of them, which is the one that is drawn."""
+        return next(iter(self.at(**where)), None)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the catalogue that is drawn from runs.
+
+    measure: a finished run -> its quantities, which become a row of data.csv;
+    claims: the rows -> the paper's sentences, tested;
+    draw: the runs and rows -> the picture;
+    exact: rows of no run, such as a closed form beside them.
+    """
+
+    measure: Callable[[Run], Row]
+    claims: Callable[[Table], list[Claim]]
+    draw: Callable[[Runs, Table], Figure]
+    exact: Callable[[], list[Row]] = list
+
+    def rows(self, runs: Runs) -> list[Row]:
+        """Those of data.csv: of the runs that finished, the exact ones, and of all others."""
+        left = [run.head for run in runs.every if run.state != State.FINISHED]
+        return [run.head | self.measure(run) for run in runs.finished] + self.exact() + left
+
+
+Settings = Mapping[str, Any]
+"""`settings:` of an entry's file, those of the scale on top."""
+
+Arrays = dict[str, np.ndarray]
+"""What a calculation leaves in arrays.npz for the picture."""
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """An entry of the catalogue that needs no run: an equation, worked out.
+
+    calculate: the settings -> the rows of data.csv (one a `seed`, where there is chance in it)
+        and the arrays that are drawn;
+    claims: the rows -> the paper's sentences, tested;
+    draw: the arrays and rows -> the picture.
+    """
+
+    calculate: Callable[[Settings], tuple[list[Row], Arrays]]
+    claims: Callable[[Table], list[Claim]]
+    draw: Callable[[Arrays, Table], Figure]
+
+
+def entry(name: str, file: Mapping[str, Any]) -> Entry | Calculation:
+    """The entry `<paper>/<item>` with this file. Raises `BadInput` if its module is not there."""
+    own = f"gp_lab.papers.{name.replace('/', '.').replace('-', '_')}"
+    module = str(file.get("module", own))
+    try:
+        found = importlib.import_module(module).ENTRY
+    except ModuleNotFoundError as error:
+        if not module.startswith(str(error.name)):
+            raise
+        path = module.replace(".", "/")
+        raise BadInput(f"figure={name}: has no drawing; write ENTRY in {path}.py") from error
+    assert isinstance(found, Entry | Calculation), f"{module}.ENTRY is a {type(found).__name__}"
+    return found

@@ -1,0 +1,63 @@
+"""The claims of entries as a terminal and the report say them: verdicts, numbers, tables."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from gp_lab.errors import BadInput, counted
+from gp_lab.figures.claims import Verdict
+from gp_lab.figures.publishing import published, summary_of
+
+TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
+
+
+def claims_table(summary: dict[str, Any]) -> str:
+    """The claims of a claims.json for a terminal: verdict, sentence, numbers."""
+    seeds = f", {counted(summary['seeds'], 'seed')}" if summary["seeds"] else ""
+    lines = [f"{summary['figure']} at scale {summary['scale']}{seeds}"]
+    lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
+    if apart := summary.get("not_the_papers"):
+        lines.append(f"not the paper's: {', '.join(apart)}")
+    for claim in summary["claims"]:
+        lines.append(f"  {verdict_text(claim):>22}  {claim['text']}  [{claim['where']}]")
+        lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")
+    return "\n".join(lines)
+
+
+def summary_table(root: Path, minutes: dict[str, float]) -> str:
+    """Entry, scale, seeds, how many claims of each verdict, and the time it took this time."""
+    table = [list(TABLE_HEAD)]
+    for path in published(root / "figures"):
+        try:
+            summary = summary_of(path)
+        except BadInput as error:
+            warnings.warn(str(error), stacklevel=2)
+            continue
+        found = [claim["verdict"] for claim in summary["claims"]]
+        counts = [str(found.count(str(v))) for v in Verdict]
+        took = f"{minutes.get(summary['figure'], 0):.1f}"
+        table.append([entry_text(summary), summary["scale"], str(summary["seeds"]), *counts, took])
+    widths = [max(len(row[i]) for row in table) for i in range(len(TABLE_HEAD))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def entry_text(summary: dict[str, Any]) -> str:
+    """An entry's name in a table; it says so where its data are a stand-in."""
+    return summary["figure"] + " (stand-in)" * bool(summary.get("stand_ins"))
+
+
+def verdict_text(claim: dict[str, Any]) -> str:
+    """A claim's verdict; it says so where the data are a stand-in for the paper's."""
+    return str(claim["verdict"]) + " (stand-in)" * bool(claim.get("stand_in"))
+
+
+def interval_text(claim: dict[str, Any]) -> str:
+    """Estimate, interval if there is one (not of one seed), how many seeds, how many diverged."""
+    estimate, low, high = (claim[k] for k in ("estimate", "low", "high"))
+    mean, *bounds = ("?" if x is None else f"{x:.3g}" for x in (estimate, low, high))
+    interval = ", no interval" if low is high is None else f" [{', '.join(bounds)}]"
+    dropped = f", {claim['n_dropped']} left out" if claim["n_dropped"] else ""
+    return f"{mean}{interval}, n={claim['n']}{dropped}"

@@ -1,0 +1,166 @@
+"""An entry's runs as a table of factors: its axes, the cells that are trained, what each one sets.
+
+    grid:                                   # axis: level: title and overrides
+      dataset:
+        swiss_roll: {title: Swiss roll, set: [dataset=swiss_roll, steps=100000]}
+        eight_gaussians: [dataset=eight_gaussians]          # short for {set: [...]}
+      method:
+        real: {title: $p_d$, set: [penalty=mu_real]}
+      lr: {each: [0.001, 0.01], set: ["optimizer.lr={}"], title: "rate {}"}
+    cells:                                  # the product of all axes, where this is left out
+      - {method: real}                      # all levels of the axes that it does not name
+      - {dataset: swiss_roll, method: [real, fake], set: [batch_size=64]}
+    without:                                # cells that are left out again
+      - {dataset: swiss_roll, lr: 0.01}
+
+A cell that several lines of `cells` name is one cell, with the overrides of them all.
+"""
+
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gp_lab.errors import BadInput, bad_choice
+
+Cell = Mapping[str, str]
+"""Axis -> level, in the order of the axes."""
+
+Where = Mapping[str, str | Collection[str]]
+"""Axis -> the level, or levels, that are meant; all of an axis that is not named."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of an axis: how it is called in pictures and sentences, and what it sets."""
+
+    title: str
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A cell that is trained, once for each seed; its name is its levels', joined by hyphens."""
+
+    cell: Cell
+    overrides: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return "-".join(self.cell.values())
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of an entry and its panels, in the order of its file."""
+
+    axes: Mapping[str, Mapping[str, Level]]
+    panels: tuple[Panel, ...]
+
+    def title(self, axis: str, level: str) -> str:
+        return self.axes[axis][level].title
+
+    def titles(self, axis: str, levels: Iterable[str] | None = None) -> dict[str, str]:
+        """Level -> title, of all levels of an axis or of these."""
+        return {level: self.title(axis, level) for level in levels or self.axes[axis]}
+
+    def at(self, **where: str | Collection[str]) -> list[Panel]:
+        """The panels at these levels. Raises `LookupError` for a name that the grid lacks."""
+        self.check(where)
+        return [panel for panel in self.panels if is_at(panel.cell, where)]
+
+    def check(self, where: Where) -> None:
+        """Raises `LookupError` for an axis or a level that the grid does not have."""
+        for axis, levels in where.items():
+            if axis not in self.axes or not set(_listed(levels)) <= set(self.axes[axis]):
+                raise LookupError(f"{axis}={levels}: no such cells")
+
+    @cached_property
+    def names(self) -> dict[str, Panel]:
+        return {panel.name: panel for panel in self.panels}
+
+
+def grid_of(figure: Mapping[str, Any]) -> Grid:
+    """The grid of an entry's file. Raises `BadInput` for an axis or level that it does not have."""
+    name = figure.get("id")
+    axes = {axis: _levels(f"figure={name}: grid.{axis}", node) for axis, node in _grid(figure)}
+    cells: dict[tuple[str, ...], list[str]] = {}
+    for line in figure.get("cells") or [{}]:
+        for levels in itertools.product(*_chosen(f"figure={name}: cells", line, axes)):
+            cells.setdefault(levels, []).extend(line.get("set", ()))
+    for line in figure.get("without") or ():
+        for levels in itertools.product(*_chosen(f"figure={name}: without", line, axes)):
+            cells.pop(levels, None)
+    panels = []
+    for levels, own in cells.items():
+        cell = dict(zip(axes, levels, strict=True))
+        of_levels = [o for axis, level in cell.items() for o in axes[axis][level].overrides]
+        panels.append(Panel(cell, (*of_levels, *own)))
+    return Grid(axes, tuple(panels))
+
+
+def is_at(cell: Mapping[str, Any], where: Where) -> bool:
+    """Whether a cell, or a row that says its levels, is among those that are meant."""
+    return all(str(cell.get(axis)) in _listed(levels) for axis, levels in where.items())
+
+
+def scale_overrides(figure: Mapping[str, Any], scale: str, panel: Panel) -> list[str]:
+    """What a scale sets for a panel: `overrides` for all, then its `cells` in their order.
+
+    Raises `BadInput` if the entry has no such scale.
+    """
+    scales = figure.get("scales") or {}
+    if scale not in scales:
+        raise bad_choice(f"figure={figure.get('id')} scale", scale, scales)
+    found = list(scales[scale].get("overrides") or ())
+    for line in scales[scale].get("cells") or ():
+        if is_at(panel.cell, {k: v for k, v in line.items() if k != "set"}):
+            found += line["set"]
+    return found
+
+
+def _grid(figure: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    grid = figure.get("grid") or {}
+    if not grid:
+        raise BadInput(f"figure={figure.get('id')}: its file has no grid of runs")
+    return grid.items()
+
+
+def _levels(key: str, node: Mapping[str, Any]) -> dict[str, Level]:
+    """The levels of an axis; `each` writes a level for each value, with {} for it."""
+    if isinstance(node.get("each"), list):
+        values = [str(value) for value in node["each"]]
+        title, overrides = node.get("title", "{}"), node.get("set", ())
+        return {
+            v: Level(title.replace("{}", v), tuple(o.replace("{}", v) for o in overrides))
+            for v in values
+        }
+    found = {}
+    for level, of in node.items():
+        own = of if isinstance(of, Mapping) else {"set": of or ()}
+        if wrong := set(own) - {"title", "set"}:
+            raise bad_choice(f"{key}.{level}", min(map(str, wrong)), ["title", "set"])
+        found[str(level)] = Level(str(own.get("title", level)), tuple(own.get("set", ())))
+    return found
+
+
+def _chosen(
+    key: str, line: Mapping[str, Any], axes: Mapping[str, Mapping[str, Level]]
+) -> list[Sequence[str]]:
+    """Of each axis the levels that a line of cells means."""
+    if wrong := [axis for axis in line if axis not in (*axes, "set")]:
+        raise bad_choice(key, wrong[0], axes)
+    found: list[Sequence[str]] = []
+    for axis, levels in axes.items():
+        chosen = _listed(line.get(axis, list(levels)))
+        if missing := [level for level in chosen if level not in levels]:
+            raise bad_choice(f"{key}: {axis}", missing[0], levels)
+        found.append(chosen)
+    return found
+
+
+def _listed(levels: Any) -> list[str]:
+    """One level or several, as names."""
+    several = isinstance(levels, Collection) and not isinstance(levels, str)
+    return [str(level) for level in (levels if several else [levels])]
