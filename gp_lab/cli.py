@@ -263,7 +263,7 @@ def figure(arguments: list[str]) -> Exit:
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput("figure: which one? write gp-lab figure PAPER/ITEM; see gp-lab list figures")
     args = figure_arguments(arguments[1:])
-    plan = plan_of(arguments[0], args.overrides)
+    plan = plan_of(arguments[0], args.overrides, args.config_dir)
     if args.cfg:
         print(plan.shown())
         return Exit.OK
@@ -278,7 +278,7 @@ def _made(plan: "Plan") -> Exit:
 
         from gp_lab.figures.make import make_calculation
 
-        print(make_calculation(plan.name, plan.node, plan.scale, plan.out, plan.words))
+        print(make_calculation(plan))
         return Exit.OK
     outcomes = plan.sweep.train()
     status = _summary(outcomes)
@@ -287,7 +287,7 @@ def _made(plan: "Plan") -> Exit:
 
     from gp_lab.figures.make import make_figure
 
-    print(make_figure(plan.name, plan.sweep.jobs, outcomes, plan.words))
+    print(make_figure(plan, outcomes))
     return status
 
 

@@ -8,12 +8,15 @@ from lab import trained
 
 import gp_lab
 from gp_lab.errors import BadInput
-from gp_lab.papers.anomalous._variance import calculate
 from gp_lab.figures.claims import Claim, Verdict
-from gp_lab.figures.registry import Calculation, Entry, Row, Run, entry
+from gp_lab.figures.entry import Calculation, Run
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import grid_of
+from gp_lab.launching.places import figure_file
+from gp_lab.papers.anomalous import thm1, thm2, thm3
 from gp_lab.probes.mixtures import lipschitz_of
 from gp_lab.runs.folder import RunFolder
-from gp_lab.theory.anomalous import Steps, convex_bound
+from gp_lab.theory.anomalous import convex_bound
 
 SMALL = {
     "until": 10, "grid": 50, "batch_sizes": [2, 8, 32], "dimension": 2, "start": 0.3,
@@ -30,36 +33,32 @@ def of(found: dict[str, Verdict], words: str) -> Verdict:
     return verdict
 
 
-@pytest.mark.parametrize(("name", "steps"), [("thm1", "constant"), ("thm2", "vanishing")])
-def test_variances_are_measured_for_each_batch_size_and_seed(name: str, steps: Steps) -> None:
-    rows, arrays = calculate(SMALL, steps)
-    panels = [(r["panel"], r.get("seed")) for r in rows]
+@pytest.mark.parametrize("what", [thm1.ENTRY, thm2.ENTRY], ids=["thm1", "thm2"])
+def test_variances_are_measured_for_each_batch_size_and_seed(what: Calculation) -> None:
+    rows, arrays = what.calculate(SMALL)
+    cases = [(r["case"], r.get("seed")) for r in rows]
     expected = {(f"m={m}", s) for m in (2, 8, 32) for s in range(6)}
-    assert expected | {("scaling", s) for s in range(6)} | {("full batch", None)} == set(panels)
-    assert len(panels) == len(set(panels))
+    assert expected | {("scaling", s) for s in range(6)} | {("full batch", None)} == set(cases)
+    assert len(cases) == len(set(cases))
     assert arrays["theta_of_seeds"].shape == (6, 3, len(arrays["times"]))
-    for row in rows:
-        if row["panel"].startswith("m="):
-            assert row["loop_ratio"] == pytest.approx(1, abs=0.3)
-    kept = {p: np.mean([r["kept"] for r in rows if r["panel"] == p]) for p in ("m=2", "m=32")}
-    assert kept["m=2"] < kept["m=32"]  # small batches throw w out of |w| <= 1
-    what = entry(f"anomalous/{name}")
-    assert isinstance(what, Calculation)
-    found = verdicts(what.claims(rows))
+    table = Table(rows)
+    for m in (2, 8, 32):
+        assert table.values("loop_ratio", case=f"m={m}") == pytest.approx([1] * 6, abs=0.3)
+    # Small batches throw w out of |w| <= 1.
+    assert np.mean(table.values("kept", case="m=2")) < np.mean(table.values("kept", case="m=32"))
+    found = verdicts(what.claims(table))
     assert of(found, "order 1/m") in (Verdict.SUPPORTED, Verdict.INCONCLUSIVE)
     assert of(found, "goes round a circle") == Verdict.SUPPORTED
 
 
 def test_a_variance_that_is_not_the_formulas_is_not_supported() -> None:
-    rows, _ = calculate(SMALL | {"paths": 20}, "constant")
+    rows, _ = thm1.ENTRY.calculate(SMALL | {"paths": 20})
     for row in rows:
-        if row["panel"] == "m=8":
+        if row["case"] == "m=8":
             row["ratio_theta"] = 1.2 + 0.001 * row["seed"]
-        if row["panel"] == "scaling":
+        if row["case"] == "scaling":
             row["slope"] = -0.5 + 0.001 * row["seed"]
-    what = entry("anomalous/thm1")
-    assert isinstance(what, Calculation)
-    found = verdicts(what.claims(rows))
+    found = verdicts(thm1.claims(Table(rows)))
     assert of(found, "m=8: Var theta") == Verdict.NOT_SUPPORTED
     assert of(found, "order 1/m") == Verdict.NOT_SUPPORTED
 
@@ -99,10 +98,7 @@ def test_the_certified_constant_is_above_every_slope_and_the_bound_holds(run: Ru
         found["f1"], found["f2"], found["share"], distance, float(found["lipschitz"])
     )
     assert (found["f_mixed"] >= bound - 1e-12).all()
-    what = entry("anomalous/thm3")
-    assert isinstance(what, Entry)
-    empty: dict[str, list[Run]] = {p: [] for p in ("one_gp", "zero_gp", "spectral_norm")}
-    (row,) = what.measure(empty | {"none": [Run("none", 0, run, "finished", 20)]})
+    row = thm3.measure(Run({"method": "none"}, 0, run, "finished", 20))
     assert row["violations"] == 0
     assert row["slack_min"] == pytest.approx((found["f_mixed"] - bound).min())
     assert row["not_vacuous"] == (bound > 0).mean()
@@ -126,18 +122,18 @@ def test_networks_whose_slope_is_not_the_product_of_their_layers_are_refused() -
 
 
 def test_a_violation_would_be_seen_and_no_run_at_all_decides_nothing() -> None:
-    what = entry("anomalous/thm3")
-    assert isinstance(what, Entry)
+    def found(*rows: Row) -> dict[str, Verdict]:
+        return verdicts(thm3.claims(Table(rows, grid_of(figure_file("anomalous/thm3")))))
+
     fine: Row = {
-        "panel": "none", "seed": 0, "slack_min": 1e-12, "not_real": 0, "not_vacuous": 0.1,
+        "method": "none", "seed": 0, "slack_min": 1e-12, "not_real": 0, "not_vacuous": 0.1,
         "real_assumed": 1.0,
     }  # fmt: skip
     many = [fine | {"seed": seed} for seed in range(40)]
-    assert of(verdicts(what.claims(many)), "never violated") == Verdict.SUPPORTED
-    assert of(verdicts(what.claims(many[:4])), "never violated") == Verdict.INCONCLUSIVE
+    assert of(found(*many), "never violated") == Verdict.SUPPORTED
+    assert of(found(*many[:4]), "never violated") == Verdict.INCONCLUSIVE
     broken = fine | {"seed": 1, "slack_min": -0.01, "not_real": 3}
-    found = verdicts(what.claims([fine, broken]))
-    assert of(found, "never violated") == Verdict.NOT_SUPPORTED
-    assert of(found, "scores as real") == Verdict.NOT_SUPPORTED
-    diverged: Row = {"panel": "none", "seed": 0, "state": "diverged"}
-    assert of(verdicts(what.claims([diverged])), "never violated") == Verdict.INCONCLUSIVE
+    assert of(found(fine, broken), "never violated") == Verdict.NOT_SUPPORTED
+    assert of(found(fine, broken), "scores as real") == Verdict.NOT_SUPPORTED
+    diverged: Row = {"method": "none", "seed": 0, "state": "diverged"}
+    assert of(found(diverged), "never violated") == Verdict.INCONCLUSIVE

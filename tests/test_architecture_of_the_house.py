@@ -12,7 +12,7 @@ PACKAGE = Path(gp_lab.cli.__file__).parent
 BASE = ("errors", "machine", "terminal", "waiting", "files", "overrides", "parts")
 ROOMS = (
     "theory", "objectives", "networks", "data", "evaluation", "runs", "tracking", "probes",
-    "training", "launching", "figures", "report", "cli",
+    "training", "launching", "figures", "papers", "report", "cli",
 )  # fmt: skip
 FRONT = ("__init__", "__main__")
 """The package's own face: it may show what is in any room."""
@@ -60,7 +60,7 @@ def test_a_room_imports_only_from_the_rooms_above_it(room: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("room", ["figures", "report"])
+@pytest.mark.parametrize("room", ["figures", "papers", "report"])
 def test_what_reads_run_folders_never_imports_the_trainer(room: str) -> None:
     files = [module for module in MODULES if room_of(module) == room]
     used = {name for module in files for _, name in rooms_used(module)}

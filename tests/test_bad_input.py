@@ -366,11 +366,11 @@ def test_a_damaged_run_folder_is_named_with_its_file(run: Path, refused: Refused
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
-def test_an_entry_without_panels_says_so() -> None:
-    with pytest.raises(BadInput, match="figure=mine: its file has no panels"):
+def test_an_entry_without_runs_says_so() -> None:
+    with pytest.raises(BadInput, match="figure=mine: its file has no grid of runs"):
         panel_overrides({"id": "mine", "scales": {"paper": {}}}, "paper", {})
-    entry = {"id": "mine", "panels": {"a": []}, "scales": {"quick": {"seeds": 1}}}
-    with pytest.raises(BadInput, match=r"scale=paper: figure mine has no such scale.*quick"):
+    entry = {"id": "mine", "grid": {"method": {"a": []}}, "scales": {"quick": {"seeds": 1}}}
+    with pytest.raises(BadInput, match=r"figure=mine scale=paper: no such choice.*quick"):
         panel_overrides(entry, "paper", {})
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.figures.claims import Verdict
+from gp_lab.figures.entry import Calculation, Entry, entry
 from gp_lab.figures.make import not_budget
-from gp_lab.figures.registry import Calculation, Entry, entry
 from gp_lab.launching.places import figure_file, figure_ids
 
 LONG = {"zero_gp/robust", "lipschitz/fig8-12"}
@@ -41,8 +41,8 @@ def test_an_entrys_file_states_its_scales_costs_and_assumptions(name: str) -> No
     assert text["scales"]["paper"]["decides"]
     assert set(text["cost"]) >= {"paper", "quick"}
     assert text["assumptions"]
-    runs = bool(text.get("panels"))
-    assert isinstance(entry(name), Entry if runs else Calculation)
+    runs = bool(text.get("grid"))
+    assert isinstance(entry(name, text), Entry if runs else Calculation)
     first = (Path(__file__).parents[1] / "configs" / "figure" / f"{name}.yaml").read_text()
     assert f"gp-lab figure {name}" in first
 
@@ -53,7 +53,7 @@ def test_an_entrys_file_states_its_scales_costs_and_assumptions(name: str) -> No
 )
 def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None:
     command = ["figure", name, "scale=smoke", f"out={tmp_path}"]
-    if figure_file(name).get("panels"):
+    if figure_file(name).get("grid"):
         command += ["tracking=none", "hydra.launcher.processes=1"]
     assert main(command) == Exit.OK
     folder = tmp_path / "figures" / name / "smoke"

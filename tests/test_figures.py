@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,12 @@ from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
 from gp_lab.cli import main
-from gp_lab.figures.make import claims_table, interval_text, summary_table
-from gp_lab.figures.registry import Run, entry
+from gp_lab.figures.entry import Entry, Run, Runs, entry
+from gp_lab.figures.sentences import claims_table, interval_text, summary_table
+from gp_lab.figures.table import Table
 from gp_lab.launching import local
+from gp_lab.launching.grid import grid_of
+from gp_lab.launching.places import figure_file
 from gp_lab.report.page import write_report
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_id
@@ -35,8 +39,11 @@ def claims_of(folder: Path) -> dict:
 
 
 def rows_of(folder: Path) -> dict[tuple[str, int], dict[str, str]]:
+    """(panel, seed) -> a row; the axes' columns come first."""
     with (folder / "data.csv").open(newline="") as file:
-        return {(row["panel"], int(row["seed"])): row for row in csv.DictReader(file)}
+        rows = csv.DictReader(file)
+        axes = list(takewhile(lambda column: column != "seed", rows.fieldnames or ()))
+        return {("-".join(row[axis] for axis in axes), int(row["seed"])): row for row in rows}
 
 
 # -- the real thing, small -----------------------------------------------------------------
@@ -205,15 +212,18 @@ def made_up(out: Path, name: str, write: Writer, diverged: Sequence[tuple[str, i
 
 
 ERROR = {
-    "none": 0.20, "none_more": 0.15, "one_gp": 0.10, "zero_gp_sample": 0.20, "zero_gp": 0.0,
-    "one_gp_logit": 0.10, "zero_gp_sample_logit": 0.05, "zero_gp_logit": 0.30,
+    "none-probability-100": 0.20, "none-probability-1000": 0.15, "one_gp-probability-100": 0.10,
+    "zero_gp_sample-probability-100": 0.20, "zero_gp-probability-100": 0.0,
+    "one_gp-logit-100": 0.10, "zero_gp_sample-logit-100": 0.05, "zero_gp-logit-100": 0.30,
 }  # fmt: skip
 """How far above D* each panel's surface lies; on the logit 0-GP is the worst."""
+
+EXACT = "zero_gp-probability-100"
 
 WOBBLE = 2e-3
 """What a seed adds to the error, except where it is 0."""
 
-STEEP = {"none": 0.02, "zero_gp_sample": 0.5}
+STEEP = {"none-probability-100": 0.02, "zero_gp_sample-probability-100": 0.5}
 """The slope of D on training points; on the grid it is 1 at most."""
 
 GAP = {0: 0.5, 1: -0.5, 2: 0.5, 3: -0.5, 4: 0.5, 5: -0.5}
@@ -223,7 +233,7 @@ GAP = {0: 0.5, 1: -0.5, 2: 0.5, 3: -0.5, 4: 0.5, 5: -0.5}
 def write_fig1(folder: RunFolder, panel: str, seed: int) -> None:
     axis = np.linspace(-2.5, 4.5, 20)
     real, fake = densities(axis)
-    wobble = WOBBLE * seed if panel != "zero_gp" else 0.0
+    wobble = WOBBLE * seed if panel != EXACT else 0.0
     probability = real / (real + fake) + ERROR[panel] + wobble
     slope = np.full_like(probability, 0.5)
     slope[3, 4] = 1.0
@@ -242,7 +252,7 @@ def write_fig1(folder: RunFolder, panel: str, seed: int) -> None:
     folder.write_arrays("held_out", step, held)
 
 
-DIVERGED = [("zero_gp", 2), *(("zero_gp_sample_logit", seed) for seed in SEEDS)]
+DIVERGED = [(EXACT, 2), *(("zero_gp_sample-logit-100", seed) for seed in SEEDS)]
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +272,7 @@ def claim(folder: Path, *words: str) -> dict:
 def test_a_surface_that_is_d_star_has_error_0_and_one_beside_it_its_offset(known: Path) -> None:
     for (panel, seed), row in rows_of(known).items():
         if row["state"] == "finished":
-            offset = ERROR[panel] + (WOBBLE * seed if panel != "zero_gp" else 0)
+            offset = ERROR[panel] + (WOBBLE * seed if panel != EXACT else 0)
             assert float(row["rmse_weighted"]) == pytest.approx(offset, abs=1e-12)
             assert float(row["rmse_plain"]) == pytest.approx(offset, abs=1e-12)
 
@@ -289,11 +299,11 @@ def test_a_diverged_seed_is_dropped_with_its_partner_and_counted(known: Path) ->
     )
     kept = [s for s in SEEDS if s != 2]
     assert (found["verdict"], found["n"], found["n_dropped"]) == ("supported", 5, 1)
-    expected = np.mean([ERROR["one_gp"] + WOBBLE * s for s in kept])
+    expected = np.mean([ERROR["one_gp-probability-100"] + WOBBLE * s for s in kept])
     assert found["estimate"] == pytest.approx(expected)
-    row = rows_of(known)["zero_gp", 2]
+    row = rows_of(known)[EXACT, 2]
     assert (row["state"], row["rmse_weighted"]) == ("diverged", "")
-    (run,) = (r for r in claims_of(known)["runs"] if (r["panel"], r["seed"]) == ("zero_gp", 2))
+    (run,) = (r for r in claims_of(known)["runs"] if (r["panel"], r["seed"]) == (EXACT, 2))
     assert (run["state"], run["step"], run["why"]) == ("diverged", 7, "loss_d is nan at step 7")
 
 
@@ -305,21 +315,23 @@ def test_a_panel_without_any_whole_run_is_drawn_empty_and_decides_nothing(known:
 
 
 def test_panels_are_drawn_with_what_was_measured_and_empty_where_nothing_was(known: Path) -> None:
-    found: dict[str, list[Run]] = {panel: [] for panel in ERROR}
+    text = figure_file("zero_gp/fig1")
+    grid, what = grid_of(text), entry("zero_gp/fig1", text)
+    assert isinstance(what, Entry)
+    found = []
     for folder in find_runs(known.parents[3] / "runs"):
-        if folder.state == State.FINISHED:
-            config = folder.config
-            run = Run(config["panel"], config["seed"], folder, "finished", config["steps"])
-            found[run.panel].append(run)
-    what = entry("zero_gp/fig1")
-    figure = what.draw(found, what.measure(found))
+        config = folder.config
+        cell = grid.names[config["panel"]].cell
+        found.append(Run(cell, config["seed"], folder, str(folder.state), config["steps"]))
+    runs = Runs(grid, sorted(found, key=lambda run: run.seed))
+    figure = what.draw(runs, Table(what.rows(runs), grid))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     mean = 0.1 + WOBBLE * np.mean(SEEDS)
     assert len(titles) == 9
-    assert {"(f) D*, Eq. 2", "(e) 0-GP: RMSE 0.000", f"(c) 1-GP: RMSE {mean:.3f}"} <= set(titles)
+    assert {"(f) D*, Eq. 2", "(e) 0-GP\nRMSE 0.000", f"(c) 1-GP\nRMSE {mean:.3f}"} <= set(titles)
     texts = {axes.get_title(): [t.get_text() for t in axes.texts] for axes in figure.axes}
     assert [title for title, found in texts.items() if found == ["no finished run"]] == [
-        "(d') 0-GP-sample, logit"
+        "0-GP-sample, logit"
     ]
 
 

@@ -10,11 +10,13 @@ from helpers import normal, small_mlp
 from torch import nn
 
 from gp_lab.figures.claims import Verdict
-from gp_lab.papers.mu_wgan import fig4, lemma2, lemma3, table1, thm1
-from gp_lab.figures.registry import Run
-from gp_lab.papers.wgan_gp import fig1b
+from gp_lab.figures.entry import Run, Runs
+from gp_lab.figures.table import Table
+from gp_lab.launching.grid import grid_of
 from gp_lab.launching.places import figure_file
 from gp_lab.objectives.losses import Wasserstein
+from gp_lab.papers.mu_wgan import fig4, lemma2, lemma3, table1, thm1
+from gp_lab.papers.wgan_gp import fig1b
 from gp_lab.probes.base import View
 from gp_lab.probes.layers import LayerGradients, WeightHistogram
 from gp_lab.runs.folder import RunFolder
@@ -91,7 +93,7 @@ def test_the_share_at_the_bound_counts_weights_of_tensors_that_reach_it() -> Non
         net[1].bias.fill_(-0.01)
     some = normal(2, 4)
     stored = WeightHistogram().measure(view(net, some, some))
-    share = fig1b.share_at_bound(stored["counts"], stored["largest"], stored["extreme"], 0.01)
+    share = fig1b.share_at_bound(stored, 0.01)
     assert share == pytest.approx((3 * 5 + 2) / (20 + 5 + 10 + 2))
 
 
@@ -109,29 +111,31 @@ def made_up(tmp_path: Path, method: str, dataset: str, seed: int, w1: float) -> 
     modes = {"hit": np.array([True, True, False]), "balance": np.array(0.7)}
     probe = "curve" if dataset == "swiss_roll" else "modes"
     folder.write_arrays(probe, 5, scores if probe == "curve" else scores | modes)
-    return Run(f"{method}_{dataset}", seed, folder, "finished", 5)
+    return Run({"dataset": dataset, "method": method}, seed, folder, "finished", 5)
 
 
 def test_measures_are_equivalent_if_their_distances_are_and_not_if_one_lies_far_off(
     tmp_path: Path,
 ) -> None:
     offset = {"fake": 0.01, "real": -0.01, "between": 0.0, "midpoint": 0.5, "anchor": 0.02}
-    panels = {
-        f"{method}_{dataset}": [
-            made_up(tmp_path, method, dataset, s, 0.3 + offset.get(method, 0) + 0.004 * s)
+    grid = grid_of(figure_file("mu_wgan/fig4"))
+    runs = Runs(
+        grid,
+        [
+            made_up(tmp_path, **panel.cell, seed=s, w1=0.3 + away + 0.004 * s)
+            for panel in grid.panels
+            for away in [offset.get(panel.cell["method"], 0)]
             for s in range(5)
-        ]
-        for method in fig4.METHODS
-        for dataset in fig4.DATASETS
-    }
-    rows = fig4.ENTRY.measure(panels)
-    assert {row["modes"] for row in rows if "swiss" not in row["panel"]} == {2}
-    claims = {claim.text: claim.test for claim in fig4.ENTRY.claims(rows)}
+        ],
+    )
+    table = Table(fig4.ENTRY.rows(runs), grid)
+    assert {row["modes"] for row in table.rows if row["dataset"] != "swiss_roll"} == {2}
+    claims = {claim.text: claim.test for claim in fig4.claims(table)}
     assert len(claims) == 10 * (3 * 2 + 2)  # pairs; W1 and quality, modes where there are some
     for text, test in claims.items():
         far = "midpoint" in text and "in w1" in text
         assert test.verdict == (Verdict.NOT_SUPPORTED if far else Verdict.SUPPORTED), text
-    titles = [axes.get_title() for axes in fig4.ENTRY.draw(panels, rows).axes]
+    titles = [axes.get_title() for axes in fig4.draw(runs, table).axes]
     assert sum(title.endswith("0.81") for title in titles) == 3  # midpoint: .3 + .5 + .008
 
 
@@ -139,29 +143,29 @@ def test_measures_are_equivalent_if_their_distances_are_and_not_if_one_lies_far_
 
 
 def test_lemma_2s_claims_hold_for_the_lemma_and_fail_for_another_spectrum() -> None:
-    rows, _ = lemma2.ENTRY.calculate(settings("mu_wgan/lemma2", "smoke"))
-    assert {c.test.verdict for c in lemma2.ENTRY.claims(rows)} == {Verdict.SUPPORTED}
+    rows, _ = lemma2.calculate(settings("mu_wgan/lemma2", "smoke"))
+    assert {c.test.verdict for c in lemma2.claims(Table(rows))} == {Verdict.SUPPORTED}
     rows[0]["update_trace_error"] = 1e-8
     rows[0]["update_largest_real"] = 0.1
-    failed = [c.text for c in lemma2.ENTRY.claims(rows) if c.test.verdict != Verdict.SUPPORTED]
+    failed = [c.text for c in lemma2.claims(Table(rows)) if c.test.verdict != Verdict.SUPPORTED]
     assert len(failed) == 2
     assert "update" in failed[0]
     assert "stable" in failed[1]
 
 
 def test_lemma_3_starts_from_no_equilibrium_and_its_ends_are_its_limits() -> None:
-    rows, arrays = lemma3.ENTRY.calculate(settings("mu_wgan/lemma3", "smoke"))
+    rows, arrays = lemma3.calculate(settings("mu_wgan/lemma3", "smoke"))
     assert all(row["theta"] != 0 for row in rows)
-    assert {c.test.verdict for c in lemma3.ENTRY.claims(rows)} == {Verdict.SUPPORTED}
+    assert {c.test.verdict for c in lemma3.claims(Table(rows))} == {Verdict.SUPPORTED}
     assert arrays["curves"].shape[::2] == (len(rows), 2)
     rows[0]["end_psi"] = 0.0
-    assert lemma3.ENTRY.claims(rows)[-1].test.verdict == Verdict.NOT_SUPPORTED
+    assert lemma3.claims(Table(rows))[-1].test.verdict == Verdict.NOT_SUPPORTED
 
 
 def test_a_curve_that_stays_on_one_side_does_not_swing() -> None:
-    aside = thm1._ending(np.concatenate([[1.0, 0.5], np.full(8, -2.0)]))
+    aside = thm1.ending(np.concatenate([[1.0, 0.5], np.full(8, -2.0)]))
     assert aside == {"last_distance": 2.0, "last_swing": 0.0}
-    about = thm1._ending(np.tile([0.5, -0.25], 10))
+    about = thm1.ending(np.tile([0.5, -0.25], 10))
     assert about == {"last_distance": 0.5, "last_swing": 0.25}
 
 
@@ -171,12 +175,12 @@ def test_rates_are_compared_within_a_measure_and_in_the_order_of_the_weights() -
         for measure, scale in zip(thm1.MEASURES, (1, 5, 0.1, 2, 3), strict=True)
         for weight, rate in ((2.0, 3.0), (1.0, 2.0), (4.0, 9.0))
     ]
-    assert thm1._least_growth(rates) == pytest.approx(1.5)
+    assert thm1.least_growth(rates) == pytest.approx(1.5)
 
 
 def test_the_scattered_points_are_those_of_table_1() -> None:
-    rows, arrays = table1.ENTRY.calculate(settings("mu_wgan/table1", "smoke"))
-    assert [row["panel"] for row in rows] == list(table1.METHODS)
+    rows, arrays = table1.calculate(settings("mu_wgan/table1", "smoke"))
+    assert [row["method"] for row in rows] == list(table1.METHODS)
     np.testing.assert_allclose(
         arrays["midpoint"], 0.5 * arrays["real"] + 0.5 * arrays["fake"], rtol=1e-6
     )

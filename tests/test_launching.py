@@ -59,14 +59,14 @@ def test_a_figure_says_which_runs_it_would_train_and_trains_none(
     arguments = ["scale=smoke", f"out={tmp_path}", "seed=0,1"]
     with hydra_session() as hydra:
         wanted = sweep_of(hydra, ["figure=zero_gp/fig1", *arguments]).jobs
-    done = next(job.config for job in wanted if job.panel == "one_gp")
+    done = next(job.config for job in wanted if job.panel == "one_gp-probability-100")
     folder = RunFolder(folder_of(done))
     folder.create(done, run_id(done))
     folder.set_status(State.FINISHED, step=done["steps"])
     assert main(["figure", "zero_gp/fig1", *arguments, "--cfg", "job"]) == Exit.OK
     said = capsys.readouterr().out
     assert said.startswith("zero_gp/fig1 at scale smoke: 16 runs\n")
-    assert "  one_gp                seed=0,1  1 of 2 finished  penalty=one_gp" in said
+    assert "  one_gp-probability-100          seed=0,1  1 of 2 finished  penalty=one_gp" in said
     assert said.count("0 of 2 finished") == 7
     assert [run.path for run in find_runs(tmp_path)] == [folder.path]
 

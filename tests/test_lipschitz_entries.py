@@ -14,11 +14,14 @@ from scipy.spatial.distance import cdist
 
 from gp_lab.data.lines import UniformSegment
 from gp_lab.data.points import PointMasses, Points
-from gp_lab.papers.lipschitz import appC, appE, fig3, sec32, thm331
-from gp_lab.papers.lipschitz._against_optimum import compare
-from gp_lab.figures.registry import Run
+from gp_lab.figures.entry import Run, Runs
+from gp_lab.figures.table import Table
+from gp_lab.launching.grid import grid_of
+from gp_lab.launching.places import figure_file
 from gp_lab.networks.particles import Moved
 from gp_lab.objectives.penalties import CrossPairs
+from gp_lab.papers.lipschitz import appC, appE, fig3, sec32, thm331
+from gp_lab.papers.lipschitz._against_optimum import compare
 from gp_lab.probes.base import View
 from gp_lab.probes.pairs import Pairs
 from gp_lab.theory.lipschitz import gradient, optimal_lipschitz
@@ -207,7 +210,7 @@ def test_marginals_can_agree_where_conditional_distributions_do_not() -> None:
 
 
 def test_the_optimum_that_turns_away_meets_eq_7_and_reaches_w1() -> None:
-    row = sec32._counter_example()
+    (row,) = sec32.exact()
     assert row["w1_share"] == pytest.approx(1)
     assert row["excess"] <= 1e-12
     assert row["cosine"] == pytest.approx(-1)
@@ -237,7 +240,8 @@ def test_fig3_says_what_the_k_of_its_titles_is(tmp_path: Path) -> None:
         "penalty=max_gp", "probe=[surface,pairs]", "probe.pairs.count=8", "steps=1",
         f"out={tmp_path}", base=tuple(small),
     )  # fmt: skip
-    panels = {"vanilla": [], "wasserstein": [Run("wasserstein", 0, folder, "finished", 1)]}
-    figure = fig3.ENTRY.draw(panels, fig3.ENTRY.measure(panels))
+    grid = grid_of(figure_file("lipschitz/fig3"))
+    runs = Runs(grid, [Run({"loss": "wasserstein"}, 0, folder, "finished", 1)])
+    figure = fig3.ENTRY.draw(runs, Table(fig3.ENTRY.rows(runs), grid))
     assert "k = " in figure.axes[1].get_title()
     assert "k: the Lipschitz constant of f" in figure.get_supxlabel()

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
-from helpers import CONFIGS, built
+from helpers import CONFIGS
+from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict, holds
+from gp_lab.figures.entry import Run
+from gp_lab.figures.table import Table
+from gp_lab.launching.grid import Cell, grid_of
+from gp_lab.launching.places import figure_file
 from gp_lab.papers.lipschitz import appF, fig1, fig2, fig5, fig8_12
-from gp_lab.papers.lipschitz._scene import inside_square, log_density, optimum, to_square
-from gp_lab.figures.registry import Run
+from gp_lab.papers.lipschitz._scene import inside_square, optimum, to_square
 from gp_lab.theory.lipschitz import optimal_lipschitz
 from gp_lab.theory.surfaces import roughness
 
@@ -38,7 +41,7 @@ class Stored:
 
 
 def run_of(
-    panel: str, dataset: str, architecture: str, arrays: Any, loss: Any = None, step: int = 1
+    cell: Cell, dataset: str, architecture: str, arrays: Any, loss: Any = None, step: int = 1
 ) -> Run:
     config = {
         "dataset": group("dataset", dataset),
@@ -47,23 +50,23 @@ def run_of(
         "penalty": {"weight": 0.1},
     }
     folder: Any = Stored(config, arrays)
-    return Run(panel, 0, folder, "finished", step)
+    return Run(cell, 0, folder, "finished", step)
 
 
 # -- geometry ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mixture", "uniform_squares", "uniform_square"])
-def test_log_densities_of_the_figures_are_those_of_the_data_sets(name: str) -> None:
-    x = np.random.default_rng(0).uniform(-1.6, 1.6, (200, 2))
-    expected = built("dataset", name).log_density(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(
-        log_density(group("dataset", name)["distribution"], x), expected, rtol=1e-10
-    )
+def test_the_optimum_of_gaussians_is_that_of_their_densities() -> None:
+    x = np.random.default_rng(0).uniform(-1.6, 1.6, (10, 20, 2)).astype("float32")
+    spread = 0.15**2 * np.eye(2)
+    modes = [multivariate_normal(mean, spread).pdf(x) for mean in ([1, 0], [-1.25, 0])]
+    real, fake = np.mean(modes, 0), multivariate_normal([-0.75, 0], spread).pdf(x)
+    at = optimum(run_of({}, "mixture", "fixed_near", {}), x)
+    np.testing.assert_allclose(at, (real - fake) / (real + fake), rtol=1e-9)
 
 
 def test_the_optimum_on_the_two_squares_is_minus_and_plus_six_tenths() -> None:
-    run = run_of("squares", "uniform_squares", "fixed_squares", {})
+    run = run_of({}, "uniform_squares", "fixed_squares", {})
     at = optimum(run, np.array([[-1.2, 0.3], [0.6, -0.4], [0.0, 0.0]]))
     np.testing.assert_allclose(at, [-0.6, 0.6, np.nan])
 
@@ -91,7 +94,7 @@ def isolated(gradient_inside: float, gradient_on_border: np.ndarray) -> Run:
         "fake_logit": np.full(316, -1.0),
         "real_logit": np.full(10, 1.0),
     }
-    return run_of("converged", "uniform_square", "fixed_isolated", {"gradients": {1: data}})
+    return run_of({}, "uniform_square", "fixed_isolated", {"gradients": {1: data}})
 
 
 def test_the_border_points_are_sixteen_equally_spaced_on_the_outer_square() -> None:
@@ -148,6 +151,9 @@ def test_a_value_that_is_held_is_denied_as_rarely_as_the_level_says() -> None:
 # -- Fig. 2 --------------------------------------------------------------------------------
 
 
+GAUSSIANS = {"dataset": "gaussians"}
+
+
 def test_fig2_counts_gradients_that_vanish_or_lead_to_either_mode() -> None:
     fake = np.random.default_rng(1).normal([-0.75, 0], 0.15, (400, 2))
     near, far = np.array([-1.25, 0]) - fake, np.array([1.0, 0]) - fake
@@ -157,7 +163,7 @@ def test_fig2_counts_gradients_that_vanish_or_lead_to_either_mode() -> None:
         "fake": fake, "fake_gradient": gradient, "real": fake[:5],
         "real_logit": np.zeros(5), "fake_logit": np.zeros(400),
     }  # fmt: skip
-    row = fig2._row(run_of("gaussians", "mixture", "fixed_near", {"gradients": {1: data}}))
+    row = fig2.measure(run_of(GAUSSIANS, "mixture", "fixed_near", {"gradients": {1: data}}))
     below = fake[360:, 1] < 0
     assert row["share_vanish"] == 0.5
     assert row["share_near"] == pytest.approx((120 + below.sum()) / 400)
@@ -171,7 +177,7 @@ def test_on_the_optimum_of_fig2_itself_nearly_all_fakes_vanish_or_head_to_the_ne
         "fake": fake, "fake_gradient": fake, "real": fake[:5],
         "real_logit": np.zeros(5), "fake_logit": np.zeros(2000),
     }  # fmt: skip
-    row = fig2._row(run_of("gaussians", "mixture", "fixed_near", {"gradients": {1: data}}))
+    row = fig2.measure(run_of(GAUSSIANS, "mixture", "fixed_near", {"gradients": {1: data}}))
     # log p_data / p_G is linear near the fakes, and its slope points left: grad f* does.
     assert row["share_far_optimal"] < 0.01
     assert row["share_lost_optimal"] > 0.99
@@ -186,7 +192,8 @@ def test_fig2_takes_f_minus_and_plus_six_tenths_on_the_squares_for_the_optimum()
         "fake": fake, "fake_gradient": np.zeros((200, 2)), "real": fake,
         "real_logit": f, "fake_logit": f + 0.2,
     }  # fmt: skip
-    row = fig2._row(run_of("squares", "uniform_squares", "fixed_squares", {"gradients": {1: data}}))
+    cell, arrays = {"dataset": "squares"}, {"gradients": {1: data}}
+    row = fig2.measure(run_of(cell, "uniform_squares", "fixed_squares", arrays))
     assert row["rmse"] == pytest.approx(np.sqrt(0.5 * 0.2**2))
     assert (row["f_left"], row["f_right"]) == pytest.approx((-0.4, 0.8))
     assert row["share_vanish"] == 1
@@ -226,7 +233,7 @@ def test_fig5_measures_the_distance_to_the_exact_optimum(loss: str, offset_count
 
     looks = {0: look(0.0, 0.0), 5: look(1.0, 0.3), 9: look(1.0, 0.0)}
     run = run_of(
-        loss, "four_points", "fixed_points", {"gradients": looks}, group("loss", loss), step=9
+        {}, "four_points", "fixed_points", {"gradients": looks}, group("loss", loss), step=9
     )
     steps, error = fig5.errors(run)
     assert steps.tolist() == [0, 5, 9]
@@ -250,53 +257,64 @@ def test_roughness_of_planes_checkerboards_and_constants() -> None:
             roughness(bad)
 
 
-EFFECTS = {"capacity": 1.0, "activation": -0.5, "optimiser": 0.25, "learning rate": 2.0}
+EFFECTS = {"capacity": 1.0, "activation": -0.5, "optimiser": 0.25, "rate": 2.0}
 
 
 def test_effects_of_the_factorial_are_those_that_were_put_in() -> None:
     rows = []
-    for cell in product(*fig8_12.FACTORS.values()):
-        high = [w == levels[1] for w, levels in zip(cell, fig8_12.FACTORS.values(), strict=True)]
-        exponent = sum(e for e, is_high in zip(EFFECTS.values(), high, strict=True) if is_high)
+    for levels in product(*fig8_12.FACTORS.values()):
+        cell = dict(zip(fig8_12.FACTORS, levels, strict=True))
+        high = [factor for factor, of in fig8_12.FACTORS.items() if cell[factor] == of[1]]
+        exponent = sum(EFFECTS[factor] for factor in high)
         for seed in range(3):
-            row = {"panel": "_".join(cell), "seed": seed, "roughness": 2.0 ** (exponent + seed)}
-            if seed == 1 and cell == ("large", "selu", "sgd", "slow"):
+            row = {**cell, "seed": seed, "roughness": 2.0 ** (exponent + seed)}
+            if seed == 1 and levels == ("4x1024", "selu", "sgd", "1e-4"):
                 del row["roughness"]  # it diverged
             rows.append(row)
+    rows += [  # Figs. 10 to 12 are not of the factorial
+        {"capacity": "64x128", "activation": "selu", "optimiser": "sgd", "rate": "1e-4",
+         "seed": seed, "roughness": 1e9}
+        for seed in range(3)
+    ]  # fmt: skip
+    table = Table(rows, grid_of(figure_file("lipschitz/fig8-12")))
     for factor, expected in EFFECTS.items():
         np.testing.assert_allclose(
-            fig8_12.effect(rows, factor), [expected, np.nan, expected], atol=1e-12
+            fig8_12.effect(table, factor), [expected, np.nan, expected], atol=1e-12
         )
 
 
 def test_each_cell_of_the_factorial_trains_what_its_name_says() -> None:
-    panels = group("figure/lipschitz", "fig8-12")["panels"]
-    cells = ["_".join(cell) for cell in product(*fig8_12.FACTORS.values())]
-    assert set(panels) == {*fig8_12.SETTINGS, *cells}
+    grid = grid_of(figure_file("lipschitz/fig8-12"))
+    assert list(fig8_12.FACTORS) == list(grid.axes)
+    cells = {*product(*fig8_12.FACTORS.values()), *fig8_12.FIGURES.values()}
+    assert {tuple(panel.cell.values()) for panel in grid.panels} == cells
+    assert len(grid.panels) == len(cells) == 16 + 3  # Figs. 8 and 9 are of the factorial
     says = {
-        "small": "architecture.depth=1", "large": "architecture.depth=4",
-        "relu": "architecture.activation=relu", "selu": "architecture.activation=selu",
-        "adam": "optimizer=adam", "sgd": "optimizer=sgd",
-        "fast": "optimizer.lr=1e-2", "slow": "optimizer.lr=1e-4",
+        "1x1024": {"architecture.depth=1"}, "4x1024": {"architecture.depth=4"},
+        "64x1024": {"architecture.depth=64"},
+        "64x128": {"architecture.depth=64", "architecture.width=128"},
+        "relu": {"architecture.activation=relu"}, "selu": {"architecture.activation=selu"},
+        "adam": {"optimizer=adam", "optimizer.betas=[0,0.9]"}, "sgd": {"optimizer=sgd"},
     }  # fmt: skip
-    for cell in cells:
-        wanted = {says[word] for word in cell.split("_")}
-        assert wanted == {o for o in panels[cell] if "betas" not in o}
+    for panel in grid.panels:
+        *levels, rate = panel.cell.values()
+        wanted = {f"optimizer.lr={rate}"}.union(*(says[level] for level in levels))
+        assert wanted == set(panel.overrides)
 
 
 # -- App. F --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("panel", "loss", "slope", "share"),
+    ("fakes", "loss", "slope", "share"),
     [
-        ("saturating", {"_target_": "gp_lab.x.Vanilla", "alpha": -1, "beta": 1}, -0.02, 0.02),
-        ("least_squares", {**LEAST_SQUARES, "gamma": 1.0}, -3.0, 0.75),
-        ("gan_middle", {**LEAST_SQUARES, "gamma": 0.0}, -1.0, 0.5),
+        ("disjoint", {"_target_": "gp_lab.x.Vanilla", "alpha": -1, "beta": 1}, -0.02, 0.02),
+        ("disjoint", {**LEAST_SQUARES, "gamma": 1.0}, -3.0, 0.75),
+        ("trained", {**LEAST_SQUARES, "gamma": 0.0}, -1.0, 0.5),
     ],
 )
 def test_the_scale_of_the_generators_gradient_is_a_share_of_its_largest(
-    panel: str, loss: dict[str, Any], slope: float, share: float
+    fakes: str, loss: dict[str, Any], slope: float, share: float
 ) -> None:
     arrays = {
         "gradients": {
@@ -308,7 +326,7 @@ def test_the_scale_of_the_generators_gradient_is_a_share_of_its_largest(
         },
         "samples": {1: {"fake": np.zeros((4, 2)), "real": np.full((4, 2), [3.0, 4.0])}},
     }
-    row = appF._row(run_of(panel, "mixture", "fixed_at_data", arrays, loss))
+    row = appF.measure(run_of({"fakes": fakes}, "mixture", "fixed_at_data", arrays, loss))
     assert row["psi_slope_share"] == pytest.approx(share)
     assert row["gradient"] == pytest.approx(5 * abs(slope))
-    assert row.get("w1") == (pytest.approx(5) if panel == "gan_middle" else None)
+    assert row.get("w1") == (pytest.approx(5) if fakes == "trained" else None)

@@ -10,8 +10,12 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures import make
 from gp_lab.figures.claims import Claim, computed
-from gp_lab.figures.make import changes, make_figure, stand_ins, summary_table
-from gp_lab.figures.registry import Entry, Panels, Row
+from gp_lab.figures.entry import Entry, Runs
+from gp_lab.figures.make import changes, make_figure, stand_ins
+from gp_lab.figures.plan import Plan
+from gp_lab.figures.sentences import claims_table, summary_table
+from gp_lab.figures.table import Table
+from gp_lab.launching.compose import Sweep
 from gp_lab.launching.jobs import Job
 from gp_lab.launching.places import choices, figure_file, figure_ids
 from gp_lab.report.page import write_report
@@ -25,7 +29,7 @@ TEXT: dict[str, Any] = {
     "data": "mnist",
     "stand_ins": {"mnist_5k": DIGITS, "fashion_mnist": CLOTHES},
     "common": [],
-    "panels": {"a": [], "b": []},
+    "grid": {"digits": {"a": [], "b": []}},
     "scales": {"quick": {"seeds": 1, "decides": True, "overrides": []}},
 }
 
@@ -36,23 +40,22 @@ WORDS = {"name": "billion_word", "_target_": "gp_lab.data.billion_word.BillionWo
 NODES = {"mnist": MNIST, "billion_word": WORDS}
 
 
-def draw(panels: Panels, rows: list[Row]) -> Figure:
+def draw(runs: Runs, table: Table) -> Figure:
     figure = Figure()
     figure.add_subplot().plot([0, 1])
     return figure
 
 
 ENTRY = Entry(
-    measure=lambda panels: [{"panel": p, "seed": 0} for p in panels],
-    claims=lambda rows: [Claim("It is so.", computed(1.0, above=0.0), "wgan_gp, Fig. 9")],
+    measure=lambda run: {"steps": run.step},
+    claims=lambda table: [Claim("It is so.", computed(1.0, above=0.0), "wgan_gp, Fig. 9")],
     draw=draw,
 )
 
 
 def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *user: str) -> Path:
     """The figure of a run for each panel, on these data sets; its folder."""
-    patch.setattr(make, "entry", lambda _: ENTRY)
-    patch.setattr(make, "figure_file", lambda _: TEXT)
+    patch.setattr(make, "entry", lambda name, file, trust: ENTRY)
     jobs: list[Job] = []
     outcomes: list[Outcome] = []
     for panel, dataset in datasets.items():
@@ -66,8 +69,8 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
         folder.set_status(State.FINISHED, step=3)
         jobs.append(Job(config=config, panel=panel, overrides=()))
         outcomes.append(outcome_of(folder))
-    table = make_figure("wgan_gp/fig9", jobs, outcomes, user)
-    return Path(table.rpartition(": ")[2])
+    plan = Plan("wgan_gp/fig9", TEXT, "quick", user, out, [], Sweep(jobs, None))
+    return Path(make_figure(plan, outcomes).rpartition(": ")[2])
 
 
 def test_a_stand_in_is_named_in_claims_table_picture_and_report(
@@ -81,7 +84,7 @@ def test_a_stand_in_is_named_in_claims_table_picture_and_report(
     assert summary["stand_ins"] == [DIGITS, CLOTHES]
     (claim,) = summary["claims"]
     assert (claim["verdict"], claim["stand_in"]) == ("supported", True)
-    table = make.claims_table(summary)
+    table = claims_table(summary)
     assert f"stand-in: {DIGITS}" in table
     assert "supported (stand-in)  It is so." in table
     assert "wgan_gp/fig9 (stand-in)" in summary_table(tmp_path, {})
@@ -104,7 +107,7 @@ def test_what_is_not_the_papers_is_named_in_claims_table_picture_and_report(
     assert below[0].endswith(f"; {apart}")
     summary = json.loads((folder / "claims.json").read_text())
     assert summary["not_the_papers"] == ["optimizer.lr=3", "architecture.width=8"]
-    assert apart in make.claims_table(summary)
+    assert apart in claims_table(summary)
     assert "optimizer.lr=3, architecture.width=8</b>" in write_report(tmp_path).read_text()
 
 
@@ -119,7 +122,7 @@ def test_the_papers_own_data_are_not_called_a_stand_in(
     assert summary["command"] == "gp-lab figure wgan_gp/fig9 scale=quick dataset=mnist"
     assert summary["claims"][0]["verdict"] == "supported"
     assert not summary["claims"][0]["stand_in"]
-    assert "stand-in" not in make.claims_table(summary)
+    assert "stand-in" not in claims_table(summary)
     assert "tand-in" not in write_report(tmp_path).read_text()
 
 

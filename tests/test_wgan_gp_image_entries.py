@@ -1,5 +1,6 @@
 """What wgan_gp's Fig. 5b and Table 4 measure in made-up runs, and conclude from them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from gp_lab.data.points import Points, UniformSquare
 from gp_lab.figures.claims import Claim, Verdict
-from gp_lab.figures.registry import Panels, Row, Run
-from gp_lab.papers.wgan_gp import fig5b, table4
+from gp_lab.figures.entry import Entry, Run, Runs, entry
+from gp_lab.figures.table import Table
+from gp_lab.launching.grid import Grid, grid_of
+from gp_lab.launching.places import figure_file
 from gp_lab.objectives.losses import Loss, NonSaturating, Wasserstein
+from gp_lab.papers.wgan_gp import fig5b, table4
 from gp_lab.probes.base import View
 from gp_lab.probes.overfitting import CriticLosses
 from gp_lab.runs.folder import RunFolder
@@ -20,15 +24,23 @@ from gp_lab.runs.folder import RunFolder
 SEEDS = 5
 
 
+def grid(name: str) -> Grid:
+    return grid_of(figure_file(f"wgan_gp/{name}"))
+
+
 def made_up_run(
-    place: Path, panel: str, seed: int, probe: str, arrays: dict[int, Any], data: str
+    place: Path, method: str, seed: int, probe: str, arrays: dict[int, Any], data: str
 ) -> Run:
     """A finished run whose probe wrote these arrays at these steps."""
-    folder = RunFolder(place / f"{panel}-{seed}")
-    folder.create({"out": str(place), "dataset": {"name": data}}, f"{panel}-{seed}")
+    folder = RunFolder(place / f"{method}-{seed}")
+    folder.create({"out": str(place), "dataset": {"name": data}}, f"{method}-{seed}")
     for step, stored in arrays.items():
         folder.write_arrays(probe, step, {k: np.asarray(v) for k, v in stored.items()})
-    return Run(panel, seed, folder, "finished", max(arrays))
+    return Run({"method": method}, seed, folder, "finished", max(arrays))
+
+
+def table_of(entry: Entry, runs: Runs) -> Table:
+    return Table(entry.rows(runs), runs.grid)
 
 
 def verdicts(claims: list[Claim]) -> list[Verdict]:
@@ -42,43 +54,44 @@ EARLY = np.minimum(STEPS, 500) / 500
 """Rises at first, and is 1 from iteration 500 on."""
 
 
-def losses(place: Path, rising: float, falling: float, data: str = "mnist_5k") -> Panels:
+def losses(place: Path, rising: float, falling: float, data: str = "mnist_5k") -> Runs:
     """Runs whose training curve goes from 5 to 5 + rising, that of validation to 5 - falling."""
     late = np.maximum(STEPS - 500, 0) / 1500
 
-    def run(panel: str, seed: int) -> Run:
+    def run(method: str, seed: int) -> Run:
         train, held_out = 5 * EARLY + rising * late, 5 * EARLY - falling * late
         arrays = {
             int(step): {"train_loss": -a - 0.01 * seed, "held_out_loss": -b}
             for step, a, b in zip(STEPS, train, held_out, strict=True)
         }
-        return made_up_run(place, panel, seed, "critic_losses", arrays, data)
+        return made_up_run(place, method, seed, "critic_losses", arrays, data)
 
-    return {panel: [run(panel, seed) for seed in range(SEEDS)] for panel in fig5b.PANELS}
+    every = [run(method, seed) for method in ("penalty", "clipping") for seed in range(SEEDS)]
+    return Runs(grid("fig5b"), every)
 
 
 def test_curves_that_part_one_rising_and_one_falling_support_all_of_fig_5b(tmp_path: Path) -> None:
-    rows = fig5b._measure(losses(tmp_path, rising=2, falling=2))
-    claims = fig5b._claims(rows)
-    assert verdicts(claims) == [Verdict.SUPPORTED] * 4
+    table = table_of(fig5b.ENTRY, losses(tmp_path, rising=2, falling=2))
+    assert verdicts(fig5b.claims(table)) == [Verdict.SUPPORTED] * 4
+    row = table.rows[0]
     # Over the last tenth, at 1800, 1900 and 2000: 2 (13 + 14 + 15) / 45 above and below 5.
     gap = 2 * 14 / 15
-    assert rows[0]["apart"] == pytest.approx(2 * gap / (5 + gap))
-    assert (rows[0]["trend_train"], rows[0]["trend_held_out"]) == (1, -1)
-    assert (rows[0]["train_end"], rows[0]["held_out_end"]) == (7, 3)
+    assert row["apart"] == pytest.approx(2 * gap / (5 + gap))
+    assert (row["trend_train"], row["trend_held_out"]) == (1, -1)
+    assert (row["train_end"], row["held_out_end"]) == (7, 3)
 
 
 def test_curves_that_fall_together_support_only_that_validation_falls(tmp_path: Path) -> None:
-    claims = fig5b._claims(fig5b._measure(losses(tmp_path, rising=-2, falling=2)))
-    assert verdicts(claims) == [Verdict.NOT_SUPPORTED] * 3 + [Verdict.SUPPORTED]
+    table = table_of(fig5b.ENTRY, losses(tmp_path, rising=-2, falling=2))
+    assert verdicts(fig5b.claims(table)) == [Verdict.NOT_SUPPORTED] * 3 + [Verdict.SUPPORTED]
 
 
 def test_the_early_rise_of_a_curve_is_no_trend_and_a_gap_of_under_a_tenth_is_none() -> None:
     late = np.maximum(STEPS - 500, 0) / 1500
-    curves = fig5b.Curves(STEPS, 5 * EARLY - 0.1 * late, 5 * EARLY - 0.5 * late)
-    assert fig5b.trends(curves) == (-1, -1)
-    assert 0 < fig5b.distance_at_the_end(curves) < fig5b.APART
-    assert np.isnan(fig5b.trends(fig5b.Curves(STEPS[:1], STEPS[:1], STEPS[:1]))).all()
+    train, held_out = 5 * EARLY - 0.1 * late, 5 * EARLY - 0.5 * late
+    assert fig5b.trend(STEPS, train) == fig5b.trend(STEPS, held_out) == -1
+    assert 0 < fig5b.distance_at_the_end(STEPS, train, held_out) < fig5b.APART
+    assert np.isnan(fig5b.trend(STEPS[:1], STEPS[:1]))
 
 
 def view_of(loss: Loss, dataset: Any, critic: Any) -> View:
@@ -125,49 +138,52 @@ def test_a_critic_that_knows_its_training_set_by_heart_has_a_smaller_loss_on_it(
 CHARACTERS = np.array(["\ufffd", *"abcdefg "])
 
 
-def texts(place: Path, ends: dict[str, float], data: str = "python_topics") -> Panels:
+def texts(place: Path, ends: dict[str, float], data: str = "python_topics") -> Runs:
     """Runs whose divergences begin at 1, over a floor of .2, and end at these."""
     rng = np.random.default_rng(0)
 
-    def run(panel: str, seed: int) -> Run:
+    def run(method: str, seed: int) -> Run:
         arrays = {}
-        for step, js in ((0, 1.0), (100, ends[panel] + 0.001 * seed)):
+        for step, js in ((0, 1.0), (100, ends[method] + 0.001 * seed)):
             stored: dict[str, Any] = {part: np.full(4, js) for part in ("train", "held_out")}
             stored |= {f"{part}_floor": np.full(4, 0.2) for part in ("train", "held_out")}
             stored["codes"] = rng.integers(0, 9, (20, 32)).astype(np.int16)
             arrays[step] = stored | {"real": stored["codes"], "characters": CHARACTERS}
-        return made_up_run(place, panel, seed, "ngrams", arrays, data)
+        return made_up_run(place, method, seed, "ngrams", arrays, data)
 
-    return {panel: [run(panel, seed) for seed in range(SEEDS)] for panel in table4.PANELS}
+    every = [run(method, seed) for method in ("wgan_gp", "gan") for seed in range(SEEDS)]
+    return Runs(grid("table4"), every)
 
 
 def test_divergences_that_fall_with_the_penalty_alone_support_table_4(tmp_path: Path) -> None:
-    rows = table4._measure(texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.92}))
-    assert verdicts(table4._claims(rows)) == [Verdict.SUPPORTED] * 9
-    assert rows[0]["js4_held_out_left"] == pytest.approx(0.2)
-    assert rows[SEEDS]["left_train"] == pytest.approx(0.9)
-    assert rows[0]["distinct"] == 1
+    table = table_of(table4.ENTRY, texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.92}))
+    assert verdicts(table4.claims(table)) == [Verdict.SUPPORTED] * 9
+    assert table.rows[0]["js4_held_out_left"] == pytest.approx(0.2)
+    assert table.rows[SEEDS]["left_train"] == pytest.approx(0.9)
+    assert table.rows[0]["distinct"] == 1
 
 
 def test_a_standard_gan_that_writes_better_is_a_result_too(tmp_path: Path) -> None:
-    rows = table4._measure(texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.3}))
-    claims = table4._claims(rows)
+    claims = table4.claims(table_of(table4.ENTRY, texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.3})))
     assert verdicts(claims[:4]) == [Verdict.SUPPORTED] * 4
     assert verdicts(claims[4:]) == [Verdict.NOT_SUPPORTED] * 5
 
 
 def test_a_seed_that_diverged_is_left_out_and_counted(tmp_path: Path) -> None:
-    panels = texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.92})
-    rows: list[Row] = table4._measure({"wgan_gp": panels["wgan_gp"], "gan": panels["gan"][1:]})
-    rows.append({"panel": "gan", "seed": 0, "state": "diverged"})
-    claims = table4._claims(rows)
+    runs = texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.92})
+    every = [
+        replace(run, state="diverged") if (run.cell["method"], run.seed) == ("gan", 0) else run
+        for run in runs.every
+    ]
+    claims = table4.claims(table_of(table4.ENTRY, Runs(runs.grid, every)))
     assert [c.test.n_dropped for c in claims] == [0] * 4 + [1] * 5
     assert verdicts(claims[4:]) == [Verdict.INCONCLUSIVE] * 5
 
 
-@pytest.mark.parametrize("module", [fig5b, table4])
-def test_a_picture_without_a_finished_run_says_so(module: Any) -> None:
-    panels: Panels = dict.fromkeys(module.PANELS, ())
-    figure = module._draw(panels, [])
+@pytest.mark.parametrize("name", ["fig1a", "fig1b", "fig5b", "table4"])
+def test_a_picture_without_a_finished_run_says_so(name: str) -> None:
+    what, runs = entry(f"wgan_gp/{name}", {}), Runs(grid(name), ())
+    assert isinstance(what, Entry)
+    figure = what.draw(runs, table_of(what, runs))
     words = {t.get_text() for axes in figure.axes for t in axes.texts}
     assert "no finished run" in words

@@ -8,24 +8,24 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.registry import Row
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import grid_of
+from gp_lab.launching.places import figure_file
 from gp_lab.papers.zero_gp import alg1, prop2, prop3, table1
 
 GAPS = np.array([0.20, 0.22, 0.19, 0.21, 0.20])
 WOBBLE = np.array([0.0, 0.05, -0.05, 0.06, -0.06])
 
 
-EXACT = table1._measure({})
-
-
-def table(**gaps: np.ndarray) -> list[Row]:
+def table(**gaps: np.ndarray) -> Table:
     """Rows of table1 with these gaps by penalty; those left out are as without a penalty."""
+    grid = grid_of(figure_file("zero_gp/table1"))
     rows: list[Row] = [
-        {"panel": penalty, "seed": seed, "accuracy_gap": float(gap)}
-        for penalty in table1.NAMES
-        for seed, gap in enumerate(gaps.get(penalty, GAPS))
+        {"method": method, "seed": seed, "accuracy_gap": float(gap)}
+        for method in grid.axes["method"]
+        for seed, gap in enumerate(gaps.get(method, GAPS))
     ]
-    return rows + EXACT
+    return Table(rows + table1.exact(), grid)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def table(**gaps: np.ndarray) -> list[Row]:
 def test_a_tick_is_a_gap_smaller_by_more_than_a_point_and_a_cross_one_that_is_not(
     gaps: np.ndarray, mark: bool | None
 ) -> None:
-    assert table1._mark(table(one_gp=gaps), "one_gp", "generalises") is mark
+    assert table1.mark(table(one_gp=gaps), "one_gp", "generalises") is mark
 
 
 def test_what_1_gp_does_for_generalisation_decides_between_table_1_and_section_6_1() -> None:
@@ -43,7 +43,7 @@ def test_what_1_gp_does_for_generalisation_decides_between_table_1_and_section_6
         (GAPS - 0.1, (Verdict.NOT_SUPPORTED, Verdict.SUPPORTED)),
         (GAPS, (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED)),
     ):
-        claims = table1._claims(table(one_gp=gaps))
+        claims = table1.claims(table(one_gp=gaps))
         of_table, of_text = (
             next(c for c in claims if c.text.startswith(text)).test.verdict
             for text in ("1-GP does not improve", "1-GP helps to improve")
@@ -52,17 +52,19 @@ def test_what_1_gp_does_for_generalisation_decides_between_table_1_and_section_6
 
 
 def test_each_cell_of_table_1_is_a_claim() -> None:
-    claims = table1._claims(table())
+    claims = table1.claims(table())
     cells = [c for c in claims if c.where == "zero_gp, Table 1"]
     assert [c.paper for c in cells].count("tick") == 5
     assert [c.paper for c in cells].count("cross") == 4
 
 
 def test_the_exact_columns_of_table_1_are_told_from_the_theory() -> None:
+    rows = table()
     exact = {
-        (penalty, what): table1._mark(EXACT, penalty, what)
-        for penalty in table1.NAMES
-        for what in ("prevents", "converges")
+        (method, what): table1.mark(rows, method, what)
+        for method in ("zero_gp", "one_gp", "zero_gp_sample", "none")
+        for what in table1.WORDS
+        if what != "generalises"
     }
     assert {cell for cell, holds in exact.items() if holds} == {
         ("zero_gp", "prevents"),
@@ -76,14 +78,14 @@ def test_prop2_tells_a_derivative_that_grows_as_1_over_distance_from_one_that_do
     for exponent, verdict in ((-1.0, Verdict.SUPPORTED), (-0.5, Verdict.NOT_SUPPORTED)):
         rows: list[Row] = [
             {
-                "panel": "sets", "seed": seed, "exponent": exponent + 0.001 * seed,
+                "case": "set", "seed": seed, "exponent": exponent + 0.001 * seed,
                 "eps": 0.5, "eps_at_k_enough": 0.5, "least_over_bound": 1.4,
             }
             for seed in range(6)
         ]  # fmt: skip
-        rows += [{"panel": "size", "parameters": 60, "formula": 60}]
-        rows += [{"panel": name, "parameters": 1e8} for name in prop2.DATA]
-        (claim,) = (c for c in prop2._claims(rows) if "1/distance" in c.text)
+        rows += [{"case": "size", "parameters": 60, "formula": 60}]
+        rows += [{"case": name, "parameters": 1e8} for name in prop2.DATA]
+        (claim,) = (c for c in prop2.claims(Table(rows)) if "1/distance" in c.text)
         assert claim.test.verdict == verdict
 
 
@@ -91,19 +93,25 @@ def test_prop3_takes_a_count_that_stays_bounded_for_what_it_is() -> None:
     def verdicts(exponent: float) -> set[Verdict]:
         rows: list[Row] = [
             {
-                "panel": "distance", "distance": d, "steps_exact": d**exponent,
+                "case": "distance", "distance": d, "steps_exact": d**exponent,
                 "ratio_wasserstein": d**2, "ratio_vanilla": d**2,
             }
             for d in (1.0, 0.1, 0.01)
         ]  # fmt: skip
-        claims = prop3._claims([*rows, {"panel": "floor", "distance": 0.0}])
+        claims = prop3.claims(Table([*rows, {"case": "floor", "distance": 0.0}]))
         return {c.test.verdict for c in claims if "D steps back" in c.text}
 
     assert verdicts(-4.0) == {Verdict.SUPPORTED}
     assert verdicts(0.0) == {Verdict.NOT_SUPPORTED}
 
 
-RING = {"distribution": {"modes": 8, "radius": 10.0, "std": 0.2}, "scale": 0.7}
+RING = {
+    "_target_": "gp_lab.data.points.Points",
+    "distribution": {
+        "_target_": "gp_lab.data.points.GaussianRing", "modes": 8, "radius": 10.0, "std": 0.2
+    },
+    "scale": 0.7,
+}  # fmt: skip
 
 
 def made_up_run(logit: float, spread: float) -> Any:
@@ -119,20 +127,21 @@ def made_up_run(logit: float, spread: float) -> Any:
     }  # fmt: skip
     folder = SimpleNamespace(config={"dataset": RING})
     return SimpleNamespace(
-        panel="line", seed=0, state="finished", folder=folder, arrays=lambda probe: arrays
-    )
+        cell={"method": "zero_gp"}, seed=0, state="finished", folder=folder,
+        arrays=lambda probe: arrays,
+    )  # fmt: skip
 
 
 def test_alg1_measures_no_error_where_d_is_1_2_and_the_fakes_are_like_the_reals() -> None:
-    row = alg1._row(made_up_run(0.0, 1.0))
+    row = alg1.measure(made_up_run(0.0, 1.0))
     assert row["modes"] == 8
     assert row["share_near"] > 0.99
     assert row["rmse_optimal"] < 0.05
-    assert alg1._row(made_up_run(50.0, 1.0))["rmse_optimal"] == pytest.approx(0.5, abs=0.02)
+    assert alg1.measure(made_up_run(50.0, 1.0))["rmse_optimal"] == pytest.approx(0.5, abs=0.02)
 
 
 def test_alg1_measures_an_error_of_1_2_where_d_is_1_2_and_the_fakes_are_far_off() -> None:
-    assert alg1._row(made_up_run(0.0, 100.0))["rmse_optimal"] == pytest.approx(0.5, abs=0.05)
+    assert alg1.measure(made_up_run(0.0, 100.0))["rmse_optimal"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_density_of_equal_gaussians_is_scipys() -> None:

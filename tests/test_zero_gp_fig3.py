@@ -8,11 +8,15 @@ import pytest
 from lab import config_of
 
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.registry import Row, Run
+from gp_lab.figures.entry import Run
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import grid_of
+from gp_lab.launching.places import figure_file
 from gp_lab.papers.zero_gp import fig3
 from gp_lab.runs.folder import RunFolder
 
 SEEDS = 6
+GRID = grid_of(figure_file("zero_gp/fig3"))
 
 
 @pytest.fixture
@@ -20,7 +24,7 @@ def run(tmp_path: Path) -> Run:
     folder = RunFolder(tmp_path / "run")
     config = config_of("dataset=mnist", "dataset.pixels=mnist_authors", f"out={tmp_path}", base=())
     folder.create(config, "id")
-    return Run("zero_gp", 0, folder, "finished", 30)
+    return Run({"method": "zero_gp", "weight": "100"}, 0, folder, "finished", 30)
 
 
 def write(run: Run, step: int, share: float, entropy: float, spread: float) -> None:
@@ -32,22 +36,23 @@ def write(run: Run, step: int, share: float, entropy: float, spread: float) -> N
 
 
 def rows_of(**learnt: tuple[int, int]) -> list[Row]:
-    """Six seeds of each panel; by panel, whether it is confident and whether it has learnt."""
-    return [
-        {
-            "panel": panel, "seed": seed, "state": "finished",
-            "confident_early": learnt.get(panel, (0, 0))[0],
-            "learnt_early": learnt.get(panel, (0, 0))[1],
-            "classifier_class_entropy": math.log(fig3.WEIGHTS.get(panel, 1)),
-            "spread": -float(fig3.WEIGHTS.get(panel, 1)),
-        }
-        for panel in ("none", "zero_gp_sample", "one_gp", *fig3.WEIGHTS)
-        for seed in range(SEEDS)
-    ]  # fmt: skip
+    """Six seeds of each panel; by method, whether it is confident and whether it has learnt, at the
+    paper's weight."""
+
+    def row(method: str, weight: str, seed: int) -> Row:
+        papers = weight == fig3.WEIGHTS[method]
+        confident, has_learnt = learnt.get(method, (0, 0)) if papers else (0, 0)
+        return {
+            "method": method, "weight": weight, "seed": seed, "state": "finished",
+            "confident_early": confident, "learnt_early": has_learnt,
+            "classifier_class_entropy": math.log1p(float(weight)), "spread": -float(weight),
+        }  # fmt: skip
+
+    return [row(**panel.cell, seed=seed) for panel in GRID.panels for seed in range(SEEDS)]
 
 
 def verdicts(rows: list[Row]) -> dict[str, Verdict]:
-    return {claim.text: claim.test.verdict for claim in fig3.ENTRY.claims(rows)}
+    return {claim.text: claim.test.verdict for claim in fig3.claims(Table(rows, GRID))}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_a_gan_has_learnt_if_it_is_confident_and_has_not_collapsed(
 def test_a_row_holds_the_first_step_of_the_probes_beside_the_last(run: Run) -> None:
     write(run, 10, 0.6, 2.2, 4)
     write(run, 30, 0.1, 2.0, 3)
-    (row,) = fig3.ENTRY.measure({"zero_gp": [run]})
+    row = fig3.measure(run)
     assert row["data"] == "mnist"
     assert (row["early_step"], row["learnt_early"], row["learnt"]) == (10, 1, 0)
     assert (row["classifier_class_entropy_early"], row["classifier_class_entropy"]) == (2.2, 2.0)
@@ -97,8 +102,8 @@ def test_a_rival_that_learns_contradicts_the_claims_about_it() -> None:
 
 def test_a_seed_that_diverged_has_learnt_nothing() -> None:
     rows = [
-        {"panel": r["panel"], "seed": r["seed"], "state": "diverged"}
-        if r["panel"] == "one_gp"
+        {"method": "one_gp", "weight": "100", "seed": r["seed"], "state": "diverged"}
+        if r["method"] == "one_gp"
         else r
         for r in rows_of(zero_gp=(1, 1))
     ]

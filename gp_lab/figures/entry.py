@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, one_line
 from gp_lab.figures.claims import Claim
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid, is_at
@@ -82,6 +82,8 @@ class Entry:
         return [run.head | self.measure(run) for run in runs.finished] + self.exact() + left
 
 
+PAPERS = "gp_lab.papers"
+
 Settings = Mapping[str, Any]
 """`settings:` of an entry's file, those of the scale on top."""
 
@@ -104,16 +106,26 @@ class Calculation:
     draw: Callable[[Arrays, Table], Figure]
 
 
-def entry(name: str, file: Mapping[str, Any]) -> Entry | Calculation:
-    """The entry `<paper>/<item>` with this file. Raises `BadInput` if its module is not there."""
-    own = f"gp_lab.papers.{name.replace('/', '.').replace('-', '_')}"
-    module = str(file.get("module", own))
+def entry(name: str, file: Mapping[str, Any], trust: Sequence[str] = ()) -> Entry | Calculation:
+    """The entry of a name with this file. `trust`: packages that its `module` may be of.
+
+    Raises `BadInput` if the module is not there, is not trusted or has no ENTRY, or if one of the
+    user's own cannot be imported.
+    """
+    module = str(file.get("module", f"{PAPERS}.{name.replace('/', '.').replace('-', '_')}"))
+    if (package := module.partition(".")[0]) not in (PAPERS.partition(".")[0], *trust):
+        raise BadInput(
+            f"figure={name}: its module {module} is not the lab's; add trust=[{package}] to admit"
+            " your own package"
+        )
     try:
-        found = importlib.import_module(module).ENTRY
-    except ModuleNotFoundError as error:
-        if not module.startswith(str(error.name)):
+        found = vars(importlib.import_module(module)).get("ENTRY")
+    except Exception as error:
+        if "module" not in file and not isinstance(error, ModuleNotFoundError):
             raise
+        why = f"its module {module} cannot be imported ({one_line(error)})"
+        raise BadInput(f"figure={name}: {why}") from error
+    if not isinstance(found, Entry | Calculation):
         path = module.replace(".", "/")
-        raise BadInput(f"figure={name}: has no drawing; write ENTRY in {path}.py") from error
-    assert isinstance(found, Entry | Calculation), f"{module}.ENTRY is a {type(found).__name__}"
+        raise BadInput(f"figure={name}: has no drawing; write ENTRY = Entry(...) in {path}.py")
     return found

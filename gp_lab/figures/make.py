@@ -6,7 +6,6 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from gp_lab.errors import BadInput, LabError, bad_choice, counted, one_line, show
 from gp_lab.figures.claims import Claim
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
+from gp_lab.figures.plan import Plan
 from gp_lab.figures.publishing import publish
 from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import check_kind
@@ -22,7 +22,6 @@ from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Grid, grid_of
 from gp_lab.launching.jobs import Job, merged, settings_of
-from gp_lab.launching.places import figure_file
 from gp_lab.overrides import group_of
 from gp_lab.runs.folder import State
 from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
@@ -45,42 +44,38 @@ BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, 
 """What a calculation ends in with settings that make no sense."""
 
 
-def make_figure(
-    name: str, jobs: Sequence[Job], outcomes: Sequence[Outcome], user: Sequence[str] = ()
-) -> str:
+def make_figure(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     """Draw an entry from its runs, write everything beside the picture, return the table.
 
-    `user` are the overrides of the command line: one that changes what is trained (another number
-    of steps, say) leaves the numbers and takes the verdicts away. The paper's data set, or one that
-    the entry knows as a stand-in for it, does not; a stand-in is named in all that is written.
-    Runs that diverged are counted and left out of the picture; if no run of a panel is whole,
-    the entry's drawing says so in that panel.
+    An override of the user's that changes what is trained (another number of steps, say) leaves the
+    numbers and takes the verdicts away. The paper's data set, or one that the entry knows as a
+    stand-in for it, does not; a stand-in is named in all that is written. Runs that diverged are
+    counted and left out of the picture; if no run of a panel is whole, the panel says so.
     """
-    text = figure_file(name)
-    what = entry(name, text)
+    name, text, scale, user = plan.name, plan.file, plan.scale, plan.words
+    what = entry(name, text, plan.trust)
     assert isinstance(what, Entry), f"{name} is a calculation, but its file has a grid"
+    assert plan.sweep is not None
+    jobs = plan.sweep.jobs
     _refuse_unfinished(name, outcomes)
-    scale, grid = jobs[0].config["scale"]["name"], grid_of(text)
+    grid = grid_of(text)
     runs = _runs(grid, jobs, outcomes)
     table = Table(what.rows(runs), grid)
     seeds = len({run.seed for run in runs.every})
     of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
-    chosen = [name for name in known_datasets(text) if f"dataset={name}" in user]
+    chosen = [known for known in known_datasets(text) if f"dataset={known}" in user]
     iterations = ", ".join(f"{n:,}" for n in steps)
     changed = changes(user, text, datasets)
     unseen = [] if all(map(is_checked, datasets)) else _places(user)
     return _publish(
-        name,
-        text,
-        Path(jobs[0].config["out"]),
-        scale,
+        plan,
         changed,
         table.rows,
         what.claims(table),
         lambda: what.draw(runs, table),
-        f"{iterations} iterations, {of_seeds}",
+        f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
@@ -96,18 +91,15 @@ def make_figure(
     )  # fmt: skip
 
 
-def make_calculation(
-    name: str, figure: Mapping[str, Any], scale: str, out: Path, user: Sequence[str] = ()
-) -> str:
+def make_calculation(plan: Plan) -> str:
     """Work out an entry that needs no runs, write everything beside the picture, return the table.
 
-    `figure` is the entry's composed file; its scale's settings go on top of it. Raises `BadInput`
-    for an override that no calculation reads.
+    Raises `BadInput` for an override that no calculation reads.
     """
-    text = figure_file(name)
-    what = entry(name, text)
+    name = plan.name
+    what = entry(name, plan.file, plan.trust)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no grid"
-    changed, settings = _of_calculation(name, figure, scale, user)
+    changed, settings = _of_calculation(plan)
     with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
         table = Table(rows)
@@ -121,10 +113,7 @@ def make_calculation(
     np.savez_compressed(file, allow_pickle=False, **arrays)
     seeds = len({row["seed"] for row in rows if "seed" in row})
     return _publish(
-        name,
-        text,
-        out,
-        scale,
+        plan,
         changed,
         rows,
         claims,
@@ -157,19 +146,16 @@ def _blamed_on(changed: Sequence[str], name: str) -> Iterator[None]:
         raise BadInput(f"{' '.join(changed)}: {why}") from error
 
 
-def calculation_settings(
-    name: str, figure: Mapping[str, Any], scale: str, user: Sequence[str] = ()
-) -> list[str]:
+def calculation_settings(plan: Plan) -> list[str]:
     """What an entry that needs no runs reads, as overrides. Raises `BadInput` as it does."""
-    _, settings = _of_calculation(name, figure, scale, user)
+    _, settings = _of_calculation(plan)
     return [f"figure.settings.{k}={show(v)}" for k, v in settings.items()]
 
 
-def _of_calculation(
-    name: str, figure: Mapping[str, Any], scale: str, user: Sequence[str]
-) -> tuple[list[str], dict[str, Any]]:
+def _of_calculation(plan: Plan) -> tuple[list[str], dict[str, Any]]:
     """The overrides that change a calculation, and its settings, the scale's on top."""
-    text, free = figure_file(name), FREE | {"scale"}
+    name, text, scale = plan.name, plan.file, plan.scale
+    user, free = plan.words, FREE | {"scale"}
     changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
     for override in changed:
         if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
@@ -179,18 +165,15 @@ def _of_calculation(
             )
     if scale not in text["scales"]:
         raise bad_choice("scale", scale, text["scales"])
-    for name, value in figure["settings"].items():
-        check_kind(f"figure.settings.{name}", value, text["settings"].get(name, value))
+    for key, value in plan.node["settings"].items():
+        check_kind(f"figure.settings.{key}", value, text["settings"].get(key, value))
     given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
     own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
-    return changed, dict(figure["settings"]) | own
+    return changed, dict(plan.node["settings"]) | own
 
 
 def _publish(
-    name: str,
-    text: Mapping[str, Any],
-    out: Path,
-    scale: str,
+    plan: Plan,
     changed: Sequence[str],
     rows: Sequence[Row],
     claims: Sequence[Claim],
@@ -207,7 +190,8 @@ def _publish(
     A data set that was `chosen` among those of the entry's file has a folder of its own. `places`
     are overrides that say where files without checksums lie: a reader of the command sees them.
     """
-    folder = out / "figures" / name / "-".join([scale, *chosen])
+    name, text, scale = plan.name, plan.file, plan.scale
+    folder = plan.out / "figures" / name / "-".join([scale, *chosen])
     decides = text["scales"][scale]["decides"] and not changed
     other_settings = any(group_of(o) not in BUDGET for o in changed)
     of_user = [o for o in changed if group_of(o) not in BUDGET]

@@ -1,7 +1,7 @@
 """What `gp-lab figure` is about to do for an entry: composed and checked, nothing trained yet."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ from gp_lab.launching.places import figure_file, figure_ids
 class Plan:
     """An entry at a scale, with the user's overrides.
 
-    words: these overrides; out: the root of its runs and pictures; sweep: its runs, None for an
-    entry that is calculated; node: such an entry's composed file.
+    file: the entry's file as it is written; words: the overrides; out: the root of its runs and
+    pictures; trust: packages of one's own; sweep: its runs, None for an entry that is calculated;
+    node: such an entry's composed file.
     """
 
     name: str
+    file: Mapping[str, Any]
     scale: str
     words: tuple[str, ...]
     out: Path
-    sweep: Sweep | None
-    node: dict[str, Any]
+    trust: Sequence[str]
+    sweep: Sweep | None = None
+    node: Mapping[str, Any] = field(default_factory=dict)
 
     def shown(self) -> str:
         """What `--cfg job` prints: the runs and which are finished, or what is calculated."""
@@ -44,20 +47,30 @@ class Plan:
     def _settings(self) -> list[str]:
         from gp_lab.figures.make import calculation_settings
 
-        return calculation_settings(self.name, self.node, self.scale, self.words)
+        return calculation_settings(self)
 
 
-def plan_of(name: str, words: Sequence[str]) -> Plan:
-    """The entry of a name with these overrides. Raises `BadInput`."""
-    if name not in figure_ids():
-        raise bad_choice("figure", name, figure_ids())
-    overrides = [f"figure={name}", *words]
+def plan_of(name: str, words: Sequence[str], config_dir: str | None = None) -> Plan:
+    """The entry of a name with these overrides; `config_dir` holds files of one's own.
+
+    Raises `BadInput`.
+    """
+    folder = Path(config_dir) if config_dir else None
+    if name not in (known := figure_ids(folder)):
+        raise bad_choice("figure", name, known)
+    overrides, file = [f"figure={name}", *words], figure_file(name, folder)
     if not any(word.startswith("hydra/launcher=") for word in overrides):
         overrides.append("hydra/launcher=replicas")
-    with hydra_session() as hydra:
-        if not figure_file(name).get("grid"):
-            node, scale, out = compose_figure(hydra, overrides)
-            return Plan(name, scale, tuple(words), out, None, node)
-        runs = sweep_of(hydra, overrides)
-    config = runs.jobs[0].config
-    return Plan(name, config["scale"]["name"], tuple(words), Path(config["out"]), runs, {})
+    with hydra_session(config_dir) as hydra:
+        if not file.get("grid"):
+            config, node = compose_figure(hydra, overrides)
+            sweep = None
+        else:
+            sweep, node = sweep_of(hydra, overrides), {}
+            config = sweep.jobs[0].config
+    scale, out, trust = config["scale"]["name"], Path(config["out"]), config["trust"]
+    if "module" in file:  # one's own: what is wrong with it is said before anything is trained
+        from gp_lab.figures.entry import entry
+
+        entry(name, file, trust)
+    return Plan(name, file, scale, tuple(words), out, trust, sweep, node)

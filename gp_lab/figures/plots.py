@@ -17,16 +17,19 @@ Course = Callable[[Run], tuple[Any, Any]]
 Draw = Callable[[Axes, Run], str | None]
 """Draws a run into axes; what stands below the panel's title."""
 
+NO_LOOK: Mapping[str, Any] = {}
+
 
 def page(
     runs: Runs, draw: Draw, columns: str, rows: str | None = None, *, height: float,
-    levels: Sequence[str] | None = None, legend: bool = True,
+    levels: Sequence[str] | None = None, legend: Mapping[str, Any] | None = NO_LOOK,
 ) -> tuple[Figure, Any]:  # fmt: skip
     """A page of panels, a column for each level of an axis of the grid (or for some `levels`).
 
     With `rows` there is a row for each level of a second axis, its title at the left. The first
     finished run of a cell is drawn; a panel without one says so, a cell that the entry does not
-    train stays white. Returns the figure, as wide as a text column, and its axes [rows, columns].
+    train stays white. `legend` is how the legend looks, None for none. Returns the figure, as wide
+    as a text column, and its axes [rows, columns].
     """
     heads = runs.grid.titles(columns, levels)
     sides = runs.grid.titles(rows) if rows else {"": ""}
@@ -40,8 +43,8 @@ def page(
             elif panel(axes[y, x], runs.first(**where), title, draw):
                 drawn.append(axes[y, x])
         axes[y, 0].set_ylabel(side_title)
-    if legend:
-        legend_above(figure, drawn)
+    if legend is not None:
+        legend_above(figure, drawn, **legend)
     return figure, axes
 
 

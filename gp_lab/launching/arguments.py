@@ -58,9 +58,10 @@ def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.N
 
 
 def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What stands after an entry's name: overrides and --cfg job. Raises `BadInput`."""
+    """What stands after an entry's name: overrides, --cfg job, --config-dir. Raises `BadInput`."""
     args = parse_arguments(arguments, sweep=True)
-    flags = [word for word in arguments if word.startswith("-") and not word.startswith("--cfg")]
+    own = ("--cfg", "--config-dir")
+    flags = [word for word in arguments if word.startswith("-") and not word.startswith(own)]
     if flags or args.cfg not in (None, "job"):
         wrong = flags[0] if flags else f"--cfg {args.cfg}"
         raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")

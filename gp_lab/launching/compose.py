@@ -64,15 +64,14 @@ def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
     )
 
 
-def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, str, Path]:
-    """The file of an entry without runs, with the overrides; the name of its scale; `out`."""
+def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, dict[str, Any]]:
+    """The config that these overrides ask for, and the node of the entry that they name."""
     config = hydra.compose_config(
         CONFIG_NAME, list(overrides), RunMode.RUN, with_log_configuration=False
     )
     figure = OmegaConf.to_container(config.figure, resolve=True)
     assert isinstance(figure, dict)
-    values = plain(config)
-    return {str(k): v for k, v in figure.items()}, values["scale"]["name"], Path(values["out"])
+    return plain(config), {str(k): v for k, v in figure.items()}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from gp_lab.errors import BadInput, one_line
+
 
 @cache
 def config_folder() -> Path:
@@ -15,10 +17,14 @@ def config_folder() -> Path:
     return beside if (beside / "train.yaml").is_file() else inside
 
 
-def choices(group: str) -> list[str]:
-    """The names that a group offers, in order; `figure` has a folder for each paper."""
-    folder = config_folder() / group
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+def choices(group: str, folder: Path | None = None) -> list[str]:
+    """The names that a group offers, in order; `figure` has a folder for each paper.
+
+    `folder` is one of one's own, beside the lab's.
+    """
+    places = [root / group for root in (config_folder(), folder) if root]
+    found = [path.relative_to(root) for root in places for path in root.rglob("*.yaml")]
+    return sorted({str(path.with_suffix("")) for path in found})
 
 
 def plural(group: str) -> str:
@@ -27,14 +33,25 @@ def plural(group: str) -> str:
     return irregular.get(group, group + "s")
 
 
-def figure_ids() -> list[str]:
-    """The entries of the catalogue that have a file, as `gp-lab figure` takes them."""
-    return [name for name in choices("figure") if name != "none"]
+def figure_ids(folder: Path | None = None) -> list[str]:
+    """The entries that have a file, as `gp-lab figure` takes them; those of `folder` among them."""
+    return [name for name in choices("figure", folder) if name != "none"]
 
 
-def figure_file(name: str) -> dict[str, Any]:
-    """The entry's file as it is written: nothing composed, nothing resolved."""
-    return yaml.safe_load((config_folder() / "figure" / f"{name}.yaml").read_text())
+def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
+    """The entry's file as it is written, nothing composed or resolved; first that in `folder`.
+
+    Raises `BadInput` if it is no YAML mapping.
+    """
+    own = folder / "figure" / f"{name}.yaml" if folder else None
+    path = own if own and own.is_file() else config_folder() / "figure" / f"{name}.yaml"
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read as YAML ({one_line(error)})") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: not an entry of the form key: value")
+    return found
 
 
 def groups() -> list[str]:

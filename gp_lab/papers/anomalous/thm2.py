@@ -1,12 +1,12 @@
 """anomalous, Theorem 2: with steps 1/t the variance of a linear WGAN does not vanish either."""
 
 import math
+from functools import partial
 
-from matplotlib.figure import Figure
-
-from gp_lab.papers.anomalous._variance import batch_panels, calculate, draw, shared_claims
 from gp_lab.figures.claims import Claim, greater
-from gp_lab.figures.registry import Arrays, Calculation, Row, Settings, column
+from gp_lab.figures.entry import Calculation
+from gp_lab.figures.table import Table
+from gp_lab.papers.anomalous._variance import calculate, draw, middle, shared_claims
 
 FORMULA = "[1 - 4/(5t) - (cos(2 ln t) + 2 sin(2 ln t))/5]/m"
 
@@ -15,20 +15,15 @@ REMAINS = 0.5 * (1 - 1 / math.sqrt(5))
 variance that remains."""
 
 
-def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
-    return calculate(settings, "vanishing")
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
-    panels = batch_panels(rows)
-    base = panels[len(panels) // 2]
+def claims(table: Table) -> list[Claim]:
+    m = middle(table)["case"]
     return [
-        *shared_claims(rows, "Theorem 2", "App. C", FORMULA),
+        *shared_claims(table, "Theorem 2", "App. C", FORMULA),
         Claim(
-            f"{base}: though the steps vanish the variance of theta remains (above"
+            f"{m}: though the steps vanish the variance of theta remains (above"
             f" {REMAINS:.2g}/m over the last tenfold of time)",
             greater(
-                column(rows, base, "m_var_theta_late_min"),
+                table.values("m_var_theta_late_min", case=m),
                 REMAINS,
                 quantity="smallest m Var theta from a tenth of the time on",
             ),
@@ -37,8 +32,8 @@ def _claims(rows: list[Row]) -> list[Claim]:
     ]
 
 
-def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
-    return draw(arrays, rows, "vanishing", "1 − 4/(5t) − (cos(2 ln t) + 2 sin(2 ln t))/5")
-
-
-ENTRY = Calculation(_calculate, _claims, _draw)
+ENTRY = Calculation(
+    partial(calculate, steps="vanishing"),
+    claims,
+    partial(draw, steps="vanishing", formula="1 − 4/(5t) − (cos(2 ln t) + 2 sin(2 ln t))/5"),
+)

@@ -5,16 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, Test, computed, greater, share_greater
-from gp_lab.figures.registry import Arrays, Entry, Panels, Row, Run, column
-from gp_lab.figures.style import empty
+from gp_lab.figures.entry import Arrays, Entry, Run, Runs
+from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.style import new_panels
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.anomalous import convex_bound
-
-TITLES = {
-    "none": "no penalty",
-    "one_gp": "1-GP",
-    "zero_gp": "0-GP, logit",
-    "spectral_norm": "spectral norm",
-}
 
 ROUNDING = 1e-9
 """Float64's error in f; a bound that is missed by less is not violated."""
@@ -26,32 +21,28 @@ HIGH = 0.9
 """Combinations score as real "with high probability" above this share."""
 
 
-def _bounds(arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances of the pairs, the certified bound, and what the steepest slope met would give."""
+def bounds(arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Distances of the pairs, the certified bound, that with the steepest slope met; that slope."""
     f1, f2, share = arrays["f1"], arrays["f2"], arrays["share"]
-    n = len(share)
-    distance = np.linalg.norm((arrays["x1"] - arrays["x2"]).reshape(n, -1), axis=1)
-    certified = convex_bound(f1, f2, share, distance, float(arrays["lipschitz"]))
-    return distance, certified, convex_bound(f1, f2, share, distance, _steepest(arrays, distance))
+    distance = np.linalg.norm((arrays["x1"] - arrays["x2"]).reshape(len(share), -1), axis=1)
+    chords = np.abs(f1 - f2)[distance > 0] / distance[distance > 0]
+    steepest = float(max(arrays["slope"].max(), chords.max(initial=0.0)))
+    certified, seen = (
+        convex_bound(f1, f2, share, distance, slope)
+        for slope in (float(arrays["lipschitz"]), steepest)
+    )
+    return distance, certified, seen, steepest
 
 
-def _steepest(arrays: Arrays, distance: np.ndarray) -> float:
-    chords = np.abs(arrays["f1"] - arrays["f2"])[distance > 0] / distance[distance > 0]
-    return float(max(arrays["slope"].max(), chords.max(initial=0.0)))
-
-
-def _row(run: Run) -> Row:
+def measure(run: Run) -> Row:
     arrays = run.arrays("mixtures")
-    distance, certified, seen = _bounds(arrays)
+    distance, certified, seen, steepest = bounds(arrays)
     mixed = arrays["f_mixed"]
     assumed = (arrays["f1"] > 0) & (arrays["f2"] > 0)
     near = distance <= np.quantile(distance, 0.25)
     return {
-        "panel": run.panel,
-        "seed": run.seed,
-        "state": run.state,
         "lipschitz": float(arrays["lipschitz"]),
-        "steepest": _steepest(arrays, distance),
+        "steepest": steepest,
         "slack_min": float((mixed - certified).min()),
         "violations": int((mixed < certified - ROUNDING).sum()),
         "not_real": int((mixed[certified > 0] <= 0).sum()),
@@ -64,8 +55,36 @@ def _row(run: Run) -> Row:
     }
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
+def claims(table: Table) -> list[Claim]:
+    where = "anomalous, Theorem 3"
+    measured = [row for row in table.rows if "slack_min" in row]
+    never = "share of runs in which f(combination) is above its bound for all pairs"
+    real = "share of runs without a pair whose bound is positive and whose combination scores fake"
+    found = [
+        Claim(
+            "the bound of Eq. 11 is never violated, with a certified L",
+            _never([row["slack_min"] <= -ROUNDING for row in measured], never),
+            f"{where}, Eq. 11",
+        ),
+        Claim(
+            "where the bound is not vacuous the combination scores as real",
+            _never([row["not_real"] > 0 for row in measured], real),
+            where,
+        ),
+    ]
+    positive = "share of pairs with a positive bound"
+    both = "share of f(combination) > 0 among pairs with f > 0 at both"
+    for method, title in table.grid.titles("method").items():
+        text = f"{title}: the certified bound is not vacuous for most pairs (above {MOST:.0%})"
+        values = table.values("not_vacuous", method=method)
+        found.append(Claim(text, greater(values, MOST, quantity=positive), where))
+        text = (
+            f"{title}: combinations of training data that score as real do so, too, with high"
+            f" probability (above {HIGH:.0%})"
+        )
+        values = table.values("real_assumed", method=method)
+        found.append(Claim(text, greater(values, HIGH, quantity=both), "anomalous, sec. 4.3"))
+    return found
 
 
 def _never(broken: list[bool], quantity: str) -> Test:
@@ -75,76 +94,27 @@ def _never(broken: list[bool], quantity: str) -> Test:
     return share_greater(len(broken), len(broken), HIGH, quantity=quantity)
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    where = "anomalous, Theorem 3"
-    found = [row for row in rows if "slack_min" in row]
-    never = "share of runs in which f(combination) is above its bound for all pairs"
-    real = "share of runs without a pair whose bound is positive and whose combination scores fake"
-    claims = [
-        Claim(
-            "the bound of Eq. 11 is never violated, with a certified L",
-            _never([r["slack_min"] <= -ROUNDING for r in found], never),
-            f"{where}, Eq. 11",
-        ),
-        Claim(
-            "where the bound is not vacuous the combination scores as real",
-            _never([r["not_real"] > 0 for r in found], real),
-            where,
-        ),
-    ]
-    for panel, title in TITLES.items():
-        claims += [
-            Claim(
-                f"{title}: the certified bound is not vacuous for most pairs (above {MOST:.0%})",
-                greater(
-                    column(rows, panel, "not_vacuous"),
-                    MOST,
-                    quantity="share of pairs with a positive bound",
-                ),
-                where,
-            ),
-            Claim(
-                f"{title}: combinations of training data that score as real do so, too, with high"
-                f" probability (above {HIGH:.0%})",
-                greater(
-                    column(rows, panel, "real_assumed"),
-                    HIGH,
-                    quantity="share of f(combination) > 0 among pairs with f > 0 at both",
-                ),
-                "anomalous, sec. 4.3",
-            ),
-        ]
-    return claims
+def draw(runs: Runs, table: Table) -> Figure:
+    def shares(axes: Axes, run: Run) -> str:
+        _shares(axes, [seed.arrays("mixtures") for seed in runs.at(**run.cell)])
+        return f"not vacuous: {np.nanmean(table.values('not_vacuous', **run.cell)):.1%}"
 
-
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
-    grid = figure.subplots(2, len(TITLES))
-    for (above, below), (panel, title) in zip(grid.T, TITLES.items(), strict=True):
-        if not panels[panel]:
-            for axes in (above, below):
-                empty(axes, title)
-            continue
-        arrays = panels[panel][0].arrays("mixtures")
-        _draw_scatter(above, arrays, title)
-        _draw_shares(below, [run.arrays("mixtures") for run in panels[panel]])
-        share = np.nanmean(column(rows, panel, "not_vacuous"))
-        below.set_title(f"not vacuous: {share:.1%}")
+    titles = runs.grid.titles("method")
+    figure, grid = new_panels(2, len(titles), 4.4)
+    for (above, below), (method, title) in zip(grid.T, titles.items(), strict=True):
+        panel(above, runs.first(method=method), title, _scatter)
+        panel(below, runs.first(method=method), title, shares)
+        above.set_xlabel("bound, Eq. 11")
+        below.set_xlabel("|x₁ − x₂|")
     grid[0, 0].set_ylabel("f(combination)")
     grid[1, 0].set_ylabel("share of pairs")
-    for axes in grid[0]:
-        axes.set_xlabel("bound, Eq. 11")
-    for axes in grid[1]:
-        axes.set_xlabel("|x₁ − x₂|")
-    drawn = [next((x for x in row if x.has_data()), row[0]) for row in grid]
-    found = [axes.get_legend_handles_labels() for axes in drawn]
-    handles, labels = ([x for part in parts for x in part] for parts in zip(*found, strict=True))
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    legend_above(figure, grid.flat, "upper center", ncols=3)
     return figure
 
 
-def _draw_scatter(axes: Axes, arrays: Arrays, title: str) -> None:
-    (_, certified, _), mixed = _bounds(arrays), arrays["f_mixed"]
+def _scatter(axes: Axes, run: Run) -> str:
+    arrays = run.arrays("mixtures")
+    (_, certified, _, _), mixed = bounds(arrays), arrays["f_mixed"]
     axes.scatter(certified, mixed, s=3, c="#0072B2", lw=0, label="a pair, first seed")
     reach = 1.1 * float(max(np.abs(mixed).max(), certified.max()))
     axes.plot([-reach, reach], [-reach, reach], color="black", lw=0.8, label="f = bound")
@@ -153,25 +123,26 @@ def _draw_scatter(axes: Axes, arrays: Arrays, title: str) -> None:
     # What lies farther left is as vacuous, however far a loose L puts it.
     axes.set(xlim=(-3 * reach, reach), ylim=(-reach, reach))
     axes.locator_params(axis="x", nbins=4)
-    axes.set_title(f"{title}: L = {float(arrays['lipschitz']):.3g}")
+    return f"L = {float(arrays['lipschitz']):.3g}"
 
 
-def _draw_shares(axes: Axes, of_runs: list[Arrays]) -> None:
+def _shares(axes: Axes, of_runs: list[Arrays]) -> None:
     """Shares over the distance of the pairs, all seeds together, ten bins of as many pairs."""
-    found = [_bounds(arrays) for arrays in of_runs]
+    found = [bounds(arrays)[:3] for arrays in of_runs]
     distance, certified, seen = (np.concatenate(x) for x in zip(*found, strict=True))
     mixed = np.concatenate([arrays["f_mixed"] for arrays in of_runs])
     edges = np.quantile(distance, np.linspace(0, 1, 11))
     which = np.clip(np.searchsorted(edges, distance, side="right") - 1, 0, 9)
+    bins = [which == b for b in np.unique(which)]
+    middles = [distance[inside].mean() for inside in bins]
     for values, colour, style, label in (
         (mixed, "#0072B2", "o-", "combination scores as real"),
         (seen, "#E69F00", "s--", "bound > 0 with the steepest slope met for L"),
         (certified, "black", "^-", "bound > 0 with the certified L"),
     ):
-        middle = [distance[which == b].mean() for b in range(10) if (which == b).any()]
-        share = [(values > 0)[which == b].mean() for b in range(10) if (which == b).any()]
-        axes.plot(middle, share, style, color=colour, ms=3, lw=0.9, label=label)
+        share = [(values > 0)[inside].mean() for inside in bins]
+        axes.plot(middles, share, style, color=colour, ms=3, lw=0.9, label=label)
     axes.set_ylim(-0.05, 1.05)
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

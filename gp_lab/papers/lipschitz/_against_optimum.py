@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gp_lab.evaluation.points import cosines
+from gp_lab.figures.table import Row
 from gp_lab.theory.lipschitz import OptimalDiscriminator, largest_slope, optimal_lipschitz
 from gp_lab.theory.surfaces import rmse, rmse_up_to_offset
 
@@ -18,6 +19,18 @@ class Comparison:
     optimum: OptimalDiscriminator
     loss: str
 
+    def row(self) -> Row:
+        """What is said of it in data.csv."""
+        k = self.slope()
+        return {
+            "error": self.error(),
+            "cosine": float(np.nanmean(self.coupled_cosines())),
+            "k": k,
+            "k_exact": self.optimum.k,
+            "k_share": k / self.optimum.k,
+            "bound_residual": self.bound_residual(),
+        }
+
     def error(self) -> float:
         """RMSE to f* on points and coupled segments, in shares of f*'s standard deviation there.
 
@@ -25,10 +38,9 @@ class Comparison:
         phi = x the best offset is removed.
         """
         trained, exact, weights = self._on_points_and_segments()
-        distance = (rmse_up_to_offset if self.loss == "wasserstein" else rmse)(
-            trained, exact, weights
-        )
-        return distance / rmse_up_to_offset(np.zeros_like(exact), exact, weights)
+        measure = rmse_up_to_offset if self.loss == "wasserstein" else rmse
+        deviation = rmse_up_to_offset(np.zeros_like(exact), exact, weights)
+        return measure(trained, exact, weights) / deviation
 
     def slope(self) -> float:
         """k(f) of the trained D over coupled segments and between all points."""
@@ -71,11 +83,7 @@ class Comparison:
         exact = [f.at_real, f.at_fake, (low + at * (high - low)).ravel()]
         share = np.repeat(mass / mass.sum() / len(at), len(at))
         weights = [f.real_weight / 4, f.fake_weight / 4, share / 2]
-        return (
-            np.concatenate(trained),
-            np.concatenate(exact),
-            np.concatenate(weights),
-        )
+        return np.concatenate(trained), np.concatenate(exact), np.concatenate(weights)
 
 
 def compare(

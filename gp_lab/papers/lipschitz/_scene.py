@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
-from scipy.stats import multivariate_normal
+from matplotlib.figure import Figure
 
-from gp_lab.figures.registry import Run
-from gp_lab.figures.style import points, surface_over
+from gp_lab.figures.entry import Run
+from gp_lab.figures.style import FAKE, REAL, SURFACE, points, surface_over
+from gp_lab.launching.grid import Cell, Grid
+from gp_lab.parts import build
+from gp_lab.theory.lipschitz import OptimalDiscriminator
 from gp_lab.theory.optimal import optimal_least_squares
 
 VANISHED = 0.01
@@ -27,37 +31,25 @@ def targets(run: Run) -> tuple[float, float]:
     return float(loss["alpha"]), float(loss["beta"])
 
 
-def log_density(distribution: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
-    """Of a config's Gaussian mixture, or mixture of squares, at x [..., 2]; -inf off the squares.
-
-    Raises ValueError for another distribution.
-    """
-    kind = distribution["_target_"].rpartition(".")[2]
-    if kind == "UniformSquare":
-        offset = np.abs(x - np.array(distribution["center"]))
-        inside = (offset <= distribution["half_width"]).all(-1)
-        return np.where(inside, -2 * np.log(2 * distribution["half_width"]), -np.inf)
-    if kind == "GaussianMixture":
-        pairs = zip(distribution["means"], distribution["covariances"], strict=True)
-        each = [multivariate_normal(mean, covariance).logpdf(x) for mean, covariance in pairs]
-    elif kind == "Mixture":
-        each = [log_density(component, x) for component in distribution["components"]]
-    else:
-        raise ValueError(f"{kind}: no density of it is known here")
-    weights = np.array(distribution["weights"] or [1.0] * len(each))
-    return np.logaddexp.reduce(
-        [a + np.log(w) for a, w in zip(each, weights / weights.sum(), strict=True)]
-    )
-
-
 def optimum(run: Run, x: np.ndarray) -> np.ndarray:
     """f* of lipschitz, Eq. 3, at x [..., 2], from the run's own config; NaN off both supports."""
-    config = run.folder.config
+    config, z = run.folder.config, torch.from_numpy(np.asarray(x, dtype=np.float64)).reshape(-1, 2)
     real, fake = (
-        log_density(source["distribution"], x)
+        build(source["distribution"], "distribution").log_density(z).numpy()
         for source in (config["dataset"], config["architecture"]["latent"])
     )
-    return optimal_least_squares(real, fake, *targets(run))
+    return optimal_least_squares(real, fake, *targets(run)).reshape(x.shape[:-1])
+
+
+def cell_name(grid: Grid, cell: Cell, *axes: str) -> str:
+    """What a cell is called: the titles of its levels of these axes, but for empty ones."""
+    return ", ".join(filter(None, (grid.title(axis, cell[axis]) for axis in axes)))
+
+
+def known_mean(values: np.ndarray) -> float:
+    """Of those that are not NaN; NaN where all are."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def to_square(x: np.ndarray, square: Mapping[str, Any]) -> np.ndarray:
@@ -72,13 +64,19 @@ def inside_square(x: np.ndarray, square: Mapping[str, Any], margin: float) -> np
     return offset < square["half_width"] - margin
 
 
-def draw_surface(axes: Axes, run: Run, title: str, values: np.ndarray | None = None) -> Any:
+def draw_surface(axes: Axes, run: Run, values: np.ndarray | None = None) -> None:
     """f of a run over its window (or `values` in its place), reals, fakes."""
     at_grid, at_data = run.arrays("surface"), run.arrays("gradients")
     shown = at_grid["logit"] if values is None else values
-    filled = surface_over(axes, at_grid["axis"], at_grid["axis_y"], shown, LEVELS, title)
+    surface_over(axes, at_grid["axis"], at_grid["axis_y"], shown, LEVELS, "")
     points(axes, at_data["real"], at_data["fake"], most=DRAWN_FAKES)
-    return filled
+
+
+def colour_bar(figure: Figure, grid: np.ndarray, shrink: float) -> None:
+    """Of `LEVELS`, beside the panels, if a surface is drawn in one."""
+    drawn = [axes.collections[0] for axes in grid.ravel() if axes.collections]
+    if drawn:
+        figure.colorbar(drawn[0], ax=grid, shrink=shrink, ticks=LEVELS[1::5], label="f")
 
 
 def draw_directions(axes: Axes, x: np.ndarray, gradient: np.ndarray, steep: float) -> None:
@@ -90,3 +88,38 @@ def draw_directions(axes: Axes, x: np.ndarray, gradient: np.ndarray, steep: floa
         *x.T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.003, color="#D55E00",
         zorder=3,
     )  # fmt: skip
+
+
+def draw_plane(
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, real: np.ndarray,
+    fake: np.ndarray, size: float, **look: Any,
+) -> Any:  # fmt: skip
+    """Filled contours of values [m, n] over x [n] and y [m], which become the window; samples.
+
+    Reals and fakes [k, 2] are markers of a `size`. Returns the contours, for a colour bar.
+    """
+    filled = axes.contourf(x, y, values, cmap=SURFACE, **({"levels": 14} | look))
+    for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):
+        axes.scatter(
+            samples[:, 0], samples[:, 1], s=size, c=colour, marker=marker, edgecolors="black",
+            linewidths=0.3, label=label, zorder=2,
+        )  # fmt: skip
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
+    return filled
+
+
+def draw_units(axes: Axes, x: np.ndarray, gradient: np.ndarray, scale: float) -> None:
+    """Arrows from fakes x [n, 2] along gradients [n, 2], all a `scale`th of the axes long."""
+    size = np.linalg.norm(gradient, axis=1, keepdims=True)
+    unit = np.divide(gradient, size, out=np.zeros_like(gradient), where=size > 0)
+    axes.quiver(*x.T, *unit.T, color="black", width=0.05 / scale, scale=scale, zorder=3)
+    label = "direction of grad f at a fake"
+    axes.plot([], [], color="black", marker=">", markersize=3, lw=0.8, label=label)
+
+
+def draw_coupling(axes: Axes, optimum: OptimalDiscriminator, most: int, label: str) -> None:
+    """White lines from the first fakes to the reals that they are most strongly coupled with."""
+    partner = optimum.partner()[:most]
+    (coupled,) = np.nonzero(partner >= 0)
+    ends = np.stack([optimum.fake[coupled], optimum.real[partner[coupled]]])
+    axes.plot(ends[..., 0], ends[..., 1], color="white", lw=0.7, label=label, zorder=1)

@@ -2,22 +2,18 @@
 """lipschitz, App. C: gradients at fakes that have several targets, with and without noise."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 from gp_lab.evaluation.points import cosines, wasserstein
 from gp_lab.figures.claims import Claim, inside, less, paired_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import FAKE, REAL, SURFACE, empty
-
-FIXED = {
-    "two": "n = 2",
-    "two_noise": "n = 2, noise .01",
-    "four": "n = 4",
-    "four_noise": "n = 4, noise .01",
-}
-MOVING = {"moving": "without noise", "moving_noise": "noise .01"}
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.style import panels_above_curves
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.lipschitz._scene import cell_name, draw_plane, draw_units, known_mean
 
 BETWEEN = (0.6, 0.8)
 """A gradient lies between two targets at right angles if its cosine with the nearer is in here:
@@ -28,6 +24,8 @@ BEGIN = 0.1
 
 NEAR = 0.02
 """Fakes nearer than this to a real have arrived: no direction is left to point in."""
+
+COLOURS = {"0": "black", "0.01": "#D55E00"}
 
 
 def target_cosines(
@@ -44,41 +42,31 @@ def target_cosines(
     return ordered[:, -1], ordered[:, -2]
 
 
+def measure(run: Run) -> Row:
+    row = _at(run, run.step)
+    if run.cell["fakes"] == "moving":
+        _, found = _course(run)
+        row["correlation"] = rank_correlation(found["cosine"], found["w1"])
+    return row
+
+
 def _at(run: Run, step: int) -> Row:
-    stored = run.folder.arrays("pairs", step)
+    stored = run.arrays("pairs", step)
     nearest, second = target_cosines(stored["fake_gradient"], stored["fake"], stored["real"])
     away = cdist(stored["fake"], stored["real"]).min(axis=1)
-    going = away > NEAR
     return {
-        "cosine": float(np.nanmean(nearest[going])) if going.any() else float("nan"),
-        "cosine_second": float(np.nanmean(second[going])) if going.any() else float("nan"),
+        "cosine": known_mean(nearest[away > NEAR]),
+        "cosine_second": known_mean(second[away > NEAR]),
         "distance": float(away.mean()),
         "w1": wasserstein(stored["fake"], stored["real"]),
     }
 
 
-def _course(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps, mean cosine with the nearest target, and W1 between fakes and reals."""
+def _course(run: Run) -> tuple[list[int], dict[str, np.ndarray]]:
+    """Steps, and at each the mean cosine with the nearest target, and W1 from fakes to reals."""
     steps = [s for s in run.folder.array_steps("pairs") if BEGIN * run.step <= s <= run.step]
-    found = [_at(run, s) for s in steps]
-    return (
-        np.array(steps),
-        np.array([f["cosine"] for f in found]),
-        np.array([f["w1"] for f in found]),
-    )
-
-
-def _measure(panels: Panels) -> list[Row]:
-    rows = []
-    for runs in panels.values():
-        for run in runs:
-            row: Row = {"panel": run.panel, "seed": run.seed, "state": run.state}
-            row |= _at(run, run.step)
-            if run.panel in MOVING:
-                _, cosine, distance = _course(run)
-                row["correlation"] = rank_correlation(cosine, distance)
-            rows.append(row)
-    return rows
+    found = [_at(run, step) for step in steps]
+    return steps, {q: np.array([row[q] for row in found]) for q in ("cosine", "w1")}
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -90,107 +78,77 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a, b).statistic)
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
+def claims(table: Table) -> list[Claim]:
     where = "lipschitz, App. C"
-    cosine = {panel: column(rows, panel, "cosine") for panel in FIXED}
-    claims = [
+    still = table.at(fakes="fixed")
+    nearest, second = (
+        inside(
+            still.values(quantity, targets="two", noise="0"),
+            *BETWEEN,
+            quantity=f"mean cosine of grad f with the {which} target",
+        )
+        for quantity, which in (("cosine", "nearest"), ("cosine_second", "second"))
+    )
+    noise = "mean cosine with the nearest target, with noise minus without"
+    along = "rank correlation of cosine and W1 between fakes and reals, along a run"
+    found = [
         Claim(
             "without noise a gradient points between its targets (n = 2: cosine .707 with each)",
-            inside(
-                cosine["two"], *BETWEEN, quantity="mean cosine of grad f with the nearest target"
-            ),
+            nearest,
             where,
             paper=0.707,
         ),
-        Claim(
-            "so it does to the other target (n = 2)",
-            inside(
-                column(rows, "two", "cosine_second"),
-                *BETWEEN,
-                quantity="mean cosine of grad f with the second target",
-            ),
-            where,
-            paper=0.707,
-        ),
+        Claim("so it does to the other target (n = 2)", second, where, paper=0.707),
     ]
-    claims += [
-        Claim(
-            f"noise on the fakes turns gradients to single targets ({FIXED[panel]})",
-            paired_greater(
-                cosine[f"{panel}_noise"],
-                cosine[panel],
-                quantity="mean cosine with the nearest target, with noise minus without",
-            ),
-            where,
+    for targets, n in table.grid.titles("targets").items():
+        without, with_noise = still.by("noise", "cosine", targets=targets).values()
+        found.append(
+            Claim(
+                f"noise on the fakes turns gradients to single targets ({n})",
+                paired_greater(with_noise, without, quantity=noise),
+                where,
+            )
         )
-        for panel in ("two", "four")
-    ]
-    claims += [
-        Claim(
-            f"the nearer p_G is to p_data, the better gradients point to one target ({name})",
-            less(
-                column(rows, panel, "correlation"),
-                0.0,
-                quantity="rank correlation of cosine and W1 between fakes and reals, along a run",
-            ),
-            where,
+    for title, values in table.by("noise", "correlation", fakes="moving").items():
+        found.append(
+            Claim(
+                f"the nearer p_G is to p_data, the better gradients point to one target ({title})",
+                less(values, 0.0, quantity=along),
+                where,
+            )
         )
-        for panel, name in MOVING.items()
-    ]
-    return claims
+    return found
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
-    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=[1.1, 1], squeeze=False))
-    grid = top.subplots(1, 4, sharex=True, sharey=True)
-    for axes, (panel, name) in zip(grid, FIXED.items(), strict=True):
-        if not panels[panel]:
-            empty(axes, name)
-            continue
-        run = panels[panel][0]
+def draw(runs: Runs, table: Table) -> Figure:
+    def surface(axes: Axes, run: Run) -> str:
         at_grid, stored = run.arrays("surface"), run.arrays("pairs")
-        axis, fake = at_grid["axis"], stored["fake"]
-        real = np.unique(stored["real"], axis=0)
-        size = np.linalg.norm(stored["fake_gradient"], axis=1, keepdims=True)
-        unit = np.divide(
-            stored["fake_gradient"], size, out=np.zeros_like(fake), where=size > 0
-        )  # fmt: skip
-        axes.contourf(axis, axis, at_grid["logit"], levels=14, cmap=SURFACE)
-        axes.scatter(*real.T, s=18, c=REAL, edgecolors="black", linewidths=0.3, label="real")
-        axes.scatter(
-            *fake.T, s=18, c=FAKE, marker="^", edgecolors="black", linewidths=0.3, label="fake"
-        )
-        axes.quiver(*fake[:16].T, *unit[:16].T, color="black", width=0.008, scale=6, zorder=3)
-        cosine = np.nanmean(column(rows, panel, "cosine"))
-        axes.set_title(f"{name}\ncosine {cosine:.2f}")
-        axes.set_xlim(axis[0], axis[-1])
-        axes.set_ylim(axis[0], axis[-1])
-        axes.set_aspect("equal")
-    handles, labels = grid[0].get_legend_handles_labels()
-    if handles:
-        handles += grid[0].plot([], [], color="black", marker=">", markersize=3, linewidth=0.8)
-        top.legend(
-            handles, [*labels, "direction of grad f at a fake"], loc="outside upper center", ncols=3
-        )
-    cosine_axes, distance_axes = bottom.subplots(1, 2, sharex=True)
-    for (panel, name), colour in zip(MOVING.items(), ("black", "#D55E00"), strict=True):
-        courses = [_course(run) for run in panels[panel]]
-        if not courses:
-            continue
-        steps = courses[0][0]
-        for axes, which in ((cosine_axes, 1), (distance_axes, 2)):
-            for course in courses:
-                axes.plot(steps, course[which], color=colour, linewidth=0.4, alpha=0.6)
-            mean = np.nanmean([course[which] for course in courses], axis=0)
-            axes.plot(steps, mean, color=colour, linewidth=1.5, label=name)
-    cosine_axes.set_title("moving fakes: cosine of grad f with the nearest target")
-    distance_axes.set_title("moving fakes: W1 to the reals")
-    for axes in (cosine_axes, distance_axes):
+        axis, fake, real = at_grid["axis"], stored["fake"], np.unique(stored["real"], axis=0)
+        draw_plane(axes, axis, axis, at_grid["logit"], real, fake, size=18)
+        draw_units(axes, fake[:16], stored["fake_gradient"][:16], scale=6)
+        return f"cosine {np.nanmean(table.values('cosine', **run.cell)):.2f}"
+
+    figure, ((*planes,),), (cosine, distance) = panels_above_curves(1, 4, 2, height=4.6)
+    for axes, one in zip(planes, runs.grid.at(fakes="fixed"), strict=True):
+        title = cell_name(runs.grid, one.cell, "targets", "noise")
+        panel(axes, runs.first(**one.cell), title, surface)
+    legend_above(planes[0].figure, planes, "upper center")
+    for noise, colour in COLOURS.items():
+        courses = [_course(run) for run in runs.at(fakes="moving", noise=noise)]
+        for axes, quantity in ((cosine, "cosine"), (distance, "w1")):
+            for steps, found in courses:
+                axes.plot(steps, found[quantity], color=colour, linewidth=0.4, alpha=0.6)
+            if courses:
+                mean = np.nanmean([found[quantity] for _, found in courses], axis=0)
+                title = runs.grid.title("noise", noise)
+                axes.plot(steps, mean, color=colour, linewidth=1.5, label=title)
+    cosine.set_title("moving fakes: cosine of grad f with the nearest target")
+    distance.set_title("moving fakes: W1 to the reals")
+    for axes in (cosine, distance):
         axes.set_xlabel("iteration")
-    cosine_axes.axhline(np.sqrt(0.5), color="black", linewidth=0.6, linestyle=":")
-    distance_axes.legend(frameon=False)
+    cosine.axhline(np.sqrt(0.5), color="black", linewidth=0.6, linestyle=":")
+    legend_above(distance.figure, [distance], "lower center")
     return figure
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

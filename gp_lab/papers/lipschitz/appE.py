@@ -5,8 +5,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, computed
-from gp_lab.figures.registry import Arrays, Calculation, Row, Settings
-from gp_lab.figures.style import FAKE, REAL
+from gp_lab.figures.entry import Arrays, Calculation, Settings
+from gp_lab.figures.plots import legend_above
+from gp_lab.figures.style import FAKE, REAL, new_panels
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.lipschitz import optimal_lipschitz
 from gp_lab.theory.transport import exact_critic
 
@@ -26,48 +28,41 @@ def conditional_gap(real: np.ndarray, fake: np.ndarray, coordinate: int) -> floa
 
     Sobolev GAN weights the conditional distribution function by the density of the condition.
     """
-    both = np.concatenate([real, fake])
-    others = np.delete(both, coordinate, axis=1)
-    at = np.unique(both[:, coordinate])
+    at = np.union1d(real[:, coordinate], fake[:, coordinate])
+    below = [x[:, coordinate, None] <= at for x in (real, fake)]
+    others = [np.delete(x, coordinate, axis=1) for x in (real, fake)]
     gap = 0.0
-    for condition in np.unique(others, axis=0):
-        cumulative = [
-            (
-                (x[:, coordinate, None] <= at)
-                & (np.delete(x, coordinate, axis=1) == condition).all(axis=1)[:, None]
-            ).mean(axis=0)
-            for x in (real, fake)
-        ]
-        gap = max(gap, float(np.abs(cumulative[0] - cumulative[1]).max()))
+    for condition in np.unique(np.concatenate(others), axis=0):
+        of_real, of_fake = (
+            (low & (other == condition).all(axis=1, keepdims=True)).mean(axis=0)
+            for low, other in zip(below, others, strict=True)
+        )
+        gap = max(gap, float(np.abs(of_real - of_fake).max()))
     return gap
 
 
-def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
+def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     real, fake = np.array(settings["real"], float), np.array(settings["fake"], float)
     coordinates = range(real.shape[1])
-    critic = exact_critic(real, fake)
     row: Row = {
-        "panel": "four_points",
+        "example": "four_points",
         "marginal_gap": max(marginal_gap(real, fake, i) for i in coordinates),
         "conditional_gap": max(conditional_gap(real, fake, i) for i in coordinates),
-        "w1": critic.w1,
+        "w1": exact_critic(real, fake).w1,
         "k": optimal_lipschitz(real, fake, "wasserstein", weight=1.0).k,
     }
-    # Each point is as far from both of the other kind: every pair can be coupled.
     return [row], {"real": real, "fake": fake}
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    (row,) = rows
-    where = "lipschitz, App. E"
+def claims(table: Table) -> list[Claim]:
+    row, where = table.one(), "lipschitz, App. E"
+    said = "largest difference of the marginals' distribution functions"
+    seen = "an optimal f under lambda k(f)^2 sees it: k > 0 (phi = x, lambda 1)"
+    k = computed(row["k"], above=ROUNDING, quantity="k (W1 / 2 = 1 on paper)")
     return [
         Claim(
             "the four-point example agrees along every coordinate",
-            computed(
-                row["marginal_gap"],
-                below=ROUNDING,
-                quantity="largest difference of the marginals' distribution functions",
-            ),
+            computed(row["marginal_gap"], below=ROUNDING, quantity=said),
             where,
         ),
         Claim(
@@ -75,48 +70,34 @@ def _claims(rows: list[Row]) -> list[Claim]:
             computed(row["w1"], above=ROUNDING, quantity="W1 (2 on paper)"),
             where,
         ),
-        Claim(
-            "an optimal f under lambda k(f)^2 sees it: k > 0 (phi = x, lambda 1)",
-            computed(row["k"], above=ROUNDING, quantity="k (W1 / 2 = 1 on paper)"),
-            "lipschitz, Theorem 3.3.1",
-        ),
+        Claim(seen, k, "lipschitz, Theorem 3.3.1"),
     ]
 
 
-def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 2.7), layout="constrained")
-    plane, *of_coordinate = figure.subplots(1, 3)
-    (row,) = rows
-    for x, colour, marker, label in (
-        (arrays["real"], REAL, "o", "real"),
-        (arrays["fake"], FAKE, "^", "fake"),
-    ):
-        plane.scatter(
-            *x.T, c=colour, marker=marker, edgecolors="black", s=40, zorder=2, label=label
-        )
-        for coordinate, axes in enumerate(of_coordinate):
-            steps = np.sort(x[:, coordinate])
-            ends = np.concatenate([[-2.0], steps, [2.0]])
-            shares = np.concatenate([[0.0], np.arange(1, len(x) + 1) / len(x), [1.0]])
-            style = {"real": ("-", 4.0), "fake": ("--", 1.5)}[label]
-            axes.step(
-                ends, shares, where="post", color=colour, linestyle=style[0], linewidth=style[1]
-            )
-            axes.set_title(f"distribution function of coordinate {coordinate + 1}")
-            axes.set_xlabel(f"coordinate {coordinate + 1}")
-            axes.set_ylim(-0.05, 1.05)
+def draw(arrays: Arrays, table: Table) -> Figure:
+    """The points, each pair of which can be coupled, and the distribution functions."""
+    figure, ((plane, *of_coordinate),) = new_panels(1, 3, 2.7)
+    at = np.linspace(-2, 2, 401)
+    # Each point is as far from both of the other kind.
     for x in arrays["real"]:
         for y in arrays["fake"]:
-            plane.plot(*np.stack([x, y]).T, color="0.6", linewidth=0.8, linestyle=":", zorder=1)
-    plane.set_title(f"W1 = {row['w1']:.3g}")
-    plane.set_xlim(-2, 2)
-    plane.set_ylim(-2, 2)
-    plane.set_aspect("equal")
-    plane.set_xlabel("coordinate 1")
-    plane.set_ylabel("coordinate 2")
-    handles, labels = plane.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+            plane.plot(*np.stack([x, y]).T, color="0.6", lw=0.8, ls=":", zorder=1)
+    for kind, colour, marker, style, width in (
+        ("real", REAL, "o", "-", 4.0),
+        ("fake", FAKE, "^", "--", 1.5),
+    ):
+        x = arrays[kind]
+        plane.scatter(*x.T, c=colour, marker=marker, edgecolors="black", s=40, label=kind)
+        for axes, values in zip(of_coordinate, x.T, strict=True):
+            shares = (values[:, None] <= at).mean(axis=0)
+            axes.step(at, shares, where="post", color=colour, ls=style, lw=width)
+    for i, axes in enumerate(of_coordinate, 1):
+        axes.set_title(f"distribution function of coordinate {i}")
+        axes.set(xlabel=f"coordinate {i}", xlim=(-2, 2), ylim=(-0.05, 1.05))
+    plane.set(title=f"W1 = {table.one()['w1']:.3g}", xlim=(-2, 2), ylim=(-2, 2), aspect="equal")
+    plane.set(xlabel="coordinate 1", ylabel="coordinate 2")
+    legend_above(figure, [plane], "upper center")
     return figure
 
 
-ENTRY = Calculation(_calculate, _claims, _draw)
+ENTRY = Calculation(calculate, claims, draw)

@@ -1,24 +1,18 @@
 # ruff: noqa: N999
 """lipschitz, App. F: type-I gradient vanishing, and the target gamma of LSGAN's generator."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import wasserstein
 from gp_lab.figures.claims import Claim, greater, less, paired_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import FAKE, REAL, empty, points
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import by_seed, panel
+from gp_lab.figures.style import FAKE, REAL, new_panels, points
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.lipschitz._scene import cell_name
 
-LOSSES = {
-    "saturating": "vanilla, saturating",
-    "non_saturating": "vanilla, -log D",
-    "wasserstein": "Wasserstein",
-    "least_squares": "LSGAN, gamma = beta",
-}
-GAMMAS = {"middle": "gamma = (alpha + beta)/2", "beta": "gamma = beta"}
 COLOURS = {"middle": "#0072B2", "beta": "#D55E00"}
 
 VANISHED = 0.01
@@ -39,58 +33,52 @@ def _largest_slope(run: Run) -> float:
     return 1.0
 
 
-def _row(run: Run) -> Row:
-    at_fakes, samples = run.arrays("gradients"), run.arrays("samples")
+def measure(run: Run) -> Row:
+    at_fakes = run.arrays("gradients")
     slope = np.abs(at_fakes["fake_psi_slope"])
     row = {
-        "panel": run.panel,
-        "seed": run.seed,
-        "state": run.state,
         "f_fake": float(at_fakes["fake_logit"].mean()),
         "psi_slope": float(slope.mean()),
         "psi_slope_share": float(np.median(slope)) / _largest_slope(run),
         "gradient": float((slope * np.linalg.norm(at_fakes["fake_gradient"], axis=1)).mean()),
     }
-    if run.panel.startswith("gan"):
+    if run.cell["fakes"] == "trained":
+        samples = run.arrays("samples")
         row["w1"] = wasserstein(samples["fake"], samples["real"])
     return row
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
+def claims(table: Table) -> list[Claim]:
     where = "lipschitz, App. F, type-I gradient vanishing"
     share = "median |psi'(f)| at the fakes over its largest"
-    at_fakes = {panel: column(rows, panel, "psi_slope_share") for panel in LOSSES}
-    claims = [
-        Claim(
-            f"{LOSSES['saturating']}: a D that separates leaves the generator no gradient scale"
-            f" (below {VANISHED:.0%})",
-            less(at_fakes["saturating"], VANISHED, quantity=share),
-            where,
-        )
-    ]
-    claims += [
-        Claim(
-            f"{LOSSES[panel]}: the scale stays (above {STAYS:.0%})",
-            greater(at_fakes[panel], STAYS, quantity=share),
-            where,
-        )
-        for panel in ("non_saturating", "wasserstein", "least_squares")
-    ]
+    found = []
+    for one in table.grid.at(fakes="disjoint"):
+        name = cell_name(table.grid, one.cell, "loss", "gamma")
+        values = table.values("psi_slope_share", **one.cell)
+        text = f"{name}: the scale stays (above {STAYS:.0%})"
+        test = greater(values, STAYS, quantity=share)
+        if one.cell["loss"] == "saturating":
+            text = (
+                f"{name}: a D that separates leaves the generator no gradient scale"
+                f" (below {VANISHED:.0%})"
+            )
+            test = less(values, VANISHED, quantity=share)
+        found.append(Claim(text, test, where))
     where = "lipschitz, App. F, the target point of the generator"
-    middle, beta = (column(rows, f"converged_{gamma}", "psi_slope") for gamma in GAMMAS)
+    far, near = table.by("gamma", "w1", COLOURS, fakes="trained").values()
+    w1 = "final W1, gamma = (alpha + beta) / 2 minus gamma = beta"
+    middle, beta = table.by("gamma", "psi_slope", COLOURS, fakes="at_data").values()
+    less_left = paired_greater(
+        NONE_LEFT * np.array(beta),
+        middle,
+        quantity=f"mean |psi'(f)| at the fakes, {NONE_LEFT:.0%} of gamma = beta's minus"
+        " gamma = (alpha + beta) / 2's",
+    )
     return [
-        *claims,
+        *found,
         Claim(
             "LSGAN with gamma = beta comes nearer to the data than with (alpha + beta) / 2",
-            paired_greater(
-                column(rows, "gan_middle", "w1"),
-                column(rows, "gan_beta", "w1"),
-                quantity="final W1, gamma = (alpha + beta) / 2 minus gamma = beta",
-            ),
+            paired_greater(far, near, quantity=w1),
             where,
         ),
         Claim(
@@ -100,52 +88,46 @@ def _claims(rows: list[Row]) -> list[Claim]:
             paper="non-zero (2 at f*)",
         ),
         Claim(
-            f"gamma = (alpha + beta) / 2 leaves less than {NONE_LEFT:.0%} of that",
-            paired_greater(
-                NONE_LEFT * np.array(beta),
-                middle,
-                quantity=f"mean |psi'(f)| at the fakes, {NONE_LEFT:.0%} of gamma = beta's minus"
-                " gamma = (alpha + beta) / 2's",
-            ),
-            where,
+            f"gamma = (alpha + beta) / 2 leaves less than {NONE_LEFT:.0%} of that", less_left, where
         ),
     ]
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
-    grid = figure.subplots(2, 4)
-    for axes, (panel, title) in zip(grid[0], LOSSES.items(), strict=True):
-        _draw_slope(axes, panels[panel], title)
-    grid[0, 0].set_ylabel("psi'(f)")
-    for axes, (gamma, title) in zip(grid[1], GAMMAS.items(), strict=False):
-        runs = panels[f"gan_{gamma}"]
-        if not runs:
-            empty(axes, title)
-            continue
-        samples = runs[0].arrays("samples")
-        points(axes, samples["real"], samples["fake"])
-        w1 = np.nanmean(column(rows, f"gan_{gamma}", "w1"))
-        axes.set_title(f"{title}\nW1 {w1:.2g}")
+def draw(runs: Runs, table: Table) -> Figure:
+    def samples(axes: Axes, run: Run) -> str:
+        found = run.arrays("samples")
+        points(axes, found["real"], found["fake"])
         axes.set_aspect("equal", adjustable="datalim")
-    handles, labels = grid[1, 0].get_legend_handles_labels()
-    if handles:
-        grid[1, 0].legend(handles, labels, loc="best")
-    _draw_seeds(grid[1, 2], rows, "gan", "w1", "final W1 by seed")
-    _draw_seeds(grid[1, 3], rows, "converged", "psi_slope", "mean |psi'| at\np_G = p_data")
+        if run.cell["gamma"] == "middle":
+            axes.legend(loc="best")
+        return f"W1 {np.nanmean(table.values('w1', **run.cell)):.2g}"
+
+    figure, grid = new_panels(2, 4, 4.4)
+    for axes, one in zip(grid[0], runs.grid.at(fakes="disjoint"), strict=True):
+        title = cell_name(runs.grid, one.cell, "loss", "gamma")
+        panel(axes, runs.first(**one.cell), title, _draw_slope)
+    grid[0, 0].set_ylabel("psi'(f)")
+    for axes, gamma in zip(grid[1], COLOURS, strict=False):
+        run = runs.first(fakes="trained", gamma=gamma)
+        panel(axes, run, runs.grid.title("gamma", gamma), samples)
+    for axes, fakes, quantity, title in (
+        (grid[1, 2], "trained", "w1", "final W1 by seed"),
+        (grid[1, 3], "at_data", "psi_slope", "mean |psi'| at\np_G = p_data"),
+    ):
+        found = {gamma: table.values(quantity, fakes=fakes, gamma=gamma) for gamma in COLOURS}
+        by_seed(axes, found, list(COLOURS.values()))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("gamma")
+        axes.set_title(title)
     return figure
 
 
-def _draw_slope(axes: Axes, runs: Sequence[Run], title: str) -> None:
+def _draw_slope(axes: Axes, run: Run) -> None:
     """psi' over f, and where the fakes' and the reals' values lie."""
-    if not runs:
-        empty(axes, title)
-        return
-    curves, data = runs[0].arrays("loss"), runs[0].arrays("gradients")
+    curves, data = run.arrays("loss"), run.arrays("gradients")
     axes.plot(curves["f"], curves["psi_slope"], color="black", lw=1)
-    axes.set_title(title)
     axes.set_xlabel("f")
-    least_squares = title == LOSSES["least_squares"]
+    least_squares = run.cell["loss"] == "least_squares"
     low, high = (-3.0, 3.0) if least_squares else (curves["f"][0], curves["f"][-1])
     axes.set_xlim(low, high)
     axes.set_ylim(*((-8.5, 4.5) if least_squares else (-1.5, 0.1)))
@@ -156,19 +138,8 @@ def _draw_slope(axes: Axes, runs: Sequence[Run], title: str) -> None:
         values = np.clip(data[f"{kind}_logit"], low, high)
         label = f"f({kind})"
         density.hist(values, bins=40, range=(low, high), color=colour, alpha=0.6, label=label)
-    if title == LOSSES["saturating"]:
+    if run.cell["loss"] == "saturating":
         density.legend(loc="lower center")
 
 
-def _draw_seeds(axes: Axes, rows: list[Row], kind: str, quantity: str, title: str) -> None:
-    for x, gamma in enumerate(GAMMAS):
-        found = column(rows, f"{kind}_{gamma}", quantity)
-        axes.plot([x] * len(found), found, "o", ms=4, mec="black", mew=0.3, color=COLOURS[gamma])
-    axes.set_xlim(-0.5, 1.5)
-    axes.set_ylim(bottom=0)
-    axes.set_xticks([0, 1], ["middle", "beta"])
-    axes.set_xlabel("gamma")
-    axes.set_title(title)
-
-
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

@@ -1,26 +1,18 @@
 """lipschitz, Figs. 5 and 6: losses that meet Eq. 10, and how fast each comes to its optimum."""
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.spatial.distance import cdist
 
 from gp_lab.errors import counted
-from gp_lab.figures.claims import Claim, computed, paired_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
+from gp_lab.figures.claims import Claim, Test, computed, paired_greater
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import panel
+from gp_lab.figures.style import panels_above_curves
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.eq10 import CONDITIONS, conditions, free_offset
 from gp_lab.theory.lipschitz import OptimalDiscriminator, optimal_lipschitz
-
-NAMES = {
-    "wasserstein": "x",
-    "vanilla": r"$-\log\sigma(-x)$",
-    "sqrt": r"$\sqrt{x^2+1}+x$",
-    "exp": r"$\exp(x)$",
-    "combined": "combined, 1",
-    "combined_tenth": "combined, .1",
-}
-"""Panels, and phi as the paper writes it; combined, with alpha = beta, is
--(alpha/beta) log sigmoid(-beta x) + x."""
 
 WORDS = {
     "wasserstein": "x",
@@ -30,6 +22,7 @@ WORDS = {
     "combined": "the combination, alpha = beta = 1",
     "combined_tenth": "the combination, alpha = beta = .1",
 }
+"""phi in sentences."""
 
 CONVERGED = 0.1
 """A run has converged when its error stays below this share of the spread of f*."""
@@ -40,8 +33,28 @@ RISE = 2.0
 NO_SLOPE = 1e-3
 """A slope below this share of the largest blocks training."""
 
-COLOURS = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00")
-STYLES = ("-", "--", "-.", ":", "-", "--")
+LINES = (
+    ("#000000", "-"), ("#0072B2", "--"), ("#009E73", "-."),
+    ("#CC79A7", ":"), ("#D55E00", "-"), ("#E69F00", "--"),
+)  # fmt: skip
+
+
+def measure(run: Run) -> Row:
+    curves = run.arrays("loss")
+    f, slope = curves["f"], curves["phi_slope"]
+    met = conditions(f, slope, curves["varphi_slope"])
+    steps, error = errors(run)
+    return {
+        "conditions_met": sum(met.values()),
+        "slope_min": float(slope.min()),
+        "slope_max": float(slope.max()),
+        "alpha": float(run.folder.config["loss"]["alpha"]),
+        "free_offset": free_offset(f, curves["phi"], curves["varphi"], RISE),
+        "axis": float(f[-1] - f[0]),
+        "steps_to_converge": steps_to_converge(steps, error),
+        "converged": bool(error[-1] < CONVERGED),
+        "error": float(error[-1]),
+    }
 
 
 def errors(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -72,10 +85,9 @@ def _values(run: Run, step: int, exact: OptimalDiscriminator) -> np.ndarray:
     """f at the points of both sets [n + m]; NaN for one that the probe did not draw."""
     data, found = run.folder.arrays("gradients", step), []
     for kind, points in (("real", exact.real), ("fake", exact.fake)):
-        distance = np.abs(data[kind][None] - points[:, None]).max(2)
-        nearest = distance.argmin(1)
-        here = np.take_along_axis(distance, nearest[:, None], 1)[:, 0] < 1e-5  # float32 on disk
-        found.append(np.where(here, data[f"{kind}_logit"][nearest], np.nan))
+        distance = cdist(points, data[kind], "chebyshev")
+        here = distance.min(1) < 1e-5  # float32 on disk
+        found.append(np.where(here, data[f"{kind}_logit"][distance.argmin(1)], np.nan))
     return np.concatenate(found)
 
 
@@ -89,159 +101,87 @@ def steps_to_converge(steps: np.ndarray, error: np.ndarray) -> int:
     return int(steps[first] if first < len(steps) else 2 * steps[-1] - steps[-2])
 
 
-def _row(run: Run) -> Row:
-    curves = run.arrays("loss")
-    f, slope = curves["f"], curves["phi_slope"]
-    met = conditions(f, slope, curves["varphi_slope"])
-    steps, error = errors(run)
-    return {
-        "panel": run.panel,
-        "seed": run.seed,
-        "state": run.state,
-        "conditions_met": sum(met.values()),
-        "slope_min": float(slope.min()),
-        "slope_max": float(slope.max()),
-        "alpha": float(run.folder.config["loss"]["alpha"]),
-        "free_offset": free_offset(f, curves["phi"], curves["varphi"], RISE),
-        "axis": float(f[-1] - f[0]),
-        "steps_to_converge": steps_to_converge(steps, error),
-        "converged": bool(error[-1] < CONVERGED),
-        "error": float(error[-1]),
-    }
+def claims(table: Table) -> list[Claim]:
+    found = []
+    for loss in WORDS:
+        measured = [row for row in table.at(loss=loss).rows if "conditions_met" in row]
+        found += [claim for row in measured[:1] for claim in _of_loss(loss, row)]
+    took = {loss: table.values("steps_to_converge", loss=loss) for loss in WORDS}
+    said = f"steps until the error stays below {CONVERGED:.0%} of the spread of f* (or the budget)"
+    for ours in ("combined", "combined_tenth"):
+        for other in ("wasserstein", "vanilla", "sqrt", "exp"):
+            text = f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}"
+            quantity = f"{said}, {WORDS[other]} minus combination"
+            test = paired_greater(took[other], took[ours], quantity=quantity)
+            found.append(Claim(text, test, "lipschitz, App. D"))
+    return found
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
-    first: dict[str, Row] = {}
-    for row in rows:
-        if "conditions_met" in row:
-            first.setdefault(row["panel"], row)
-    claims = [claim for panel, row in first.items() for claim in _of_loss(panel, row)]
-    claims += [
-        Claim(
-            f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}",
-            paired_greater(
-                column(rows, other, "steps_to_converge"),
-                column(rows, ours, "steps_to_converge"),
-                quantity=f"steps until the error stays below {CONVERGED:.0%} of the spread of f*"
-                f" (or the budget), {WORDS[other]} minus combination",
-            ),
-            "lipschitz, App. D",
-        )
-        for ours in ("combined", "combined_tenth")
-        for other in ("wasserstein", "vanilla", "sqrt", "exp")
-    ]
-    return claims
-
-
-def _of_loss(panel: str, row: Row) -> list[Claim]:
+def _of_loss(loss: str, row: Row) -> list[Claim]:
     """What a loss's own curves decide: nothing of it depends on training."""
-    where, word = "lipschitz, Eq. 10, App. D and Fig. 5", WORDS[panel]
-    several = panel == "wasserstein"
-    claims = [
-        Claim(
-            f"phi = {word} meets Eq. 10",
-            computed(
-                row["conditions_met"],
-                above=len(CONDITIONS) - 0.5,
-                quantity=f"conditions that hold, of {len(CONDITIONS)}",
-            ),
-            where,
-            at_any_scale=True,
-        ),
-        Claim(
-            f"phi = {word} {'leaves the offset free' if several else 'has one optimal offset'}",
-            computed(
-                row["free_offset"] / row["axis"],
-                above=0.5 if several else -1.0,
-                below=2.0 if several else 0.01,
-                quantity="optimal offsets as a share of the axis",
-            ),
-            where,
-            at_any_scale=True,
-        ),
-    ]
-    if panel.startswith("combined"):
+    found = []
+
+    def add(says: str, test: Test, where: str, paper: str | None = None) -> None:
+        found.append(Claim(f"phi = {WORDS[loss]} {says}", test, where, paper, at_any_scale=True))
+
+    eq10, said = (
+        "lipschitz, Eq. 10, App. D and Fig. 5",
+        f"conditions that hold, of {len(CONDITIONS)}",
+    )
+    add("meets Eq. 10", computed(row["conditions_met"], len(CONDITIONS) - 0.5, quantity=said), eq10)
+    share, said = row["free_offset"] / row["axis"], "optimal offsets as a share of the axis"
+    if loss == "wasserstein":
+        add("leaves the offset free", computed(share, 0.5, 2.0, quantity=said), eq10)
+    else:
+        add("has one optimal offset", computed(share, -1.0, 0.01, quantity=said), eq10)
+    if loss.startswith("combined"):
         low, high = 1.0, 1.0 + row["alpha"]
-        claims.append(
-            Claim(
-                f"phi = {word} has slopes inside (1, 1 + alpha)",
-                computed(
-                    min(row["slope_min"] - low, high - row["slope_max"]),
-                    above=0.0,
-                    quantity="least distance of a slope to the ends, inwards",
-                ),
-                "lipschitz, Fig. 6",
-                paper="(1, 1 + alpha)",
-                at_any_scale=True,
-            )
-        )
-    if panel == "vanilla":
-        claims.append(
-            Claim(
-                f"phi = {word} loses its slope where |f| is large",
-                computed(
-                    row["slope_min"] / row["slope_max"],
-                    below=NO_SLOPE,
-                    quantity="smallest slope on the axis over the largest",
-                ),
-                "lipschitz, App. D",
-                at_any_scale=True,
-            )
-        )
-    return claims
+        inwards = min(row["slope_min"] - low, high - row["slope_max"])
+        test = computed(inwards, 0.0, quantity="least distance of a slope to the ends, inwards")
+        add("has slopes inside (1, 1 + alpha)", test, "lipschitz, Fig. 6", "(1, 1 + alpha)")
+    if loss == "vanilla":
+        said = "smallest slope on the axis over the largest"
+        test = computed(row["slope_min"] / row["slope_max"], below=NO_SLOPE, quantity=said)
+        add("loses its slope where |f| is large", test, "lipschitz, App. D")
+    return found
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 5.2), layout="constrained")
-    grid = figure.subplots(2, 6, gridspec_kw={"height_ratios": [1, 1.5]})
-    for axes, (panel, title) in zip(grid[0], NAMES.items(), strict=True):
-        _draw_curves(axes, panels[panel], title)
-    lower = grid[1, 0].get_gridspec()
-    for axes in grid[1]:
-        axes.remove()
-    axes = figure.add_subplot(lower[1, :])
-    for (panel, title), colour, style in zip(NAMES.items(), COLOURS, STYLES, strict=True):
-        found = [errors(run) for run in panels[panel]]
+def draw(runs: Runs, table: Table) -> Figure:
+    """phi and varphi of each loss; below them the way of each to its optimum."""
+    titles = table.grid.titles("loss")
+    figure, (top,), (below,) = panels_above_curves(1, len(titles), 1, height=5.2)
+    drawn = [
+        axes
+        for axes, (loss, title) in zip(top, titles.items(), strict=True)
+        if panel(axes, runs.first(loss=loss), title, _curves)
+    ]
+    for (loss, title), (colour, style) in zip(titles.items(), LINES, strict=True):
+        found = [errors(run) for run in runs.at(loss=loss)]
         if not found:
             continue
-        steps = found[0][0]
-        every = np.array([error for _, error in found])
-        took = np.nanmean(column(rows, panel, "steps_to_converge"))
-        there = sum(row.get("converged", False) for row in rows if row["panel"] == panel)
+        steps, every = found[0][0], np.array([error for _, error in found])
+        took = np.nanmean(table.values("steps_to_converge", loss=loss))
+        there = int(np.nansum(table.values("converged", loss=loss)))
         label = f"{title}: {took:,.0f} steps, {there} of {counted(len(found), 'seed')}"
-        axes.plot(steps, np.median(every, 0), color=colour, linestyle=style, lw=1.2, label=label)
-        axes.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.12, lw=0)
-    axes.axhline(CONVERGED, color="0.5", lw=0.6)
-    axes.set_yscale("log")
-    axes.set_xlabel("iterations")
-    axes.set_ylabel("RMSE to f* / spread of f*")
-    axes.set_title("how fast each comes to its optimum (median and range over seeds)")
-    if axes.lines[1:]:
-        axes.legend(loc="lower left", title="mean steps to converge, seeds that did")
+        below.plot(steps, np.median(every, 0), color=colour, ls=style, lw=1.2, label=label)
+        below.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.12, lw=0)
+    below.axhline(CONVERGED, color="0.5", lw=0.6)
+    below.set(yscale="log", xlabel="iterations", ylabel="RMSE to f* / spread of f*")
+    below.set_title("how fast each comes to its optimum (median and range over seeds)")
+    if drawn:
+        drawn[0].legend(loc="upper center")
+        said = "mean steps to converge, seeds that did"
+        below.legend(loc="upper left", bbox_to_anchor=(1, 1), title=said)
     return figure
 
 
-def _draw_curves(axes: Any, runs: Any, title: str) -> None:
-    axes.set_title(title, fontsize=7)
-    if not runs:
-        axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
-        return
-    curves = runs[0].arrays("loss")
+def _curves(axes: Axes, run: Run) -> None:
+    curves = run.arrays("loss")
     axes.plot(curves["f"], curves["phi"], color="#0072B2", label=r"$\phi$")
     axes.plot(curves["f"], curves["varphi"], color="#E69F00", ls="--", label=r"$\varphi$")
-    axes.set_xlim(-3, 3)
-    axes.set_xticks([-2, 0, 2])
-    axes.set_ylim(-3, 8)
+    axes.set(xlim=(-3, 3), ylim=(-3, 8), xticks=[-2, 0, 2])
     axes.axhline(0, color="0.7", lw=0.4, zorder=0)
     axes.axvline(0, color="0.7", lw=0.4, zorder=0)
-    if title == "x":
-        axes.legend(loc="upper center")
-    else:
-        axes.set_yticklabels([])
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

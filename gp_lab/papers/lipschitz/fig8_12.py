@@ -1,157 +1,133 @@
 """lipschitz, Figs. 8 to 12: what makes LSGAN's surface complex: five settings and a factorial."""
 
-from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater
-from gp_lab.papers.lipschitz.fig1 import at_fakes
-from gp_lab.papers.lipschitz._scene import LEVELS
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import panel
 from gp_lab.figures.style import surface_over
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import Cell
+from gp_lab.papers.lipschitz._scene import LEVELS, colour_bar, known_mean
+from gp_lab.papers.lipschitz.fig1 import at_fakes
 from gp_lab.theory.surfaces import roughness
 
-SETTINGS = {
-    "fig8": "Fig. 8: Adam 1e-2\nReLU 1x1024",
-    "fig9": "Fig. 9: Adam 1e-2\nReLU 4x1024",
-    "fig10": "Fig. 10: Adam 1e-5\nReLU 4x1024",
-    "fig11": "Fig. 11: SGD 1e-3\nSELU 64x1024",
-    "fig12": "Fig. 12: SGD 1e-4\nSELU 64x128",
-}
-
 FACTORS = {
-    "capacity": ("small", "large"),
+    "capacity": ("1x1024", "4x1024"),
     "activation": ("relu", "selu"),
     "optimiser": ("adam", "sgd"),
-    "learning rate": ("fast", "slow"),
+    "rate": ("1e-2", "1e-4"),
 }
 """The factorial: of each factor the level that the paper calls simpler, then the other."""
+
+CELLS = [dict(zip(FACTORS, of, strict=True)) for of in product(*FACTORS.values())]
+
+FIGURES = {
+    "Fig. 8": ("1x1024", "relu", "adam", "1e-2"),
+    "Fig. 9": ("4x1024", "relu", "adam", "1e-2"),
+    "Fig. 10": ("4x1024", "relu", "adam", "1e-5"),
+    "Fig. 11": ("64x1024", "selu", "sgd", "1e-3"),
+    "Fig. 12": ("64x128", "selu", "sgd", "1e-4"),
+}
+"""The settings of the paper's figures: their levels of the factors."""
 
 SENTENCES = {
     "capacity": "a network of low capacity learns a simpler surface (1 against 4 layers)",
     "optimiser": "SGD learns a more complex surface than Adam",
-    "learning rate": "a large learning rate learns a simpler surface (1e-2 against 1e-4)",
+    "rate": "a large learning rate learns a simpler surface (1e-2 against 1e-4)",
     "activation": "a strongly nonlinear activation gives a more complex surface (SELU, ReLU)",
 }
 
-WORDS = {
-    "relu": "ReLU",
-    "selu": "SELU",
-    "adam": "Adam",
-    "sgd": "SGD",
-    "fast": "1e-2",
-    "slow": "1e-4",
-}
-COLOURS = {"small": "#0072B2", "large": "#D55E00"}
-LABELS = {"small": "1x1024", "large": "4x1024"}
+COLOURS = ("#0072B2", "#D55E00")
+"""Of the smaller and of the larger network."""
 
 
-def _row(run: Run) -> Row:
-    return {
-        "panel": run.panel,
-        "seed": run.seed,
-        "state": run.state,
-        "roughness": roughness(run.arrays("surface")["logit"]),
-    } | at_fakes(run)
+def measure(run: Run) -> Row:
+    return {"roughness": roughness(run.arrays("surface")["logit"])} | at_fakes(run)
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
-
-
-def effect(rows: list[Row], factor: str) -> np.ndarray:
+def effect(table: Table, factor: str) -> np.ndarray:
     """By seed [n]: mean log2 roughness at the factor's second level minus that at its first.
 
     Over all combinations of the other factors; NaN for a seed of which one diverged.
     """
-    place = list(FACTORS).index(factor)
-    means = []
-    for level in FACTORS[factor]:
-        cells = [cell for cell in product(*FACTORS.values()) if cell[place] == level]
-        found = [column(rows, "_".join(cell), "roughness") for cell in cells]
-        with np.errstate(divide="ignore"):
-            means.append(np.log2(np.array(found)).mean(0))
-    return means[1] - means[0]
+    low, high = (
+        [table.values("roughness", **cell) for cell in CELLS if cell[factor] == level]
+        for level in FACTORS[factor]
+    )
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log2(high).mean(0) - np.log2(low).mean(0))
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    return [
-        Claim(
-            sentence,
-            greater(
-                effect(rows, factor),
-                0.0,
-                quantity=f"log2 roughness, {LABELS.get(high, WORDS.get(high))} minus"
-                f" {LABELS.get(low, WORDS.get(low))}, mean over the other factors",
-            ),
-            "lipschitz, App. G, Figs. 8 to 12",
-        )
-        for factor, sentence in SENTENCES.items()
-        for low, high in [FACTORS[factor]]
-    ]
+def claims(table: Table) -> list[Claim]:
+    found = []
+    for factor, sentence in SENTENCES.items():
+        low, high = table.grid.titles(factor, FACTORS[factor]).values()
+        said = f"log2 roughness, {high} minus {low}, mean over the other factors"
+        test = greater(effect(table, factor), 0.0, quantity=said)
+        found.append(Claim(sentence, test, "lipschitz, App. G, Figs. 8 to 12"))
+    return found
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
+def draw(runs: Runs, table: Table) -> Figure:
+    """The paper's settings, the factorial's surfaces by capacity, and below them its roughness."""
     figure = Figure(figsize=(7.0, 5.9), layout="constrained")
     grid = figure.add_gridspec(4, 40, height_ratios=[1.25, 0.65, 0.65, 2.2])
-    filled = None
     top = []
-    for x, (panel, title) in enumerate(SETTINGS.items()):
-        axes = figure.add_subplot(grid[0, 8 * x : 8 * x + 8])
-        mean = _mean(column(rows, panel, "roughness"))
-        filled = _thumbnail(axes, panels[panel], f"{title}\nroughness {mean:.2g}") or filled
-        top.append(axes)
-    cells = list(product(*(FACTORS[f] for f in ("activation", "optimiser", "learning rate"))))
-    for y, capacity in enumerate(FACTORS["capacity"]):
-        for x, cell in enumerate(cells):
-            axes = figure.add_subplot(grid[1 + y, 5 * x : 5 * x + 5])
-            _thumbnail(axes, panels["_".join((capacity, *cell))], "")
-            if x == 0:
-                axes.set_ylabel(LABELS[capacity])
-    _draw_roughness(figure.add_subplot(grid[3, :]), rows, cells)
-    if filled is not None:
-        figure.colorbar(filled, ax=top, shrink=0.9, ticks=LEVELS[1::5], label="f")
+
+    def with_roughness(axes: Axes, run: Run) -> str:
+        _surface(axes, run)
+        return f"roughness {np.nanmean(table.values('roughness', **run.cell)):.2g}"
+
+    for x, (name, levels) in enumerate(FIGURES.items()):
+        cell = dict(zip(FACTORS, levels, strict=True))
+        top.append(figure.add_subplot(grid[0, 8 * x : 8 * x + 8], xticks=[], yticks=[]))
+        capacity, activation, optimiser, rate = _titles(table, cell)
+        title = f"{name}: {optimiser} {rate}\n{activation} {capacity}"
+        panel(top[-1], runs.first(**cell), title, with_roughness)
+    for i, cell in enumerate(CELLS):
+        y, x = divmod(i, len(CELLS) // 2)
+        axes = figure.add_subplot(grid[1 + y, 5 * x : 5 * x + 5], xticks=[], yticks=[])
+        if not panel(axes, runs.first(**cell), "", _surface):
+            axes.texts[0].set_fontsize(5)
+        axes.set_ylabel(cell["capacity"] if x == 0 else "")
+    _draw_roughness(figure.add_subplot(grid[3, :]), table)
+    colour_bar(figure, np.array(top), shrink=0.9)
     return figure
 
 
-def _thumbnail(axes: Axes, runs: Sequence[Run], title: str) -> Any:
-    """The surface of a panel's first run, without ticks; returns its colours."""
-    axes.set_title(title, fontsize=7)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    if not runs:
-        axes.text(0.5, 0.5, "no finished run", fontsize=5, ha="center", transform=axes.transAxes)
-        return None
-    at_grid = runs[0].arrays("surface")
-    return surface_over(axes, at_grid["axis"], at_grid["axis_y"], at_grid["logit"], LEVELS, title)
+def _surface(axes: Axes, run: Run) -> None:
+    at = run.arrays("surface")
+    surface_over(axes, at["axis"], at["axis_y"], at["logit"], LEVELS, "")
 
 
-def _draw_roughness(axes: Axes, rows: list[Row], cells: list[tuple[str, ...]]) -> None:
-    for shift, capacity in ((-0.08, "small"), (0.08, "large")):
+def _draw_roughness(axes: Axes, table: Table) -> None:
+    axes.set_yscale("log")  # before the points: afterwards it would fail where there are none
+    for capacity, colour, shift in zip(FACTORS["capacity"], COLOURS, (-0.08, 0.08), strict=True):
+        cells = [cell for cell in CELLS if cell["capacity"] == capacity]
         for x, cell in enumerate(cells):
-            found = column(rows, "_".join((capacity, *cell)), "roughness")
+            found = table.values("roughness", **cell)
             axes.plot(
-                [x + shift] * len(found), found, "o", ms=4, mec="black", mew=0.3,
-                color=COLOURS[capacity], label=LABELS[capacity] if x == 0 else None,
+                [x + shift] * len(found), found, "o", ms=4, mec="black", mew=0.3, color=colour,
+                label=capacity if x == 0 else None,
             )  # fmt: skip
-    axes.set_yscale("log")
+        axes.set_xticks(range(len(cells)), ["\n".join(_titles(table, cell)[1:]) for cell in cells])
     for place in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         place("{x:g}")
     axes.set_ylabel("roughness")
-    axes.set_xlim(-0.5, len(cells) - 0.5)
-    axes.set_xticks(range(len(cells)), ["\n".join(WORDS[w] for w in cell) for cell in cells])
+    axes.set_xlim(-0.5, len(CELLS) / 2 - 0.5)
     axes.legend(loc="best")
-    texts = [f"{factor} {_mean(effect(rows, factor).tolist()):+.2f}" for factor in FACTORS]
-    axes.set_title("the factorial; effects on log2 roughness: " + ", ".join(texts))
+    means = {factor: known_mean(effect(table, factor)) for factor in FACTORS}
+    texts = ", ".join(f"{factor} {mean:+.2f}" for factor, mean in means.items())
+    axes.set_title(f"the factorial; effects on log2 roughness: {texts}")
 
 
-def _mean(values: list[float]) -> float:
-    known = [v for v in values if not np.isnan(v)]
-    return float(np.mean(known)) if known else float("nan")
+def _titles(table: Table, cell: Cell) -> list[str]:
+    return [table.title(**{axis: level}) for axis, level in cell.items()]
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

@@ -1,15 +1,18 @@
 """lipschitz, sec. 3.2: Wasserstein distance without Lipschitz constraint has no directions."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import cosines
 from gp_lab.figures.claims import Claim, computed, greater, holds
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import FAKE, REAL, SURFACE, empty
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import legend_above
+from gp_lab.figures.style import empty, new_figure
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.lipschitz._scene import draw_plane, draw_units
 from gp_lab.theory.lipschitz import gradient
-
-NAMES = {"pairs": "Eq. 7 on pairs alone", "lipschitz": "Lipschitz constraint"}
 
 UNDIRECTED = 0.5
 """Gradients are called undirected if their mean cosine with (1, 0) lies within this of 0."""
@@ -19,7 +22,7 @@ POINTING = 0.9
 
 ROUNDING = 1e-6
 
-AWAY = "counter_example"
+LEVELS = np.linspace(-0.5, 1.5, 17)
 
 
 def turned_away(z: np.ndarray) -> np.ndarray:
@@ -31,19 +34,20 @@ def turned_away(z: np.ndarray) -> np.ndarray:
     return np.asarray(x - 2 * x * (1 - x))
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs] + [_counter_example()]
+def counter_example() -> dict[str, np.ndarray]:
+    """What the probe `pairs` would store of `turned_away`, on a grid of Z."""
+    z = np.linspace(0, 1, 51)
+    fake, real = (np.stack([np.full_like(z, x), z], axis=1) for x in (0.0, 1.0))
+    values = {"fake_logit": turned_away(fake), "real_logit": turned_away(real)}
+    return {"fake": fake, "real": real, "fake_gradient": gradient(turned_away, fake), **values}
 
 
-def _row(run: Run) -> Row:
-    stored = run.arrays("pairs")
+def directions(stored: Mapping[str, np.ndarray]) -> Row:
+    """Where the gradients at fakes lead, how much of W1 f reaches, by how much it breaks Eq. 7."""
     ahead = np.tile([1.0, 0.0], (len(stored["fake"]), 1))
     rise = stored["real_logit"][:, None] - stored["fake_logit"][None, :]
     distance = np.linalg.norm(stored["real"][:, None] - stored["fake"][None, :], axis=2)
     return {
-        "panel": run.panel,
-        "seed": run.seed,
-        "state": run.state,
         "cosine": float(np.nanmean(cosines(stored["fake_gradient"], ahead))),
         "slope": float(np.linalg.norm(stored["fake_gradient"], axis=1).mean()),
         "w1_share": float(stored["real_logit"].mean() - stored["fake_logit"].mean()),
@@ -51,27 +55,17 @@ def _row(run: Run) -> Row:
     }
 
 
-def _counter_example() -> Row:
-    """An optimum of Eq. 7 on a grid of Z: what it reaches and where its gradient goes."""
-    z = np.linspace(0, 1, 51)
-    fake, real = (np.stack([np.full_like(z, x), z], axis=1) for x in (0.0, 1.0))
-    rise = turned_away(real)[:, None] - turned_away(fake)[None, :]
-    distance = np.linalg.norm(real[:, None] - fake[None, :], axis=2)
-    ahead = np.tile([1.0, 0.0], (len(z), 1))
-    return {
-        "panel": AWAY,
-        "seed": 0,
-        "state": "computed",
-        "cosine": float(cosines(gradient(turned_away, fake), ahead).mean()),
-        "slope": float(np.linalg.norm(gradient(turned_away, fake), axis=1).mean()),
-        "w1_share": float(turned_away(real).mean() - turned_away(fake).mean()),
-        "excess": float((rise - distance).max()),
-    }
+def measure(run: Run) -> Row:
+    return directions(run.arrays("pairs"))
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    where = "lipschitz, sec. 3.2"
-    (away,) = (row for row in rows if row["panel"] == AWAY)
+def exact() -> list[Row]:
+    return [{"method": "counter_example", "state": "exact"} | directions(counter_example())]
+
+
+def claims(table: Table) -> list[Claim]:
+    where, away = "lipschitz, sec. 3.2", table.one(method="counter_example")
+    pairs, constrained = (table.values("cosine", method=m) for m in ("pairs", "lipschitz"))
     mean = "mean cosine of grad f at fakes with (1, 0)"
     # One number that is -1 only if the function is an optimum and its gradients point away.
     optimal = away["excess"] < ROUNDING and abs(away["w1_share"] - 1) < ROUNDING
@@ -79,12 +73,12 @@ def _claims(rows: list[Row]) -> list[Claim]:
         Claim(
             "Eq. 7 on pairs alone: trained gradients at fakes have no direction"
             f" (the interval holds 0, and is no wider than +-{UNDIRECTED})",
-            holds(column(rows, "pairs", "cosine"), 0.0, UNDIRECTED, quantity=mean),
+            holds(pairs, 0.0, UNDIRECTED, quantity=mean),
             where,
         ),
         Claim(
             f"with the Lipschitz constraint they point to the reals (cosine > {POINTING})",
-            greater(column(rows, "lipschitz", "cosine"), POINTING, quantity=mean),
+            greater(constrained, POINTING, quantity=mean),
             where,
         ),
         Claim(
@@ -100,48 +94,30 @@ def _claims(rows: list[Row]) -> list[Claim]:
     ]
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure = Figure(figsize=(7.0, 2.7), layout="constrained")
-    grid = figure.subplots(1, 3, sharey=True)
-    filled = None
-    levels = np.linspace(-0.5, 1.5, 17)
-    names = NAMES | {AWAY: "an optimum of Eq. 7"}
-    for axes, (panel, name) in zip(grid, names.items(), strict=True):
-        if panel == AWAY:
-            axis = np.linspace(-0.75, 1.75, 101)
-            z = np.linspace(0.02, 0.98, 25)
-            fake, real = (np.stack([np.full_like(z, x), z], axis=1) for x in (0.0, 1.0))
-            plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-            values = turned_away(plane).reshape(len(axis), len(axis))
-            slope = gradient(turned_away, fake)
-        elif panels[panel]:
-            at_grid, stored = (panels[panel][0].arrays(p) for p in ("surface", "pairs"))
+def draw(runs: Runs, table: Table) -> Figure:
+    """f above its mean on fakes, and the directions of the gradients at some fakes."""
+    figure, (grid,) = new_figure(1, 3, 2.7)
+    for axes, (method, title) in zip(grid, table.grid.titles("method").items(), strict=True):
+        if method == "counter_example":
+            axis, stored = np.linspace(-0.75, 1.75, 101), counter_example()
+            plane = np.stack(np.meshgrid(axis, axis), axis=-1)
+            values = turned_away(plane.reshape(-1, 2)).reshape(plane.shape[:2])
+        elif run := runs.first(method=method):
+            at_grid, stored = run.arrays("surface"), run.arrays("pairs")
             axis, values = at_grid["axis"], at_grid["logit"] - stored["fake_logit"].mean()
-            real, fake, slope = stored["real"], stored["fake"], stored["fake_gradient"]
         else:
-            empty(axes, name)
+            empty(axes, title)
             continue
-        filled = axes.contourf(axis, axis, values, levels=levels, cmap=SURFACE, extend="both")
-        axes.scatter(*real[:60].T, s=6, c=REAL, edgecolors="black", linewidths=0.2, label="real")
-        axes.scatter(
-            *fake[:60].T, s=6, c=FAKE, marker="^", edgecolors="black", linewidths=0.2, label="fake"
-        )
-        size = np.linalg.norm(slope, axis=1, keepdims=True)
-        unit = np.divide(slope, size, out=np.zeros_like(slope), where=size > 0)
-        axes.quiver(*fake[:25].T, *unit[:25].T, color="black", width=0.006, scale=9, zorder=3)
-        cosine = np.nanmean(column(rows, panel, "cosine"))
-        axes.set_title(f"{name}\ncosine with (1, 0): {cosine:.2f}")
-        axes.set_xlim(-0.6, 1.6)
-        axes.set_ylim(-0.5, 1.5)
-        axes.set_aspect("equal")
-        handles, labels = axes.get_legend_handles_labels()
-    if filled is not None:
-        figure.colorbar(filled, ax=grid, shrink=0.8, label="f above its mean on fakes")
-        handles += grid[0].plot([], [], color="black", marker=">", markersize=3, linewidth=0.8)
-        figure.legend(
-            handles, [*labels, "direction of grad f at a fake"], loc="outside upper center", ncols=3
-        )
+        real, fake = stored["real"][:60], stored["fake"][:60]
+        filled = draw_plane(axes, axis, axis, values, real, fake, 6, levels=LEVELS, extend="both")
+        some = slice(None, None, max(1, len(stored["fake"]) // 25))
+        draw_units(axes, stored["fake"][some], stored["fake_gradient"][some], scale=9)
+        axes.set(xlim=(-0.6, 1.6), ylim=(-0.5, 1.5))
+        cosine = np.nanmean([row.get("cosine", np.nan) for row in table.at(method=method).rows])
+        axes.set_title(f"{title}\ncosine with (1, 0): {cosine:.2f}")
+    figure.colorbar(filled, ax=grid, shrink=0.8, label="f above its mean on fakes")
+    legend_above(figure, grid, "upper center")
     return figure
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw, exact)

@@ -1,14 +1,17 @@
 """lipschitz, Theorem 3.3.1: which pairs of points the optimal discriminator is bound by."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
 from gp_lab.figures.claims import Claim, greater, less
-from gp_lab.figures.registry import Arrays, Calculation, Row, Settings, column
+from gp_lab.figures.entry import Arrays, Calculation, Settings
+from gp_lab.figures.plots import legend_above
 from gp_lab.figures.style import FAKE, REAL
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.lipschitz import (
     TIGHT,
     OptimalDiscriminator,
@@ -23,24 +26,14 @@ BOUND = 0.05
 VANISHED = 0.01
 """k is called zero at equality below this share of its value between disjoint sets."""
 
-NAMES = {
+DIFFERENT = {
     "disjoint": "disjoint supports",
     "overlapping": "overlapping supports",
     "common": "the same support, other weights",
-    "equal": "p_G = p_data",
 }
+"""The kinds of p_G other than p_data."""
 
-
-def _sets(rng: np.random.Generator, count: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, fakes `[count, 2]` and their weights; the reals are those of `common`."""
-    real = rng.uniform(-1, 1, (count, 2))
-    other = rng.uniform(-1, 1, (count, 2))
-    p, q = rng.uniform(0.5, 1.5, (2, count))
-    half = np.concatenate([real[: count // 2], other[count // 2 :]])
-    yield "equal", real, p
-    yield "disjoint", other, q
-    yield "overlapping", half, q
-    yield "common", real, q
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "black")
 
 
 def theorem(optimum: OptimalDiscriminator, loss: str) -> Row:
@@ -69,7 +62,6 @@ def theorem(optimum: OptimalDiscriminator, loss: str) -> Row:
     crossing = np.concatenate([of_real, of_fake])
     same = np.concatenate([(distance[:n, n:] == 0).any(1), (distance[:n, n:] == 0).any(0)])
     return {
-        "k": optimum.k,
         "bullet1": float(np.minimum(of_point, np.abs(pull)).max()),
         "bullet2": float(of_point[~same].max()) if not same.all() else np.nan,
         "bullet3": float(of_point.min()),
@@ -105,179 +97,129 @@ def segments(optimum: OptimalDiscriminator) -> float:
     return worst
 
 
-def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
+def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     rows: list[Row] = []
     arrays: Arrays = {"path": np.linspace(0, 1, settings["path"])}
+    weight = settings["weight"]
     for loss in settings["losses"]:
         along = np.zeros((settings["seeds"], settings["path"]))
         for seed in range(settings["seeds"]):
-            rng = np.random.default_rng(seed)
-            sets = _sets(rng, settings["count"])
-            _, real, p = next(sets)  # equal
-            for name, fake, q in [("equal", real, p), *sets]:
-                optimum = optimal_lipschitz(
-                    real, fake, loss, settings["weight"], 0.0, p, q, pairs="all"
-                )
-                row: Row = {"panel": f"{loss}_{name}", "seed": seed, "state": "solved"}
-                if name == "equal":
-                    row["k"] = optimum.k
-                else:
-                    row |= theorem(optimum, loss) | {"lemma": segments(optimum)}
-                rows.append(row)
+            real, p, sets = _sets(np.random.default_rng(seed), settings["count"])
+            for name, (fake, q) in sets.items():
+                optimum = optimal_lipschitz(real, fake, loss, weight, 0.0, p, q, pairs="all")
+                rows.append({"loss": loss, "sets": name, "seed": seed, "state": "solved"})
+                rows[-1]["k"] = optimum.k
+                if name in DIFFERENT:
+                    rows[-1] |= theorem(optimum, loss) | {"lemma": segments(optimum)}
                 if seed == 0 and loss == "vanilla":
                     arrays |= _picture(name, optimum)
-                if name == "disjoint":
-                    # Each fake goes straight to a real of its own, and its weight to that real's.
-                    for step, t in enumerate(arrays["path"]):
-                        along[seed, step] = optimal_lipschitz(
-                            real, (1 - t) * fake + t * real, loss, settings["weight"], 0.0, p,
-                            (1 - t) * q / q.sum() + t * p / p.sum(),
-                        ).k  # fmt: skip
+            fake, q = sets["disjoint"]
+            # Each fake goes straight to a real of its own, and its weight to that real's.
+            for step, t in enumerate(arrays["path"]):
+                there, then = (1 - t) * fake + t * real, (1 - t) * q / q.sum() + t * p / p.sum()
+                along[seed, step] = optimal_lipschitz(real, there, loss, weight, 0.0, p, then).k
         arrays[f"k_{loss}"] = along
     return rows, arrays
 
 
+def _sets(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Reals `[count, 2]` and their weights; by the kind of sets the fakes and theirs."""
+    real, other = rng.uniform(-1, 1, (2, count, 2))
+    p, q = rng.uniform(0.5, 1.5, (2, count))
+    half = np.concatenate([real[: count // 2], other[count // 2 :]])
+    of = {"equal": (real, p), "disjoint": (other, q), "overlapping": (half, q), "common": (real, q)}
+    return real, p, of
+
+
 def _picture(name: str, optimum: OptimalDiscriminator) -> Arrays:
     i, j, mass = optimum.coupling
-    return {
-        f"{name}_real": optimum.real,
-        f"{name}_fake": optimum.fake,
-        f"{name}_real_weight": optimum.real_weight,
-        f"{name}_fake_weight": optimum.fake_weight,
-        f"{name}_pairs": np.stack([i, j], axis=1),
-        f"{name}_k": np.array(optimum.k),
-        f"{name}_mass": mass,
-    }
+    points = {of: getattr(optimum, of) for of in ("real", "fake", "real_weight", "fake_weight")}
+    drawn = {**points, "mass": mass, "pairs": np.stack([optimum.fake[j], optimum.real[i]], axis=1)}
+    return {f"{name}_{of}": values for of, values in drawn.items()}
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    losses = list(dict.fromkeys(row["panel"].partition("_")[0] for row in rows))
-    where = "lipschitz, Theorem 3.3.1"
+def claims(table: Table) -> list[Claim]:
+    losses = list(dict.fromkeys(row["loss"] for row in table.rows))
 
-    def worst(quantity: str, *names: str) -> list[float]:
-        """By seed, the largest over the losses and the kinds of sets."""
-        of_each = [column(rows, f"{loss}_{name}", quantity) for loss in losses for name in names]
-        return [float(x) for x in np.max(of_each, axis=0)]
+    def of(quantity: str, *sets: str) -> np.ndarray:
+        """[losses, sets, seeds]"""
+        return np.array(
+            [[table.values(quantity, loss=loss, sets=s) for s in sets] for loss in losses]
+        )
 
-    def residual(text: str, quantity: str, where: str, *names: str) -> Claim:
-        sets = ", ".join(NAMES[name] for name in names)
-        said = f"largest residual over the losses ({sets}), as a share of k d"
-        return Claim(text, less(worst(quantity, *names), BOUND, quantity=said), where)
-
-    different = ("disjoint", "overlapping", "common")
-    claims = [
-        residual(
-            "each point is in a bound pair, or nothing pulls on f there",
-            "bullet1", f"{where}, first bullet", *different,
-        ),
-        residual(
-            "each point of one distribution alone is in a bound pair",
-            "bullet2", f"{where}, second bullet", "disjoint", "overlapping",
-        ),
-        residual(
-            "the same support with other weights: some pair is bound",
-            "bullet3", f"{where}, third bullet", "common",
-        ),
-        residual(
-            "a point in a bound pair is in one with a fake below and a real above",
-            "corollary", "lipschitz, Corollary 3.3.1.1", "disjoint",
-        ),
-        residual(
-            "so too where supports overlap (the corollary does not leave them out)",
-            "corollary", "lipschitz, Corollary 3.3.1.1", "overlapping", "common",
-        ),
-    ]  # fmt: skip
-    shares = [
-        [a / b for a, b in zip(column(rows, f"{loss}_equal", "k"),
-                               column(rows, f"{loss}_disjoint", "k"), strict=True)]
-        for loss in losses
-    ]  # fmt: skip
-    claims.append(
+    where, corollary = "lipschitz, Theorem 3.3.1", "lipschitz, Corollary 3.3.1.1"
+    residuals = (
+        ("each point is in a bound pair, or nothing pulls on f there",
+         "bullet1", f"{where}, first bullet", tuple(DIFFERENT)),
+        ("each point of one distribution alone is in a bound pair",
+         "bullet2", f"{where}, second bullet", ("disjoint", "overlapping")),
+        ("the same support with other weights: some pair is bound",
+         "bullet3", f"{where}, third bullet", ("common",)),
+        ("a point in a bound pair is in one with a fake below and a real above",
+         "corollary", corollary, ("disjoint",)),
+        ("so too where supports overlap (the corollary does not leave them out)",
+         "corollary", corollary, ("overlapping", "common")),
+    )  # fmt: skip
+    found = []
+    for text, quantity, place, sets in residuals:
+        said = ", ".join(DIFFERENT[name] for name in sets)
+        said = f"largest residual over the losses ({said}), as a share of k d"
+        test = less(of(quantity, *sets).max((0, 1)), BOUND, quantity=said)
+        found.append(Claim(text, test, place))
+    start = of("k", "disjoint")
+    equal = (of("k", "equal") / start).max((0, 1))
+    other = (of("k", "overlapping", "common") / start).min((0, 1))
+    said = "k at equality over k between disjoint sets, largest over the losses"
+    at_equality = less(equal, VANISHED, quantity=said)
+    said = "k over k between disjoint sets, least over the losses and other sets"
+    elsewhere = greater(other, VANISHED, quantity=said)
+    error = "largest error of the gradient over k, all losses and sets"
+    lemma = less(of("lemma", *DIFFERENT).max((0, 1)), BOUND, quantity=error)
+    fourth = f"{where}, fourth bullet"
+    return [
+        *found,
+        Claim("p_G = p_data: k(f*) = 0", at_equality, fourth),
+        Claim("p_G other than p_data: k(f*) > 0, so no equilibrium", elsewhere, fourth),
         Claim(
-            "p_G = p_data: k(f*) = 0",
-            less(
-                np.max(shares, axis=0),
-                VANISHED,
-                quantity="k at equality over k between disjoint sets, largest over the losses",
-            ),
-            f"{where}, fourth bullet",
-        )
-    )
-    least = [
-        np.divide(
-            column(rows, f"{loss}_{name}", "k"), column(rows, f"{loss}_disjoint", "k")
-        )
-        for loss in losses
-        for name in ("overlapping", "common")
-    ]  # fmt: skip
-    claims.append(
-        Claim(
-            "p_G other than p_data: k(f*) > 0, so no equilibrium",
-            greater(
-                np.min(least, axis=0),
-                VANISHED,
-                quantity="k over k between disjoint sets, least over the losses and other sets",
-            ),
-            f"{where}, fourth bullet",
-        )
-    )
-    claims.append(
-        Claim(
-            "on bound segments the gradient is k (y - x) / d(x, y)",
-            less(
-                worst("lemma", *different),
-                BOUND,
-                quantity="largest error of the gradient over k, all losses and sets",
-            ),
-            "lipschitz, Lemma 3.3.2",
-        )
-    )
-    return claims
+            "on bound segments the gradient is k (y - x) / d(x, y)", lemma, "lipschitz, Lemma 3.3.2"
+        ),
+    ]
 
 
-def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
+def draw(arrays: Arrays, table: Table) -> Figure:
+    """The bound pairs of an optimum, for each kind of sets; k on the way of p_G to p_data."""
     figure = Figure(figsize=(7.0, 2.6), layout="constrained")
     *maps, curve = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.1])
-    for axes, name in zip(maps, ("disjoint", "overlapping", "common"), strict=True):
-        if f"{name}_real" not in arrays:
-            continue
-        real, fake = arrays[f"{name}_real"], arrays[f"{name}_fake"]
-        strength = arrays[f"{name}_mass"] / arrays[f"{name}_mass"].max()
-        for (i, j), mass in zip(arrays[f"{name}_pairs"], strength, strict=True):
-            axes.plot(
-                *np.stack([fake[j], real[i]]).T, color="black", zorder=1,
-                linewidth=0.4 + 1.6 * mass,
-            )  # fmt: skip
-        for x, weight, colour, marker, label, size in (
-            (real, arrays[f"{name}_real_weight"], REAL, "o", "real", 300),
-            (fake, arrays[f"{name}_fake_weight"], FAKE, "^", "fake", 130),
-        ):
-            axes.scatter(
-                *x.T, s=size * weight, c=colour, marker=marker, edgecolors="black",
-                linewidths=0.4, label=label, zorder=2,
-            )  # fmt: skip
-        axes.set_title(f"{NAMES[name]}\nk = {arrays[f'{name}_k']:.2f}")
-        axes.set_aspect("equal")
-        axes.set_xlim(-1.15, 1.15)
-        axes.set_ylim(-1.15, 1.15)
-        axes.set_xticks([-1, 0, 1])
-        axes.set_yticks([-1, 0, 1])
-    colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "black")
-    losses = [name.removeprefix("k_") for name in arrays if name.startswith("k_")]
-    for loss, colour in zip(losses, colours, strict=False):
+    for axes, (name, title) in zip(maps, DIFFERENT.items(), strict=True):
+        if f"{name}_real" in arrays:
+            _draw_pairs(axes, arrays, name)
+            k = table.one(loss="vanilla", sets=name, seed="0")["k"]
+            axes.set_title(f"{title}\nk = {k:.2f}")
+    maps[0].plot([], [], "k", label="bound pair (width: multiplier), vanilla loss")
+    legend_above(figure, maps, "upper center")
+    losses = dict.fromkeys(row["loss"] for row in table.rows)
+    for loss, colour in zip(losses, COLOURS, strict=False):
         k = arrays[f"k_{loss}"]
         curve.plot(arrays["path"], (k / k[:, :1]).mean(axis=0), color=colour, label=loss)
     curve.set_title("k on the way of p_G to p_data")
-    curve.set_xlabel("share of the way")
-    curve.set_ylabel("k over k at the start")
+    curve.set(xlabel="share of the way", ylabel="k over k at the start")
     curve.legend(frameon=False)
-    handles, labels = maps[0].get_legend_handles_labels()
-    handles += maps[0].plot([], [], color="black")
-    figure.legend(
-        handles, [*labels, "bound pair (width: multiplier), vanilla loss"],
-        loc="outside upper center", ncols=3,
-    )  # fmt: skip
     return figure
 
 
-ENTRY = Calculation(_calculate, _claims, _draw)
+def _draw_pairs(axes: Axes, arrays: Arrays, name: str) -> None:
+    start = f"{name}_"
+    of = {key.removeprefix(start): x for key, x in arrays.items() if key.startswith(start)}
+    for ends, mass in zip(of["pairs"], of["mass"] / of["mass"].max(), strict=True):
+        axes.plot(*ends.T, color="black", zorder=1, lw=0.4 + 1.6 * mass)
+    for kind, colour, marker, size in (("real", REAL, "o", 300), ("fake", FAKE, "^", 130)):
+        (x, y), sizes = of[kind].T, size * of[f"{kind}_weight"]
+        axes.scatter(
+            x, y, s=sizes, c=colour, marker=marker, edgecolors="black", linewidths=0.4, label=kind,
+            zorder=2,
+        )  # fmt: skip
+    ticks = [-1, 0, 1]
+    axes.set(aspect="equal", xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), xticks=ticks, yticks=ticks)
+
+
+ENTRY = Calculation(calculate, claims, draw)

@@ -1,6 +1,8 @@
 """How the penalty measures of mu_wgan, Table 1, are named and drawn in all its figures."""
 
-MEASURES = {
+from gp_lab.theory.dynamics import Measure
+
+MEASURES: dict[Measure, str] = {
     "fake": r"$p_g$",
     "real": r"$p_d$",
     "between": r"$\mu_{GP}$",

@@ -78,7 +78,7 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes.scatter(x, y, s=1.5, c=colour, linewidths=0, label=kind)
         return f"$W_1$ {np.nanmean(table.values('w1', **run.cell)):.2f}"
 
-    figure, _ = page(runs, samples, "method", "dataset", height=4.1)
+    figure, _ = page(runs, samples, "method", "dataset", height=4.1, legend={"markerscale": 4})
     return figure
 
 

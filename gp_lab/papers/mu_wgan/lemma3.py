@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, computed
-from gp_lab.figures.registry import Arrays, Calculation, Row, Settings
+from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.style import FAKE, REAL
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.dynamics import conserved, squared_dirac_field, squared_dirac_limit, trajectory
 
 ARRIVED = 1e-6
@@ -18,7 +19,7 @@ KEPT = 1e-8
 """How much the conserved quantity may change along an integrated curve, relative to 1 + |H|."""
 
 
-def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
+def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     rho = float(settings["rho"])
     n_psi, n_theta = settings["starts"]
     (left, right), (low, high) = settings["psi"], settings["theta"]
@@ -30,23 +31,21 @@ def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     curves = np.stack([trajectory(lambda y: squared_dirac_field(y, rho), s, times) for s in starts])
     rows: list[Row] = []
     for start, curve in zip(starts, curves, strict=True):
-        exact = float(squared_dirac_limit(start, rho))
+        exact, end = float(squared_dirac_limit(start, rho)), curve[-1]
         kept = conserved(curve, rho)
+        # On the nullcline itself it is infinite, and says nothing.
+        change = np.ptp(kept) / (1 + abs(kept[0])) if np.isfinite(kept).all() else np.nan
         rows.append(
             {
-                "panel": "portrait",
                 "psi": float(start[0]),
                 "theta": float(start[1]),
                 "limit": exact,
-                "end_psi": float(curve[-1, 0]),
-                "end_theta": float(curve[-1, 1]),
-                "end_error": float(np.hypot(curve[-1, 0] - exact, curve[-1, 1])),
+                "end_psi": float(end[0]),
+                "end_theta": float(end[1]),
+                "end_error": float(np.hypot(end[0] - exact, end[1])),
                 "on_nullclines": null,
                 "conserved": float(kept[0]),
-                # On the nullcline itself it is infinite, and says nothing.
-                "conserved_change": float(np.ptp(kept) / (1 + abs(kept[0])))
-                if np.isfinite(kept).all()
-                else float("nan"),
+                "conserved_change": float(change),
             }
         )
     window = {"psi_window": np.array(settings["psi"]), "theta_window": np.array(settings["theta"])}
@@ -64,51 +63,42 @@ def _on_nullclines(psis: np.ndarray, thetas: np.ndarray, rho: float) -> float:
     return float(max(*upright, *(field(psi, 0.0).max() for psi in psis)))
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    where = "mu_wgan, Lemma 3, App. B and Fig. 3"
-    changes = [row["conserved_change"] for row in rows]
+def claims(table: Table) -> list[Claim]:
+    rows, where = table.rows, "mu_wgan, Lemma 3, App. B and Fig. 3"
+    change = float(np.nanmax([row["conserved_change"] for row in rows]))
+    null = max(row["on_nullclines"] for row in rows)
+    error = max(row["end_error"] for row in rows)
+    farthest = max(max(row["limit"], row["end_psi"]) for row in rows)
+    of_change = "largest change along a curve, relative to 1 + its size"
+    of_null = (
+        "largest of |psi'| on psi = -3/(4 rho) and theta = 0, |theta'| on psi = 0 and theta = 0"
+    )
+    of_end = "largest a, of the exact limits and of the integrated ends"
     return [
         Claim(
             "psi/c - log|1 + c psi|/c^2 + theta^2/4 is conserved, c = 4 rho/3",
-            computed(
-                float(np.nanmax(changes)),
-                below=KEPT,
-                quantity="largest change along a curve, relative to 1 + its size",
-            ),
+            computed(change, below=KEPT, quantity=of_change),
             where,
         ),
         Claim(
             "the nullclines are theta = 0, psi = 0 and psi = -3/(4 rho), here -2",
-            computed(
-                max(row["on_nullclines"] for row in rows),
-                below=NULL,
-                quantity="largest of |psi'| on psi = -3/(4 rho) and theta = 0, |theta'| on psi = 0"
-                " and theta = 0",
-            ),
+            computed(null, below=NULL, quantity=of_null),
             where,
         ),
         Claim(
             "a curve ends at the (a, 0) that the conserved quantity gives",
-            computed(
-                max(row["end_error"] for row in rows),
-                below=ARRIVED,
-                quantity="largest distance from the exact limit",
-            ),
+            computed(error, below=ARRIVED, quantity="largest distance from the exact limit"),
             where,
         ),
         Claim(
             "no curve with theta0 != 0 ends at (b, 0) with b >= 0, so none at (0, 0)",
-            computed(
-                max(max(row["limit"], row["end_psi"]) for row in rows),
-                below=0.0,
-                quantity="largest a, of the exact limits and of the integrated ends",
-            ),
+            computed(farthest, below=0.0, quantity=of_end),
             where,
         ),
     ]
 
 
-def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
+def draw(arrays: Arrays, table: Table) -> Figure:
     rho = float(arrays["rho"])
     (left, right), (low, high) = arrays["psi_window"], arrays["theta_window"]
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
@@ -125,15 +115,12 @@ def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
     axes.axhline(0, color="black", lw=1.2, label=r"nullcline $\theta$ = 0: equilibria")
     for i, curve in enumerate(arrays["curves"]):
         axes.plot(*curve.T, color="0.35", lw=0.6, label="integrated curves" if i == 0 else None)
-    limits = [row["limit"] for row in rows]
+    limits = [row["limit"] for row in table.rows]
     axes.scatter(
         limits, np.zeros(len(limits)), s=16, color=REAL, edgecolors="black", linewidths=0.4,
         zorder=3, label="exact limits (a, 0)",
     )  # fmt: skip
-    axes.plot(
-        0, 0, "X", color="white", mec="black", ms=8, zorder=4,
-        label="(0, 0), never reached",
-    )  # fmt: skip
+    axes.plot(0, 0, "X", color="white", mec="black", ms=8, zorder=4, label="(0, 0), never reached")
     for name, x in (("A", (left + edge) / 2), ("B", edge / 2), ("C", right / 2)):
         axes.text(
             x, high - 0.06 * (high - low), name, weight="bold", ha="center", va="center",
@@ -147,4 +134,4 @@ def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
     return figure
 
 
-ENTRY = Calculation(_calculate, _claims, _draw)
+ENTRY = Calculation(calculate, claims, draw)

@@ -4,37 +4,32 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim
-from gp_lab.figures.registry import Arrays, Calculation, Row, Settings
+from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.style import FAKE, REAL, new_figure
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.mu_wgan._measures import MEASURES
 
-METHODS = {
+METHODS: dict[str, tuple[str, str]] = {
     "clipping": ("none", "WGAN\nno penalty: weight clipping"),
-    "one_gp": (
-        "between",
-        "WGAN-GP: $E_\\mu[(|\\nabla D| - 1)^2]$\n$\\hat x = \\alpha x_d + (1 - \\alpha) x_g$",
-    ),
-    "fake": ("fake", "$p_g$: $E_\\mu[|\\nabla D|^2]$\n$\\hat x = x_g$"),
-    "real": ("real", "$p_d$: $E_\\mu[|\\nabla D|^2]$\n$\\hat x = x_d$"),
-    "between": (
-        "between",
-        "$\\mu_{GP}$: $E_\\mu[|\\nabla D|^2]$\n$\\hat x = \\alpha x_d + (1 - \\alpha) x_g$",
-    ),
-    "midpoint": (
-        "midpoint",
-        "$\\mu_{mid}$: $E_\\mu[|\\nabla D|^2]$\n$\\hat x = 0.5 x_d + 0.5 x_g$",
-    ),
-    "anchor": (
-        "anchor",
-        "$\\mu_{g,anc}$: $E_\\mu[|\\nabla D|^2]$\n$\\hat x = \\alpha A + (1 - \\alpha) x_g$",
-    ),
+    "one_gp": ("between", r"WGAN-GP: $E_\mu[(|\nabla D| - 1)^2]$"),
+    **{name: (name, rf"{title}: $E_\mu[|\nabla D|^2]$") for name, title in MEASURES.items()},
 }
-"""Panel -> where the gradient is penalised, and what the table says of it."""
+"""Where each method penalises the gradient, and what the table says of it."""
+
+PLACES = {
+    "none": "",
+    "fake": "\n$\\hat x = x_g$",
+    "real": "\n$\\hat x = x_d$",
+    "between": "\n$\\hat x = \\alpha x_d + (1 - \\alpha) x_g$",
+    "midpoint": "\n$\\hat x = 0.5 x_d + 0.5 x_g$",
+    "anchor": "\n$\\hat x = \\alpha A + (1 - \\alpha) x_g$",
+}
 
 POINTS = 400
 """How many points of each set are drawn."""
 
 
-def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
+def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     import torch
 
     from gp_lab.data.points import GaussianRing
@@ -48,49 +43,41 @@ def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     anchor = torch.tensor([settings["anchor"]])
     arrays: Arrays = {"real": real.numpy(), "fake": fake.numpy(), "fixed_anchor": anchor.numpy()}
     rows: list[Row] = []
-    for panel, (measure, _) in METHODS.items():
-        row: Row = {"panel": panel, "seed": settings["seed"], "measure": measure}
+    for method, (measure, _) in METHODS.items():
+        rows.append({"method": method, "seed": settings["seed"], "measure": measure})
         if measure != "none":
             points = points_of(measure, real, fake, u, anchor).double().numpy()  # type: ignore[arg-type]
-            arrays[panel] = points
-            row |= {
-                "mean_x": float(points[:, 0].mean()),
-                "mean_y": float(points[:, 1].mean()),
-                "std": float(np.sqrt(points.var(axis=0).sum())),
-            }
-        rows.append(row)
+            arrays[method] = points
+            x, y = points.mean(axis=0)
+            std = np.sqrt(points.var(axis=0).sum())
+            rows[-1] |= {"mean_x": float(x), "mean_y": float(y), "std": float(std)}
     return rows, arrays
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
+def claims(table: Table) -> list[Claim]:
     """Descriptive: the table claims nothing that could be tested."""
     return []
 
 
-def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
+def draw(arrays: Arrays, table: Table) -> Figure:
     figure, grid = new_figure(2, 4, 4.0)
-    for axes, (panel, (measure, title)) in zip(grid.ravel(), METHODS.items(), strict=False):
+    *panels, last = grid.ravel()
+    for axes, (method, (measure, title)) in zip(panels, METHODS.items(), strict=True):
         for name, colour, marker in (("real", REAL, "o"), ("fake", FAKE, "^")):
-            axes.scatter(
-                *arrays[name][:POINTS].T, s=3, c=colour, marker=marker, linewidths=0, label=name
-            )
+            x, y = arrays[name][:POINTS].T
+            axes.scatter(x, y, s=3, c=colour, marker=marker, linewidths=0, label=name)
         if measure != "none":
-            axes.scatter(
-                *arrays[panel][:POINTS].T, s=5, c="none", edgecolors="black", linewidths=0.35,
-                label="where it is penalised",
-            )  # fmt: skip
+            x, y = arrays[method][:POINTS].T
+            look = {"c": "none", "edgecolors": "black", "linewidths": 0.35}
+            axes.scatter(x, y, s=5, label="where it is penalised", **look)
         if measure == "anchor":
-            axes.plot(
-                *arrays["fixed_anchor"].T, "*", color="#D55E00", ms=8, label="anchor A", ls="none"
-            )
-        axes.set_title(title)
-        axes.set_aspect("equal")
-    drawn = grid.ravel()[len(METHODS) - 1]
-    last = grid.ravel()[-1]
+            x, y = arrays["fixed_anchor"].T
+            axes.plot(x, y, "*", color="#D55E00", ms=8, label="anchor A", ls="none")
+        axes.set(title=title + PLACES[measure], aspect="equal")
+    handles, labels = panels[-1].get_legend_handles_labels()
     last.axis("off")
-    handles, labels = drawn.get_legend_handles_labels()
     last.legend(handles, labels, loc="center", title=r"$\alpha \sim U(0, 1)$")
     return figure
 
 
-ENTRY = Calculation(_calculate, _claims, _draw)
+ENTRY = Calculation(calculate, claims, draw)

@@ -1,38 +1,45 @@
 """wgan_gp, Fig. 1b: gradients through deep critics, and where their weights lie."""
 
+from functools import partial
+from itertools import cycle
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, less
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import empty, new_panels
+from gp_lab.figures.entry import Arrays, Entry, Run, Runs
+from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.style import new_panels
+from gp_lab.figures.table import Row, Table
 
 CLIPPING = {"clipping_1e-1": 0.1, "clipping_1e-2": 0.01, "clipping_1e-3": 0.001}
-OTHERS = {
-    "l2_clipping": "L2 norm clipping",
-    "weight_norm": "weight norm",
-    "l1_decay": "L1 decay",
-    "l2_decay": "L2 decay",
-}
-LABELS = {name: f"clipping, c = {c:g}" for name, c in CLIPPING.items()}
-LABELS |= {"penalty": "gradient penalty", **OTHERS}
-COLOURS = {
-    "clipping_1e-1": "#D55E00",
-    "clipping_1e-2": "#E69F00",
-    "clipping_1e-3": "#CC79A7",
-    "penalty": "#0072B2",
-    "l2_clipping": "#56B4E9",
-    "weight_norm": "#009E73",
-    "l1_decay": "0.6",
-    "l2_decay": "black",
-}
+OTHERS = ("l2_clipping", "weight_norm", "l1_decay", "l2_decay")
+COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#56B4E9", "#009E73", "0.6", "black", "#0072B2")
+"""Of the methods, in their order."""
+
+HISTOGRAMS = ("clipping_1e-2", "penalty", "l2_decay", "weight_norm")
+"""Whose weights are drawn."""
 
 STEEP = 0.5
 """A slope of the log norm beyond this is called exponential: 1.65 a layer, 400 over twelve."""
 
 PILED_UP = 0.5
 """Weights pile up at +-c if more than this share lies within 1 % of it."""
+
+
+def measure(run: Run) -> Row:
+    norms = run.arrays("layers")["after"]
+    row: Row = {
+        "slope": slope(norms),
+        "steepness": abs(slope(norms)),
+        "norm_first": float(norms[0]),
+        "norm_last": float(norms[-1]),
+        "layers_without_gradient": int((norms == 0).sum()),
+    }
+    if c := CLIPPING.get(run.cell["method"]):
+        row["share_at_bound"] = share_at_bound(run.arrays("weights"), c)
+    return row
 
 
 def slope(norms: np.ndarray) -> float:
@@ -47,126 +54,77 @@ def slope(norms: np.ndarray) -> float:
     return float(np.polyfit(np.arange(len(norms)), np.log(floored), 1)[0])
 
 
-def share_at_bound(counts: np.ndarray, largest: np.ndarray, extreme: np.ndarray, c: float) -> float:
+def share_at_bound(weights: Arrays, c: float) -> float:
     """Share of all weights within 1 % of +-c, from what the probe `weights` stores.
 
-    counts `[tensors, bins]`, largest `[tensors]` and extreme `[tensors]`, the share within 1 % of
-    the tensor's own largest weight: that one is c where the tensor reaches it; no weight of a
-    tensor that does not reach c counts.
+    `extreme` is the share within 1 % of a tensor's own largest weight: that one is c where the
+    tensor reaches it; no weight of a tensor that does not reach c counts.
     """
-    reaches = largest >= (1 - 1e-5) * c
-    of_tensor = counts.sum(axis=1)
-    return float((of_tensor * extreme * reaches).sum() / of_tensor.sum())
+    reaches = weights["largest"] >= (1 - 1e-5) * c
+    of_tensor = weights["counts"].sum(axis=1)
+    return float((of_tensor * weights["extreme"] * reaches).sum() / of_tensor.sum())
 
 
-def _row(run: Run) -> Row:
-    layers, weights = run.arrays("layers"), run.arrays("weights")
-    norms = layers["after"]
-    row: Row = {"panel": run.panel, "seed": run.seed, "state": run.state}
-    row["slope"] = slope(norms)
-    row["steepness"] = abs(row["slope"])
-    row["norm_first"], row["norm_last"] = float(norms[0]), float(norms[-1])
-    row["layers_without_gradient"] = int((norms == 0).sum())
-    if run.panel in CLIPPING:
-        counts, largest, extreme = (weights[k] for k in ("counts", "largest", "extreme"))
-        row["share_at_bound"] = share_at_bound(counts, largest, extreme, CLIPPING[run.panel])
-    return row
-
-
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
+def claims(table: Table) -> list[Claim]:
     where, quantity = "wgan_gp, Fig. 1b and sec. 3.2", "|slope| of ln |gradient| a layer"
-    claims = [
-        Claim(
-            f"clipping at {c:g}: gradients vanish or explode exponentially (beyond {STEEP:g})",
-            greater(column(rows, name, "steepness"), STEEP, quantity=quantity),
-            where,
-        )
-        for name, c in CLIPPING.items()
-    ]
-    claims.append(
-        Claim(
-            f"with the penalty they do neither (below {STEEP:g})",
-            less(column(rows, "penalty", "steepness"), STEEP, quantity=quantity),
-            where,
-        )
-    )
-    claims += [
-        Claim(
-            f"clipping at {c:g}: weights pile up at the two ends of their range",
-            greater(
-                column(rows, name, "share_at_bound"),
-                PILED_UP,
-                quantity="share of weights within 1 % of +-c",
-            ),
-            "wgan_gp, Fig. 1b, right",
-        )
-        for name, c in CLIPPING.items()
-    ]
-    claims += [
-        Claim(
-            f"{label}: a similar problem (beyond {STEEP:g})",
-            greater(column(rows, name, "steepness"), STEEP, quantity=quantity),
-            "wgan_gp, sec. 3",
-        )
-        for name, label in OTHERS.items()
-    ]
-    return claims
+    at_bound = "share of weights within 1 % of +-c"
+    found = []
+    for method, c in CLIPPING.items():
+        text = f"clipping at {c:g}: gradients vanish or explode exponentially (beyond {STEEP:g})"
+        steepness = table.values("steepness", method=method)
+        found.append(Claim(text, greater(steepness, STEEP, quantity=quantity), where))
+    text = f"with the penalty they do neither (below {STEEP:g})"
+    steepness = table.values("steepness", method="penalty")
+    found.append(Claim(text, less(steepness, STEEP, quantity=quantity), where))
+    for method, c in CLIPPING.items():
+        text = f"clipping at {c:g}: weights pile up at the two ends of their range"
+        test = greater(table.values("share_at_bound", method=method), PILED_UP, quantity=at_bound)
+        found.append(Claim(text, test, "wgan_gp, Fig. 1b, right"))
+    for title, steepness in table.by("method", "steepness", OTHERS).items():
+        text = f"{title}: a similar problem (beyond {STEEP:g})"
+        found.append(Claim(text, greater(steepness, STEEP, quantity=quantity), "wgan_gp, sec. 3"))
+    return found
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
+def draw(runs: Runs, table: Table) -> Figure:
+    titles = runs.grid.titles("method")
+    colours = dict(zip(titles, cycle(COLOURS), strict=False))
     figure, grid = new_panels(2, 3, 5.0)
-    for axes, names, title in (
+    for axes, methods, title in (
         (grid[0, 0], (*CLIPPING, "penalty"), "clipping and penalty"),
-        (grid[1, 0], (*OTHERS, "penalty"), "other constraints"),
+        (grid[1, 0], [m for m in titles if m not in CLIPPING], "other constraints"),
     ):
         axes.axhline(1, color="0.85", lw=0.5, zorder=0)
-        for name in names:
-            for run in panels.get(name, ())[:1]:
+        for method in methods:
+            for run in runs.at(method=method)[:1]:
                 norms = run.arrays("layers")["after"]
-                layer = np.arange(1, len(norms) + 1)
-                shown = np.where(norms > 0, norms, np.nan)
-                axes.semilogy(
-                    layer, shown, "o-", ms=2, lw=1, color=COLOURS[name], label=LABELS[name]
-                )
-        axes.set_xticks([1, 4, 7, 10])
-        axes.set_xlim(12.6, 0.4)
-        axes.set(title=title, xlabel="hidden layer of the critic", ylabel="gradient norm")
-    histograms = ("clipping_1e-2", "penalty", "l2_decay", "weight_norm")
-    places = (grid[0, 1], grid[0, 2], grid[1, 1], grid[1, 2])
-    for axes, name in zip(places, histograms, strict=True):
-        _histogram(axes, panels, name)
-    found = [axes.get_legend_handles_labels() for axes in grid[:, 0]]
-    unique = {label: handle for h, lab in found for handle, label in zip(h, lab, strict=True)}
-    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=4)
+                layer, shown = np.arange(1, len(norms) + 1), np.where(norms > 0, norms, np.nan)
+                look = {"color": colours[method], "label": titles[method]}
+                axes.semilogy(layer, shown, "o-", ms=2, lw=1, **look)
+        axes.set(xlim=(12.6, 0.4), xticks=[1, 4, 7, 10], title=title)
+        axes.set(xlabel="hidden layer of the critic", ylabel="gradient norm")
+    for axes, method in zip(grid[:, 1:].flat, HISTOGRAMS, strict=True):
+        weights = partial(_histogram, colour=colours[method])
+        panel(axes, runs.first(method=method), f"weights: {titles[method]}", weights)
+    legend_above(figure, grid[:, 0], "upper center", ncols=4)
     return figure
 
 
-def _histogram(axes: Axes, panels: Panels, name: str) -> None:
-    """The first run's weights between hidden layers, all but a few thousand of its weights."""
-    if not panels.get(name):
-        empty(axes, LABELS[name])
-        return
-    stored = panels[name][0].arrays("weights")
+def _histogram(axes: Axes, run: Run, colour: str) -> None:
+    """The weights between hidden layers, all but a few thousand of its weights."""
+    stored = run.arrays("weights")
     inner = stored["counts"].sum(axis=1) > 0.01 * stored["counts"].sum()
     counts, edges = stored["counts"][inner], stored["edges"][inner]
     end = float(stored["largest"][inner].max())
     bins = np.linspace(-end, end, 61)
     # The layers' own bins differ: within each the weights are taken to lie evenly.
-    below = np.sum(
-        [
-            np.interp(bins, own, np.concatenate([[0], np.cumsum(n)]))
-            for own, n in zip(edges, counts, strict=True)
-        ],
-        axis=0,
+    below = sum(
+        np.interp(bins, own, np.concatenate([[0], np.cumsum(n)]))
+        for own, n in zip(edges, counts, strict=True)
     )
-    axes.stairs(np.diff(below) / counts.sum(), bins, fill=True, color=COLOURS[name])
-    axes.set(yscale="log", ylim=(1e-4, 1), title=f"weights: {LABELS[name]}")
-    axes.set(xlabel="weight between hidden layers", ylabel="share")
+    axes.stairs(np.diff(below) / counts.sum(), bins, fill=True, color=colour)
+    axes.set(yscale="log", ylim=(1e-4, 1), xlabel="weight between hidden layers", ylabel="share")
     axes.locator_params(axis="x", nbins=4)
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

@@ -1,16 +1,16 @@
 """wgan_gp, Fig. 5b: the critic's loss on digits that it has seen and on digits that it has not."""
 
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, less, rank_correlations
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import empty, new_panels
-
-PANELS = {"penalty": "gradient penalty", "clipping": "weight clipping"}
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import curves, panel
+from gp_lab.figures.style import new_panels
+from gp_lab.figures.table import Row, Table
 
 APART = 0.1
 """The curves part if they are farther apart than this share of the training curve ..."""
@@ -19,121 +19,82 @@ END, LATE = 0.1, 0.5
 """... on average over this last share of the run; trends are those of the last half."""
 
 
-class Curves(NamedTuple):
-    """Negative critic loss on training and on held-out digits [k] at the steps [k]."""
-
-    steps: np.ndarray
-    train: np.ndarray
-    held_out: np.ndarray
-
-
-def distance_at_the_end(curves: Curves) -> float:
-    """Mean of train - held-out over the last tenth of the run, over the size of train's mean."""
-    end = curves.steps >= (1 - END) * curves.steps[-1]
-    gap = np.mean(curves.train[end] - curves.held_out[end])
-    return float(gap / abs(np.mean(curves.train[end])))
-
-
-def trends(curves: Curves) -> tuple[float, float]:
-    """Rank correlations of train and of held-out with the iteration over the last half of the run.
-
-    NaN where there was a single measurement.
-    """
-    late = curves.steps >= LATE * curves.steps[-1]
-    if late.sum() < 2:
-        return float("nan"), float("nan")
-    both = np.stack([curves.train[late], curves.held_out[late]])
-    train, held_out = rank_correlations(curves.steps[late], both)
-    return float(train), float(held_out)
-
-
-def _curves(run: Run) -> Curves:
-    steps = [s for s in run.folder.array_steps("critic_losses") if s <= run.step]
-    losses = [run.folder.arrays("critic_losses", step) for step in steps]
-    train, held_out = (
-        np.array([-float(of[f"{part}_loss"]) for of in losses]) for part in ("train", "held_out")
-    )
-    return Curves(np.array(steps), train, held_out)
-
-
-def _row(run: Run) -> Row:
-    curves = _curves(run)
-    rising, falling = trends(curves)
+def measure(run: Run) -> Row:
+    (steps, train), (_, held_out) = (losses(run, part) for part in ("train", "held_out"))
     return {
-        "panel": run.panel,
-        "seed": run.seed,
-        "state": run.state,
         "data": run.folder.config["dataset"]["name"],
-        "train_end": curves.train[-1],
-        "held_out_end": curves.held_out[-1],
-        "apart": distance_at_the_end(curves),
-        "trend_train": rising,
-        "trend_held_out": falling,
+        "train_end": train[-1],
+        "held_out_end": held_out[-1],
+        "apart": distance_at_the_end(steps, train, held_out),
+        "trend_train": trend(steps, train),
+        "trend_held_out": trend(steps, held_out),
     }
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
+def losses(run: Run, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and the negative critic loss on training or on held-out digits, [k] each."""
+    steps = [step for step in run.folder.array_steps("critic_losses") if step <= run.step]
+    stored = [run.arrays("critic_losses", step)[f"{part}_loss"] for step in steps]
+    return np.array(steps), -np.array(stored)
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
+def distance_at_the_end(steps: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
+    """Mean of train - held-out over the last tenth of the run, over the size of train's mean."""
+    end = steps >= (1 - END) * steps[-1]
+    return float(np.mean(train[end] - held_out[end]) / abs(np.mean(train[end])))
+
+
+def trend(steps: np.ndarray, values: np.ndarray) -> float:
+    """Rank correlation of a curve with the iteration over the last half of the run.
+
+    NaN where there was a single measurement.
+    """
+    late = steps >= LATE * steps[-1]
+    if late.sum() < 2:
+        return float("nan")
+    return float(rank_correlations(steps[late], values[None, late])[0])
+
+
+def claims(table: Table) -> list[Claim]:
     where = "wgan_gp, sec. 5.6 and Fig. 5b"
-    claims = [
-        Claim(
-            f"{title}: the losses on training and validation digits part",
-            greater(
-                column(rows, panel, "apart"),
-                APART,
-                quantity="(train - validation) over train, last tenth of the run",
-            ),
-            where,
+    apart = "(train - validation) over train, last tenth of the run"
+    correlation = (
+        "rank correlation of the negative critic loss with the iteration, last half of the run"
+    )
+    tests = {
+        f"{title}: the losses on training and validation digits part": greater(
+            values, APART, quantity=apart
         )
-        for panel, title in PANELS.items()
-    ]
-    for part, text, test in (
-        ("train", "the training loss rises", greater),
-        ("held_out", "the validation loss falls all the while", less),
-    ):
-        claims.append(
-            Claim(
-                f"gradient penalty: {text}",
-                test(
-                    column(rows, "penalty", f"trend_{part}"),
-                    0.0,
-                    quantity="rank correlation of the negative critic loss with the iteration,"
-                    " last half of the run",
-                ),
-                where,
-            )
-        )
-    return claims
+        for title, values in table.by("method", "apart").items()
+    }
+    penalty = table.at(method="penalty")
+    tests["gradient penalty: the training loss rises"] = greater(
+        penalty.values("trend_train"), 0.0, quantity=correlation
+    )
+    tests["gradient penalty: the validation loss falls all the while"] = less(
+        penalty.values("trend_held_out"), 0.0, quantity=correlation
+    )
+    return [Claim(text, test, where) for text, test in tests.items()]
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure, grid = new_panels(1, 2, 2.8)
-    for axes, (panel, title) in zip(grid[0], PANELS.items(), strict=True):
-        if panels.get(panel):
-            _plot(axes, [_curves(run) for run in panels[panel]])
-            axes.set_title(title)
-            axes.legend()
-            axes.locator_params(axis="x", nbins=6, integer=True)
-        else:
-            empty(axes, title)
+def draw(runs: Runs, table: Table) -> Figure:
+    def both(axes: Axes, run: Run) -> None:
+        for part, name, colour, style in (
+            ("train", "training digits", "#0072B2", "-"),
+            ("held_out", "validation digits", "#D55E00", "--"),
+        ):
+            course = partial(losses, part=part)
+            curves(axes, runs.at(**run.cell), course, name, color=colour, ls=style)
+        axes.legend()
+        axes.locator_params(axis="x", nbins=6, integer=True)
+
+    titles = runs.grid.titles("method")
+    figure, grid = new_panels(1, len(titles), 2.8)
+    for axes, (method, title) in zip(grid[0], titles.items(), strict=True):
+        panel(axes, runs.first(method=method), title, both)
         axes.set_xlabel("iteration")
     grid[0, 0].set_ylabel("negative critic loss")
     return figure
 
 
-def _plot(axes: Axes, runs: list[Curves]) -> None:
-    for i, curves in enumerate(runs):
-        for values, name, colour, style in (
-            (curves.train, "training digits", "#0072B2", "-"),
-            (curves.held_out, "validation digits", "#D55E00", "--"),
-        ):
-            axes.plot(
-                curves.steps, values, style, color=colour, lw=1.2 if i == 0 else 0.4,
-                label=name if i == 0 else None,
-            )  # fmt: skip
-
-
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

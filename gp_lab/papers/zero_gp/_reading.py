@@ -1,20 +1,36 @@
-"""What the 2-D entries of zero_gp read from a run: where its modes are, and its samples' scores."""
+"""What the entries of zero_gp read from a run: its modes, its samples' scores over time; how a
+sentence about most seeds is tested."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 
 from gp_lab.data.points import Points
 from gp_lab.evaluation.points import balance, modes_hit, share_on_ring
-from gp_lab.figures.registry import Row, Run
+from gp_lab.figures.claims import Test, share_greater
+from gp_lab.figures.entry import Run
+from gp_lab.figures.plots import Course
+from gp_lab.figures.table import Row
 from gp_lab.parts import build
-from gp_lab.runs.folder import State
 
 NEAR = 0.1
 """A sample is at a mode, or on the ring, within this share of the ring's radius."""
 
 HIT = 0.01
 """A mode is hit by this share of all samples."""
+
+MODES = 8
+
+MOST_SEEDS = 0.5
+"""What a GAN does in more than this share of the seeds, it is said to do."""
+
+
+def of_most_seeds(happened: np.ndarray, what: str) -> Test:
+    """Is it so in most seeds [n]?"""
+    return share_greater(
+        int(happened.sum()), len(happened), MOST_SEEDS, quantity=f"share of seeds {what}"
+    )
 
 
 def dataset(run: Run) -> Points:
@@ -27,14 +43,13 @@ def dataset(run: Run) -> Points:
 def centers(run: Run) -> np.ndarray:
     """The centres [modes, dim] of the run's data."""
     found = dataset(run).centers()
-    assert found is not None, f"{run.panel}: its data have no modes"
+    assert found is not None, f"{run.folder.path}: its data have no modes"
     return found.numpy()
 
 
 def step_at(run: Run, probe: str, share: float) -> int:
     """The step, among those at which a probe wrote, nearest to this share of the run."""
-    steps = [step for step in run.folder.array_steps(probe) if step <= run.step]
-    return min(steps, key=lambda step: abs(step - share * run.step))
+    return min(steps_up_to(run, probe), key=lambda step: abs(step - share * run.step))
 
 
 def steps_at(run: Run, probe: str, shares: Sequence[float]) -> list[int]:
@@ -67,16 +82,13 @@ def mode_scores(fake: np.ndarray, modes: np.ndarray) -> Row:
     }
 
 
-def outcomes(rows: Sequence[Row], panel: str, quantity: str) -> np.ndarray:
-    """A quantity of a panel's runs [n] that finished or diverged, NaN for those that diverged.
+def evolution(run: Run) -> dict[str, np.ndarray]:
+    """step, and `mode_scores` of the run's samples at each, [k] each."""
+    where, steps = centers(run), steps_up_to(run, "samples")
+    found = [mode_scores(run.arrays("samples", step)["fake"], where) for step in steps]
+    return {"step": np.array(steps)} | {k: np.array([x[k] for x in found]) for k in found[0]}
 
-    A seed that diverged has not reached anything, and counts; one that failed says nothing.
-    """
-    mine = [r for r in rows if r["panel"] == panel]
-    return np.array(
-        [
-            float(r[quantity]) if r["state"] == State.FINISHED else np.nan
-            for r in mine
-            if r["state"] in (State.FINISHED, State.DIVERGED)
-        ]
-    )
+
+def over_time(quantity: str) -> Course:
+    """A run -> the steps at which samples were stored and one of their scores at each."""
+    return lambda run: itemgetter("step", quantity)(evolution(run))

@@ -1,26 +1,20 @@
-"""Figures of zero_gp: improving generalisation and stability of GANs."""
+"""zero_gp, Fig. 1: value surfaces of discriminators on samples of two fixed Gaussians."""
+
+from functools import partial
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Claim, greater, less, paired_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import empty, new_figure, points, surface, window
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.style import new_figure
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.zero_gp._drawing import LEVELS, bar_of_values, draw_values
 from gp_lab.theory.optimal import optimal_discriminator
 from gp_lab.theory.surfaces import rmse
-
-TITLES = {
-    "none": "(a) no GP",
-    "none_more": "(b) no GP, more samples",
-    "one_gp": "(c) 1-GP",
-    "zero_gp_sample": "(d) 0-GP-sample",
-    "zero_gp": "(e) 0-GP",
-    "optimal": "(f) D*, Eq. 2",
-    "one_gp_logit": "(c') 1-GP, logit",
-    "zero_gp_sample_logit": "(d') 0-GP-sample, logit",
-    "zero_gp_logit": "(e') 0-GP, logit",
-}
 
 TINY = 0.1
 """A gradient on training points is called tiny below this share of the largest on the grid."""
@@ -41,126 +35,84 @@ def _densities(run: Run, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def _row(run: Run) -> Row:
+def measure(run: Run) -> Row:
     at_grid, at_data = run.arrays("surface"), run.arrays("held_out")
     log_real, log_fake = _densities(run, at_grid["axis"])
     optimal = optimal_discriminator(log_real, log_fake)
     density = np.exp(log_real) + np.exp(log_fake)
-    surface_, slope = at_grid["probability"], at_grid["probability_slope"]
-    row: Row = {"panel": run.panel, "seed": run.seed, "state": run.state}
-    row["rmse_plain"] = rmse(surface_, optimal)
-    row["rmse_weighted"] = rmse(surface_, optimal, density)
+    values, slope = at_grid["probability"], at_grid["probability_slope"]
+    row: Row = {
+        "rmse_plain": rmse(values, optimal),
+        "rmse_weighted": rmse(values, optimal, density),
+    }
     for part in ("train", "held_out"):
         right = [at_data[f"{part}_real_logit"] > 0, at_data[f"{part}_fake_logit"] < 0]
         row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
     row["accuracy_gap"] = row["accuracy_train"] - row["accuracy_held_out"]
     row["slope_max"], row["slope_mean"] = float(slope.max()), float(slope.mean())
-    on_train = [
-        _probability_slope(at_data[f"train_{kind}_logit"], at_data[f"train_{kind}_slope"])
-        for kind in ("real", "fake")
-    ]
-    row["slope_train_mean"] = float(np.concatenate(on_train).mean())
-    row["slope_train_median"] = float(np.median(np.concatenate(on_train)))
-    row["slope_train_share"] = row["slope_train_mean"] / row["slope_max"]
-    return row
-
-
-def _probability_slope(logit: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """|grad sigmoid(f)| from f and |grad f|."""
-    p = np.exp(-np.logaddexp(0, -logit))
-    return p * (1 - p) * slope
-
-
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
-    where = "zero_gp, Fig. 1 and sec. 6.1"
-    error = {p: column(rows, p, "rmse_weighted") for p in TITLES if p != "optimal"}
-    weighted = "RMSE to D* weighted by p_r + p_g"
-    claims = []
-    for label, suffix in (("", ""), (" (penalty on the logit)", "_logit")):
-        one, zero, sample = (error[p + suffix] for p in ("one_gp", "zero_gp", "zero_gp_sample"))
-        claims += [
-            Claim(
-                f"0-GP comes nearer to D* than 1-GP{label}",
-                paired_greater(one, zero, quantity=f"{weighted}, 1-GP minus 0-GP"),
-                where,
-            ),
-            Claim(
-                f"1-GP comes nearer to D* than no penalty{label}",
-                paired_greater(error["none"], one, quantity=f"{weighted}, none minus 1-GP"),
-                where,
-            ),
-            Claim(
-                f"0-GP-sample does not help: at most {NOT_BETTER:.0%} nearer to D* than no"
-                f" penalty{label}",
-                paired_greater(
-                    sample,
-                    error["none"],
-                    margin=NOT_BETTER,
-                    relative=True,
-                    quantity=f"{weighted}, 0-GP-sample minus {1 - NOT_BETTER:.0%} of none",
-                ),
-                where,
-            ),
-        ]
-    claims.append(
-        Claim(
-            "with more samples D without penalty still overfits",
-            greater(
-                column(rows, "none_more", "accuracy_gap"),
-                0.0,
-                quantity="accuracy on training minus on held-out samples, (b)",
-            ),
-            "zero_gp, sec. 4.2",
-        )
+    logit, of_logit = (
+        np.concatenate([at_data[f"train_{kind}_{what}"] for kind in ("real", "fake")])
+        for what in ("logit", "slope")
     )
-    for panel, name in (("none", "no penalty"), ("zero_gp_sample", "0-GP-sample")):
-        claims.append(
-            Claim(
-                f"{name}: gradients on training points are tiny beside those between them"
-                f" (below {TINY:.0%})",
-                less(
-                    column(rows, panel, "slope_train_share"),
-                    TINY,
-                    quantity="mean |grad D| on training points over its maximum on the grid",
-                ),
-                "zero_gp, sec. 5.3",
-            )
-        )
-    return claims
+    p = np.exp(-np.logaddexp(0, -logit))
+    on_train = p * (1 - p) * of_logit
+    row["slope_train_mean"] = float(on_train.mean())
+    row["slope_train_median"] = float(np.median(on_train))
+    return row | {"slope_train_share": row["slope_train_mean"] / row["slope_max"]}
 
 
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
-    figure, grid = new_figure(3, 3, 7.4)
-    levels = np.linspace(0, 1, 11)
-    filled, drawn = None, None
-    for axes, (panel, title) in zip(grid.ravel(), TITLES.items(), strict=True):
-        source = panels["none"] if panel == "optimal" else panels[panel]
-        if not source:
-            empty(axes, title)
-            continue
-        run = source[0]
-        at_grid, at_data = run.arrays("surface"), run.arrays("held_out")
-        axis, values = at_grid["axis"], at_grid["probability"]
-        if panel == "optimal":
-            values = optimal_discriminator(*_densities(run, axis))
-        else:
-            errors = column(rows, panel, "rmse_weighted")
-            title += f": RMSE {np.nanmean(errors):.3f}"
-        filled = surface(axes, axis, values, levels, title)
-        points(axes, at_data["train_real"], at_data["train_fake"])
-        window(axes, axis)
-        drawn = axes
-    if filled is not None and drawn is not None:
-        figure.colorbar(
-            filled, ax=grid, shrink=0.5, ticks=levels, label="D, the probability of real"
+def claims(table: Table) -> list[Claim]:
+    found, weighted = [], "RMSE to D* weighted by p_r + p_g"
+    error = partial(table.values, "rmse_weighted", samples="100")
+    none = error(method="none")
+    for output, label in (("probability", ""), ("logit", " (penalty on the logit)")):
+        where = "zero_gp, Fig. 1 and sec. 6.1"
+        one, zero, sample = (
+            error(method=m, output=output) for m in ("one_gp", "zero_gp", "zero_gp_sample")
         )
-        handles, labels = drawn.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=2)
+        for text, near, far, words in (
+            ("0-GP comes nearer to D* than 1-GP", zero, one, "1-GP minus 0-GP"),
+            ("1-GP comes nearer to D* than no penalty", one, none, "none minus 1-GP"),
+        ):
+            test = paired_greater(far, near, quantity=f"{weighted}, {words}")
+            found.append(Claim(text + label, test, where))
+        text = f"0-GP-sample does not help: at most {NOT_BETTER:.0%} nearer to D* than no penalty"
+        words = f"{weighted}, 0-GP-sample minus {1 - NOT_BETTER:.0%} of none"
+        test = paired_greater(sample, none, NOT_BETTER, relative=True, quantity=words)
+        found.append(Claim(text + label, test, where))
+    gap = table.values("accuracy_gap", method="none", samples="1000")
+    test = greater(gap, 0.0, quantity="accuracy on training minus on held-out samples, (b)")
+    text = "with more samples D without penalty still overfits"
+    found.append(Claim(text, test, "zero_gp, sec. 4.2"))
+    for method, name in (("none", "no penalty"), ("zero_gp_sample", "0-GP-sample")):
+        cell = {"method": method, "output": "probability", "samples": "100"}
+        words = "mean |grad D| on training points over its maximum on the grid"
+        test = less(table.values("slope_train_share", **cell), TINY, quantity=words)
+        text = "gradients on training points are tiny beside those between them"
+        found.append(Claim(f"{name}: {text} (below {TINY:.0%})", test, "zero_gp, sec. 5.3"))
+    return found
+
+
+def draw(runs: Runs, table: Table) -> Figure:
+    def trained(axes: Axes, run: Run) -> str:
+        draw_values(axes, run, "train")
+        return f"RMSE {np.nanmean(table.values('rmse_weighted', **run.cell)):.3f}"
+
+    def optimum(axes: Axes, run: Run) -> None:
+        densities = _densities(run, run.arrays("surface")["axis"])
+        draw_values(axes, run, "train", optimal_discriminator(*densities))
+
+    cells = [panel.cell for panel in runs.grid.panels]
+    figure, grid = new_figure(-(-(len(cells) + 1) // 3), 3, 7.4)
+    places = list(grid.flat)
+    panel(places.pop(5), runs.first(method="none"), "(f) D*, Eq. 2", optimum)
+    for i, (axes, cell) in enumerate(zip(places, cells, strict=False)):
+        names = [runs.grid.title(axis, level) for axis, level in cell.items()]
+        letter = f"({'abcde'[i]}) " if i < 5 else ""
+        panel(axes, runs.first(**cell), letter + ", ".join(filter(None, names)), trained)
+    bar_of_values(figure, shrink=0.5, ticks=LEVELS)
+    legend_above(figure, grid.flat)
     return figure
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

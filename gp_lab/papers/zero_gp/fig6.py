@@ -1,29 +1,26 @@
-"""Figure 6 of zero_gp: the swiss roll at scale 1 and 10, under each gradient penalty."""
+"""zero_gp, Fig. 6: the swiss roll at scale 1 and 10, under each gradient penalty."""
 
 import math
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.data.points import SwissRoll
 from gp_lab.evaluation.points import coverage, distance_to_curve, wasserstein
-from gp_lab.figures.claims import Claim, share_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
-from gp_lab.figures.style import arrows, empty, points, window
-from gp_lab.papers.zero_gp._reading import dataset, outcomes
-
-NAMES = {"none": "no GP", "one_gp": "1-GP", "zero_gp_sample": "0-GP-sample", "zero_gp": "0-GP"}
-SCALES = (1, 10)
+from gp_lab.figures.claims import Claim
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.zero_gp._drawing import draw_field
+from gp_lab.papers.zero_gp._reading import dataset, of_most_seeds
 
 NEAR = 0.1
 """Near the curve is within this share of the distance between two arms of the roll."""
 
 COVERED = 0.9
 """The roll is covered if samples come near to this share of it."""
-
-MOST_SEEDS = 0.5
-"""What a GAN does in more than this share of the seeds, it is said to do."""
 
 W1_SAMPLES = 1000
 
@@ -49,74 +46,47 @@ def scores(samples: np.ndarray, curve: np.ndarray, arms: float) -> Row:
     }
 
 
-def _row(run: Run) -> Row:
+def measure(run: Run) -> Row:
     samples = run.arrays("samples")
     curve, arms = roll(run)
-    row: Row = {"panel": run.panel, "seed": run.seed, "state": run.state}
-    row |= scores(samples["fake"], curve, arms)
     real, fake = (samples[kind][:W1_SAMPLES] for kind in ("real", "fake"))
-    return row | {"w1": wasserstein(real, fake) / arms}
+    return scores(samples["fake"], curve, arms) | {"w1": wasserstein(real, fake) / arms}
 
 
-def _measure(panels: Panels) -> list[Row]:
-    return [_row(run) for runs in panels.values() for run in runs]
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
-    claims = []
-    for panel, text, learns in (
-        ("one_gp_1", "1-GP learns the swiss roll at scale 1", True),
-        ("one_gp_10", "1-GP fails to learn it at scale 10", False),
-        ("zero_gp_1", "0-GP learns the swiss roll at scale 1", True),
-        ("zero_gp_10", "0-GP learns it at scale 10", True),
+def claims(table: Table) -> list[Claim]:
+    rule = f"(median distance < {NEAR:g} of the arms', coverage > {COVERED:g})"
+    found = []
+    for method, scale, text, learns in (
+        ("one_gp", "1", "1-GP learns the swiss roll at scale 1", True),
+        ("one_gp", "10", "1-GP fails to learn it at scale 10", False),
+        ("zero_gp", "1", "0-GP learns the swiss roll at scale 1", True),
+        ("zero_gp", "10", "0-GP learns it at scale 10", True),
     ):
-        learnt = outcomes(rows, panel, "learnt") == 1
-        claims.append(
-            Claim(
-                text,
-                share_greater(
-                    int((learnt == learns).sum()),
-                    len(learnt),
-                    MOST_SEEDS,
-                    quantity=f"share of seeds that {'learn it' if learns else 'do not learn it'}"
-                    f" (median distance < {NEAR:g} of the arms', coverage > {COVERED:g})",
-                ),
-                "zero_gp, Fig. 6",
-            )
+        learnt = table.outcomes("learnt", method=method, scale=scale) == 1
+        what = f"that {'learn it' if learns else 'do not learn it'} {rule}"
+        found.append(Claim(text, of_most_seeds(learnt == learns, what), "zero_gp, Fig. 6"))
+    return found
+
+
+def draw(runs: Runs, table: Table) -> Figure:
+    def field(axes: Axes, run: Run) -> str:
+        curve, _ = roll(run)
+        axes.plot(*curve.T, color="0.6", lw=0.6, zorder=0.5)
+        longest = draw_field(axes, run, run.step, most=400)
+        off, covered = (
+            np.nanmean(table.values(q, **run.cell)) for q in ("distance_median", "coverage")
         )
-    return claims
+        return f"{off:.2f} arms off, covers {covered:.0%}\narrows to {longest:.2g}"
 
-
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
+    methods, scales = (runs.grid.titles(axis) for axis in ("method", "scale"))
     figure = Figure(figsize=(7.0, 4.3), layout="constrained")
-    # Each scale has a plane of its own, which the four penalties share.
-    grid = figure.subplots(len(SCALES), len(NAMES), squeeze=False, sharex="row", sharey="row")
-    drawn = None
-    for y, scale in enumerate(SCALES):
-        for x, (penalty, name) in enumerate(NAMES.items()):
-            axes, panel = grid[y, x], f"{penalty}_{scale}"
-            title = f"{name}, scale {scale}"
-            if not panels[panel]:
-                empty(axes, title)
-                continue
-            run = panels[panel][0]
-            field, samples = run.arrays("field"), run.arrays("samples")
-            curve, _ = roll(run)
-            axes.plot(*curve.T, color="0.6", lw=0.6, zorder=0.5)
-            points(axes, samples["real"], samples["fake"], most=400)
-            largest = arrows(axes, field["axis"], field["gradient"])
-            distance, covered = (
-                np.nanmean(column(rows, panel, q)) for q in ("distance_median", "coverage")
-            )
-            axes.set_title(
-                f"{title}\n{distance:.2f} arms off, covers {covered:.0%}\narrows to {largest:.2g}"
-            )
-            window(axes, field["axis"])
-            drawn = axes
-    if drawn is not None:
-        handles, labels = drawn.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=2)
+    # Each scale has a plane of its own, which the penalties share.
+    grid = figure.subplots(len(scales), len(methods), squeeze=False, sharex="row", sharey="row")
+    for line, (scale, size) in zip(grid, scales.items(), strict=True):
+        for axes, (method, name) in zip(line, methods.items(), strict=True):
+            panel(axes, runs.first(method=method, scale=scale), f"{name}, {size}", field)
+    legend_above(figure, grid.flat)
     return figure
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+ENTRY = Entry(measure, claims, draw)

@@ -1,15 +1,14 @@
 """`zero_gp`, Prop. 2, App. B and sec. 4.2.2: the eps-optimal discriminator, and its gradient."""
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, computed, greater, inside, share_greater
-from gp_lab.figures.registry import Arrays, Calculation, Row, Settings, column
+from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.style import FAKE, REAL, SURFACE
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.epsilon_optimal import (
-    SoftmaxDiscriminator,
     eps_reached,
     least_k,
     softmax_discriminator,
@@ -31,6 +30,9 @@ DATA = {
 }
 """Training samples and d_x of the paper's own data sets, and of CIFAR-10 for comparison."""
 
+SHOWN = 20
+"""How many of the random sets are drawn."""
+
 
 def _circle(angles: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
@@ -43,188 +45,158 @@ def _of_a_set(seed: int, s: Settings) -> tuple[Row, Arrays]:
     real, fake = _circle(angles[: s["n"]]), _circle(angles[s["n"] :])
     eps, alpha = s["eps"], s["alpha"]
 
+    def reached(k: float) -> float:
+        net = softmax_discriminator(real, fake, k, eps, alpha)
+        return eps_reached(net(real), net(fake))
+
     enough = sufficient_k(real, fake, eps, alpha)
     relative_k = np.geomspace(s["k_low"], s["k_high"], s["k_points"])
-    reached = [_reached(real, fake, k, s) for k in enough * relative_k]
-
     others = np.concatenate([real, fake[1:]])
     gaps = np.linalg.norm(others[:, None] - others, axis=-1) + np.diag(np.full(len(others), np.inf))
     distance = gaps.min() * np.geomspace(1e-1, s["near"], s["distances"])
-    steepest, at_real, saturated = [], [], []
+    slopes = []
     for d in distance:
         # A chord of length d on the unit circle spans 2 arcsin(d/2).
         near = np.concatenate([_circle(angles[:1] + 2 * np.arcsin(d / 2)), fake[1:]])
         k = least_k(real, near, eps, alpha)
-        net = softmax_discriminator(real, near, k, eps, alpha)
-        steepest.append(steepest_on_segment(net, real[0], near[0], s["segment"]))
-        at_real.append(_slope_at(net, real[0], near[0]))
-        steep = softmax_discriminator(real, near, 100 * k, eps, alpha)
-        saturated.append(_slope_at(steep, real[0], near[0]))
+        net, steep = (softmax_discriminator(real, near, n * k, eps, alpha) for n in (1, 100))
+        # A segment of one point is its end: here the real.
+        at_real = [steepest_on_segment(of, near[0], real[0], 1) for of in (net, steep)]
+        slopes.append([steepest_on_segment(net, real[0], near[0], s["segment"]), *at_real])
+    steepest, at_its_real, saturated = np.array(slopes).T
     row: Row = {
-        "panel": "sets",
+        "case": "set",
         "seed": seed,
         "k_enough": enough,
         "k_least": least_k(real, fake, eps, alpha),
-        "eps_at_k_enough": _reached(real, fake, enough, s),
+        "eps_at_k_enough": reached(enough),
         "exponent": float(np.polyfit(np.log(distance), np.log(steepest), 1)[0]),
-        "exponent_at_real": float(np.polyfit(np.log(distance), np.log(at_real), 1)[0]),
-        "least_over_bound": float((np.array(steepest) * distance / eps).min()),
-        "saturated_share": float((np.array(saturated) / np.array(at_real)).max()),
+        "exponent_at_real": float(np.polyfit(np.log(distance), np.log(at_its_real), 1)[0]),
+        "least_over_bound": float((steepest * distance / eps).min()),
+        "saturated_share": float((saturated / at_its_real).max()),
         "eps": eps,
     }
-    arrays = {"real": real, "fake": fake, "reached": np.array(reached), "distance": distance}
-    return row, arrays | {"steepest": np.array(steepest)}
+    at_k = np.array([reached(k) for k in enough * relative_k])
+    arrays = {"real": real, "fake": fake, "reached": at_k, "relative_k": relative_k}
+    return row, arrays | {"distance": distance, "steepest": steepest}
 
 
-def _reached(real: np.ndarray, fake: np.ndarray, k: float, s: Settings) -> float:
-    net = softmax_discriminator(real, fake, k, s["eps"], s["alpha"])
-    return eps_reached(net(real), net(fake))
-
-
-def _slope_at(net: SoftmaxDiscriminator, x: np.ndarray, y: np.ndarray) -> float:
-    along = (x - y) / np.linalg.norm(x - y)
-    return float(np.abs(net.gradient(x[None]) @ along)[0])
-
-
-def _calculate(settings: Settings) -> tuple[list[Row], Arrays]:
+def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     found = [_of_a_set(seed, settings) for seed in range(settings["sets"])]
     rows = [row for row, _ in found]
-    first = found[0][1]
+    arrays: Arrays = {key: np.stack([of[key] for _, of in found]) for key in found[0][1]}
     eps, alpha = settings["eps"], settings["alpha"]
-    net = softmax_discriminator(first["real"], first["fake"], 1.0, eps, alpha)
-    d, n_m = first["real"].shape[1], settings["n"] + settings["m"]
-    rows.append({"panel": "size", "parameters": net.parameters, "formula": d * n_m + n_m})
-    for name, (n, dim) in DATA.items():
-        rows.append({"panel": name, "parameters": dim * 2 * n + 2 * n})
-    arrays: Arrays = {
-        key: np.stack([a[key] for _, a in found])
-        for key in ("reached", "distance", "steepest", "real", "fake")
-    }
-    arrays["relative_k"] = np.geomspace(settings["k_low"], settings["k_high"], settings["k_points"])
-    arrays["eps_alpha"] = np.array([settings["eps"], settings["alpha"]])
-    arrays |= _surface(first, rows[0], settings)
+    real, fake = arrays["real"][0], arrays["fake"][0]
+    net = softmax_discriminator(real, fake, rows[0]["k_least"], eps, alpha)
+    axis = np.linspace(-1.3, 1.3, 161)
+    plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    arrays |= {"axis": axis, "surface": net(plane).reshape(len(axis), len(axis))}
+    arrays["eps_alpha"] = np.array([eps, alpha])
+    d, n_m = real.shape[1], settings["n"] + settings["m"]
+    rows.append({"case": "size", "parameters": net.parameters, "formula": d * n_m + n_m})
+    rows += [{"case": name, "parameters": dim * 2 * n + 2 * n} for name, (n, dim) in DATA.items()]
     return rows, arrays
 
 
-def _surface(first: Arrays, row: Row, s: Settings) -> Arrays:
-    """D of the first set over the plane, at the least k."""
-    axis = np.linspace(-1.3, 1.3, 161)
-    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    net = softmax_discriminator(first["real"], first["fake"], row["k_least"], s["eps"], s["alpha"])
-    return {"axis": axis, "surface": net(grid).reshape(len(axis), len(axis))}
-
-
-def _claims(rows: list[Row]) -> list[Claim]:
-    sets = [r for r in rows if r["panel"] == "sets"]
-    (size,) = (r for r in rows if r["panel"] == "size")
-    optimal = sum(r["eps_at_k_enough"] >= r["eps"] for r in sets)
-    claims = [
+def claims(table: Table) -> list[Claim]:
+    optimal = [row["eps_at_k_enough"] >= row["eps"] for row in table.at(case="set").rows]
+    of_optimal = "share of sets with eps reached"
+    size = table.one(case="size")
+    excess = abs(size["parameters"] - size["formula"])
+    exponents = table.values("exponent", case="set")
+    of_exponent = "exponent of the largest derivative on the segment in the distance"
+    over_bound = table.values("least_over_bound", case="set")
+    of_bound = "least of derivative * distance / eps over the distances"
+    found = [
         Claim(
             f"for k large enough the construction is eps-optimal (on more than {ALMOST_ALL:.0%} of"
             " random sets, at the k that a bound gives)",
-            share_greater(
-                optimal, len(sets), ALMOST_ALL, quantity="share of sets with eps reached"
-            ),
+            share_greater(sum(optimal), len(optimal), ALMOST_ALL, quantity=of_optimal),
             "zero_gp, Prop. 2 and App. B",
         ),
         Claim(
             "it has d_x (m+n) + (m+n) parameters",
-            computed(
-                abs(size["parameters"] - size["formula"]),
-                below=0.5,
-                quantity="numbers in W1 and W2 less the formula",
-            ),
+            computed(excess, below=0.5, quantity="numbers in W1 and W2 less the formula"),
             "zero_gp, App. B",
             at_any_scale=True,
         ),
         Claim(
             "kept eps-optimal, its directional derivative grows as 1/distance where a fake"
             f" approaches a real (exponent in {EXPONENT[0]} to {EXPONENT[1]})",
-            inside(
-                column(rows, "sets", "exponent"),
-                *EXPONENT,
-                quantity="exponent of the largest derivative on the segment in the distance",
-            ),
+            inside(exponents, *EXPONENT, quantity=of_exponent),
             "zero_gp, sec. 4.2.2",
         ),
         Claim(
             "the derivative exceeds eps/distance somewhere on the segment",
-            greater(
-                column(rows, "sets", "least_over_bound"),
-                1.0,
-                quantity="least of derivative * distance / eps over the distances",
-            ),
+            greater(over_bound, 1.0, quantity=of_bound),
             "zero_gp, sec. 4.2.2 and Eq. 4",
         ),
     ]
     for name in DATA:
-        (row,) = (r for r in rows if r["panel"] == name)
-        claims.append(
+        millions = table.one(case=name)["parameters"] / 1e6
+        found.append(
             Claim(
                 "a shallow eps-optimal discriminator for real-world data has a few to hundreds of"
                 f" millions of parameters: {name}",
-                computed(
-                    row["parameters"] / 1e6, above=1, below=1000, quantity="millions of parameters"
-                ),
+                computed(millions, above=1, below=1000, quantity="millions of parameters"),
                 "zero_gp, sec. 4.2.1",
                 paper="a few to hundreds of millions",
                 at_any_scale=True,
             )
         )
-    return claims
+    return found
 
 
-def _draw(arrays: Arrays, rows: list[Row]) -> Figure:
+def draw(arrays: Arrays, table: Table) -> Figure:
     figure = Figure(figsize=(7.0, 2.7), layout="constrained")
     plane, against_k, near = figure.subplots(1, 3)
-    eps, alpha = arrays["eps_alpha"]
-    _draw_plane(figure, plane, arrays, rows)
+    _draw_plane(figure, plane, arrays, table)
 
-    for reached in arrays["reached"][:20]:
-        against_k.semilogx(arrays["relative_k"], reached, color="0.6", lw=0.5)
-    middle = np.median(arrays["reached"], axis=0)
-    against_k.semilogx(arrays["relative_k"], middle, color="black", lw=1.4, label="median set")
-    against_k.axhline(eps, color="#D55E00", lw=1, ls="--", label=f"wanted, $\\epsilon$ = {eps:g}")
-    against_k.axhline(
-        eps + 2 * alpha, color="#009E73", lw=1, ls=":", label=r"limit, $\epsilon + 2\alpha$"
-    )
+    eps, alpha = arrays["eps_alpha"]
+    k, reached = arrays["relative_k"][0], arrays["reached"]
+    against_k.semilogx(k, reached[:SHOWN].T, color="0.6", lw=0.5)
+    against_k.semilogx(k, np.median(reached, axis=0), color="black", lw=1.4, label="median set")
+    wanted, limit = f"wanted, $\\epsilon$ = {eps:g}", r"limit, $\epsilon + 2\alpha$"
+    against_k.axhline(eps, color="#D55E00", lw=1, ls="--", label=wanted)
+    against_k.axhline(eps + 2 * alpha, color="#009E73", lw=1, ls=":", label=limit)
     against_k.axvline(1, color="0.3", lw=0.6)
-    against_k.set(
-        xlabel="k / (k that suffices by a bound)", ylabel=r"$\epsilon$ reached",
-        title=f"App. B: {len(arrays['reached'])} random sets",
-    )  # fmt: skip
+    against_k.set(xlabel="k / (k that suffices by a bound)", ylabel=r"$\epsilon$ reached")
+    against_k.set_title(f"App. B: {len(reached)} random sets")
     against_k.legend(loc="lower right", frameon=False)
 
-    for distance, steepest in zip(arrays["distance"][:20], arrays["steepest"], strict=False):
-        near.loglog(distance, steepest, ".", color="0.5", ms=4, mew=0)
-    near.plot([], [], ".", color="0.5", ms=4, label="random sets")
-    span = np.array([arrays["distance"].min(), arrays["distance"].max()])
+    distance, steepest = arrays["distance"], arrays["steepest"][:SHOWN]
     near.loglog(
-        span, steepest_of_a_pair(span, eps, alpha), color="#0072B2", ls="--", lw=1.2,
-        label="one pair, closed form",
-    )  # fmt: skip
+        distance[:SHOWN].ravel(),
+        steepest.ravel(),
+        ".",
+        color="0.5",
+        ms=4,
+        mew=0,
+        label="random sets",
+    )
+    span = np.array([distance.min(), distance.max()])
+    pair = steepest_of_a_pair(span, eps, alpha)
+    near.loglog(span, pair, color="#0072B2", ls="--", lw=1.2, label="one pair, closed form")
     near.loglog(span, eps / span, color="#D55E00", ls=":", lw=1.2, label=r"$\epsilon$ / distance")
-    near.set(
-        xlabel=r"distance $\|x - y\|$", ylabel=r"largest $|\nabla_u D|$ on the segment",
-        title="Sec. 4.2.2: a fake nears a real",
-    )  # fmt: skip
+    near.set(xlabel=r"distance $\|x - y\|$", ylabel=r"largest $|\nabla_u D|$ on the segment")
+    near.set_title("Sec. 4.2.2: a fake nears a real")
     near.legend(loc="lower left", frameon=False)
     return figure
 
 
-def _draw_plane(figure: Figure, plane: Any, arrays: Arrays, rows: list[Row]) -> None:
-    levels = np.linspace(0, 1, 11)
-    axis = arrays["axis"]
+def _draw_plane(figure: Figure, plane: Axes, arrays: Arrays, table: Table) -> None:
+    axis, levels = arrays["axis"], np.linspace(0, 1, 11)
     filled = plane.contourf(axis, axis, arrays["surface"], levels=levels, cmap=SURFACE)
     for kind, colour, marker in (("real", REAL, "o"), ("fake", FAKE, "^")):
-        at = arrays[kind][0]
+        x, y = arrays[kind][0].T
         plane.scatter(
-            at[:, 0], at[:, 1], s=14, c=colour, marker=marker, edgecolors="black", linewidths=0.4,
+            x, y, s=14, c=colour, marker=marker, edgecolors="black", linewidths=0.4,
             label=kind, clip_on=False,
         )  # fmt: skip
-    plane.set(title=f"D of one set, k = {rows[0]['k_least']:.3g}", aspect="equal")
+    least = table.at(case="set").rows[0]["k_least"]
+    plane.set(title=f"D of one set, k = {least:.3g}", aspect="equal")
     plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     figure.colorbar(filled, ax=plane, shrink=0.7, ticks=[0, 0.5, 1])
 
 
-ENTRY = Calculation(_calculate, _claims, _draw)
+ENTRY = Calculation(calculate, claims, draw)

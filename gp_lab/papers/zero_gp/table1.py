@@ -8,24 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, Test, Verdict, computed, paired_greater
-from gp_lab.figures.registry import Entry, Panels, Row, Run, column
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.table import Row, Table
 from gp_lab.theory.dirac_gan import penalty_curvature, spectral_radius, trajectory
-from gp_lab.theory.one_pair import PAIR_PENALTIES, PairPenalty, largest_slope
+from gp_lab.theory.one_pair import PAIR_PENALTIES, largest_slope
 
 Property = Literal["generalises", "prevents", "converges"]
 
-NAMES: dict[PairPenalty, str] = {
-    "zero_gp": "0-GP (the paper's)",
-    "one_gp": "1-GP",
-    "zero_gp_sample": "0-GP-sample",
-    "none": "no penalty",
+WORDS: dict[Property, tuple[str, str, str]] = {
+    "generalises": (
+        "improves\ngeneralisation",
+        "improves generalisation",
+        "does not improve generalisation",
+    ),
+    "prevents": (
+        "prevents\nexploding gradients",
+        "prevents exploding gradients",
+        "does not prevent exploding gradients",
+    ),
+    "converges": ("convergence\nguarantee", "converges", "does not converge"),
 }
-HEADS: dict[Property, str] = {
-    "generalises": "improves\ngeneralisation",
-    "prevents": "prevents\nexploding gradients",
-    "converges": "convergence\nguarantee",
-}
-PAPER: dict[PairPenalty, dict[Property, bool]] = {
+"""The head of a column, and what is said of a method that has the property or lacks it."""
+
+PAPER: dict[str, dict[Property, bool]] = {
     "zero_gp": {"generalises": True, "prevents": True, "converges": True},
     "one_gp": {"generalises": False, "prevents": True, "converges": False},
     "zero_gp_sample": {"generalises": False, "prevents": False, "converges": True},
@@ -47,174 +52,153 @@ LR, WEIGHT = 0.1, 1.0
 START, STEPS = (0.5, 0.0), 2000
 """Of the trajectories that are drawn."""
 
-TICK, CROSS = "#009E73", "#D55E00"
+MARKS = {True: ("✓", "#009E73"), False: ("✗", "#D55E00"), None: ("?", "0.4")}
 
 
-def _row(run: Run) -> Row:
-    at_grid, at_data = run.arrays("surface"), run.arrays("held_out")
-    row: Row = {"panel": run.panel, "seed": run.seed, "state": run.state}
+def measure(run: Run) -> Row:
+    at_data = run.arrays("held_out")
+    row: Row = {}
     for part in ("train", "held_out"):
         right = [at_data[f"{part}_real_logit"] > 0, at_data[f"{part}_fake_logit"] < 0]
         row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
     row["accuracy_gap"] = row["accuracy_train"] - row["accuracy_held_out"]
-    row["slope_max"] = float(at_grid["probability_slope"].max())
-    return row
+    return row | {"slope_max": float(run.arrays("surface")["probability_slope"].max())}
 
 
-def _theory(penalty: PairPenalty) -> Row:
-    """What is exact: slopes of one pair as it closes, and the Dirac-GAN's spectral radius."""
-    row: Row = {"panel": f"{penalty}, exact", "seed": "", "state": "calculated"}
-    slopes = [largest_slope(penalty, float(r), WEIGHT) for r in DISTANCES]
-    row["pair_slope_far"], row["pair_slope_near"] = slopes[0], slopes[-1]
-    row["pair_exponent"] = float(
-        np.log(slopes[-1] / slopes[-2]) / np.log(DISTANCES[-1] / DISTANCES[-2])
-    )
-    row["spectral_radius"] = spectral_radius(penalty_curvature(penalty, WEIGHT), LR)
-    way = trajectory(penalty, START, LR, WEIGHT, STEPS)
-    row["distance_after"] = float(np.linalg.norm(way[-1]) / np.linalg.norm(START))
-    return row
+def exact() -> list[Row]:
+    """Of each penalty the slopes of one pair as it closes, and the Dirac-GAN's spectral radius."""
+    rows: list[Row] = []
+    for penalty in PAIR_PENALTIES:
+        slopes = [largest_slope(penalty, float(r), WEIGHT) for r in DISTANCES]
+        closer = np.log(DISTANCES[-1] / DISTANCES[-2])
+        end = trajectory(penalty, START, LR, WEIGHT, STEPS)[-1]
+        rows.append(
+            {
+                "method": penalty,
+                "state": "exact",
+                "pair_slope_far": slopes[0],
+                "pair_slope_near": slopes[-1],
+                "pair_exponent": float(np.log(slopes[-1] / slopes[-2]) / closer),
+                "spectral_radius": spectral_radius(penalty_curvature(penalty, WEIGHT), LR),
+                "distance_after": float(np.linalg.norm(end) / np.linalg.norm(START)),
+            }
+        )
+    return rows
 
 
-def _measure(panels: Panels) -> list[Row]:
-    rows = [_row(run) for runs in panels.values() for run in runs]
-    return rows + [_theory(penalty) for penalty in PAIR_PENALTIES]
+def _exact(table: Table, method: str, quantity: str) -> float:
+    return float(table.one(method=method, state="exact")[quantity])
 
 
-def _exact(rows: list[Row], penalty: PairPenalty, quantity: str) -> float:
-    (row,) = (r for r in rows if r["panel"] == f"{penalty}, exact")
-    return float(row[quantity])
-
-
-def _test(rows: list[Row], penalty: PairPenalty, what: Property, holds: bool = True) -> Test:
+def verdict(table: Table, method: str, what: Property, holds: bool = True) -> Test:
     """Has a penalty the property, or, if not `holds`, does it lack it?"""
     if what == "generalises":
-        gap, without = (column(rows, p, "accuracy_gap") for p in (penalty, "none"))
+        gap, without = (table.values("accuracy_gap", method=m) for m in (method, "none"))
         of = "accuracy on training minus on held-out samples"
         if holds:
-            return paired_greater(without, gap, A_POINT, quantity=f"{of}, none minus {penalty}")
-        return paired_greater(gap, without, -A_POINT, quantity=f"{of}, {penalty} minus none")
+            return paired_greater(without, gap, A_POINT, quantity=f"{of}, none minus {method}")
+        return paired_greater(gap, without, -A_POINT, quantity=f"{of}, {method} minus none")
     if what == "prevents":
-        exponent = _exact(rows, penalty, "pair_exponent")
+        value = _exact(table, method, "pair_exponent")
         above, below = (BOUNDED, math.inf) if holds else (-math.inf, BOUNDED)
         of = "exponent of the largest slope between a real and a fake in their distance"
-        return computed(exponent, above, below, quantity=of)
-    radius = _exact(rows, penalty, "spectral_radius")
-    above, below = (-math.inf, 1.0) if holds else (JUST_BELOW_ONE, math.inf)
-    return computed(radius, above, below, quantity="spectral radius of the discrete Dirac-GAN")
+    else:
+        value = _exact(table, method, "spectral_radius")
+        above, below = (-math.inf, 1.0) if holds else (JUST_BELOW_ONE, math.inf)
+        of = "spectral radius of the discrete Dirac-GAN"
+    return computed(value, above, below, quantity=of)
 
 
-def _mark(rows: list[Row], penalty: PairPenalty, what: Property) -> bool | None:
+def mark(table: Table, method: str, what: Property) -> bool | None:
     """Our tick or cross; None where the runs decide neither."""
     for holds in (True, False):
-        if _test(rows, penalty, what, holds).verdict == Verdict.SUPPORTED:
+        if verdict(table, method, what, holds).verdict == Verdict.SUPPORTED:
             return holds
     return None
 
 
-def _claims(rows: list[Row]) -> list[Claim]:
-    verbs: dict[Property, tuple[str, str]] = {
-        "generalises": ("improves generalisation", "does not improve generalisation"),
-        "prevents": ("prevents exploding gradients", "does not prevent exploding gradients"),
-        "converges": ("converges", "does not converge"),
-    }
-    claims = []
-    for penalty, marks in PAPER.items():
-        for what, holds in marks.items():
-            claims.append(
-                Claim(
-                    f"{NAMES[penalty].partition(' (')[0]} {verbs[what][not holds]}",
-                    _test(rows, penalty, what, holds),
-                    "zero_gp, Table 1",
-                    paper="tick" if holds else "cross",
-                    at_any_scale=what != "generalises",
-                )
-            )
-    claims.append(
+def claims(table: Table) -> list[Claim]:
+    found = [
         Claim(
-            "1-GP helps to improve generalisation (against the cross of Table 1)",
-            _test(rows, "one_gp", "generalises"),
-            "zero_gp, sec. 6.1",
+            f"{table.title(method=method)} {WORDS[what][1 if holds else 2]}",
+            verdict(table, method, what, holds),
+            "zero_gp, Table 1",
+            paper="tick" if holds else "cross",
+            at_any_scale=what != "generalises",
         )
+        for method, marks in PAPER.items()
+        for what, holds in marks.items()
+    ]
+    text = "1-GP helps to improve generalisation (against the cross of Table 1)"
+    found.append(Claim(text, verdict(table, "one_gp", "generalises"), "zero_gp, sec. 6.1"))
+    same, sample = (_exact(table, m, "spectral_radius") for m in ("zero_gp", "zero_gp_sample"))
+    of = (
+        "difference of the spectral radii of the discrete Dirac-GAN (one closed form: both"
+        " penalties have the same curvature there)"
     )
-    same, sample = (_exact(rows, p, "spectral_radius") for p in ("zero_gp", "zero_gp_sample"))
-    claims.append(
-        Claim(
-            "0-GP has the same convergence guarantee as 0-GP-sample",
-            computed(
-                abs(same - sample),
-                below=1e-12,
-                quantity="difference of the spectral radii of the discrete Dirac-GAN (one closed"
-                " form: both penalties have the same curvature there)",
-            ),
-            "zero_gp, sec. 5.4",
-            at_any_scale=True,
-        )
-    )
-    return claims
+    text = "0-GP has the same convergence guarantee as 0-GP-sample"
+    test = computed(abs(same - sample), below=1e-12, quantity=of)
+    return [*found, Claim(text, test, "zero_gp, sec. 5.4", at_any_scale=True)]
 
 
-def _number(rows: list[Row], penalty: PairPenalty, what: Property) -> str:
-    """What a cell says beside its marks."""
-    if what == "generalises":
-        gap = np.array(column(rows, penalty, "accuracy_gap"))
-        if np.isnan(gap).all():
-            return "no finished run"
-        return f"train - held out: {100 * np.nanmean(gap):.1f} points"
-    if what == "prevents":
-        near = _exact(rows, penalty, "pair_slope_near")
-        text = f"{near:.0f}" if near >= 10 else f"{near:.2g}"
-        return f"slope at distance .001: {text}"
-    radius = _exact(rows, penalty, "spectral_radius")
-    return f"spectral radius: {radius:.4g}"
-
-
-def _draw(panels: Panels, rows: list[Row]) -> Figure:
+def draw(runs: Runs, table: Table) -> Figure:
     figure = Figure(figsize=(7.0, 4.3), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=[1.7, 1.0])
-    _draw_table(figure.add_subplot(grid[0, :]), rows)
+    _draw_table(figure.add_subplot(grid[0, :]), table)
     shared: Axes | None = None
-    for i, (penalty, name) in enumerate(NAMES.items()):
+    for i, penalty in enumerate(PAIR_PENALTIES):
         axes = figure.add_subplot(grid[1, i], sharex=shared, sharey=shared)
         way = trajectory(penalty, START, LR, WEIGHT, STEPS)
         axes.plot(way[:, 0], way[:, 1], color="#0072B2", lw=0.5)
         axes.plot(*START, "o", color="#E69F00", ms=4)
         axes.plot(0, 0, "k+", ms=6)
-        axes.set(title=f"Dirac-GAN: {name.partition(' (')[0]}", xlabel=r"fake $\theta$")
-        if shared is None:
-            axes.set_ylabel(r"slope $\psi$ of the logit")
-        else:
-            axes.tick_params(labelleft=False)
+        axes.set(title=f"Dirac-GAN: {table.title(method=penalty)}", xlabel=r"fake $\theta$")
+        axes.tick_params(labelleft=shared is None)
         shared = shared or axes
+    figure.axes[1].set_ylabel(r"slope $\psi$ of the logit")
     return figure
 
 
-def _draw_table(axes: Axes, rows: list[Row]) -> None:
-    axes.set(xlim=(0, 1), ylim=(len(NAMES), -1))
+def _draw_table(axes: Axes, table: Table) -> None:
+    methods = table.grid.titles("method")
+    axes.set(xlim=(0, 1), ylim=(len(methods), -1))
     axes.axis("off")
-    edges = [0.17, 0.45, 0.73]
-    for left, head in zip(edges, HEADS.values(), strict=True):
-        axes.text(left + 0.13, -0.55, head, ha="center", va="center", weight="bold")
-    for y, (penalty, name) in enumerate(NAMES.items()):
+    columns = dict(zip(WORDS, [0.17, 0.45, 0.73], strict=True))
+    for what, left in columns.items():
+        axes.text(left + 0.13, -0.55, WORDS[what][0], ha="center", va="center", weight="bold")
+    for y, (method, name) in enumerate(methods.items()):
         axes.axhline(y, color="0.7", lw=0.5)
-        axes.text(0.0, y + 0.5, name, va="center")
-        for left, what in zip(edges, HEADS, strict=True):
-            paper = PAPER[penalty][what] if penalty in PAPER else None
-            if paper is not None:
-                _draw_mark(axes, left + 0.045, y + 0.32, paper, "paper")
-            if (penalty, what) != ("none", "generalises"):  # that is what the others are held to
-                _draw_mark(axes, left + 0.145, y + 0.32, _mark(rows, penalty, what), "here")
-            axes.text(
-                left + 0.02, y + 0.78, _number(rows, penalty, what), va="center", fontsize=6.5
-            )
+        papers = " (the paper's)" if method == "zero_gp" else ""
+        axes.text(0.0, y + 0.5, name + papers, va="center")
+        for what, left in columns.items():
+            if method in PAPER:
+                _draw_mark(axes, left + 0.045, y + 0.32, PAPER[method][what], "paper")
+            if (method, what) != ("none", "generalises"):  # that is what the others are held to
+                _draw_mark(axes, left + 0.145, y + 0.32, mark(table, method, what), "here")
+            number = _number(table, method, what)
+            axes.text(left + 0.02, y + 0.78, number, va="center", fontsize=6.5)
 
 
 def _draw_mark(axes: Axes, x: float, y: float, holds: bool | None, whose: str) -> None:
     axes.text(x - 0.025, y, whose, va="center", fontsize=6.5, color="0.35")
-    text, colour = {True: ("✓", TICK), False: ("✗", CROSS), None: ("?", "0.4")}[holds]
+    text, colour = MARKS[holds]
     axes.text(
         x + 0.04, y, text, va="center", ha="center", fontsize=11, color=colour,
         family="DejaVu Sans", weight="bold",
     )  # fmt: skip
 
 
-ENTRY = Entry(_measure, _claims, _draw)
+def _number(table: Table, method: str, what: Property) -> str:
+    """What a cell says below its marks."""
+    if what == "generalises":
+        gap = np.array(table.values("accuracy_gap", method=method))
+        if np.isnan(gap).all():
+            return "no finished run"
+        return f"train - held out: {100 * np.nanmean(gap):.1f} points"
+    if what == "prevents":
+        near = _exact(table, method, "pair_slope_near")
+        return f"slope at distance .001: {f'{near:.0f}' if near >= 10 else f'{near:.2g}'}"
+    return f"spectral radius: {_exact(table, method, 'spectral_radius'):.4g}"
+
+
+ENTRY = Entry(measure, claims, draw, exact)

@@ -1,0 +1,167 @@
+"""Entries as tables of factors: which runs a grid stands for, and how rows are found by factor."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gp_lab.errors import BadInput
+from gp_lab.figures.claims import paired_greatest
+from gp_lab.figures.table import Row, Table
+from gp_lab.launching.grid import grid_of
+from gp_lab.launching.jobs import panel_overrides
+
+GRID = {
+    "dataset": {
+        "ring": {"title": "8 Gaussians", "set": ["dataset=eight_gaussians"]},
+        "roll": ["dataset=swiss_roll"],
+    },
+    "method": {"none": {"title": "no GP"}, "zero_gp": ["penalty=zero_gp"]},
+    "lr": {"each": [0.001, 0.01], "set": ["optimizer.lr={}", "log_every={}"], "title": "rate {}"},
+}
+
+
+def entry(**more: Any) -> dict[str, Any]:
+    scales = {"paper": {"seeds": 2}, "smoke": {"seeds": 1, "overrides": ["steps=1"]}}
+    return {"id": "mine", "grid": GRID, "scales": scales} | more
+
+
+def names(**more: Any) -> list[str]:
+    return [panel.name for panel in grid_of(entry(**more)).panels]
+
+
+def test_a_grid_is_the_product_of_its_axes_the_first_one_slowest() -> None:
+    assert names() == [
+        f"{dataset}-{method}-{lr}"
+        for dataset in ("ring", "roll")
+        for method in ("none", "zero_gp")
+        for lr in ("0.001", "0.01")
+    ]
+
+
+def test_levels_have_titles_and_each_writes_one_for_every_value() -> None:
+    grid = grid_of(entry())
+    assert grid.titles("dataset") == {"ring": "8 Gaussians", "roll": "roll"}
+    assert grid.titles("lr", ["0.01"]) == {"0.01": "rate 0.01"}
+    (panel,) = grid.at(dataset="roll", method="zero_gp", lr="0.01")
+    own = ("dataset=swiss_roll", "penalty=zero_gp", "optimizer.lr=0.01", "log_every=0.01")
+    assert panel.overrides == own
+
+
+def test_cells_are_the_blocks_that_are_named_and_those_named_twice_have_both_settings() -> None:
+    cells = [
+        {"dataset": "roll", "lr": 0.01},
+        {"dataset": "roll", "method": ["zero_gp"], "set": ["steps=7"]},
+        {"dataset": "ring", "method": "zero_gp", "lr": "0.001"},
+    ]
+    grid = grid_of(entry(cells=cells))
+    assert [p.name for p in grid.panels] == [
+        "roll-none-0.01", "roll-zero_gp-0.01", "roll-zero_gp-0.001", "ring-zero_gp-0.001"
+    ]  # fmt: skip
+    sevens = [p.name for p in grid.panels if "steps=7" in p.overrides]
+    assert sevens == ["roll-zero_gp-0.01", "roll-zero_gp-0.001"]
+
+
+def test_what_is_left_out_is_left_out_of_all_blocks() -> None:
+    left = names(without=[{"method": "none", "lr": [0.001]}, {"dataset": "roll"}])
+    assert left == ["ring-none-0.01", "ring-zero_gp-0.001", "ring-zero_gp-0.01"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"grid": {}}, "figure=mine: its file has no grid of runs"),
+        ({"cells": [{"datset": "ring"}]}, "cells=datset: no such choice.*did you mean dataset"),
+        ({"cells": [{"dataset": "rign"}]}, "cells: dataset=rign: no such choice"),
+        ({"without": [{"lr": 0.1}]}, "without: lr=0.1: no such choice"),
+        (
+            {"grid": {"a": {"x": {"titel": "X"}}}},
+            r"grid.a.x=titel: no such choice.*did you mean title",
+        ),
+    ],
+)
+def test_a_grid_that_names_what_is_not_there_is_refused(more: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        grid_of(entry(**more))
+
+
+def test_the_users_word_comes_after_the_scales_the_scales_after_the_cells() -> None:
+    scales = {
+        "smoke": {
+            "seeds": 2,
+            "overrides": ["steps=5"],
+            "cells": [{"method": "zero_gp", "lr": [0.01], "set": ["steps=6"]}],
+        }
+    }
+    cells = [{"dataset": "ring", "set": ["steps=4"]}]
+    file = entry(scales=scales, cells=cells, common=["steps=3", "batch_size=2"])
+    found = dict(panel_overrides(file, "smoke", {}))
+    assert [run[0] for runs in found.values() for run in runs] == [
+        "steps=5", "steps=5", "steps=5", "steps=5", "steps=5", "steps=5", "steps=6", "steps=6"
+    ]  # fmt: skip
+    assert [run[-1] for run in found["ring-none-0.01"]] == ["seed=0", "seed=1"]
+    found = dict(panel_overrides(file, "smoke", {"steps": ["9"], "seed": ["4", "5"]}))
+    assert {run[0] for runs in found.values() for run in runs} == {"steps=9"}
+    assert [run[-1] for run in found["ring-zero_gp-0.01"]] == ["seed=4", "seed=5"]
+
+
+# Rows by factor
+
+METHODS = {"id": "m", "grid": {"method": {"a": {"title": "A"}, "b": {"title": "B"}, "c": []}}}
+
+
+def row(method: str, seed: int, state: str = "finished", **found: float) -> Row:
+    return {"method": method, "seed": seed, "state": state} | found
+
+
+@pytest.fixture
+def table() -> Table:
+    rows = [
+        row("b", 1, fid=3.0), row("b", 0, fid=2.0), row("a", 0, fid=1.0), row("a", 2, fid=5.0),
+        row("c", 0, fid=0.5), row("a", 1, "diverged"), row("b", 2, "failed"),
+        {"method": "a", "state": "exact", "fid": 0.0},
+    ]  # fmt: skip
+    return Table(rows, grid_of(METHODS))
+
+
+def test_values_pair_by_seed_whatever_the_order_of_the_rows(table: Table) -> None:
+    np.testing.assert_equal(table.values("fid", method="a"), [1.0, np.nan, 5.0])
+    np.testing.assert_equal(table.values("fid", method="b"), [2.0, 3.0, np.nan])
+
+
+def test_a_seed_that_diverged_is_an_outcome_one_that_failed_is_none(table: Table) -> None:
+    np.testing.assert_equal(table.outcomes("fid", method="a"), [1.0, np.nan, 5.0])
+    np.testing.assert_equal(table.outcomes("fid", method="b"), [2.0, 3.0])
+
+
+def test_rows_of_several_cells_are_not_taken_for_one(table: Table) -> None:
+    with pytest.raises(LookupError, match="not one cell"):
+        table.values("fid")
+    with pytest.raises(LookupError, match="no such cells"):
+        table.values("fid", method="d")
+
+
+def test_a_row_of_no_run_stands_beside_them_and_is_no_seed(table: Table) -> None:
+    assert table.one(method="a", state="exact")["fid"] == 0.0
+    assert len(table.values("fid", method="a")) == 3
+    with pytest.raises(LookupError, match="4 rows"):
+        table.one(method="a")
+
+
+def test_rivals_are_called_by_their_titles(table: Table) -> None:
+    np.testing.assert_equal(
+        table.by("method", "fid", ["b", "c"]), {"B": [2.0, 3.0, np.nan], "c": [0.5]}
+    )
+    pairs = [(one[0], other[0]) for one, other in table.pairs("method", "fid")]
+    assert pairs == [("A", "B"), ("A", "c"), ("B", "c")]
+    assert table.title(method="a") == "A"
+
+
+def test_the_best_against_all_others_is_one_line() -> None:
+    rows = [row(m, s, quality=v + 0.01 * s) for m, v in (("a", 3.0), ("b", 1.0), ("c", 2.0))
+            for s in range(6)]  # fmt: skip
+    found = Table(rows, grid_of(METHODS))
+    rivals = found.by("method", "quality", ["b", "c"])
+    assert paired_greatest(found.values("quality", method="a"), rivals).verdict == "supported"
+    rivals = found.by("method", "quality", ["a", "c"])
+    assert paired_greatest(found.values("quality", method="b"), rivals).verdict == "not supported"
