@@ -51,6 +51,16 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def inside(run: Path, *names: str) -> Path:
+    """A path in a run's folder. Raises `BadInput` for a link on the way: it leads elsewhere."""
+    path = run
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise BadInput(f"{path}: a symbolic link; inside a run's folder none is followed")
+    return path
+
+
 def is_hidden(name: str) -> bool:
     """Whether a name is one that users do not see: `.git`, `.ipynb_checkpoints`, `._x.jpg`."""
     return name.startswith(".")

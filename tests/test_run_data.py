@@ -589,6 +589,16 @@ def test_a_damaged_note_of_the_data_is_named_and_left(
     assert files(folder) == before
 
 
+def test_a_note_of_the_data_behind_a_link_is_not_read(
+    run: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run(*FOLDER, write_pictures(tmp_path / "data"))
+    note = folder.path / "data.json"
+    note.symlink_to(note.rename(tmp_path / "elsewhere.json"))
+    said = refused(capsys, "resume", str(folder.path), "steps=5")
+    assert f"{note}: a symbolic link; inside a run's folder none is followed" in said
+
+
 def test_data_that_are_gone_and_data_that_changed_are_one_line_in_a_process_of_their_own(
     run: Runs, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import os
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -174,15 +175,24 @@ def _each(seen: Sequence[Seen], measure: Measure, kept: Path | None) -> Iterator
     unknown = sum(file.size for file in seen if file not in before)
     silent = None if unknown > SHOWN else True  # None: unless somebody looks
     line = bar(total=unknown, unit="B", unit_scale=True, desc="reading the data", disable=silent)
+    over = threading.Event()
+
+    def told(count: int) -> None:
+        if over.is_set():  # what is found in this file goes nowhere
+            raise InterruptedError
+        line.update(count)
+
     with line, ThreadPoolExecutor(THREADS, "digests") as threads:
-        for some in _portions(seen, before):
-            new = [file for file in some if file not in before]
-            settled = {file for file in new if file.settled}
-            found = dict(
-                zip(new, threads.map(partial(_one, measure, line.update), new), strict=True)
-            )
-            _append(kept, {file: d for file, d in found.items() if file in settled})
-            yield from (before.get(file) or found[file] for file in some)
+        try:
+            for some in _portions(seen, before):
+                new = [file for file in some if file not in before]
+                settled = {file for file in new if file.settled}
+                each = threads.map(partial(_one, measure, told), new)
+                found = dict(zip(new, each, strict=True))
+                _append(kept, {file: d for file, d in found.items() if file in settled})
+                yield from (before.get(file) or found[file] for file in some)
+        finally:
+            over.set()  # or leaving waits for the end of a large file
 
 
 def _one(measure: Measure, told: Callable[[int], object], file: Seen) -> Digest:

@@ -294,7 +294,7 @@ def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
     with bar(total=total, unit="it", desc=counted(len(configs), "run")) as line:
         shown = time.monotonic()
         while True:
-            last = over()
+            last, began = over(), time.monotonic()
             statuses = [folder.status for folder in folders]
             line.n = sum(s.get("step", 0) for s in statuses)
             ended = [s.get("state") for s in statuses]
@@ -306,7 +306,7 @@ def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
                 line.refresh()
             if last:
                 return
-            time.sleep(0.5)
+            time.sleep(max(0.5, 20 * (time.monotonic() - began)))  # of thousands that takes a while
 
 
 def _cores() -> int:

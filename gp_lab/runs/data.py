@@ -12,7 +12,7 @@ from typing import Any
 
 from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput, one_line
-from gp_lab.files import read, write_atomically
+from gp_lab.files import inside, read, write_atomically
 
 DATA = "data.json"
 
@@ -39,7 +39,7 @@ def keep_data(run: Path, own: str, data: Contents, step: int) -> None:
     if [first, *others][-1]["digest"] != data.digest:
         others.append({"from_step": step} | entries)
     text = json.dumps(first | ({"others": others} if others else {}), indent=1)
-    write_atomically(run / DATA, f"{text}\n".encode())
+    write_atomically(inside(run, DATA), f"{text}\n".encode())
 
 
 def recorded_digest(run: Path) -> str | None:
@@ -49,7 +49,7 @@ def recorded_digest(run: Path) -> str | None:
 
 
 def _read(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    path = run / DATA
+    path = inside(run, DATA)
     try:
         found = json.loads(read(path))
         others = found.pop("others", [])

@@ -33,6 +33,7 @@ from gp_lab.files import (
     append,
     file_name,
     flush,
+    inside,
     opened,
     path_of,
     read,
@@ -69,12 +70,7 @@ class RunFolder:
 
     def inside(self, *names: str) -> Path:
         """A path in the folder. Raises `BadInput` for a link on the way: it leads elsewhere."""
-        path = self.path
-        for name in names:
-            path = path / name
-            if path.is_symlink():
-                raise BadInput(f"{path}: a symbolic link; inside a run's folder none is followed")
-        return path
+        return inside(self.path, *names)
 
     # -- reading ---------------------------------------------------------------------------
 
