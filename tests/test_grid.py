@@ -43,6 +43,9 @@ def test_levels_have_titles_and_each_writes_one_for_every_value() -> None:
     grid = grid_of(entry())
     assert grid.titles("dataset") == {"ring": "8 Gaussians", "roll": "roll"}
     assert grid.titles("lr", ["0.01"]) == {"0.01": "rate 0.01"}
+    assert grid.name({"dataset": "ring", "method": "none", "lr": "0.01"}, "dataset", "lr") == (
+        "8 Gaussians, rate 0.01"
+    )
     (panel,) = grid.at(dataset="roll", method="zero_gp", lr="0.01")
     own = ("dataset=swiss_roll", "penalty=zero_gp", "optimizer.lr=0.01", "log_every=0.01")
     assert panel.overrides == own
@@ -146,6 +149,11 @@ def test_a_row_of_no_run_stands_beside_them_and_is_no_seed(table: Table) -> None
     assert len(table.values("fid", method="a")) == 3
     with pytest.raises(LookupError, match="4 rows"):
         table.one(method="a")
+
+
+def test_means_are_of_what_is_known(table: Table) -> None:
+    assert table.mean("fid", method="a") == 3.0
+    assert np.isnan(table.mean("is", method="a"))
 
 
 def test_rivals_are_called_by_their_titles(table: Table) -> None:

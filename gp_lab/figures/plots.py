@@ -81,14 +81,17 @@ def curves(axes: Axes, runs: Sequence[Run], course: Course, label: str, **look: 
         axes.plot(*course(run), label=label if first else None, lw=1.2 if first else 0.4, **look)
 
 
-def band(axes: Axes, runs: Sequence[Run], course: Course, label: str, **look: Any) -> None:
-    """The mean over seeds and, shaded, their range, where all have been measured."""
+def band(
+    axes: Axes, runs: Sequence[Run], course: Course, label: str,
+    middle: Callable[..., Any] = np.mean, **look: Any,
+) -> None:  # fmt: skip
+    """The `middle` of the seeds and, shaded, their range, as far as all have come."""
     if not runs:
         return
     found = [course(run) for run in runs]
     count = min(len(steps) for steps, _ in found)
     steps, values = found[0][0][:count], np.array([of[:count] for _, of in found], dtype=float)
-    (line,) = axes.plot(steps, values.mean(0), label=label, lw=1.2, **look)
+    (line,) = axes.plot(steps, middle(values, axis=0), label=label, lw=1.2, **look)
     low, high = values.min(0), values.max(0)
     axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, lw=0)
 

@@ -73,12 +73,14 @@ def surface_over(
     return filled
 
 
-def points(axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200) -> None:
-    """Reals and fakes [n, 2], at most so many of each, inside the axes as they are."""
+def points(
+    axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200, size: float = 5
+) -> None:
+    """Reals and fakes [n, 2], at most so many of each; markers of a size in points squared."""
     for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):
         axes.scatter(
-            samples[:most, 0], samples[:most, 1], s=5, c=colour, marker=marker, edgecolors="black",
-            linewidths=0.2, label=label,
+            samples[:most, 0], samples[:most, 1], s=size, c=colour, marker=marker,
+            edgecolors="black", linewidths=0.2, label=label, zorder=2,
         )  # fmt: skip
 
 

@@ -55,6 +55,11 @@ class Table:
             ]
         )
 
+    def mean(self, quantity: str, **cell: Levels) -> float:
+        """The mean of a cell's known values over seeds; NaN without any."""
+        known = [value for value in self.values(quantity, **cell) if not np.isnan(value)]
+        return float(np.mean(known)) if known else np.nan
+
     def by(
         self, axis: str, quantity: str, levels: Iterable[str] | None = None, **rest: Levels
     ) -> dict[str, list[float]]:

@@ -65,6 +65,10 @@ class Grid:
         """Level -> title, of all levels of an axis or of these."""
         return {level: self.title(axis, level) for level in levels or self.axes[axis]}
 
+    def name(self, cell: Cell, *axes: str) -> str:
+        """What a cell is called: the titles of its levels on these axes (or on all), if any."""
+        return ", ".join(filter(None, (self.title(axis, cell[axis]) for axis in axes or self.axes)))
+
     def at(self, **where: str | Collection[str]) -> list[Panel]:
         """The panels at these levels. Raises `LookupError` for a name that the grid lacks."""
         self.check(where)

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.entry import Run
 from gp_lab.figures.style import FAKE, REAL, SURFACE, points, surface_over
-from gp_lab.launching.grid import Cell, Grid
 from gp_lab.parts import build
 from gp_lab.theory.lipschitz import OptimalDiscriminator
 from gp_lab.theory.optimal import optimal_least_squares
@@ -39,11 +38,6 @@ def optimum(run: Run, x: np.ndarray) -> np.ndarray:
         for source in (config["dataset"], config["architecture"]["latent"])
     )
     return optimal_least_squares(real, fake, *targets(run)).reshape(x.shape[:-1])
-
-
-def cell_name(grid: Grid, cell: Cell, *axes: str) -> str:
-    """What a cell is called: the titles of its levels of these axes, but for empty ones."""
-    return ", ".join(filter(None, (grid.title(axis, cell[axis]) for axis in axes)))
 
 
 def known_mean(values: np.ndarray) -> float:

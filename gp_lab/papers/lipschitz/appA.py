@@ -15,7 +15,7 @@ from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid
 from gp_lab.papers.lipschitz._against_optimum import Comparison, compare
-from gp_lab.papers.lipschitz._scene import cell_name, draw_coupling, draw_plane
+from gp_lab.papers.lipschitz._scene import draw_coupling, draw_plane
 from gp_lab.theory.lipschitz import wasserstein_slope
 from gp_lab.theory.transport import exact_critic
 
@@ -41,7 +41,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "black", "0.55")
 
 def _trained(grid: Grid) -> dict[str, Cell]:
     """Names and cells of all but the 16 layers, which are looked at before the first step."""
-    return {cell_name(grid, one.cell, "method", "loss"): one.cell for one in grid.at(layers="4")}
+    return {grid.name(one.cell, "method", "loss"): one.cell for one in grid.at(layers="4")}
 
 
 def _constraint(run: Run) -> tuple[float, float]:
@@ -136,7 +136,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         draw_plane(axes, axis, axis, at_grid["logit"], exact.real, exact.fake, size=14)
         label = "coupled in the exact optimum (its k in brackets)"
         draw_coupling(axes, exact, len(exact.fake), label)
-        error = np.nanmean(table.values("error", **run.cell))
+        error = table.mean("error", **run.cell)
         return f"error {error:.2f}, k = {found.slope():.2f} ({exact.k:.2f})"
 
     figure, planes, (errors, slopes, start) = panels_above_curves(2, 3, 3, height=6.6)

@@ -13,7 +13,7 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panel
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.lipschitz._scene import cell_name, draw_plane, draw_units, known_mean
+from gp_lab.papers.lipschitz._scene import draw_plane, draw_units, known_mean
 
 BETWEEN = (0.6, 0.8)
 """A gradient lies between two targets at right angles if its cosine with the nearer is in here:
@@ -126,11 +126,11 @@ def draw(runs: Runs, table: Table) -> Figure:
         axis, fake, real = at_grid["axis"], stored["fake"], np.unique(stored["real"], axis=0)
         draw_plane(axes, axis, axis, at_grid["logit"], real, fake, size=18)
         draw_units(axes, fake[:16], stored["fake_gradient"][:16], scale=6)
-        return f"cosine {np.nanmean(table.values('cosine', **run.cell)):.2f}"
+        return f"cosine {table.mean('cosine', **run.cell):.2f}"
 
     figure, ((*planes,),), (cosine, distance) = panels_above_curves(1, 4, 2, height=4.6)
     for axes, one in zip(planes, runs.grid.at(fakes="fixed"), strict=True):
-        title = cell_name(runs.grid, one.cell, "targets", "noise")
+        title = runs.grid.name(one.cell, "targets", "noise")
         panel(axes, runs.first(**one.cell), title, surface)
     legend_above(planes[0].figure, planes, "upper center")
     for noise, colour in COLOURS.items():

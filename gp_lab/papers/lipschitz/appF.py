@@ -11,7 +11,6 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import by_seed, panel
 from gp_lab.figures.style import FAKE, REAL, new_panels, points
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.lipschitz._scene import cell_name
 
 COLOURS = {"middle": "#0072B2", "beta": "#D55E00"}
 
@@ -53,7 +52,7 @@ def claims(table: Table) -> list[Claim]:
     share = "median |psi'(f)| at the fakes over its largest"
     found = []
     for one in table.grid.at(fakes="disjoint"):
-        name = cell_name(table.grid, one.cell, "loss", "gamma")
+        name = table.grid.name(one.cell, "loss", "gamma")
         values = table.values("psi_slope_share", **one.cell)
         text = f"{name}: the scale stays (above {STAYS:.0%})"
         test = greater(values, STAYS, quantity=share)
@@ -100,11 +99,11 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.set_aspect("equal", adjustable="datalim")
         if run.cell["gamma"] == "middle":
             axes.legend(loc="best")
-        return f"W1 {np.nanmean(table.values('w1', **run.cell)):.2g}"
+        return f"W1 {table.mean('w1', **run.cell):.2g}"
 
     figure, grid = new_panels(2, 4, 4.4)
     for axes, one in zip(grid[0], runs.grid.at(fakes="disjoint"), strict=True):
-        title = cell_name(runs.grid, one.cell, "loss", "gamma")
+        title = runs.grid.name(one.cell, "loss", "gamma")
         panel(axes, runs.first(**one.cell), title, _draw_slope)
     grid[0, 0].set_ylabel("psi'(f)")
     for axes, gamma in zip(grid[1], COLOURS, strict=False):

@@ -74,7 +74,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         border = np.abs(fake - [-1, 0]).max(1) > 0.4
         which = np.concatenate([which[border], which[~border][::60]])
         scene.draw_directions(axes, data["fake"][which], data["fake_gradient"][which], steep=4.0)
-        norm = np.nanmean(table.values("norm_inner", **run.cell))
+        norm = table.mean("norm_inner", **run.cell)
         return f"slope inside {norm:.2g} of a ramp's"
 
     figure, grid = page(runs, surface, "surface", height=2.9)

@@ -116,7 +116,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         data = run.arrays("gradients")
         fake, gradient = data["fake"][:40], data["fake_gradient"][:40]
         scene.draw_directions(axes, fake, gradient, steep=_ramp(run, DRAWN_GAP))
-        return f"RMSE to f* {np.nanmean(table.values('rmse', **run.cell)):.2g}"
+        return f"RMSE to f* {table.mean('rmse', **run.cell):.2g}"
 
     def exact(axes: Axes, run: Run) -> str:
         at_grid = run.arrays("surface")

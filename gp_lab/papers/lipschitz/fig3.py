@@ -68,7 +68,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
         # All optima lie between these two, and agree on the coupled segments.
         exact = ((found.optimum(plane) + found.optimum.lowest(plane)) / 2).reshape(trained.shape)
-        cosine = np.nanmean(table.values("cosine", loss=loss))
+        cosine = table.mean("cosine", loss=loss)
         titles = (
             f"{name}, trained: cosine {cosine:.2f}, k = {found.slope():.2f}",
             f"{name}, exact optimum: k = {found.optimum.k:.2f}",

@@ -160,7 +160,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         if not found:
             continue
         steps, every = found[0][0], np.array([error for _, error in found])
-        took = np.nanmean(table.values("steps_to_converge", loss=loss))
+        took = table.mean("steps_to_converge", loss=loss)
         there = int(np.nansum(table.values("converged", loss=loss)))
         label = f"{title}: {took:,.0f} steps, {there} of {counted(len(found), 'seed')}"
         below.plot(steps, np.median(every, 0), color=colour, ls=style, lw=1.2, label=label)

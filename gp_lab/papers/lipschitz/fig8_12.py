@@ -81,7 +81,7 @@ def draw(runs: Runs, table: Table) -> Figure:
 
     def with_roughness(axes: Axes, run: Run) -> str:
         _surface(axes, run)
-        return f"roughness {np.nanmean(table.values('roughness', **run.cell)):.2g}"
+        return f"roughness {table.mean('roughness', **run.cell):.2g}"
 
     for x, (name, levels) in enumerate(FIGURES.items()):
         cell = dict(zip(FACTORS, levels, strict=True))

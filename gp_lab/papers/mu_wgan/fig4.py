@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -76,7 +75,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         for kind, colour in (("real", REAL), ("fake", FAKE)):
             x, y = arrays[kind].T
             axes.scatter(x, y, s=1.5, c=colour, linewidths=0, label=kind)
-        return f"$W_1$ {np.nanmean(table.values('w1', **run.cell)):.2f}"
+        return f"$W_1$ {table.mean('w1', **run.cell):.2f}"
 
     figure, _ = page(runs, samples, "method", "dataset", height=4.1, legend={"markerscale": 4})
     return figure

@@ -22,7 +22,7 @@ from gp_lab.papers.zero_gp._reading import (
     over_time,
     step_at,
     steps_up_to,
-)  # fmt: skip
+)
 
 READS = (
     ("none", 0.1), ("none", 1), ("none_ttur", 0.1),
@@ -163,7 +163,7 @@ def _field(share: float, axes: Axes, run: Run) -> str:
     step = step_at(run, "field", share)
     longest = draw_field(axes, run, step)
     hit = mode_scores(run.arrays("samples", step)["fake"], centers(run))["modes"]
-    return f"iteration {step:,}\nmodes hit: {hit}, arrows to {longest:.2g}"
+    return f"it. {step:,}: {hit} modes, arrows to {longest:.2g}"
 
 
 ENTRY = Entry(measure, claims, draw)
