@@ -34,6 +34,10 @@ class Run:
         """What a probe wrote, at the step that the entry reads if no other is given."""
         return self.folder.arrays(probe, self.step if step is None else step)
 
+    def steps(self, probe: str) -> list[int]:
+        """The steps at which a probe wrote, up to the one that the entry reads."""
+        return [step for step in self.folder.array_steps(probe) if step <= self.step]
+
     @property
     def head(self) -> Row:
         """What a row of data.csv begins with."""

@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 REAL, FAKE = "#E69F00", "#56B4E9"
 """Okabe and Ito's orange and sky blue."""
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's for lines: blue, vermilion, green, purple, orange, sky blue, black."""
+
 SURFACE = "cividis"
 
 

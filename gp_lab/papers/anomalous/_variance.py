@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from gp_lab.evaluation.intervals import mean_interval
 from gp_lab.figures.claims import Claim, Test, computed, greater, inside
 from gp_lab.figures.entry import Arrays, Settings
-from gp_lab.figures.style import new_panels
+from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.anomalous import (
     Array,
@@ -37,7 +37,6 @@ KEPT = 0.95
 """The condition |w| <= 1 holds on its own if this share of paths keeps it."""
 
 RECORDED = 120
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 LOOP = "0.55"
 
 

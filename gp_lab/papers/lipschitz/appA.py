@@ -165,7 +165,7 @@ def draw(runs: Runs, table: Table) -> Figure:
 
 def _course(quantity: str, run: Run) -> tuple[list[int], list[float]]:
     """The stored steps, and a quantity of the row at each."""
-    steps, last = [s for s in run.folder.array_steps("pairs") if s <= run.step], _compare(run)
+    steps, last = run.steps("pairs"), _compare(run)
     at = [replace(last, stored=run.arrays("pairs", step)) for step in steps]
     return steps, [then.row()[quantity] for then in at]
 

@@ -64,7 +64,7 @@ def _at(run: Run, step: int) -> Row:
 
 def _course(run: Run) -> tuple[list[int], dict[str, np.ndarray]]:
     """Steps, and at each the mean cosine with the nearest target, and W1 from fakes to reals."""
-    steps = [s for s in run.folder.array_steps("pairs") if BEGIN * run.step <= s <= run.step]
+    steps = [step for step in run.steps("pairs") if step >= BEGIN * run.step]
     found = [_at(run, step) for step in steps]
     return steps, {q: np.array([row[q] for row in found]) for q in ("cosine", "w1")}
 

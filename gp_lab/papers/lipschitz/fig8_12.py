@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, greater
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import panel
-from gp_lab.figures.style import surface_over
+from gp_lab.figures.style import COLOURS, surface_over
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell
 from gp_lab.papers.lipschitz._scene import LEVELS, colour_bar, known_mean
@@ -42,7 +42,6 @@ SENTENCES = {
     "activation": "a strongly nonlinear activation gives a more complex surface (SELU, ReLU)",
 }
 
-COLOURS = ("#0072B2", "#D55E00")
 """Of the smaller and of the larger network."""
 
 
@@ -107,7 +106,7 @@ def _surface(axes: Axes, run: Run) -> None:
 
 def _draw_roughness(axes: Axes, table: Table) -> None:
     axes.set_yscale("log")  # before the points: afterwards it would fail where there are none
-    for capacity, colour, shift in zip(FACTORS["capacity"], COLOURS, (-0.08, 0.08), strict=True):
+    for capacity, colour, shift in zip(FACTORS["capacity"], COLOURS, (-0.08, 0.08), strict=False):
         cells = [cell for cell in CELLS if cell["capacity"] == capacity]
         for x, cell in enumerate(cells):
             found = table.values("roughness", **cell)

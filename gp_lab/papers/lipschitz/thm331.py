@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from gp_lab.figures.claims import Claim, greater, less
 from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.plots import legend_above
-from gp_lab.figures.style import FAKE, REAL
+from gp_lab.figures.style import COLOURS, FAKE, REAL
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.lipschitz import (
     TIGHT,
@@ -32,8 +32,6 @@ DIFFERENT = {
     "common": "the same support, other weights",
 }
 """The kinds of p_G other than p_data."""
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "black")
 
 
 def theorem(optimum: OptimalDiscriminator, loss: str) -> Row:

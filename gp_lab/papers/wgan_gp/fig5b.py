@@ -33,7 +33,7 @@ def measure(run: Run) -> Row:
 
 def losses(run: Run, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps and the negative critic loss on training or on held-out digits, [k] each."""
-    steps = [step for step in run.folder.array_steps("critic_losses") if step <= run.step]
+    steps = run.steps("critic_losses")
     stored = [run.arrays("critic_losses", step)[f"{part}_loss"] for step in steps]
     return np.array(steps), -np.array(stored)
 

@@ -14,7 +14,6 @@ from gp_lab.figures.plots import curves, legend_above
 from gp_lab.figures.table import Row, Table
 from gp_lab.probes.text import lines
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 """Of the methods, in their order."""
 
 PARTS = {"held_out": ("validation text", "-"), "train": ("training text", ":")}
@@ -92,7 +91,7 @@ def _divergences(axes: Axes, runs: Runs, n: int) -> None:
     """From both texts over the iterations, each method's, and the floors of the first run."""
 
     def course(run: Run, part: str) -> tuple[list[int], list[float]]:
-        steps = [step for step in run.folder.array_steps("ngrams") if step <= run.step]
+        steps = run.steps("ngrams")
         return steps, [run.arrays("ngrams", step)[part][n - 1] for step in steps]
 
     for (method, title), colour in zip(runs.grid.titles("method").items(), cycle(COLOURS)):

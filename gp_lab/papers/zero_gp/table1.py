@@ -15,20 +15,19 @@ from gp_lab.theory.one_pair import PAIR_PENALTIES, largest_slope
 
 Property = Literal["generalises", "prevents", "converges"]
 
-WORDS: dict[Property, tuple[str, str, str]] = {
-    "generalises": (
-        "improves\ngeneralisation",
-        "improves generalisation",
-        "does not improve generalisation",
-    ),
-    "prevents": (
-        "prevents\nexploding gradients",
-        "prevents exploding gradients",
-        "does not prevent exploding gradients",
-    ),
-    "converges": ("convergence\nguarantee", "converges", "does not converge"),
+WORDS: dict[Property, tuple[str, str]] = {
+    "generalises": ("improves generalisation", "does not improve generalisation"),
+    "prevents": ("prevents exploding gradients", "does not prevent exploding gradients"),
+    "converges": ("converges", "does not converge"),
 }
-"""The head of a column, and what is said of a method that has the property or lacks it."""
+"""What is said of a method that has a property, or lacks it."""
+
+COLUMNS: dict[Property, tuple[float, str]] = {
+    "generalises": (0.17, "improves\ngeneralisation"),
+    "prevents": (0.45, "prevents\nexploding gradients"),
+    "converges": (0.73, "convergence\nguarantee"),
+}
+"""Where the column of a property begins, and its head."""
 
 PAPER: dict[str, dict[Property, bool]] = {
     "zero_gp": {"generalises": True, "prevents": True, "converges": True},
@@ -120,7 +119,7 @@ def mark(table: Table, method: str, what: Property) -> bool | None:
 def claims(table: Table) -> list[Claim]:
     found = [
         Claim(
-            f"{table.title(method=method)} {WORDS[what][1 if holds else 2]}",
+            f"{table.title(method=method)} {WORDS[what][not holds]}",
             verdict(table, method, what, holds),
             "zero_gp, Table 1",
             paper="tick" if holds else "cross",
@@ -163,14 +162,13 @@ def _draw_table(axes: Axes, table: Table) -> None:
     methods = table.grid.titles("method")
     axes.set(xlim=(0, 1), ylim=(len(methods), -1))
     axes.axis("off")
-    columns = dict(zip(WORDS, [0.17, 0.45, 0.73], strict=True))
-    for what, left in columns.items():
-        axes.text(left + 0.13, -0.55, WORDS[what][0], ha="center", va="center", weight="bold")
+    for left, head in COLUMNS.values():
+        axes.text(left + 0.13, -0.55, head, ha="center", va="center", weight="bold")
     for y, (method, name) in enumerate(methods.items()):
         axes.axhline(y, color="0.7", lw=0.5)
         papers = " (the paper's)" if method == "zero_gp" else ""
         axes.text(0.0, y + 0.5, name + papers, va="center")
-        for what, left in columns.items():
+        for what, (left, _) in COLUMNS.items():
             if method in PAPER:
                 _draw_mark(axes, left + 0.045, y + 0.32, PAPER[method][what], "paper")
             if (method, what) != ("none", "generalises"):  # that is what the others are held to
@@ -197,7 +195,8 @@ def _number(table: Table, method: str, what: Property) -> str:
         return f"train - held out: {100 * np.nanmean(gap):.1f} points"
     if what == "prevents":
         near = _exact(table, method, "pair_slope_near")
-        return f"slope at distance .001: {f'{near:.0f}' if near >= 10 else f'{near:.2g}'}"
+        digits = ".0f" if near >= 10 else ".2g"
+        return f"slope at distance .001: {near:{digits}}"
     return f"spectral radius: {_exact(table, method, 'spectral_radius'):.4g}"
 
 
