@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, greater, less, paired_greater
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import curves, legend_above
+from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Row, Table
 from gp_lab.probes.text import lines
 
