@@ -163,7 +163,7 @@ def _field(share: float, axes: Axes, run: Run) -> str:
     step = step_at(run, "field", share)
     longest = draw_field(axes, run, step)
     hit = mode_scores(run.arrays("samples", step)["fake"], centers(run))["modes"]
-    return f"it. {step:,}: {hit} modes, arrows to {longest:.2g}"
+    return f"it. {step:,}, modes: {hit}, arrows to {longest:.2g}"
 
 
 ENTRY = Entry(measure, claims, draw)

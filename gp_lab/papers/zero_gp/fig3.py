@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,26 +15,13 @@ from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._reading import of_most_seeds, steps_up_to
 from gp_lab.probes.pictures import grid_picture
 
-
-class Read(NamedTuple):
-    """A panel of the picture: a run, and whether it is looked at early or at its end."""
-
-    method: str
-    weight: str
-    letter: str = ""
-    early: bool = False
-
-
 READS = (
-    Read("none", "0", "(a) "),
-    Read("zero_gp_sample", "100", "(b) "),
-    Read("one_gp", "100", "(c) "),
-    Read("zero_gp", "100", "(d) ", early=True),
-    Read("zero_gp", "100", "(e) "),
-)
-"""The paper's panels."""
+    ("none", "0", False), ("zero_gp_sample", "100", False), ("one_gp", "100", False),
+    ("zero_gp", "100", True), ("zero_gp", "100", False),
+)  # fmt: skip
+"""The paper's panels (a) to (e): a method, its weight, and whether it is looked at early."""
 
-WEIGHTS = {read.method: read.weight for read in READS}
+WEIGHTS = {method: weight for method, weight, _ in READS}
 
 OTHERS = ("none", "zero_gp_sample", "one_gp")
 """What the paper holds against 0-GP."""
@@ -123,18 +109,18 @@ def claims(table: Table) -> list[Claim]:
 
 
 def draw(runs: Runs, table: Table) -> Figure:
-    others = [Read(one.cell["method"], one.cell["weight"]) for one in runs.grid.panels]
-    reads = [*READS, *(read for read in others if WEIGHTS.get(read.method) != read.weight)]
+    cells = [(one.cell["method"], one.cell["weight"]) for one in runs.grid.panels]
+    reads = [*READS, *((*cell, False) for cell in cells if cell not in WEIGHTS.items())]
     figure, grid = new_panels(-(-(len(reads) + 2) // 5), 5, height=4.4)
     places = list(grid.flat)
     real = places.pop(5)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, read in zip(places, reads, strict=False):
-        method, weight = read.method, read.weight
-        of_weight = rf", $\lambda$ = {weight}" if float(weight) else ""
-        title = f"{read.letter}{table.title(method=method)}{of_weight}"
-        panel(axes, runs.first(method=method, weight=weight), title, partial(_samples, read.early))
+    for i, (axes, (method, weight, at_early)) in enumerate(zip(places, reads, strict=False)):
+        letter = f"({'abcde'[i]}) " if i < len(READS) else ""
+        of_weight = rf", $\lambda$ = {weight}" if weight != "0" else ""
+        title = f"{letter}{table.title(method=method)}{of_weight}"
+        panel(axes, runs.first(method=method, weight=weight), title, partial(_samples, at_early))
     if runs.finished:
         real.imshow(grid_picture(runs.finished[0].arrays("samples")["real"]))
         figure.suptitle(LEGEND, fontsize=7)
