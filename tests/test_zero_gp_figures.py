@@ -77,7 +77,7 @@ def test_a_step_is_the_nearest_that_was_probed_and_none_after_the_figures(ring_r
         ring_run.folder.write_arrays("samples", step, {"fake": np.zeros(1)})
     steps = [_reading.step_at(ring_run, "samples", share) for share in (0.1, 0.5, 0.9, 1)]
     assert steps == [4, 20, 40, 40]
-    assert _reading.steps_up_to(ring_run, "samples") == [4, 8, 20, 40]
+    assert ring_run.steps("samples") == [4, 8, 20, 40]
 
 
 def test_no_step_is_drawn_twice(ring_run: Run) -> None:

@@ -49,21 +49,16 @@ def centers(run: Run) -> np.ndarray:
 
 def step_at(run: Run, probe: str, share: float) -> int:
     """The step, among those at which a probe wrote, nearest to this share of the run."""
-    return min(steps_up_to(run, probe), key=lambda step: abs(step - share * run.step))
+    return min(run.steps(probe), key=lambda step: abs(step - share * run.step))
 
 
 def steps_at(run: Run, probe: str, shares: Sequence[float]) -> list[int]:
     """The steps nearest to these shares of the run, each once; fewer where there are fewer."""
-    left, found = steps_up_to(run, probe), list[int]()
+    left, found = run.steps(probe), list[int]()
     for share in shares[: len(left)]:
         found.append(min(left, key=lambda step: abs(step - share * run.step)))
         left.remove(found[-1])
     return sorted(found)
-
-
-def steps_up_to(run: Run, probe: str) -> list[int]:
-    """All steps at which a probe wrote, to the one that the figure reads."""
-    return [step for step in run.folder.array_steps(probe) if step <= run.step]
 
 
 def mode_scores(fake: np.ndarray, modes: np.ndarray) -> Row:
@@ -84,7 +79,7 @@ def mode_scores(fake: np.ndarray, modes: np.ndarray) -> Row:
 
 def evolution(run: Run) -> dict[str, np.ndarray]:
     """step, and `mode_scores` of the run's samples at each, [k] each."""
-    where, steps = centers(run), steps_up_to(run, "samples")
+    where, steps = centers(run), run.steps("samples")
     found = [mode_scores(run.arrays("samples", step)["fake"], where) for step in steps]
     return {"step": np.array(steps)} | {k: np.array([x[k] for x in found]) for k in found[0]}
 

@@ -64,7 +64,7 @@ def claims(table: Table) -> list[Claim]:
 def draw(runs: Runs, table: Table) -> Figure:
     def values(axes: Axes, run: Run) -> str:
         draw_values(axes, run, "held_out", most=500)
-        modes, error = (np.nanmean(table.values(q, **run.cell)) for q in ("modes", "rmse_optimal"))
+        modes, error = (table.mean(q, **run.cell) for q in ("modes", "rmse_optimal"))
         return f"{modes:.1f} modes, RMSE to D* {error:.2f}"
 
     methods = runs.grid.titles("method")

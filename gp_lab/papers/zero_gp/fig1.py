@@ -96,7 +96,7 @@ def claims(table: Table) -> list[Claim]:
 def draw(runs: Runs, table: Table) -> Figure:
     def trained(axes: Axes, run: Run) -> str:
         draw_values(axes, run, "train")
-        return f"RMSE {np.nanmean(table.values('rmse_weighted', **run.cell)):.3f}"
+        return f"RMSE {table.mean('rmse_weighted', **run.cell):.3f}"
 
     def optimum(axes: Axes, run: Run) -> None:
         densities = _densities(run, run.arrays("surface")["axis"])
@@ -107,9 +107,8 @@ def draw(runs: Runs, table: Table) -> Figure:
     places = list(grid.flat)
     panel(places.pop(5), runs.first(method="none"), "(f) D*, Eq. 2", optimum)
     for i, (axes, cell) in enumerate(zip(places, cells, strict=False)):
-        names = [runs.grid.title(axis, level) for axis, level in cell.items()]
         letter = f"({'abcde'[i]}) " if i < 5 else ""
-        panel(axes, runs.first(**cell), letter + ", ".join(filter(None, names)), trained)
+        panel(axes, runs.first(**cell), letter + runs.grid.name(cell), trained)
     bar_of_values(figure, shrink=0.5, ticks=LEVELS)
     legend_above(figure, grid.flat)
     return figure

@@ -21,7 +21,6 @@ from gp_lab.papers.zero_gp._reading import (
     of_most_seeds,
     over_time,
     step_at,
-    steps_up_to,
 )
 
 READS = (
@@ -40,7 +39,7 @@ EARLY, EARLY_OF = 0.1, {"zero_gp_ttur": 0.5}
 
 def largest_norms(run: Run, output: str = "probability") -> tuple[np.ndarray, np.ndarray]:
     """The steps [k] and the largest |grad| on the segments at each [k]."""
-    steps = steps_up_to(run, "segments")
+    steps = run.steps("segments")
     of = [run.arrays("segments", step)[f"{output}_slope"].max() for step in steps]
     return np.array(steps), np.array(of)
 

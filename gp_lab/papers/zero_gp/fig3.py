@@ -12,7 +12,7 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import panel
 from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._reading import of_most_seeds, steps_up_to
+from gp_lab.papers.zero_gp._reading import of_most_seeds
 from gp_lab.probes.pictures import grid_picture
 
 READS = (
@@ -43,7 +43,7 @@ SPREAD = 0.25
 
 def early(run: Run) -> int:
     """The step of the paper's panels (a) to (d): the first at which the probes wrote."""
-    return steps_up_to(run, "classifier")[0]
+    return run.steps("classifier")[0]
 
 
 def scores(run: Run, step: int, classes: int = 10) -> Row:

@@ -1,6 +1,7 @@
 """zero_gp, Fig. 6: the swiss roll at scale 1 and 10, under each gradient penalty."""
 
 import math
+from itertools import product
 
 import numpy as np
 import torch
@@ -73,18 +74,16 @@ def draw(runs: Runs, table: Table) -> Figure:
         curve, _ = roll(run)
         axes.plot(*curve.T, color="0.6", lw=0.6, zorder=0.5)
         longest = draw_field(axes, run, run.step, most=400)
-        off, covered = (
-            np.nanmean(table.values(q, **run.cell)) for q in ("distance_median", "coverage")
-        )
+        off, covered = (table.mean(q, **run.cell) for q in ("distance_median", "coverage"))
         return f"{off:.2f} arms off, covers {covered:.0%}\narrows to {longest:.2g}"
 
-    methods, scales = (runs.grid.titles(axis) for axis in ("method", "scale"))
+    methods, scales = (runs.grid.axes[axis] for axis in ("method", "scale"))
     figure = Figure(figsize=(7.0, 4.3), layout="constrained")
     # Each scale has a plane of its own, which the penalties share.
     grid = figure.subplots(len(scales), len(methods), squeeze=False, sharex="row", sharey="row")
-    for line, (scale, size) in zip(grid, scales.items(), strict=True):
-        for axes, (method, name) in zip(line, methods.items(), strict=True):
-            panel(axes, runs.first(method=method, scale=scale), f"{name}, {size}", field)
+    for axes, (scale, method) in zip(grid.flat, product(scales, methods), strict=True):
+        cell = {"method": method, "scale": scale}
+        panel(axes, runs.first(**cell), runs.grid.name(cell), field)
     legend_above(figure, grid.flat)
     return figure
 
