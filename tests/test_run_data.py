@@ -25,8 +25,8 @@ from gp_lab.data import digits
 from gp_lab.data.pictures import ImageFolder, decoded
 from gp_lab.data.prepared import prepare
 from gp_lab.errors import BadInput, Exit
-from gp_lab.launching.local import train_all
 from gp_lab.launching.jobs import Job, jobs_table
+from gp_lab.launching.local import train_all
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import run_hash, with_digest
