@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit statuses of the `gp-lab` command, as the README lists them."""
+    """Exit statuses of the `gp-lab` command, as gp_lab/launching/README.md lists them."""
 
     OK = 0
     FAILED = 1

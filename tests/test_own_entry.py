@@ -53,8 +53,9 @@ def measure(run):
 def claims(table):
     found = []
     for dataset, name in table.grid.titles("dataset").items():
-        none, zero = (table.values("w1", dataset=dataset, method=m, width=8)
-                      for m in ("none", "zero_gp"))
+        none, zero = (
+            table.values("w1", dataset=dataset, method=m, width=8) for m in ("none", "zero_gp")
+        )
         test = paired_greater(none, zero, quantity="W1, no GP minus 0-GP")
         found.append(Claim(f"{name}: 0-GP comes nearer to the data", test, "mine"))
     return found

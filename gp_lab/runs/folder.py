@@ -10,7 +10,7 @@
     set-aside/       what was passed over: it could be whole, so it is moved and not deleted
     wandb/           what W&B keeps while offline
 
-The format is documented in the README for other readers; `FORMAT` is its version. Only regular
+The format is documented in README.md here for other readers; `FORMAT` is its version. Only regular
 files are read, and no link inside the folder is followed, whoever reads or writes.
 """
 
