@@ -260,6 +260,31 @@ def test_stacks_of_one_structure_are_of_even_size_and_follow_one_another(tmp_pat
     assert keys[0] == keys[1] != keys[2] == keys[3]
 
 
+def test_of_parts_of_different_classes_only_the_class_is_named() -> None:
+    configs = [bare("loss=least_squares", "optimizer=sgd"), bare("loss=hinge", "optimizer=adam")]
+    assert differing(configs) == ["loss._target_", "optimizer._target_"]
+
+
+OWN_PENALTIES = """
+from dataclasses import dataclass
+from typing import Annotated
+from gp_lab.objectives.penalties import Penalty
+from gp_lab.parts import Stackable
+
+@dataclass(frozen=True)
+class Strong(Penalty):
+    strength: Annotated[float, Stackable] = 1.0
+    offset: float = 0.0
+    def __call__(self, *arguments, **more):
+        value, norms = super().__call__(*arguments, **more)
+        return self.strength * value + self.offset, norms
+
+class Plain(Penalty):
+    def __init__(self, weight: Annotated[float, Stackable] = 1.0):
+        super().__init__(weight=weight)
+"""
+
+
 # -- what does not fit ---------------------------------------------------------------------
 
 
