@@ -154,7 +154,7 @@ def resume(arguments: list[str]) -> Exit:
     from gp_lab.launching.arguments import later, run_and_words
     from gp_lab.launching.compose import check_keys
     from gp_lab.runs.identity import elsewhere
-    from gp_lab.training.settings import Settings
+    from gp_lab.runs.settings import Settings
 
     usage = "gp-lab resume RUN [steps=N] [dataset.root=DIR] [trust=PACKAGE]"
     folder, words = run_and_words(arguments, "resume", usage)

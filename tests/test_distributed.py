@@ -44,12 +44,12 @@ from gp_lab.objectives.penalties import CrossPairs, Penalty
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import folder_of, run_hash
+from gp_lab.runs.settings import Settings
 from gp_lab.training.distributed import Group
 from gp_lab.training.engine import choose, make_engine, sharded
 from gp_lab.training.optimizers import Adam
 from gp_lab.training.place import Place, place
 from gp_lab.training.ranks import ALONE, Ranks
-from gp_lab.training.settings import Settings
 from gp_lab.training.step import Game, start_state
 from gp_lab.training.trainer import train
 

@@ -2,12 +2,13 @@
 
 import copy
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
@@ -17,10 +18,13 @@ from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.places import choices, config_folder, groups
+from gp_lab.parts import PathText, resolve
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import (
     CHECKED,
     NOT_IDENTITY,
+    NOT_IDENTITY_OF_PROBES,
+    PLACES,
     Config,
     folder_of,
     is_checked,
@@ -29,6 +33,7 @@ from gp_lab.runs.identity import (
     with_digest,
     without_data,
 )
+from gp_lab.runs.settings import Groups, Settings
 
 WHAT_IS_COMPUTED = {
     "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
@@ -118,6 +123,20 @@ def test_every_key_of_train_yaml_is_either_computed_with_or_not() -> None:
     keys = set(train) - {"defaults"} | set(groups())
     assert keys == WHAT_IS_COMPUTED | HOW_AND_WHERE
     assert not WHAT_IS_COMPUTED & HOW_AND_WHERE
+    fields = {*get_type_hints(Settings), *get_type_hints(Groups)}
+    assert fields == keys
+
+
+def test_a_path_of_a_part_is_a_key_of_which_it_is_known_that_it_tells_no_runs_apart() -> None:
+    def paths(group: str) -> set[str]:
+        """The keys of all parts of a group that are paths."""
+        texts = [(config_folder() / group / f"{name}.yaml").read_text() for name in choices(group)]
+        classes = {resolve(path) for text in texts for path in re.findall(r"_target_: (\S+)", text)}
+        hints = [get_type_hints(c.__init__, include_extras=True) for c in classes]  # type: ignore[misc]
+        return {k for of in hints for k, hint in of.items() if hint in (PathText, PathText | None)}
+
+    assert {"root", "prepared"} <= paths("dataset") <= PLACES
+    assert {"cache", "weights"} <= paths("probe") <= NOT_IDENTITY_OF_PROBES
 
 
 def test_the_hash_changes_with_every_value_that_is_computed_with(config: Config) -> None:

@@ -18,7 +18,7 @@ from gp_lab.errors import BadInput, Exit
 from gp_lab.launching import local
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
-from gp_lab.training.settings import Settings
+from gp_lab.runs.settings import Settings
 from gp_lab.training.setup import setup
 from gp_lab.training.stacking import bytes_of_state, bytes_per_replica
 from gp_lab.training.trainer import train

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,65 @@ def test_stacks_of_one_structure_are_of_even_size_and_follow_one_another(tmp_pat
     assert [len(stack) for stack in stacks] == [3, 2, 3, 2]
     keys = [structure_key(stack[0]) for stack in stacks]
     assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
+def test_of_parts_of_different_classes_only_the_class_is_named() -> None:
+    configs = [bare("loss=least_squares", "optimizer=sgd"), bare("loss=hinge", "optimizer=adam")]
+    assert differing(configs) == ["loss._target_", "optimizer._target_"]
+
+
+OWN_LOSSES = """
+from dataclasses import dataclass
+from typing import Annotated
+from gp_lab.objectives.losses import Wasserstein
+from gp_lab.parts import Positive, Stackable
+
+@dataclass(frozen=True)
+class Strong(Wasserstein):
+    strength: Annotated[Positive, Stackable] = 1.0
+    alpha: Positive = 1.0
+    def varphi(self, f):
+        return -self.alpha * self.strength * f
+
+class Plain(Wasserstein):
+    def __init__(self, alpha: Annotated[Positive, Stackable] = 1.0):
+        object.__setattr__(self, "alpha", alpha)
+    def varphi(self, f):
+        return -self.alpha * f
+"""
+
+
+@pytest.fixture
+def own_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "my_losses.py").write_text(OWN_LOSSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("my_losses")
+
+
+def with_loss(name: str, out: Path, **numbers: float) -> Config:
+    config = bare("steps=2", "precision=fp64", "trust=[my_losses]", f"out={out}")
+    return config | {"loss": {"name": name, "_target_": f"my_losses.{name}", **numbers}}
+
+
+def test_a_number_of_ones_own_part_that_says_so_differs_in_a_stack(
+    tmp_path: Path, own_losses: None
+) -> None:
+    strengths = (1.0, 2.0, 5.0)
+    together = train([with_loss("Strong", tmp_path / "a", strength=s) for s in strengths], False)
+    assert [o.folder.status["stack"] for o in together] == [3] * 3
+    for outcome, strength in zip(together, strengths, strict=True):
+        (alone,) = train([with_loss("Strong", tmp_path / "b", strength=strength)], False)
+        alike(outcome, alone, 1e-9)
+
+
+@pytest.mark.parametrize("name", ["Strong", "Plain"])
+def test_a_number_that_no_stack_can_take_as_a_tensor_keeps_runs_apart_whatever_it_is_called(
+    name: str, tmp_path: Path, own_losses: None
+) -> None:
+    configs = [with_loss(name, tmp_path, alpha=alpha) for alpha in (1.0, 2.0)]
+    assert differing(configs) == ["loss.alpha"]
+    assert [len(stack) for stack in groups(configs, 2)] == [1, 1]
 
 
 # -- what does not fit ---------------------------------------------------------------------

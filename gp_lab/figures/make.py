@@ -23,18 +23,20 @@ from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Grid, grid_of
 from gp_lab.launching.jobs import Job, merged, settings_of
 from gp_lab.overrides import group_of
+from gp_lab.parts import Budget, Execution
 from gp_lab.runs.folder import State
-from gp_lab.runs.identity import NOT_IDENTITY, WHERE_IT_LIES, is_checked
+from gp_lab.runs.identity import WHERE_IT_LIES, is_checked
 from gp_lab.runs.outcome import Outcome
 from gp_lab.runs.provenance import provenance
+from gp_lab.runs.settings import run_keys
 
 UNDER_WAY = (State.QUEUED, State.RUNNING, State.INTERRUPTED, State.PREEMPTED)
 """States of a run that has not come to its end."""
 
-FREE = NOT_IDENTITY | {"seed"}
+FREE = run_keys(Execution) | {"seed"}
 """Keys of the command line that leave an entry what it is."""
 
-BUDGET = {"steps", "probe"}
+BUDGET = run_keys(Budget)
 """Keys of the command line that claims about exact objects do not depend on."""
 
 MAKER = ("device", "engine", "versions", "commit", "dirty")

@@ -14,10 +14,10 @@ from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
 from gp_lab.training.data import identified
 from gp_lab.training.place import quiet, several, world
-from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import Stop, listening
 

@@ -6,11 +6,12 @@ A constraint acts at three moments of a step, each a pure function: `prepare` be
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Few, Fraction, Positive
+from gp_lab.parts import Few, Fraction, Positive, Stackable
 
 Tensors = dict[str, Tensor]
 
@@ -40,7 +41,7 @@ class NoConstraint:
 class WeightClipping(NoConstraint):
     """Every weight and bias clipped to [-value, value] after each update (wgan_gp, sec. 2.2)."""
 
-    value: Positive = 0.01
+    value: Annotated[Positive, Stackable] = 0.01
 
     def project(self, params: Tensors) -> Tensors:
         return {k: torch.clamp(p, -self.value, self.value) for k, p in params.items()}
@@ -54,7 +55,7 @@ class L2NormClipping(NoConstraint):
     is taken of each tensor by itself is an assumption.
     """
 
-    value: Positive = 1.0
+    value: Annotated[Positive, Stackable] = 1.0
 
     def project(self, params: Tensors) -> Tensors:
         return {
@@ -72,7 +73,7 @@ class WeightNorm(NoConstraint):
     vectors (biases, norms' scales) are left alone.
     """
 
-    value: Positive = 1.0
+    value: Annotated[Positive, Stackable] = 1.0
 
     def apply(self, params: Tensors, state: Tensors) -> Tensors:
         scaled = dict(params)
@@ -90,7 +91,7 @@ class L1Decay(NoConstraint):
     strength does not depend on the learning rate.
     """
 
-    value: Positive = 1e-5
+    value: Annotated[Positive, Stackable] = 1e-5
 
     def project(self, params: Tensors) -> Tensors:
         return {k: p.sign() * torch.clamp(p.abs() - self.value, min=0) for k, p in params.items()}
@@ -104,7 +105,7 @@ class L2Decay(NoConstraint):
     depend on the learning rate.
     """
 
-    value: Fraction = 1e-3
+    value: Annotated[Fraction, Stackable] = 1e-3
 
     def project(self, params: Tensors) -> Tensors:
         return {k: (1 - self.value) * p for k, p in params.items()}

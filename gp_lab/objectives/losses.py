@@ -6,14 +6,14 @@ samples, with weights where a correction or an uneven split needs them, are take
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import relu
 
-from gp_lab.parts import Finite, Positive
+from gp_lab.parts import Finite, Positive, Stackable
 
 
 class Loss(Protocol):
@@ -95,9 +95,9 @@ class LeastSquares:
 
     meets_eq10: ClassVar[bool] = False  # a square falls on one side of its centre
 
-    alpha: Finite = -1.0
-    beta: Finite = 1.0
-    gamma: Finite = 1.0
+    alpha: Annotated[Finite, Stackable] = -1.0
+    beta: Annotated[Finite, Stackable] = 1.0
+    gamma: Annotated[Finite, Stackable] = 1.0
 
     def phi(self, f: Tensor) -> Tensor:
         return (f - self.alpha) ** 2
@@ -169,8 +169,8 @@ class Combined(_Mirrored):
     Wasserstein plus vanilla: the slope stays inside (1, 1 + alpha) and there is no free offset.
     """
 
-    alpha: Positive = 1.0
-    beta: Positive = 1.0
+    alpha: Annotated[Positive, Stackable] = 1.0
+    beta: Annotated[Positive, Stackable] = 1.0
 
     def phi(self, f: Tensor) -> Tensor:
         return self.alpha / self.beta * softplus(self.beta * f) + f

@@ -14,13 +14,13 @@ measures of mu_wgan (Table 1) are all squared, and max-GP (lipschitz) is (betwee
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from gp_lab.objectives.shard import Shard
-from gp_lab.parts import Finite, Fraction, NonNegative
+from gp_lab.parts import Finite, Fraction, NonNegative, Stackable
 
 Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
 Shape = Literal["squared", "two_sided", "one_sided"]
@@ -108,12 +108,12 @@ class Penalty:
 
     measure: Measure = "between"
     shape: Shape = "squared"
-    center: NonNegative = 0.0
+    center: Annotated[NonNegative, Stackable] = 0.0
     reduction: Reduction = "mean"
     output: Output = "logit"
-    weight: NonNegative = 10.0
+    weight: Annotated[NonNegative, Stackable] = 10.0
     half: bool = False
-    anchor: tuple[Finite, ...] = (0.0,)
+    anchor: Annotated[tuple[Finite, ...], Stackable] = (0.0,)
     carry: Fraction = 0.125
 
     def carried(self, batch_size: int) -> int:

@@ -21,15 +21,10 @@ from gp_lab.errors import BadInput, bad_choice, bad_key, counted, one_line, prin
 from gp_lab.evaluation.intervals import Interval, mean_interval
 from gp_lab.files import expanded, path_of
 from gp_lab.overrides import choices_of
+from gp_lab.parts import Budget, Execution, keys
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import (
-    NOT_IDENTITY_OF_PROBES,
-    Config,
-    canonical,
-    identity,
-    nameless,
-    without,
-)
+from gp_lab.runs.identity import Config, canonical, identity, nameless, without
+from gp_lab.runs.settings import ProbeNode
 from gp_lab.runs.tail import Value, last_values, values_of
 
 SCORES = (
@@ -39,7 +34,7 @@ SCORES = (
 
 LOSSES = ("loss_d", "loss_g", "gradient_norm")
 
-WHEN_AND_WHERE = NOT_IDENTITY_OF_PROBES | {"every", "start"}
+WHEN_AND_WHERE = keys(ProbeNode, Execution, Budget)
 """Settings of a probe that change nothing about what it measures."""
 
 LONGEST = 32

@@ -14,18 +14,15 @@ from typing import Any
 
 from gp_lab.errors import BadInput, show
 from gp_lab.files import file_name
+from gp_lab.parts import Check, Execution, Place, keys
 from gp_lab.runs.data import recorded_digest
 from gp_lab.runs.index import folder_with_hash
+from gp_lab.runs.settings import DataNode, ProbeNode, run_keys
 
 Config = dict[str, Any]
 """A composed config, resolved to plain dicts, lists and scalars."""
 
-NOT_IDENTITY = frozenset(
-    {
-        "tracking", "figure", "scale", "panel", "out", "force", "trust", "log_every",
-        "checkpoint_every", "device", "compile", "threads", "batch_norm", "hydra",
-    }
-)  # fmt: skip
+NOT_IDENTITY = run_keys(Execution)
 
 CHECKED = frozenset(
     {
@@ -34,17 +31,17 @@ CHECKED = frozenset(
 )  # fmt: skip
 """Sources that compare their files with published checksums: the same wherever they lie."""
 
-WHERE_IT_LIES = frozenset({"root", "download", "prepared", "checksum", "digest"})
+WHERE_IT_LIES = keys(DataNode, Place, Check)
 """Keys of a published data set that do not change what is in it."""
 
-PLACES = ("root", "prepared", "download")
+PLACES = keys(DataNode, Place)
 """Those of them that may be others when a run is read or resumed, and that tell no data apart whose
 digest is known."""
 
 ANY = "any"
 """The digest that goes on with a run although its data are others than they were."""
 
-NOT_IDENTITY_OF_PROBES = frozenset({"cache", "weights"})
+NOT_IDENTITY_OF_PROBES = keys(ProbeNode, Execution)
 """Where a probe finds what it works with."""
 
 
@@ -74,7 +71,7 @@ def identity(config: Config) -> Config:
     if is_checked(dataset):
         of_no_account = WHERE_IT_LIES
     elif digest_of(config):
-        of_no_account = frozenset(PLACES)
+        of_no_account = PLACES
     kept["dataset"] = without(of_no_account, dataset)
     if probes := kept.get("probe"):
         kept["probe"] = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in probes.items()}
@@ -143,9 +140,9 @@ def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
     dataset = config["dataset"] if isinstance(config["dataset"], Mapping) else {}
     source = dataset.get("source") if isinstance(dataset.get("source"), Mapping) else {}
     moved, below = dict(dataset), dict(source or {})
-    keys = {f"dataset.{k}": k for k in PLACES if k in moved}
-    keys |= {f"dataset.source.{k}": k for k in PLACES if k in below}
-    may_be_others = not is_checked(dataset) and bool(keys or "digest" in dataset)
+    places = {f"dataset.{k}": k for k in moved if k in PLACES}
+    places |= {f"dataset.source.{k}": k for k in below if k in PLACES}
+    may_be_others = not is_checked(dataset) and bool(places or "digest" in dataset)
     for key, place in values(overrides).items():
         if key == "dataset.digest" and may_be_others:
             if place != ANY:
@@ -154,14 +151,14 @@ def elsewhere(config: Config, overrides: Sequence[str]) -> Config:
                 )
             moved["digest"] = ANY
             continue
-        if key not in keys:
-            known = [f"{k}=..." for k in keys] + [f"dataset.digest={ANY}"] * may_be_others
+        if key not in places:
+            known = [f"{k}=..." for k in places] + [f"dataset.digest={ANY}"] * may_be_others
             choices = ", ".join(known) or "nothing: it has no files"
             raise BadInput(
                 f"{key}={show(place)}: of a run's data only the place can change; for this set"
                 f" {choices}"
             )
-        name = keys[key]
+        name = places[key]
         if name in below:
             below[name] = place
         if key == f"dataset.{name}":

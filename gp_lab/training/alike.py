@@ -17,13 +17,12 @@ from typing import Any
 
 from gp_lab.errors import BadInput, Exit, counted, show
 from gp_lab.files import files_below
+from gp_lab.parts import PerRank
 from gp_lab.runs.identity import Config, identity
+from gp_lab.runs.settings import run_keys
 
 PACKAGES = ("gp-lab", "torch", "numpy", "scipy")
 """Every rank has the same versions of these, and of Python."""
-
-OF_ONE_RANK = frozenset({"tracking", "figure", "scale", "panel", "device", "threads"})
-"""Keys that only rank 0 obeys, or that each may read in its own way."""
 
 About = dict[str, Any]
 """What a rank is about to do: plain values, compared in the order of the keys."""
@@ -96,8 +95,8 @@ def _said(key: str, flat: Mapping[str, Any]) -> str:
 
 def _compared(config: Config) -> Config:
     """Of a config what two ranks must not differ in; where data and caches lie they may."""
-    known = identity(config)
-    kept = {k: v for k, v in config.items() if k not in OF_ONE_RANK}
+    known, own = identity(config), run_keys(PerRank)
+    kept = {k: v for k, v in config.items() if k not in own}
     return kept | {k: known[k] for k in ("dataset", "probe") if k in known}
 
 

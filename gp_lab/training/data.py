@@ -22,8 +22,8 @@ from gp_lab.runs.identity import (
     with_digest,
 )
 from gp_lab.runs.relatives import relatives
+from gp_lab.runs.settings import Settings
 from gp_lab.training.place import quiet
-from gp_lab.training.settings import Settings
 
 if TYPE_CHECKING:  # most commands look at no data
     from gp_lab.training.setup import Setup

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gp_lab.errors import BadInput
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm, synchronised
+from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import obstacle
 from gp_lab.training.ranks import Ranks
-from gp_lab.training.settings import Settings
 from gp_lab.training.step import (
     AUTOGRAD,
     FUNC,

@@ -6,12 +6,12 @@ state, elementwise, so it can be stacked with `vmap` and compiled with the step 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
 
-from gp_lab.parts import BelowOne, NonNegative, Positive
+from gp_lab.parts import BelowOne, NonNegative, Positive, Stackable
 
 Tensors = dict[str, Tensor]
 State = dict[str, Tensors]
@@ -56,10 +56,10 @@ class Adam:
     lr in units of the parameters per step; betas in [0, 1).
     """
 
-    lr: Positive = 1e-3
-    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
-    eps: Positive = 1e-8
-    weight_decay: NonNegative = 0.0
+    lr: Annotated[Positive, Stackable] = 1e-3
+    betas: Annotated[tuple[BelowOne, BelowOne], Stackable] = (0.9, 0.999)
+    eps: Annotated[Positive, Stackable] = 1e-8
+    weight_decay: Annotated[NonNegative, Stackable] = 0.0
 
     def start(self, params: Tensors) -> State:
         return {"m": _zeros(params), "v": _zeros(params), "count": _count(params)}
@@ -86,11 +86,11 @@ class Adam:
 class RMSProp:
     """RMSProp as torch.optim has it: eps outside the root, no centring, optional momentum."""
 
-    lr: Positive = 1e-2
-    alpha: BelowOne = 0.99
-    eps: Positive = 1e-8
-    momentum: BelowOne = 0.0
-    weight_decay: NonNegative = 0.0
+    lr: Annotated[Positive, Stackable] = 1e-2
+    alpha: Annotated[BelowOne, Stackable] = 0.99
+    eps: Annotated[Positive, Stackable] = 1e-8
+    momentum: Annotated[BelowOne, Stackable] = 0.0
+    weight_decay: Annotated[NonNegative, Stackable] = 0.0
 
     def start(self, params: Tensors) -> State:
         return {"v": _zeros(params)} | _buffer(params, self.momentum)
@@ -111,9 +111,9 @@ class RMSProp:
 class SGD:
     """Gradient descent with optional momentum, as torch.optim has it (dampening 0)."""
 
-    lr: Positive = 1e-2
-    momentum: BelowOne = 0.0
-    weight_decay: NonNegative = 0.0
+    lr: Annotated[Positive, Stackable] = 1e-2
+    momentum: Annotated[BelowOne, Stackable] = 0.0
+    weight_decay: Annotated[NonNegative, Stackable] = 0.0
 
     def start(self, params: Tensors) -> State:
         return _buffer(params, self.momentum)

@@ -23,10 +23,10 @@ from gp_lab.objectives.penalties import Penalty
 from gp_lab.parts import build
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
+from gp_lab.runs.settings import Settings
 from gp_lab.tracking.base import Tracking
 from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
-from gp_lab.training.settings import Settings
 from gp_lab.training.stacking import bytes_of_state, free_bytes
 from gp_lab.training.step import Game, classes_of, has_batch_norm
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from gp_lab import machine
 from gp_lab.errors import BadInput, show
-from gp_lab.runs.identity import NOT_IDENTITY, Config
+from gp_lab.parts import Stackable, keys, resolve
+from gp_lab.runs.identity import Config
+from gp_lab.runs.settings import run_keys
 
 if TYPE_CHECKING:  # the launchers ask for groups before anything heavy is imported
     import torch
@@ -23,21 +25,12 @@ if TYPE_CHECKING:  # the launchers ask for groups before anything heavy is impor
     from gp_lab.training.setup import Setup
     from gp_lab.training.step import Game, Hyper
 
-NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "loss": ("alpha", "beta", "gamma"),
-    "penalty": ("weight", "center", "anchor"),
-    "constraint": ("value",),
-    "optimizer": ("lr", "betas", "alpha", "eps", "momentum", "weight_decay"),
-}
-"""Numbers of the parts that each replica may have of its own."""
+PARTS = ("loss", "penalty", "constraint", "optimizer")
+"""Groups whose parts the step computes with, and whose `Stackable` numbers it takes as tensors."""
 
 DRAWN = ("gp_lab.data.points.Points", "gp_lab.data.images.Images")
 """Data sets and latents whose keys the step never sees but through the shape of a sample, which the
 trainer compares."""
-
-EXECUTION = ("device", "compile", "threads", "log_every", "checkpoint_every", "out", "trust",
-             "tracking", "force")  # fmt: skip
-"""Keys that leave a run's numbers alone, but that one process can only have one value of."""
 
 WORKING_COPIES = 6
 """How often the activations of a step are held at its peak: forward, gradient, its derivative."""
@@ -45,9 +38,10 @@ WORKING_COPIES = 6
 
 def structure(config: Config) -> Config:
     """What all runs of a stack have to share: the config without what may differ."""
-    kept = {k: v for k, v in config.items() if k not in NOT_IDENTITY | {"seed", "schedule"}}
-    kept |= {k: config[k] for k in EXECUTION if k in config}
-    for part, names in NUMBERS.items():
+    may_differ = run_keys(Stackable)
+    kept = {k: v for k, v in config.items() if k not in may_differ}
+    for part in PARTS:
+        names = _numbers(_class_of(part, config))
         kept[part] = {k: _kind(k, v) if k in names else v for k, v in config[part].items()}
     kept["dataset"] = _drawn(config["dataset"])
     kept["architecture"] = config["architecture"] | {
@@ -62,22 +56,28 @@ def structure_key(config: Config) -> str:
 
 
 def differing(configs: Sequence[Config]) -> list[str]:
-    """The keys, as they are written on the command line, that keep these runs from one stack."""
+    """The keys, as they are written on the command line, that keep these runs from one stack.
+
+    Of parts of different classes only the class is named.
+    """
     first, *rest = (_flat(structure(config)) for config in configs)
-    return [
+    keys = [
         k for k in sorted({k for c in (first, *rest) for k in c})
         if any(other.get(k, _ABSENT) != first.get(k, _ABSENT) for other in rest)
     ]  # fmt: skip
+    classes = {k for k in keys if k.endswith("_target_")}
+    return [k for k in keys if k in classes or f"{k.rpartition('.')[0]}._target_" not in classes]
 
 
 def refuse_unlike(configs: Sequence[Config]) -> None:
     """Raises `BadInput` for configs that cannot be one stack, naming the key that forbids it."""
     for key in differing(configs)[:1] if len(configs) > 1 else []:
         values = dict.fromkeys(show(_flat(structure(c)).get(key)) for c in configs)
+        numbers = [f"{p}.{n}" for p in PARTS for n in _numbers(_class_of(p, configs[0]))]
         raise BadInput(
             f"{key}={','.join(map(str, values))}: the runs of one stack cannot differ in {key};"
             " they share the step's structure and may differ in the seed, the data, the schedule"
-            f" and {', '.join(f'{part}.{n}' for part, names in NUMBERS.items() for n in names)}"
+            f" and {', '.join(numbers)}"
         )
 
 
@@ -165,13 +165,10 @@ def stacked_numbers(runs: Sequence["Setup"]) -> "Hyper":
         return torch.tensor(values, dtype=dtype, device=runs[0].device)
 
     hyper: dict[str, dict[str, Any]] = {}
-    for part, names in NUMBERS.items():
-        one = getattr(runs[0].game, part)
-        own = [f.name for f in fields(one) if f.name in names] if is_dataclass(one) else []
-        if own:
-            hyper[part] = {
-                n: tensor(part, [getattr(getattr(r.game, part), n) for r in runs]) for n in own
-            }
+    for part in PARTS:
+        own = [getattr(run.game, part) for run in runs]
+        if names := _numbers(type(own[0])):
+            hyper[part] = {n: tensor(part, [getattr(one, n) for one in own]) for n in names}
     return hyper
 
 
@@ -249,6 +246,16 @@ def free_bytes(device: "torch.device") -> int:
 
 
 _ABSENT = object()
+
+
+def _class_of(part: str, config: Config) -> type:
+    return resolve(config[part].get("_target_"), f"{part}._target_", config["trust"])
+
+
+def _numbers(part: type) -> list[str]:
+    """The fields of a part that each replica may have of its own: a dataclass's alone."""
+    names = keys(part, Stackable)
+    return [f.name for f in fields(part) if f.name in names] if is_dataclass(part) else []
 
 
 def _kind(name: str, value: Any) -> Any:

@@ -27,6 +27,7 @@ from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of, run_hash
 from gp_lab.runs.outcome import Outcome, outcome_of
 from gp_lab.runs.provenance import provenance
+from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, say, watched
 from gp_lab.tracking.ending import close_all
 from gp_lab.training.blocks import Blocks, block_length
@@ -44,7 +45,6 @@ from gp_lab.training.engine import (
 from gp_lab.training.ranks import Agreement, Onlooker, Ranks
 from gp_lab.training.replicas import Replica, say_from_outside
 from gp_lab.training.resuming import Apart, newest_common
-from gp_lab.training.settings import Settings
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.size import refuse_too_large
 from gp_lab.training.stacking import (
