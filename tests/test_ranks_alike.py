@@ -17,7 +17,7 @@ from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
-from gp_lab.training import alike, meeting, setup, trainer
+from gp_lab.training import alike, meeting, plan, setup
 from gp_lab.training.alike import About, SharedEnd, about
 from gp_lab.training.stopping import StoppedEarly
 from gp_lab.training.watch import Failure, Watch, gone, nothing
@@ -304,7 +304,7 @@ def no_setup(on: int, error: Exception, seed: int | None, rank: int) -> None:
         return real(config, contents)
 
     if rank == on:
-        trainer.setup = fail  # type: ignore[assignment]
+        plan.setup = fail  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("wrong", [0, 1])

@@ -17,6 +17,8 @@ from gp_lab.launching.local import groups, train_all
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config
 from gp_lab.runs.outcome import Outcome
+from gp_lab.training.engine import Engine
+from gp_lab.training.iteration import Iteration
 from gp_lab.training.setup import setup
 from gp_lab.training.stacking import bytes_per_replica, differing, refuse_unlike, structure_key
 from gp_lab.training.trainer import train
@@ -340,16 +342,14 @@ def test_a_stack_that_is_too_large_for_the_memory_is_refused_before_anything_run
 def test_a_stack_that_runs_out_of_memory_is_halved_until_it_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from gp_lab.training import trainer
+    once = Iteration.__call__
 
-    once = trainer._Training._one_iteration
-
-    def short_of_memory(self: trainer._Training, *arguments: object) -> object:
-        if self.stack > 1:
+    def short_of_memory(self: Iteration, engine: Engine, state: dict, step: int) -> object:
+        if engine.stack > 1:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
-        return once(self, *arguments)
+        return once(self, engine, state, step)
 
-    monkeypatch.setattr(trainer._Training, "_one_iteration", short_of_memory)
+    monkeypatch.setattr(Iteration, "__call__", short_of_memory)
     configs = [bare(f"seed={seed}", "steps=2", f"out={tmp_path}") for seed in range(4)]
     outcomes = train(configs, progress=True)
     assert [(o.state, o.folder.status["stack"]) for o in outcomes] == [(State.FINISHED, 1)] * 4

@@ -21,7 +21,7 @@ from gp_lab.runs.identity import Config
 from gp_lab.training.alike import SharedEnd, about
 from gp_lab.training.meeting import JOINING, Patience, say
 from gp_lab.training.place import Place, place, several
-from gp_lab.training.ranks import ALONE, Ranks
+from gp_lab.training.ranks import ALONE, Ranks, SharedStopVote, StopVote
 from gp_lab.training.stopping import Stop
 from gp_lab.training.watch import (
     Failure,
@@ -76,30 +76,30 @@ class Group(Ranks):
 
         return Shard(*part(batch, self.rank, self.world), batch, total)
 
-    def of_writer(self, make: Callable[[], Any]) -> Any:
-        values = [make() if self.writer else None]
+    def broadcast_from_main(self, make: Callable[[], Any]) -> Any:
+        values = [make() if self.is_main else None]
         self._dist.broadcast_object_list(values, 0)
         return values[0]
 
-    def state_of_writer(self, state: dict[str, Any]) -> dict[str, Any]:
+    def broadcast_state(self, state: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in sorted(state.items()):
-            found[key] = self.state_of_writer(value) if isinstance(value, dict) else value.clone()
+            found[key] = self.broadcast_state(value) if isinstance(value, dict) else value.clone()
             if not isinstance(value, dict):
                 self._dist.broadcast(found[key], 0)
         return found
 
-    def collected(self, own: dict[str, Any]) -> dict[str, Any]:
-        parts: list[Any] | None = [None] * self.world if self.writer else None
+    def gather(self, own: dict[str, Any]) -> dict[str, Any]:
+        parts: list[Any] | None = [None] * self.world if self.is_main else None
         self._dist.gather_object(own, parts)
         return {k: v for entries in parts or [] for k, v in entries.items()}
 
-    def total(self, x: Any) -> Any:
+    def all_reduce(self, x: Any) -> Any:
         total = x.clone()
         self._dist.all_reduce(total)
         return total
 
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         numbers: list[Any] = [None] * self.world
         self._dist.all_gather_object(numbers, number)
         return max(numbers)
@@ -113,8 +113,11 @@ class Group(Ranks):
         return failure.why
 
     @property
-    def heir(self) -> bool:
-        return self.watch.heir
+    def replaces_main(self) -> bool:
+        return self.watch.replaces_main
+
+    def stop_vote(self, stop: Stop, like: Any) -> StopVote:
+        return SharedStopVote(stop, like)
 
     def when_lost(self, last_word: LastWord) -> None:
         self.watch.call.last_word = last_word
@@ -186,7 +189,7 @@ class Group(Ranks):
         except BaseException as error:
             lost = self.lost_another(error)
             why = self.explain(error)
-            if lost and self.heir:
+            if lost and self.replaces_main:
                 say(why)
             if self.watch.speaks:
                 call.last_word(why, _of_rank(self.rank, error).state)

@@ -1,7 +1,8 @@
 """Which machinery runs the pure step: eager or compiled, one run or a stack of them."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.errors import BadInput
+from gp_lab.machine import cores
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm, synchronised
 from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import obstacle
@@ -148,6 +150,20 @@ def _sums_in_one_order(game: Game) -> bool:
     """
     layers = game.discriminator.modules()
     return game.encoder is None and not any(isinstance(m, SynchronisedBatchNorm) for m in layers)
+
+
+@contextmanager
+def threads_and_precision(game: Game, settings: Settings) -> Iterator[None]:
+    """While inside, PyTorch has the CPU's threads and the precision of products that a run asks
+    for, or that suit its networks."""
+    before = torch.get_num_threads()
+    alone = 1 if fits_a_core(game) else min(before, cores())
+    torch.set_num_threads(settings.threads or alone)
+    torch.set_float32_matmul_precision("high" if settings.precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fits_a_core(game: Game) -> bool:

@@ -1,6 +1,6 @@
 """The ranks of a run as the trainer sees them: one alone, or one of several (`distributed.py`).
 
-With what they share in the loop: the agreement to stop, and the run's folder, which one writes.
+With what they share in the loop: the vote to stop, and the run's folder, which one writes.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 
 from gp_lab.objectives.shard import Shard
 from gp_lab.runs.folder import RunFolder, State
+from gp_lab.training.stopping import Stop
 
 
 class Ranks:
@@ -17,7 +18,7 @@ class Ranks:
     world = 1
 
     @property
-    def writer(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this rank writes: the folder, the dashboard, the progress."""
         return self.rank == 0
 
@@ -25,23 +26,23 @@ class Ranks:
         """This rank's part of each batch; None where it has all. Raises `BadInput`."""
         return None
 
-    def of_writer(self, make: Callable[[], Any]) -> Any:
+    def broadcast_from_main(self, make: Callable[[], Any]) -> Any:
         """What `make` returns on rank 0, which alone calls it: a small Python value."""
         return make()
 
-    def state_of_writer(self, state: dict[str, Any]) -> dict[str, Any]:
+    def broadcast_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """Rank 0's tensors in a tree that has the same shapes on each rank."""
         return state
 
-    def collected(self, own: dict[str, Any]) -> dict[str, Any]:
+    def gather(self, own: dict[str, Any]) -> dict[str, Any]:
         """On rank 0 the entries of all ranks; on the others nothing."""
         return own
 
-    def total(self, x: Any) -> Any:
+    def all_reduce(self, x: Any) -> Any:
         """The sum over the ranks of a tensor."""
         return x
 
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         """The largest of the ranks' numbers."""
         return number
 
@@ -60,35 +61,63 @@ class Ranks:
         """What a rank that cannot go on does with the reason before it is ended."""
 
     @property
-    def heir(self) -> bool:
+    def replaces_main(self) -> bool:
         """Whether rank 0 was lost, and this one has the last word in its place."""
         return False
+
+    def stop_vote(self, stop: Stop, like: Any) -> "StopVote":
+        """How the ranks decide to stop; `like` is a tensor of the run's device and precision."""
+        return StopVote(stop)
 
 
 ALONE = Ranks()
 
 
-class Agreement:
-    """Whether a rank was asked to stop: its `word` rides in the step's own all-reduce.
+class StopVote:
+    """Whether to stop, as a process alone decides it between two iterations: when it was asked."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+
+    @property
+    def reached(self) -> bool:
+        return self.stop.asked
+
+    def cast(self) -> tuple[Any, ...]:
+        """What this rank adds to the all-reduce of D's step; nothing, or a tensor [1]."""
+        return ()
+
+    def count(self, metrics: Any) -> Any:
+        """The metrics of D's step, without the votes in them, which are counted."""
+        return metrics
+
+
+class SharedStopVote(StopVote):
+    """Several ranks stop when one was asked to: their votes ride in the step's own all-reduce.
 
     Of a GPU the total is read one iteration late, so that the host need not wait for the iteration
-    under way; all ranks read the same and stop at one step.
+    under way; all ranks read the same and stop at one step. `like`: a tensor of the run's device
+    and precision.
     """
 
-    def __init__(self, like: Any) -> None:
-        self._words = (like.new_zeros(1), like.new_ones(1))
+    def __init__(self, stop: Stop, like: Any) -> None:
+        super().__init__(stop)
+        self._votes = (like.new_zeros(1), like.new_ones(1))
         self._late: tuple[Any, Any] | None = None
-        self.reached = False
+        self._reached = False
 
-    def word(self, asked: bool) -> Any:
-        """This rank's [1]: 1 if it was asked."""
-        return self._words[asked]
+    @property
+    def reached(self) -> bool:
+        return self._reached
 
-    def hear(self, total: Any) -> None:
-        """The sum [1] of the ranks' words."""
+    def cast(self) -> tuple[Any, ...]:
+        return (self._votes[self.stop.asked],)
+
+    def count(self, metrics: Any) -> Any:
+        total = metrics[-1:]
         if total.device.type == "cpu":
-            self.reached = bool(total > 0)
-            return
+            self._reached = bool(total > 0)
+            return metrics[:-1]
         import torch
 
         copy, copied = total.to("cpu", non_blocking=True), torch.cuda.Event()
@@ -96,8 +125,9 @@ class Agreement:
         if self._late is not None:
             before, event = self._late
             event.synchronize()
-            self.reached = bool(before > 0)
+            self._reached = bool(before > 0)
         self._late = copy, copied
+        return metrics[:-1]
 
 
 class Onlooker(RunFolder):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from gp_lab.errors import LabError, counted
 from gp_lab.probes.base import Probe
@@ -24,7 +25,7 @@ from gp_lab.training.setup import Setup
 class Replica:
     """One run of a stack: its parts, its folder, its tracker, and whether it still trains."""
 
-    run: Setup
+    setup: Setup
     folder: RunFolder
     tracker: Tracker = field(default_factory=Tracker)
     diverged_at: int | None = None
@@ -37,19 +38,19 @@ class Replica:
 
     def open(self) -> None:
         """Lock the run's folder; make it if it is new."""
-        run, folder = self.run, self.folder
-        if run.settings.force or not folder.exists:
-            folder.make(run.settings.out)
+        setup, folder = self.setup, self.folder
+        if setup.settings.force or not folder.exists:
+            folder.make(setup.settings.out)
         else:
             folder.lock()
         # Asked again: who had the lock may have made it.
-        if run.settings.force or not folder.exists:
+        if setup.settings.force or not folder.exists:
             folder.clear()
-            folder.create(run.config, run_id(run.config))
+            folder.create(setup.config, run_id(setup.config))
         else:
-            folder.own(run_id(run.config))
+            folder.own(run_id(setup.config))
 
-    def go_on_from(self, step: int | None) -> None:
+    def resume_from(self, step: int | None) -> None:
         """Cut what the run wrote later than at this step, and note its data; None begins it anew.
 
         What could be whole is set aside, with a warning: checkpoints that were passed over, and all
@@ -61,7 +62,7 @@ class Replica:
         if step is None and (later or (lines and lines[-1]["step"] >= self.first_checkpoint)):
             written = [folder.path / name for name in ("metrics.jsonl", "arrays")]
             aside = folder.set_aside([*later, *(path for path in written if path.exists())])
-            folder.own(run_id(self.run.config))
+            folder.own(run_id(self.setup.config))
             said = "no whole checkpoint is left: the run starts over"
             warnings.warn(f"{folder.path}: {said}; what it wrote is in {aside}", stacklevel=2)
         elif later:
@@ -69,23 +70,23 @@ class Replica:
             passed = counted(sum(path.suffix == ".pt" for path in later), "checkpoint")
             said = f"goes on from step {step}; {passed} passed over, now in {aside}"
             warnings.warn(f"{folder.path}: {said}", stacklevel=2)
-        keep(folder, self.run, step or 0)
+        keep(folder, self.setup, step or 0)
         folder.cut_metrics(-1 if step is None else step)
-        if self.run.settings.steps > (old := folder.config).get("steps", 0):
-            folder.write_config(old | {"steps": self.run.settings.steps})
+        if self.setup.settings.steps > (old := folder.config).get("steps", 0):
+            folder.write_config(old | {"steps": self.setup.settings.steps})
 
     @property
     def first_checkpoint(self) -> int:
         """The step at which the run saves its first one."""
-        return min(self.run.settings.checkpoint_every, self.run.settings.steps)
+        return min(self.setup.settings.checkpoint_every, self.setup.settings.steps)
 
     def track(self) -> None:
         """Begin to tell the dashboard, with what the run has written so far, in order."""
-        self.tracker = Tracker.of(self.run.config, self.folder)
+        self.tracker = Tracker.of(self.setup.config, self.folder)
         lines, pictures = defaultdict(list), defaultdict(list)
         for line in self.folder.metrics():
             lines[line["step"]].append(line)
-        for name, probe in self.run.probes.items():
+        for name, probe in self.setup.probes.items():
             for step in self.folder.array_steps(name):
                 pictures[step].append((name, probe))
         for step in sorted(lines.keys() | pictures.keys()):
@@ -100,28 +101,42 @@ class Replica:
         self.folder.append_metrics(lines)
         self.tracker.log(lines)
 
-    def keep(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
+    def write_arrays(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
         """What a probe found, in the folder and as pictures."""
         self.folder.write_arrays(name, step, arrays)
-        draw = partial(self.run.probes[name].pictures, arrays)
+        draw = partial(self.setup.probes[name].pictures, arrays)
         self.tracker.pictures(step, draw)
 
-    def say(self, state: State, **more: Any) -> None:
+    def set_status(self, state: State, **more: Any) -> None:
         """Write how the run stands into `status.json`, unless it has diverged."""
         if self.trains:
             self.folder.set_status(state, **more)
 
     def diverge(self, step: int, why: str) -> None:
-        self.say(State.DIVERGED, step=step, why=why)
+        """Write that the run has diverged; it trains no more."""
+        self.set_status(State.DIVERGED, step=step, why=why)
         self.diverged_at = step
 
     def close(self) -> None:
         self.folder.unlock()
 
 
-def say_from_outside(folder: RunFolder, state: State, why: str) -> None:
+def name_of(replicas: Sequence[Replica]) -> str:
+    """What a stack is called on the terminal: as the folder of its first run."""
+    count = len(replicas)
+    return replicas[0].folder.path.name + (f" x{count}" if count > 1 else "")
+
+
+def set_status_from_outside(folder: RunFolder, state: State, why: str) -> None:
     """Write how a run ended for a process that cannot say so any more."""
     with suppress(LabError):  # it is locked if that process lives after all, or the run goes on
         folder.lock()
         folder.set_status(state, why=why)
         folder.unlock()
+
+
+def finite(state: dict[str, Any]) -> bool:
+    """Whether all parameters of the networks are numbers."""
+    nets = (state["d"], state["g"], state.get("encoder", {}))
+    tensors = [tensor for net in nets for tensor in net.values()]
+    return all(bool(torch.isfinite(t).all()) for t in tensors)

@@ -62,7 +62,7 @@ def newest_common(
             if (i, start) in loaded:
                 continue
             replica = replicas[i]
-            saved = checkpoint.load(replica.folder, start, str(replica.run.device), fresh[i])
+            saved = checkpoint.load(replica.folder, start, str(replica.setup.device), fresh[i])
             if saved is None:
                 have[i].discard(start)
                 break

@@ -155,15 +155,15 @@ class Watch(threading.Thread):
     # -- looking -------------------------------------------------------------------------------
 
     @property
-    def heir(self) -> bool:
+    def replaces_main(self) -> bool:
         """Whether the ranks before this one, rank 0 among them, are lost."""
         lost = self.call.failure.lost if self.call.failure else ()
         return self._rank > 0 and set(range(self._rank)) <= set(lost)
 
     @property
     def speaks(self) -> bool:
-        """Whether this rank writes and speaks for all: rank 0, or its heir."""
-        return self._rank == 0 or self.heir
+        """Whether this rank writes and speaks for all: rank 0, or the one that replaces it."""
+        return self._rank == 0 or self.replaces_main
 
     def run(self) -> None:
         before = _beat((self._rank - 1) % self._world)

@@ -1,0 +1,127 @@
+"""The engine that a stack of runs has used so far, or the one that suits it, tried once."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import torch
+
+from gp_lab.errors import one_line, out_of_memory
+from gp_lab.runs.identity import run_hash
+from gp_lab.runs.settings import Settings
+from gp_lab.training.compilers import compiling
+from gp_lab.training.engine import Engine, choose, kept_engine, make_engine
+from gp_lab.training.progress import Progress
+from gp_lab.training.ranks import Ranks
+from gp_lab.training.replicas import Replica, name_of
+from gp_lab.training.stacking import TooLarge, Unstackable, structure_key
+from gp_lab.training.step import Game, has_batch_norm
+from gp_lab.training.stopping import StoppedEarly
+
+SAME_NUMBERS = "the same numbers up to rounding, not bit for bit"
+
+Trial = Callable[[Engine], object]
+"""One iteration whose result is dropped: the step is pure, so it changes nothing."""
+
+
+class EngineSelector:
+    """Selects the engine of a stack.
+
+    `game` and `settings` are those of this rank; `sharing` is about how many stacks of this size
+    share a compiled step.
+    """
+
+    def __init__(
+        self,
+        replicas: Sequence[Replica],
+        game: Game,
+        settings: Settings,
+        ranks: Ranks,
+        progress: Progress,
+        sharing: int,
+    ) -> None:
+        self.replicas, self.stack, self.setup = replicas, len(replicas), replicas[0].setup
+        self.game, self.settings, self.ranks = game, settings, ranks
+        self.progress, self.sharing = progress, sharing
+
+    def select(self, step: int, trial: Trial) -> Engine:
+        """The engine to go on with from `step`, after `trial` of it; sets PyTorch's threads.
+
+        Raises `Unstackable` where the networks, or the memory, forbid to stack these runs.
+        """
+        before = self.replicas[0].folder.status.get("engine") if step else None
+        name, reason, threads = self.ranks.broadcast_from_main(lambda: self._choice(before))
+        torch.set_num_threads(threads)
+        engine = kept_engine(self._structure, self.game, name, reason, self.stack)
+        if name == "compiled":
+            engine = self._compiled(engine, trial)
+        if engine.name == "eager" and self.stack > 1:
+            self._try_stacked(engine, trial)
+        if engine.name == "eager" and before == "compiled":
+            engine = replace(engine, reason=f"{engine.reason}; compiled until step {step}")
+            if self.ranks.is_main:
+                said = f"{name_of(self.replicas)}: {engine.reason}; {SAME_NUMBERS}"
+                warnings.warn(said, stacklevel=2)
+        if engine.name == "eager" and (self.stack > 1 or self.settings.compile == "always"):
+            self.progress.say(f"not compiled: {engine.reason}")
+        return engine
+
+    def _choice(self, before: str | None) -> tuple[str, str, int]:
+        """The engine's name, the reason, and the threads of the CPU; `before` it had this one."""
+        s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
+        if before in ("eager", "compiled"):
+            if (ranks := status.get("ranks", 1)) != self.ranks.world:
+                self.progress.say(self._on_other_ranks(ranks))
+            threads = status.get("threads", threads)
+            name, reason = before, "as before the run was resumed"
+            if name == "compiled":  # it may have been elsewhere, or on fewer ranks
+                name, why = choose("always", self.game, 0, self.setup.device)
+                reason = reason if name == "compiled" else why
+            return name, reason, threads
+        updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
+        return *choose(s.compile, self.game, updates, self.setup.device, self.stack), threads
+
+    def _on_other_ranks(self, before: int) -> str:
+        game, now = self.setup.game, f"on {before} ranks so far, now on {self.ranks.world}: "
+        nets = (game.discriminator, game.generator, game.encoder)
+        if self.settings.batch_norm == "local" and any(n and has_batch_norm(n) for n in nets):
+            return now + (
+                "with batch_norm=local each rank normalises its part of a batch, so that it goes on"
+                " as another algorithm; use as many ranks as before"
+            )
+        return now + SAME_NUMBERS
+
+    @property
+    def _structure(self) -> str:
+        """Equal for what can share a compiled step."""
+        config = self.setup.config | {"seed": 0, "steps": 0, "out": "", "force": False}
+        return structure_key(config) if self.stack > 1 else f"{config['device']} {run_hash(config)}"
+
+    def _compiled(self, engine: Engine, trial: Trial) -> Engine:
+        """This engine once it is compiled, or an eager one where it does not compile."""
+        alone = self.ranks.world == 1  # of several, the others may be in the compiled step
+        try:
+            with self.progress.clock("compiling"), compiling() if alone else nullcontext():
+                trial(engine)
+            return engine
+        except StoppedEarly:
+            raise
+        except Exception as error:
+            if not alone:
+                raise
+            cause = getattr(error, "inner_exception", error)  # of PyTorch's compilers
+            why = f"it did not compile ({one_line(cause)})"
+            return make_engine(self.game, "eager", why, self.stack)
+
+    def _try_stacked(self, engine: Engine, trial: Trial) -> None:
+        """Raises `Unstackable` if the networks cannot be stacked (they draw random numbers, say),
+        `TooLarge` if there is no memory for so many."""
+        try:
+            trial(engine)
+        except (RuntimeError, MemoryError) as error:
+            why = one_line(error)
+            if out_of_memory(error):
+                raise TooLarge(f"a stack of {self.stack} does not fit the memory") from error
+            name = self.setup.config["architecture"].get("name")
+            raise Unstackable(f"architecture={name} cannot be stacked ({why})") from error

@@ -1,0 +1,87 @@
+"""What is to be trained: each run with its parts and its folder, built and checked beforehand."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gp_lab.data.contents import looking
+from gp_lab.errors import BadInput, LabError
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.identity import Config, folder_of
+from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.settings import Settings
+from gp_lab.training.data import run_data
+from gp_lab.training.ranks import Onlooker, Ranks
+from gp_lab.training.replicas import set_status_from_outside
+from gp_lab.training.setup import Setup, setup
+from gp_lab.training.stacking import refuse_unlike
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that is asked for: its config, settings and parts (`setup`), and its folder.
+
+    The folder need not be there yet.
+    """
+
+    setup: Setup
+    folder: RunFolder
+
+    @property
+    def settings(self) -> Settings:
+        return self.setup.settings
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return not self.settings.force and self.folder.finished(self.settings.steps)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it has ended."""
+        return outcome_of(self.folder, self.settings.steps)
+
+    @property
+    def batch_norm(self) -> str:
+        """How several ranks share batch norm: as before the run was resumed."""
+        status = self.folder.status if self.folder.exists and not self.settings.force else {}
+        before = status.get("batch_norm") if status.get("step") else None
+        return before if before in ("local", "synchronised") else self.settings.batch_norm
+
+
+def plan(
+    configs: Sequence[Config], folders: Sequence[RunFolder] | None, ranks: Ranks
+) -> list[PlannedRun]:
+    """The runs of one call to `train`, in order; nothing is written.
+
+    Left out, `folders` are where the configs say. Ranks that do not write get `Onlooker`s for them.
+    Raises `BadInput` for what cannot be trained, or not together.
+    """
+    refuse_unlike(configs)
+    if ranks.world > 1 and len(configs) > 1:
+        raise BadInput(
+            f"{len(configs)} runs in a stack: {ranks.world} ranks train one run at a time; use"
+            " hydra/launcher=local"
+        )
+    with looking():
+        data = run_data(configs, folders)
+        folders = folders or folders_of([each.config for each in data])
+        setups = [setup(each.config, each.contents) for each in data]
+    if not ranks.is_main:
+        folders = [Onlooker(folder.path) for folder in folders]
+    return [PlannedRun(*both) for both in zip(setups, folders, strict=True)]
+
+
+def folders_of(configs: Sequence[Config]) -> list[RunFolder]:
+    """Where these runs are kept, as their configs say."""
+    return [RunFolder(folder_of(config)) for config in configs]
+
+
+def fail_before_training(
+    configs: Sequence[Config], folders: Sequence[RunFolder], why: str, state: State
+) -> None:
+    """The last word of several ranks on runs that they were to train, and that have a folder."""
+    for config, folder in zip(configs, folders, strict=True):
+        with suppress(LabError, OSError):  # what cannot be read is left alone
+            if folder.exists and not folder.finished(config["steps"]):
+                set_status_from_outside(RunFolder(folder.path), state, why)
