@@ -1,12 +1,14 @@
 """What a run asks of its data and of its latents: base classes that answer all but two questions.
 
 A data set of one's own is a class that derives from `Dataset`, a latent one that derives from
-`Latent`; each defines `shape` and `draw`, and of the rest what it has. Properties may be class
-attributes instead. A config names the class by `_target_`, and its constructor's arguments.
+`Latent`; each defines `shape` and `draw`, and of the rest what it has. What is no method may be a
+property, an attribute of the class, a field of a dataclass or set in `__init__`. A config names the
+class by `_target_`, and its constructor's arguments.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -15,6 +17,21 @@ from torch import Tensor
 from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput
 from gp_lab.parts import Run
+
+if TYPE_CHECKING:
+    from builtins import property as default
+else:
+
+    class default:  # noqa: N801
+        """A property that gives way to whatever a derived class has instead, a field too."""
+
+        def __init__(self, value: Callable[[Any], Any]) -> None:
+            self.value, self.__doc__ = value, value.__doc__
+
+        def __get__(self, instance: Any, owner: type) -> Any:
+            if instance is None:  # a dataclass looks for the default of a field of its own
+                raise AttributeError
+            return self.value(instance)
 
 
 class Latent(ABC):
@@ -26,10 +43,10 @@ class Latent(ABC):
     follows_reals: ClassVar[bool] = False
     """Whether `draw` makes something of the reals that it is given; others may be given none."""
 
-    @property
-    @abstractmethod
+    @default
     def shape(self) -> tuple[int, ...]:
         """Of one sample, without the batch: (dim,), or (channels, height, width)."""
+        raise BadInput(f"{type(self).__name__} does not say which shape its samples have")
 
     @abstractmethod
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
@@ -39,12 +56,12 @@ class Latent(ABC):
         `follows_reals`. Data are drawn without it.
         """
 
-    @property
+    @default
     def points(self) -> Tensor | None:
         """All samples [count, *shape] of a finite set, float32; None where they are not at hand."""
         return None
 
-    @property
+    @default
     def count(self) -> int | None:
         """How many samples there are to draw from; None for a supply without end."""
         return None if self.points is None else len(self.points)
@@ -91,17 +108,17 @@ class Dataset(Latent):
     """Whether `draw` and `draw_labelled` take `wanted`, int64 [k], ascending: the places of those
     of the n samples that are to be made, [k, *shape]. Else every rank makes the whole batch."""
 
-    @property
+    @default
     def classes(self) -> int:
         """How many classes the samples have, for networks that know of them; 0 without classes."""
         return 0
 
-    @property
+    @default
     def streams(self) -> bool:
         """Whether drawing waits for a disk or a copy, so that it is done ahead by a thread."""
         return False
 
-    @property
+    @default
     def characters(self) -> tuple[str, ...]:
         """The vocabulary of a text in the order of its numbers; () for what is no text."""
         return ()
