@@ -12,12 +12,15 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_type_hints
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, out_of_memory, show
 from gp_lab.files import expanded
+
+if TYPE_CHECKING:  # most commands look at names and numbers alone
+    import torch
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -91,6 +94,53 @@ ROOMS = (
 )
 
 
+class Run(Protocol):
+    """A run that is built and not begun, as its parts see it when each checks that it fits in.
+
+    A part that has something to check has a method `check(key, run)`, `key` being the part's own
+    in the config; it raises `BadInput`.
+    """
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Resolved: plain values by group and key."""
+
+    @property
+    def settings(self) -> Any:
+        """Its scalars, as `gp_lab.runs.settings.Settings` lists them."""
+
+    @property
+    def game(self) -> Any:
+        """Networks, loss, penalty, constraint, ...: a `gp_lab.training.step.Game`."""
+
+    @property
+    def dataset(self) -> Any:
+        """A prepared `gp_lab.data.base.Dataset`."""
+
+    @property
+    def latent(self) -> Any:
+        """A prepared `gp_lab.data.base.Latent`."""
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the networks are."""
+
+    @property
+    def dtype(self) -> "torch.dtype":
+        """Of their parameters."""
+
+
+def chosen(run: Run, group: str) -> str:
+    """The choice of a group, as in `architecture=mlp`."""
+    return f"{group}={run.config[group].get('name')}"
+
+
+def network_key(run: Run, network: str, key: str) -> str:
+    """Where the config gives a network's key: once for all networks, or for this one."""
+    of_all = key in run.config["architecture"]
+    return f"architecture.{key}" if of_all else f"architecture.{network}.{key}"
+
+
 def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type:
     """The class that a dotted path names, if it is one that a config may name.
 
@@ -126,6 +176,8 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
     own = f"{target.__module__}.{target.__qualname__}"
     if own != path:
         raise BadInput(f"{refusal}: its own name is {own}")
+    if lacking := sorted(getattr(target, "__abstractmethods__", ())):
+        raise BadInput(f"{refusal}: it does not define {' and '.join(lacking)}")
     if root == "torch":
         import torch
 
@@ -166,7 +218,10 @@ def build(
     if isinstance(node, Mapping) and "_target_" in node:
         target = resolve(node["_target_"], f"{key}._target_", trust)
         if kind is not None and not _is_a(target, kind):
-            raise BadInput(f"{key}._target_={node['_target_']}: cannot be used as {key}")
+            known = f"{kind.__module__}.{kind.__qualname__}"
+            raise BadInput(
+                f"{key}._target_={node['_target_']}: cannot be used as {key}, which is a {known}"
+            )
         hints = _hints(target)
         values = {
             k: build(v, f"{key}.{k}", trust, _kind(hints.get(k)))

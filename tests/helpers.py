@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -25,6 +26,13 @@ def names_in(group: str) -> list[str]:
 def built(group: str, name: str, **changes: Any) -> Any:
     """The part that configs/GROUP/NAME.yaml describes, some of its keys changed."""
     return build(yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text()) | changes, group)
+
+
+def run_on(dataset: Any) -> Any:
+    """As much of a run on some data as a probe that checks itself against it looks at."""
+    return SimpleNamespace(
+        dataset=dataset, game=SimpleNamespace(encoder=None, classes=0, normed=[])
+    )
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from scipy import integrate, stats
 from torch import Tensor
 
-from gp_lab.data.latent import DataPlusNoise, Latent, Normal, Uniform
+from gp_lab.data.base import Latent
+from gp_lab.data.latent import DataPlusNoise, Normal, Uniform
 from gp_lab.data.points import (
     Circles,
     Distribution,

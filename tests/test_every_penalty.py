@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from test_networks_of_images import CONDITIONAL, LITTLE, SMALL, architecture
 from torch import Tensor, nn
 
+from gp_lab.networks.conditional import classes_of
 from gp_lab.networks.mlp import MLP
 from gp_lab.objectives.constraints import NoConstraint
 from gp_lab.objectives.losses import Wasserstein
@@ -17,7 +18,6 @@ from gp_lab.training.optimizers import Adam
 from gp_lab.training.step import (
     AUTOGRAD,
     Game,
-    classes_of,
     discriminator_step,
     generator_step,
     start_state,

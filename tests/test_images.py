@@ -19,11 +19,11 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gp_lab.data import cifar, digits, sources
+from gp_lab.data.base import Dataset
 from gp_lab.data.cifar import CIFAR10
 from gp_lab.data.contents import Holds
 from gp_lab.data.digits import DEBIAN_FASHION, MNIST, FashionMNIST, MNIST5k, read_idx
 from gp_lab.data.images import Images
-from gp_lab.data.latent import Latent
 from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree
 from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, Parts, Source
@@ -197,7 +197,7 @@ def test_half_of_the_images_are_mirrored_left_to_right() -> None:
 
 def test_a_dataset_of_images_has_the_trainer_s_signature() -> None:
     images = Images(Fixed(random_bytes(5, 3, 4, 6)))
-    assert isinstance(images, Latent)
+    assert isinstance(images, Dataset)
     assert images.shape == (3, 4, 6)
     prepared = images.prepare(rng())
     assert prepared.draw(rng(), 7).shape == (7, 3, 4, 6)

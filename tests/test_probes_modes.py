@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import built
+from helpers import built, run_on
 from lab import config_of, trained
 
 from gp_lab.data.points import GaussianRing, Mixture, Points, SwissRoll
@@ -104,8 +104,8 @@ def test_data_sets_without_modes_or_curve_are_refused_before_anything_runs() -> 
     with pytest.raises(BadInput, match=r"probe\.curve: measures distances"):
         setup(config_of("probe=[curve]", base=BARE))
     with pytest.raises(BadInput, match=r"probe\.modes\.radius: give it"):
-        Modes().check_dataset("modes", Points(Mixture((GaussianRing(1),))))
-    Modes(radius=0.1).check_dataset("modes", Points(GaussianRing(1)))
+        Modes().check("probe.modes", run_on(Points(Mixture((GaussianRing(1),)))))
+    Modes(radius=0.1).check("probe.modes", run_on(Points(GaussianRing(1))))
     with pytest.raises(ValueError, match="share=2"):
         Modes(share=2.0)
 

@@ -11,7 +11,7 @@ import torch
 from helpers import built, rng
 from lab import config_of, trained
 
-from gp_lab.data.latent import Latent
+from gp_lab.data.base import Dataset
 from gp_lab.data.text import BILLION_WORD, BILLION_WORD_HELD_OUT, PAD, Text
 from gp_lab.errors import BadInput
 from gp_lab.probes.base import View
@@ -59,7 +59,7 @@ def test_the_vocabulary_is_unk_and_the_most_frequent_characters_padding_among_th
 
 def test_batches_are_one_hot_and_of_the_text(tmp_path: Path) -> None:
     text = Text(str(write(tmp_path / "a.txt", *LINES)), length=8)
-    assert isinstance(text, Latent)
+    assert isinstance(text, Dataset)
     prepared = text.prepare(rng())
     x = prepared.draw(rng(), 200)
     assert x.shape == (200, *text.shape) == (200, 8, len(text.characters))
@@ -179,7 +179,7 @@ def test_held_out_lines_that_a_text_lacks_are_refused(tmp_path: Path) -> None:
 def test_pythons_own_documentation_is_a_text_of_distinct_sentences() -> None:
     text = built("dataset", "python_topics")
     prepared = text.prepare(rng())
-    assert isinstance(text, Latent)
+    assert isinstance(text, Dataset)
     # The width that configs/architecture/char_cnn.yaml has, whatever the version of Python.
     assert prepared.shape == (32, 96)
     assert len(prepared.train_codes) > 2500

@@ -3,10 +3,12 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from helpers import run_on
 from lab import (
     SMALL,
     arrays_of,
@@ -446,9 +448,9 @@ def test_clipped_weights_pile_up_at_the_ends_of_their_range(tmp_path: Path) -> N
 
 
 def test_a_plane_probe_on_other_than_points_of_the_plane_is_refused() -> None:
-    ValueSurface().check("surface", (2,))
+    ValueSurface().check("probe.surface", run_on(SimpleNamespace(shape=(2,))))
     with pytest.raises(BadInput, match=r"probe\.surface: looks at the plane"):
-        ValueSurface().check("surface", (3, 32, 32))
+        ValueSurface().check("probe.surface", run_on(SimpleNamespace(shape=(3, 32, 32))))
 
 
 def test_pictures_for_the_dashboard_are_images(probed: RunFolder) -> None:

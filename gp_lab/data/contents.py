@@ -1,6 +1,6 @@
 """What a data set holds: the digest that tells it from others, and what people call it by."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class Contents:
 class Holds(Protocol):
     """A data set, or a source of one, that can say what it holds: this is then its identity."""
 
-    def contents(self) -> Contents:
-        """Raises `BadInput` where it is missing or cannot be read."""
+    def contents(self) -> Contents | None:
+        """None if it cannot say, after all. Raises `BadInput` where it is missing or damaged."""
 
 
 def differences(before: Contents, now: Contents) -> str:
@@ -73,7 +73,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:MOST])) + more
 
 
-_looked_at: ContextVar[dict[Holds, Contents] | None] = ContextVar("looked_at", default=None)
+_looked_at: ContextVar[dict[Holds, Contents | None] | None] = ContextVar("looked_at", default=None)
 
 
 @contextmanager
@@ -87,10 +87,10 @@ def looking() -> Iterator[None]:
             _looked_at.reset(token)
 
 
-def contents_of(data: Holds) -> Contents:
+def contents_of(data: Holds) -> Contents | None:
     """What a data set, or a source, holds now. Raises `BadInput` as it does."""
     known = _looked_at.get()
-    if known is None:
+    if known is None or not isinstance(data, Hashable):
         return data.contents()
     if data not in known:
         known[data] = data.contents()

@@ -9,14 +9,17 @@ import copy
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gp_lab.data.base import Dataset
 from gp_lab.data.contents import Contents, Holds, contents_of
 from gp_lab.data.random import choose, generator, uniform_rows
 from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero, Few
+from gp_lab.networks.layers import RANGES, Output
+from gp_lab.parts import Count, CountOrZero, Few, Run
 
 SCALES = {
     "minus_one_one": (2.0, -1.0),
@@ -57,7 +60,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Dataset):
     """Images in the trainer's signature, [n, C, H, W] float32.
 
     A byte b becomes brightness b / 255, or (b + U(0, 1)) / 256 with `dequantise`; `pixels` then
@@ -105,7 +108,6 @@ class Images:
     """Where batches are made; None: where their generator is."""
 
     draws_parts: ClassVar[bool] = True
-    """Whether it can be told which samples of a batch are wanted."""
 
     def __post_init__(self) -> None:
         channels = self.source.shape[0]
@@ -133,7 +135,8 @@ class Images:
         """Whether the images of a batch are fetched from a disk or sent to the device for it."""
         return self._prepared().part.streams
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
         """How many images are trained on. Raises ValueError before `prepare`."""
         return len(self._prepared())
 
@@ -203,7 +206,7 @@ class Images:
         """
         return self._with_labels(self._prepared(), self.order, rng, n, wanted)
 
-    def fresh(self, rng: torch.Generator, n: int) -> Tensor:
+    def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n held-out samples [n, *shape], in random permutations, for held-out scores.
 
         Raises `BadInput` where no images are held out.
@@ -220,6 +223,10 @@ class Images:
         brightness = (images.float() + 0.5) / 256 if self.dequantise else images.float() / 255
         return factor * brightness + summand
 
+    def kept(self, x: Tensor) -> np.ndarray:
+        """The bytes that images stand for, whatever scale the networks see: uint8 [n, C, H, W]."""
+        return self.to_bytes(x.detach()).cpu().numpy()
+
     def to_bytes(self, x: Tensor) -> Tensor:
         """What the networks see as bytes, the inverse of the scale; outside of it is cut off."""
         factor, summand = SCALES[self.pixels]
@@ -227,6 +234,31 @@ class Images:
         if self.dequantise:
             return (brightness * 256).floor().clamp(max=255).to(torch.uint8)
         return (brightness * 255).round().to(torch.uint8)
+
+    def check(self, key: str, run: Run) -> None:
+        """Raises `BadInput` for a generator, too, whose output cannot reach all that pixels can be,
+        where the images are the run's data."""
+        super().check(key, run)
+        node = run.config["architecture"]["generator"]
+        names = {k: node.get(k) for k in ("output", "output_activation")}
+        given = (k for k, name in names.items() if isinstance(name, str) and name in RANGES)
+        if run.dataset is self and (name := next(given, None)) is not None:
+            self._check_range(f"architecture.generator.{name}", node[name])
+
+    def _check_range(self, key: str, output: Output) -> None:
+        def reaches(output: Output, pixels: str) -> bool:
+            (low, high), (least, most) = RANGES[output], range_of(pixels)
+            return low <= least and most <= high
+
+        if not reaches(output, self.pixels):
+            (low, high), (least, most) = RANGES[output], range_of(self.pixels)
+            scales = " or ".join(scale for scale in SCALES if reaches(output, scale))
+            outputs = " or ".join(other for other in RANGES if reaches(other, self.pixels))
+            raise BadInput(
+                f"dataset.pixels={self.pixels}: the pixels lie in [{least:.3g}, {most:.3g}], and"
+                f" {key}={output} reaches no further than [{low:g}, {high:g}];"
+                f" write dataset.pixels={scales}, or {key}={outputs}"
+            )
 
     def _batch(
         self, rows: Rows, order: str, rng: torch.Generator, n: int, wanted: Tensor | None = None

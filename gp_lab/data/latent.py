@@ -1,32 +1,17 @@
 """What a generator is fed: latent noise, or the reals themselves for a fixed generator."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from gp_lab.data.base import Latent
 from gp_lab.parts import Count, Finite, Positive
 
 
-@runtime_checkable
-class Latent(Protocol):
-    """The common signature of latents and of `gp_lab.data.points.Points`."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one sample, without the batch."""
-
-    def prepare(self, rng: torch.Generator) -> "Latent":
-        """What is to be drawn from: a copy with its finite set, or itself if it has none."""
-
-    def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
-        """n samples [n, *shape], float32, on the device of `rng`; `real` [n, *shape] is the batch
-        of reals that they will be compared with."""
-
-
 @dataclass(frozen=True)
-class Normal:
+class Normal(Latent):
     """z ~ N(0, I).
 
     Args:
@@ -39,17 +24,13 @@ class Normal:
     def shape(self) -> tuple[int, ...]:
         return (self.dim,)
 
-    def prepare(self, rng: torch.Generator) -> "Normal":
-        """Itself: there is nothing to prepare."""
-        return self
-
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """[n, dim], float32, on the device of `rng`; `real` is not used."""
         return torch.randn(n, self.dim, generator=rng, device=rng.device)
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Latent):
     """z uniform on [low, high) in every coordinate.
 
     Args:
@@ -69,10 +50,6 @@ class Uniform:
     def shape(self) -> tuple[int, ...]:
         return (self.dim,)
 
-    def prepare(self, rng: torch.Generator) -> "Uniform":
-        """Itself: there is nothing to prepare."""
-        return self
-
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """[n, dim], float32, on the device of `rng`; `real` is not used."""
         u = torch.rand(n, self.dim, generator=rng, device=rng.device)
@@ -80,7 +57,7 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class DataPlusNoise:
+class DataPlusNoise(Latent):
     """The reals plus N(0, std^2 I): the fixed generator of `papers/wgan_gp.txt`, Fig. 1a.
 
     The authors' toy code adds the noise to the very batch of reals that the critic sees beside it
@@ -104,10 +81,6 @@ class DataPlusNoise:
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.dim,)
-
-    def prepare(self, rng: torch.Generator) -> "DataPlusNoise":
-        """Itself: there is nothing to prepare."""
-        return self
 
     def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """real [n, dim] + std * N(0, I), [n, dim], on the device of `rng`.

@@ -67,6 +67,11 @@ class ImageFolder:
     prepared: PathText | None = None
 
     @property
+    def download(self) -> bool:
+        """Whether pictures that are missing are fetched; only some sets are anywhere."""
+        return False
+
+    @property
     def shape(self) -> Shape:
         return (self.channels, self.image_size, self.image_size)
 

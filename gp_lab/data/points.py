@@ -16,7 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gp_lab.parts import Count, Few, Finite, NonNegative, Positive
+from gp_lab.data.base import Dataset, check_batch_size
+from gp_lab.parts import Count, Few, Finite, NonNegative, Positive, Run
 
 Point = tuple[Finite, ...]
 Matrix = tuple[Point, ...]
@@ -24,7 +25,7 @@ Matrix = tuple[Point, ...]
 
 @runtime_checkable
 class Distribution(Protocol):
-    """What `Points` and `Mixture` ask of a distribution; the last three have defaults."""
+    """What `Points` and `Mixture` ask of a distribution; the last four have defaults."""
 
     @property
     def dim(self) -> int:
@@ -46,6 +47,11 @@ class Distribution(Protocol):
 
     def centers(self) -> Tensor | None:
         """The centre of each mode [m, dim], float64; None if the distribution has no modes."""
+        return None
+
+    def curve(self, u: Tensor) -> Tensor | None:
+        """The points [k, dim] at u [k] in [0, 1] of the curve that the samples lie about; None if
+        they lie about none."""
         return None
 
 
@@ -426,11 +432,10 @@ class Mixture(Distribution):
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(Dataset):
     """A dataset of points: scale * X, endless or a finite set that is drawn once.
 
-    It has the signature of a latent too (`gp_lab.data.latent`), so it can stand for a fixed
-    generator.
+    As a latent it stands for a fixed generator.
 
     Args:
         distribution: of X, its noise included.
@@ -488,7 +493,7 @@ class Points:
             which = keys.argsort(1).flatten()[:n]
         return self.points.to(rng.device)[which]
 
-    def fresh(self, rng: torch.Generator, n: int) -> Tensor:
+    def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n new samples [n, dim] of the distribution behind a finite set, for held-out scores."""
         return self.scale * self.distribution.sample(rng, n)
 
@@ -518,10 +523,12 @@ class Points:
     def curve(self, n: int) -> Tensor | None:
         """n points [n, 2] along the curve that the data lie about, scaled, float64; None if they
         lie about none. Equal steps of the curve's parameter, both ends included."""
-        curve = getattr(self.distribution, "curve", None)
-        if curve is None:
-            return None
-        return self.scale * curve(torch.linspace(0, 1, n, dtype=torch.float64))
+        curve = self.distribution.curve(torch.linspace(0, 1, n, dtype=torch.float64))
+        return None if curve is None else self.scale * curve
+
+    def check(self, key: str, run: Run) -> None:
+        check_batch_size(key, self.size, run, f", or {key}.size=null for endless samples")
+        super().check(key, run)
 
 
 def _float64(values: tuple[object, ...]) -> Tensor:

@@ -42,6 +42,8 @@ class Preparable(Protocol):
     def test(self) -> str | None: ...
     @property
     def shape(self) -> Shape: ...
+    @property
+    def download(self) -> bool: ...
     def pictures(self, part: str) -> Pictures: ...
     def contents(self) -> Contents: ...
 
@@ -203,7 +205,7 @@ def _holding(folder: Path, part: str, source: Preparable, below: str) -> Holding
             f"{folder / part}.npy: not the array (or labels) that scripts/prepare.py made; run it"
             " again"
         )
-    if hasattr(source, "download"):
+    if source.download:
         source = replace(source, download=False)  # type: ignore[type-var]
     try:
         pictures = source.pictures(below)

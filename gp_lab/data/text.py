@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from gp_lab.data.base import Dataset
 from gp_lab.data.contents import Contents
 from gp_lab.data.corpus import (
     BILLION_WORD,
@@ -35,7 +36,7 @@ VocabularySize = Annotated[int, Field(ge=2, le=2048)]
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Dataset):
     """Sequences of characters in the trainer's signature, one-hot [n, length, vocabulary] float32.
 
     Args:
@@ -69,7 +70,6 @@ class Text:
     """Where batches are made; None for the device of the random numbers."""
 
     draws_parts: ClassVar[bool] = True
-    """Whether it can be told which samples of a batch are wanted."""
 
     @property
     def characters(self) -> tuple[str, ...]:
@@ -121,7 +121,8 @@ class Text:
         """A copy that makes its batches on a device, which is sent numbers of characters alone."""
         return self._with(device=device)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
         """How many sequences are trained on. Raises ValueError before `prepare`."""
         return len(self._prepared())
 
@@ -140,7 +141,7 @@ class Text:
         """
         return self._batch(self._prepared(), self.order, rng, n, wanted)
 
-    def fresh(self, rng: torch.Generator, n: int) -> Tensor:
+    def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n held-out sequences [n, length, vocabulary], in random permutations.
 
         Raises `BadInput` where none are held out.
@@ -159,6 +160,10 @@ class Text:
         """
         letters = np.array(self.letters)
         return ["".join(row) for row in letters[x.argmax(-1).cpu().numpy()]]
+
+    def kept(self, x: Tensor) -> np.ndarray:
+        """The strings [n] of sequences, as `decode` gives them."""
+        return np.array(self.decode(x))
 
     def _prepared(self) -> Tensor:
         if self.train_codes is None:

@@ -13,9 +13,14 @@ Logits = Tensor | tuple[Tensor, Tensor]
 """f [batch], or (f, class logits [batch, head_classes]) of a net with an auxiliary classifier."""
 
 
+def classes_of(net: nn.Module) -> int:
+    """How many classes a network, or a layer, takes beside its input; 0 for one that takes none."""
+    return getattr(net, "classes", 0)
+
+
 def through(layer: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
     """`layer(x, labels)` of a layer that takes classes, else `layer(x)`."""
-    return layer(x, labels) if getattr(layer, "classes", 0) else layer(x)
+    return layer(x, labels) if classes_of(layer) else layer(x)
 
 
 class Chain(nn.Sequential):

@@ -19,8 +19,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from gp_lab.errors import BadInput
 from gp_lab.objectives.shard import Shard
-from gp_lab.parts import Finite, Fraction, NonNegative, Stackable
+from gp_lab.parts import Finite, Fraction, NonNegative, Run, Stackable, network_key
 
 Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
 Shape = Literal["squared", "two_sided", "one_sided"]
@@ -121,6 +122,28 @@ class Penalty:
         if self.measure == "none" or self.reduction == "mean":
             return 0
         return math.floor(self.carry * batch_size)
+
+    def check(self, key: str, run: Run) -> None:
+        """Raises `BadInput` for networks and data that the measure does not go with."""
+        if self.measure != "none" and not run.game.joint:
+            norm = network_key(run, "discriminator", "norm")
+            raise BadInput(
+                f"{norm}=batch: batch norm couples the samples of a batch, and"
+                f" {key}.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
+                f" use {norm}=layer or none, or {key}=none"
+            )
+        if self.measure == "anchor":
+            size, dim = len(self.anchor), math.prod(run.dataset.shape)
+            if size not in (1, dim):
+                raise BadInput(
+                    f"{key}.anchor={list(self.anchor)}: {size} numbers for samples of"
+                    f" {dim}; give 1 or {dim}"
+                )
+        if self.measure == "latent_path" and run.game.encoder is None:
+            raise BadInput(
+                f"{key}.measure=latent_path: the path between latent codes needs an encoder;"
+                " choose an architecture with one, such as architecture=mlp_zero_gp_encoder"
+            )
 
     def points(
         self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor, path: Path | None = None

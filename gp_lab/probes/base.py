@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gp_lab.data.base import Dataset, Latent
 from gp_lab.errors import BadInput
+from gp_lab.networks.checks import no_statistics
+from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import interpolate
 from gp_lab.objectives.shard import Total, part
-from gp_lab.parts import CountOrZero
+from gp_lab.parts import CountOrZero, Run, chosen
 
 POINTS = 2**16
 """Points of one dimension that are generated at once: memory stays small however many there are."""
@@ -60,9 +63,9 @@ class View:
     step: int
     critic: Callable[..., Tensor]
     generate: Callable[..., Tensor]
-    dataset: Any
-    latent: Any
-    loss: Any
+    dataset: Dataset
+    latent: Latent
+    loss: Loss
     discriminator: torch.nn.Module
     d: dict[str, Tensor]
     batch_size: int
@@ -160,7 +163,7 @@ class View:
 
         None for other latents: for them no reals need be read and decoded.
         """
-        if not getattr(self.latent, "follows_reals", False):
+        if not self.latent.follows_reals:
             return None
         missing = n if real is None else n - len(real)
         given = [] if real is None else [real]
@@ -218,11 +221,19 @@ class Probe:
             return self.start
         return step == last or (self.every > 0 and step % self.every == 0)
 
-    def check(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raises `BadInput` if this probe cannot look at samples of this shape."""
-
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        """Raises `BadInput` if the data set lacks what this probe compares with."""
+    def check(self, key: str, run: Run) -> None:
+        """Raises `BadInput` for a run that this probe cannot look at; `key` is its own."""
+        if self.needs_encoder and run.game.encoder is None:
+            raise BadInput(f"{key}: needs an architecture with an encoder, or leave it out")
+        if run.game.classes and not self.knows_classes:
+            raise BadInput(
+                f"{key}: does not say which classes it asks the networks about, and those of"
+                f" {chosen(run, 'architecture')} know of classes; leave it out"
+            )
+        if self.seen_at_once and getattr(self, self.seen_at_once) == 1:
+            for name in run.game.normed:
+                if name != "generator":
+                    raise no_statistics(f"{key}.{self.seen_at_once}", name, run)
 
     def measure(self, view: View) -> Arrays:
         """Arrays for `arrays/<probe>-<step>.npz`."""
@@ -241,20 +252,21 @@ class Probe:
 class PlaneProbe(Probe):
     """Base of the probes that look at a square of the plane through a grid of points."""
 
-    def check(self, name: str, shape: tuple[int, ...]) -> None:
-        if shape != (2,):
+    def check(self, key: str, run: Run) -> None:
+        if run.dataset.shape != (2,):
             raise BadInput(
-                f"probe.{name}: looks at the plane, but the samples have shape {list(shape)};"
+                f"{key}: looks at the plane, but the samples have shape {list(run.dataset.shape)};"
                 " choose a 2-D data set or leave the probe out"
             )
+        super().check(key, run)
 
 
-def check_held_out(name: str, dataset: Any) -> None:
-    """Raises `BadInput` if the data set holds nothing out, for the probe of this name."""
+def check_held_out(key: str, run: Run) -> None:
+    """Raises `BadInput` if the run's data hold nothing out, for the probe of this key."""
     try:
-        dataset.fresh(torch.Generator(), 1)
+        run.dataset.fresh(torch.Generator(), 1)
     except BadInput as error:
-        raise BadInput(f"probe.{name}: compares with held-out data; {error}") from error
+        raise BadInput(f"{key}: compares with held-out data; {error}") from error
 
 
 def check_square(low: float, high: float) -> None:

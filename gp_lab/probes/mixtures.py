@@ -42,7 +42,7 @@ class Mixtures(Probe):
 
     def measure(self, view: View) -> Arrays:
         rng = view.rng("mixtures")
-        points = getattr(view.dataset, "points", None)
+        points = view.dataset.points
         if points is None:
             x1, x2 = view.dataset.draw(rng, 2 * self.pairs).chunk(2)
         else:

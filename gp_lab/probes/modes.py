@@ -2,7 +2,6 @@
 zero_gp, mu_wgan and lipschitz)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -17,8 +16,8 @@ from gp_lab.evaluation.points import (
     share_near,
     wasserstein,
 )
-from gp_lab.parts import Count, Few, Positive
-from gp_lab.probes.base import Arrays, Probe, View, to_numpy
+from gp_lab.parts import Count, Few, Positive, Run
+from gp_lab.probes.base import Arrays, Probe, View, check_held_out, to_numpy
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,22 @@ class Modes(Probe):
         if self.share > 1:
             raise ValueError(f"share={self.share}: must be at most 1")
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        centers = getattr(dataset, "centers", lambda: None)()
+    def check(self, key: str, run: Run) -> None:
+        centers = run.dataset.centers()
         if centers is None:
             raise BadInput(
-                f"probe.{name}: counts modes, but the data set has none; choose one with centres"
+                f"{key}: counts modes, but the data set has none; choose one with centres"
                 " or leave the probe out"
             )
         if self.radius is None and not (centers != centers[0]).any():
-            raise BadInput(f"probe.{name}.radius: give it for a data set with a single mode")
+            raise BadInput(f"{key}.radius: give it for a data set with a single mode")
+        check_held_out(key, run)
+        super().check(key, run)
 
     def measure(self, view: View) -> Arrays:
-        centers = to_numpy(view.dataset.centers())
+        modes = view.dataset.centers()
+        assert modes is not None
+        centers = to_numpy(modes)
         radius = self.radius
         if radius is None:
             radius = 0.1 * float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
@@ -97,15 +100,19 @@ class Curve(Probe):
     transport: Few = 500
     radius: Positive = 0.1
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        if getattr(dataset, "curve", lambda n: None)(2) is None:
+    def check(self, key: str, run: Run) -> None:
+        if run.dataset.curve(2) is None:
             raise BadInput(
-                f"probe.{name}: measures distances to a curve, but the data set has none; choose"
+                f"{key}: measures distances to a curve, but the data set has none; choose"
                 " dataset=swiss_roll or dataset=s_curve, or leave the probe out"
             )
+        check_held_out(key, run)
+        super().check(key, run)
 
     def measure(self, view: View) -> Arrays:
-        curve = to_numpy(view.dataset.curve(self.points))
+        points = view.dataset.curve(self.points)
+        assert points is not None
+        curve = to_numpy(points)
         fake = _fakes(view, self.count)
         real = to_numpy(view.dataset.fresh(view.rng("curve_transport"), self.transport))
         distance = distance_to_curve(fake, curve)

@@ -1,13 +1,13 @@
 """The probe of a critic that learns its training set by heart (`papers/wgan_gp.txt`, Fig. 5b)."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Count
+from gp_lab.parts import Count, Run
 from gp_lab.probes.base import Arrays, Probe, View, check_held_out, even_batches, to_numpy
 
 
@@ -29,8 +29,9 @@ class CriticLosses(Probe):
 
     count: Count = 1000
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        check_held_out(name, dataset)
+    def check(self, key: str, run: Run) -> None:
+        check_held_out(key, run)
+        super().check(key, run)
 
     def measure(self, view: View) -> Arrays:
         train = view.dataset.draw(view.rng("critic_losses_train"), self.count)

@@ -1,15 +1,14 @@
 """Probes of samples: what G makes, and what D says of data it has seen and has not seen."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.data.images import Images
-from gp_lab.data.text import Text
-from gp_lab.parts import Count, Finite
+from gp_lab.data.base import Latent
+from gp_lab.parts import Count, Finite, Run
 from gp_lab.probes.base import (
     Arrays,
     Probe,
@@ -41,7 +40,7 @@ class Samples(Probe):
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("samples_real"), self.count)
         fake = view.fakes(view.rng("samples_latent"), self.count, real=real)
-        return {"real": kept(view.dataset, real), "fake": kept(view.dataset, fake)}
+        return {"real": view.dataset.kept(real), "fake": view.dataset.kept(fake)}
 
     def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
         if arrays["fake"].ndim == 4:
@@ -122,15 +121,16 @@ class HeldOut(Probe):
 
     count: Count = 10_000
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        check_held_out(name, dataset)
+    def check(self, key: str, run: Run) -> None:
+        check_held_out(key, run)
+        super().check(key, run)
 
     def measure(self, view: View) -> Arrays:
         arrays: Arrays = {}
         for name, points in self._points(view).items():
             f, slope = _values_and_slopes(view, points)
             arrays |= {
-                name: kept(view.dataset, points), f"{name}_logit": f, f"{name}_slope": slope
+                name: view.dataset.kept(points), f"{name}_logit": f, f"{name}_slope": slope
             }  # fmt: skip
         for part in ("train", "held_out"):
             phi, varphi = (
@@ -156,29 +156,16 @@ class HeldOut(Probe):
         if latent is None:
             latent = view.latent.draw(view.rng("train_fake"), len(train_real), train_real)
         real = view.dataset.fresh(view.rng("held_out_real"), self.count)
-        fresh = getattr(view.latent, "fresh", None)
-        if fresh is not None:
-            held_out = fresh(view.rng("held_out_fake"), self.count)
-        else:
-            # A latent that follows the reals gets reals of its own.
+        partners = None
+        if view.latent.follows_reals:  # it gets reals of its own
             partners = view.dataset.fresh(view.rng("held_out_partners"), self.count)
-            held_out = view.latent.draw(view.rng("held_out_fake"), self.count, partners)
+        held_out = view.latent.fresh(view.rng("held_out_fake"), self.count, partners)
         return {
             "train_real": view.place(train_real),
             "train_fake": view.fakes_of(latent),
             "held_out_real": view.place(real),
             "held_out_fake": view.fakes_of(held_out),
         }
-
-
-def kept(dataset: Any, x: Tensor) -> np.ndarray:
-    """Samples [n, ...] of a data set as arrays keep them.
-
-    Points float64, images as bytes uint8 [n, C, H, W], texts as strings [n].
-    """
-    if isinstance(dataset, Images):
-        return dataset.to_bytes(x.detach()).cpu().numpy()
-    return np.array(dataset.decode(x)) if isinstance(dataset, Text) else to_numpy(x)
 
 
 def _values_and_slopes(view: View, points: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +177,6 @@ def _values_and_slopes(view: View, points: Tensor) -> tuple[np.ndarray, np.ndarr
     return np.concatenate([f for f, _ in found]), np.concatenate(slopes)
 
 
-def finite_set(source: object, most: int) -> Tensor | None:
+def finite_set(source: Latent, most: int) -> Tensor | None:
     """The points of a finite set, so many at most; None of an endless one."""
-    points = getattr(source, "points", None)
-    return None if points is None else points[:most]
+    return None if source.points is None else source.points[:most]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ from gp_lab.evaluation.kernel import kernel_distance
 from gp_lab.evaluation.manifold import manifold
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
 from gp_lab.evaluation.reference import cached_features, cached_moments, fingerprint, once
-from gp_lab.parts import Count, CountOrZero, Fraction, PathText
+from gp_lab.parts import Count, CountOrZero, Fraction, PathText, Run
 from gp_lab.probes.base import Arrays, Probe, View, even_batches
 from gp_lab.waiting import StoppedEarly
 
@@ -66,12 +66,13 @@ class ScoreProbe(Probe):
 
     knows_classes: ClassVar[bool] = True
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        if not isinstance(dataset, Images):
+    def check(self, key: str, run: Run) -> None:
+        if not isinstance(run.dataset, Images):
             raise BadInput(
-                f"probe.{name}: scores images, and the data set has none; choose one that has"
+                f"{key}: scores images, and the data set has none; choose one that has"
                 " (dataset=mnist, cifar10, ...) or leave the probe out"
             )
+        super().check(key, run)
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
         return {name: float(x) for name, x in arrays.items() if x.ndim == 0}
@@ -114,24 +115,22 @@ class InceptionScores(ScoreProbe):
         if self.subset and self.k >= min(self.subset, self.count):
             raise ValueError(f"k={self.k}: must be below subset and count, or subset be 0")
 
-    def check(self, name: str, shape: tuple[int, ...]) -> None:
-        if len(shape) == 3 and shape[0] not in (1, 3):
+    def check(self, key: str, run: Run) -> None:
+        super().check(key, run)
+        channels, count = run.dataset.shape[0], run.dataset.count
+        if channels not in (1, 3):
             raise BadInput(
-                f"probe.{name}: the Inception network sees grey or RGB images, not"
-                f" {shape[0]} channels; leave the probe out"
+                f"{key}: the Inception network sees grey or RGB images, not"
+                f" {channels} channels; leave the probe out"
             )
         if self.weights is not None:
             try:
                 checked_weights(Path(self.weights))
             except BadInput as error:
-                raise BadInput(f"probe.{name}.{error}") from error
-
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        super().check_dataset(name, dataset)
-        if self.subset and len(dataset.train_rows) <= self.k:
+                raise BadInput(f"{key}.{error}") from error
+        if self.subset and count <= self.k:
             raise BadInput(
-                f"probe.{name}.k={self.k}: there are {len(dataset.train_rows)} training images;"
-                f" set probe.{name}.subset=0"
+                f"{key}.k={self.k}: there are {count} training images; set {key}.subset=0"
             )
 
     def measure(self, view: View) -> Arrays:
@@ -149,11 +148,12 @@ class InceptionScores(ScoreProbe):
             SplitSums.from_flat(share.total(own.sums.flat()), self.splits),
             share.gather(own.features, start, min(self.subset, self.count)),
         )
-        real = _real_moments(view.dataset, self.reference, network, self.cache)
+        dataset = images_of(view)
+        real = _real_moments(dataset, self.reference, network, self.cache)
         mean, std = inception_score(fake.sums)
         scores = {"fid": frechet_distance(fake.moments, real), "score": mean, "score_std": std}
         if self.subset:
-            features = _real_features(view.dataset, self.subset, network, self.cache)
+            features = _real_features(dataset, self.subset, network, self.cache)
             rng = view.rng("inception_subsets")
             kid = kernel_distance(features, fake.features, rng)
             scores |= {"kid": kid.mean, "kid_std": kid.std}
@@ -192,23 +192,24 @@ class ClassifierScores(ScoreProbe):
         if self.count < max(2, self.splits):
             raise ValueError(f"count={self.count}: must be 2 or more, and one for each split")
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        super().check_dataset(name, dataset)
+    def check(self, key: str, run: Run) -> None:
+        super().check(key, run)
+        dataset = run.dataset
         if dataset.stacked > 1:
             raise BadInput(
-                f"probe.{name}: its classifier knows the classes of single images, and these are"
+                f"{key}: its classifier knows the classes of single images, and these are"
                 f" stacks of {dataset.stacked}; leave the probe out"
             )
         if min(dataset.shape[1:]) < 4:
             raise BadInput(
-                f"probe.{name}: its classifier pools twice, and the images are"
+                f"{key}: its classifier pools twice, and the images are"
                 f" {dataset.shape[1]} x {dataset.shape[2]}; leave the probe out"
             )
         if dataset.classes < 2:
-            raise BadInput(f"probe.{name}: the data set has no classes; leave the probe out")
+            raise BadInput(f"{key}: the data set has no classes; leave the probe out")
         if dataset.held_out_rows is None:
             raise BadInput(
-                f"probe.{name}: its classifier is tested on held-out images, and there are none;"
+                f"{key}: its classifier is tested on held-out images, and there are none;"
                 " set dataset.held_out to a number of images"
             )
         n = len(dataset.train_rows.part.images)
@@ -216,17 +217,16 @@ class ClassifierScores(ScoreProbe):
             n += len(dataset.held_out_rows.part.images)
         if 4 * n * math.prod(dataset.shape) > LARGEST:
             raise BadInput(
-                f"probe.{name}: its classifier is trained on the whole data set in memory, and"
+                f"{key}: its classifier is trained on the whole data set in memory, and"
                 f" {n:,} images of {list(dataset.shape)} take more than {LARGEST / 2**30:.3g} GiB"
                 " in float32; leave the probe out"
             )
 
     def measure(self, view: View) -> Arrays:
-        classifier = _classifier(
-            replace(view.dataset, size=None), self.steps, self.cache, view.device
-        )
+        dataset = images_of(view)
+        classifier = _classifier(replace(dataset, size=None), self.steps, self.cache, view.device)
         images = all_generated(view, "classifier", self.count)
-        real = _classified_moments(view.dataset, classifier, self.cache)
+        real = _classified_moments(dataset, classifier, self.cache)
         found = classifier_scores(classifier, images, real, self.threshold, self.splits)
         scores = {
             "score": found.classifier_score,
@@ -264,13 +264,14 @@ class Neighbours(ScoreProbe):
         if self.count < 2:
             raise ValueError(f"count={self.count}: one image has no others to be near to")
 
-    def check_dataset(self, name: str, dataset: Any) -> None:
-        super().check_dataset(name, dataset)
-        if len(dataset.train_rows) < 4:
-            raise BadInput(f"probe.{name}: compares training images, and there are fewer than 4")
+    def check(self, key: str, run: Run) -> None:
+        super().check(key, run)
+        if run.dataset.count < 4:
+            raise BadInput(f"{key}: compares training images, and there are fewer than 4")
 
     def measure(self, view: View) -> Arrays:
-        dataset = view.dataset
+        dataset = images_of(view)
+        assert dataset.train_rows is not None
         fakes = as_levels(all_generated(view, "neighbours", self.count)) / 255
         size = _rows_at_once(dataset.shape)
         training = (brightness(x, view.device) for x in _bytes_at(dataset, _places(dataset), size))
@@ -310,7 +311,7 @@ def generated(view: View, stream: str, count: int) -> Fakes:
             latents = view.latents(rng, n)  # all of them: the numbers are those of one rank
             if i >= begin:
                 fakes = view.fakes_of(*latents)
-                levels = signed(view.dataset.to_bytes(fakes))
+                levels = signed(images_of(view).to_bytes(fakes))
                 yield from torch.where(fakes.isfinite(), levels, torch.nan).split(BATCH)
 
     return Fakes(sum(sizes[:begin]), batches())
@@ -321,6 +322,12 @@ def all_generated(view: View, stream: str, count: int) -> Tensor:
     start, batches = generated(view, stream, count)
     none = torch.empty(0, *view.dataset.shape, device=view.device)
     return view.share.gather(torch.cat([none, *batches]), start, count)
+
+
+def images_of(view: View) -> Images:
+    """The data set of a view whose samples are scored as images."""
+    assert isinstance(view.dataset, Images)
+    return view.dataset
 
 
 def training_images(dataset: Images, most: int | None = None) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """The probe of the character language model (`papers/wgan_gp.txt`, sec. 5.5 and Table 4)."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from gp_lab.data.text import Text
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.ngrams import NGrams, count_all, divergences
-from gp_lab.parts import Count, Few
+from gp_lab.parts import Count, Few, Run
 from gp_lab.probes.base import Arrays, Probe, View
 from gp_lab.probes.pictures import text_picture
 
@@ -48,44 +48,45 @@ class NGramDivergence(Probe):
     kept: list[Counted] = field(default_factory=list, init=False, repr=False, compare=False)
     """The text that was counted last."""
 
-    def check(self, name: str, shape: tuple[int, ...]) -> None:
+    def check(self, key: str, run: Run) -> None:
+        shape, dataset = run.dataset.shape, run.dataset
         if len(shape) != 2:
             raise BadInput(
-                f"probe.{name}: counts characters, but the samples have shape {list(shape)};"
+                f"{key}: counts characters, but the samples have shape {list(shape)};"
                 " choose a text, such as dataset=python_topics, or leave the probe out"
             )
         if self.largest > shape[0]:
-            raise BadInput(
-                f"probe.{name}.largest={self.largest}: longer than a sequence of {shape[0]}"
-            )
-
-    def check_dataset(self, name: str, dataset: Any) -> None:
+            raise BadInput(f"{key}.largest={self.largest}: longer than a sequence of {shape[0]}")
         if not isinstance(dataset, Text):
             raise BadInput(
-                f"probe.{name}: counts characters, but the data set is no text; choose one, such"
+                f"{key}: counts characters, but the data set is no text; choose one, such"
                 " as dataset=python_topics, or leave the probe out"
             )
         if dataset.held_out_codes is None:
             raise BadInput(
-                f"probe.{name}: compares with held-out text, and there is none; set"
+                f"{key}: compares with held-out text, and there is none; set"
                 " dataset.held_out to a number of lines to set aside"
             )
         characters = len(dataset.characters)
         if characters**self.largest >= 2**63:
             raise BadInput(
-                f"probe.{name}.largest={self.largest}: the n-grams of {characters} characters would"
+                f"{key}.largest={self.largest}: the n-grams of {characters} characters would"
                 " not fit into 64 bits; choose a smaller one"
             )
+        super().check(key, run)
 
     def measure(self, view: View) -> Arrays:
         fakes = view.fakes(view.rng("ngrams_latent"), self.count)
         codes = fakes.argmax(-1).cpu().numpy().astype(np.int16)
-        text = self._counted(view.dataset)
-        samples = count_all(codes, len(view.dataset.characters), self.largest)
+        dataset = view.dataset
+        assert isinstance(dataset, Text)
+        assert dataset.held_out_codes is not None
+        text = self._counted(dataset)
+        samples = count_all(codes, len(dataset.characters), self.largest)
         return {
             "codes": codes,
-            "real": view.dataset.held_out_codes[:SHOWN].numpy(),
-            "characters": np.array(view.dataset.letters),
+            "real": dataset.held_out_codes[:SHOWN].numpy(),
+            "characters": np.array(dataset.letters),
             "train": divergences(samples, text.train),
             "held_out": divergences(samples, text.held_out),
             **text.floors,

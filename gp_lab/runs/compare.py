@@ -80,7 +80,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Measured:
     """One run as it is compared.
 
     own: of its config what tells it from others, without the seed; alike: that as a text;
@@ -108,7 +108,7 @@ def compare(root: str | Path, only: Sequence[str] = ()) -> list[Group]:
     if not root.is_dir():
         raise BadInput(f"{root}: no such folder")
     runs = _selected([run for folder in find_runs(root) if (run := _read(folder))], only)
-    alike: dict[str, dict[str, _Run]] = defaultdict(dict)
+    alike: dict[str, dict[str, Measured]] = defaultdict(dict)
     for run in runs:
         seeds = alike[run.alike]
         twin = seeds.get(seed := show(run.config.get("seed")))
@@ -223,13 +223,13 @@ def csv_table(groups: Sequence[Group], metrics: Sequence[str] = ()) -> str:
 # -- reading -------------------------------------------------------------------------------
 
 
-def _read(folder: RunFolder) -> _Run | None:
+def _read(folder: RunFolder) -> Measured | None:
     """A run; None, and a warning, if its files are damaged."""
     try:
         config = folder.config
         own = {k: v for k, v in identity(config).items() if k != "seed"}
         state, step = _status(folder)
-        return _Run(
+        return Measured(
             folder.path,
             config=config,
             own=own,
@@ -285,7 +285,7 @@ def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(v, f"{key}.{k}" if key else str(k))
 
 
-def _selected(runs: list[_Run], only: Sequence[str]) -> list[_Run]:
+def _selected(runs: list[Measured], only: Sequence[str]) -> list[Measured]:
     wanted = choices_of(only)
     if not only or not runs:
         return runs
@@ -343,7 +343,7 @@ def _follows(column: Sequence[str], other: Sequence[str]) -> bool:
     return len(set(zip(other, column, strict=True))) == len(set(other))
 
 
-def _group(runs: Sequence[_Run], values: Flat) -> Group:
+def _group(runs: Sequence[Measured], values: Flat) -> Group:
     runs = sorted(runs, key=lambda run: _natural(run.config.get("seed")))
     counted = [run for run in runs if run.state != State.DIVERGED]
     last: dict[str, list[tuple[Value, str]]] = defaultdict(list)

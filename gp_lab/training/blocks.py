@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gp_lab.data.latent import Normal, Uniform
 from gp_lab.data.random import generator
 from gp_lab.training.setup import Setup
 from gp_lab.training.step import Labels
@@ -74,9 +73,9 @@ def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
     labels: Labels = ()
     labels_g: Labels = ()
     some: dict[str, Tensor] = {}
-    # Other latents may be made of all reals, as `DataPlusNoise` is.
-    of_themselves = isinstance(run.latent, Normal | Uniform)
-    if own < s.batch_size and of_themselves and getattr(run.dataset, "draws_parts", False):
+    # Latents that follow the reals are made of all of them.
+    follows = run.latent.follows_reals
+    if own < s.batch_size and run.dataset.draws_parts and not follows:
         some["wanted"] = torch.arange(n_d).reshape(-1, s.batch_size)[:, rows].flatten()
     if classes:
         real, of_real = run.dataset.draw_labelled(rng("real"), n_d, **some)
@@ -86,7 +85,7 @@ def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
         labels_g = (shaped(of_g, s.g_steps, torch.long),) if n_g else ()
     else:
         real = run.dataset.draw(rng("real"), n_d, **some)
-    latent = run.latent.draw(rng("latent"), n_d, real)
+    latent = run.latent.draw(rng("latent"), n_d, real if follows else None)
     u = torch.rand(n_d, generator=rng("penalty"))
     latent_g = run.latent.draw(rng("latent_g"), n_g, None) if n_g else latent[:0]
     rates = [run.schedule(k * length + i) for i in range(length)]
@@ -114,7 +113,7 @@ class Blocks:
     def __init__(self, runs: Sequence[Setup], rows: slice = slice(None)) -> None:
         self.runs, self.rows = runs, rows
         self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
-        streams = any(getattr(run.dataset, "streams", False) for run in runs)
+        streams = any(run.dataset.streams for run in runs)
         ahead = streams or rows != slice(None)
         self.thread = _thread(runs[0].device) if ahead else None
         self.current: tuple[int, Block] | None = None

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gp_lab.data.contents import Contents, Holds, contents_of, differences, looking
+from gp_lab.data.base import Dataset
+from gp_lab.data.contents import Contents, contents_of, differences, looking
 from gp_lab.errors import BadInput
 from gp_lab.parts import build
 from gp_lab.runs.data import data_of, keep_data
@@ -126,10 +127,9 @@ class _Looking:
             from gp_lab.training.setup import parts_of
 
             parts_of(config)  # what is quickly checked comes before what may take long
-            dataset = build(node, "dataset", trust)
-            holder = getattr(dataset, "source", dataset)
+            dataset = build(node, "dataset", trust, Dataset)
             with looking():
-                found = contents_of(holder) if isinstance(holder, Holds) else None
+                found = contents_of(dataset)
             self.known[key] = dataset, found
         return self.known[key]
 

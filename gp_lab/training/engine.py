@@ -23,7 +23,6 @@ from gp_lab.training.step import (
     State,
     discriminator_step,
     generator_step,
-    has_batch_norm,
 )
 
 UPDATES_THAT_PAY = 50_000
@@ -78,10 +77,9 @@ def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
     shard = ranks.shard(settings.batch_size)
     if shard is None:
         return game
-    nets = {k: getattr(game, k) for k in ("discriminator", "generator", "encoder")}
-    normed = [k for k, net in nets.items() if net is not None and has_batch_norm(net)]
+    normed = game.normed
     if settings.batch_norm == "synchronised":
-        whole: dict[str, Any] = {k: synchronised(nets[k], shard) for k in normed}
+        whole: dict[str, Any] = {k: synchronised(game.networks[k], shard) for k in normed}
         return replace(game, shard=shard, **whole)
     if normed and settings.batch_size < 2 * ranks.world:
         raise BadInput(

@@ -214,7 +214,7 @@ def activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
     """Numbers that the layers of a network hand on, for one sample."""
     import torch
 
-    from gp_lab.training.step import classes_of
+    from gp_lab.networks.conditional import classes_of
 
     counted = [math.prod(shape)]
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gp_lab.networks.conditional import classes_of
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
 from gp_lab.objectives.encoders import encoder_loss, of_batch
@@ -114,6 +115,17 @@ class Game:
     def metrics_of_g(self) -> tuple[str, ...]:
         """What a step of G reports."""
         return G_METRICS + (("loss_class_g",) if self.classification else ())
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """generator, discriminator and, where there is one, encoder."""
+        nets = {"generator": self.generator, "discriminator": self.discriminator}
+        return nets if self.encoder is None else nets | {"encoder": self.encoder}
+
+    @property
+    def normed(self) -> list[str]:
+        """Which networks have batch norm, which couples the samples of a batch."""
+        return [name for name, net in self.networks.items() if has_batch_norm(net)]
 
     @property
     def joint(self) -> bool:
@@ -327,11 +339,6 @@ def start_state(
         "hardest": hardest,
         "average": dict(g) if game.average > 0 else {},
     }
-
-
-def classes_of(net: nn.Module) -> int:
-    """How many classes a network takes beside its samples; 0 for one that takes none."""
-    return getattr(net, "classes", 0)
 
 
 def has_batch_norm(net: nn.Module) -> bool:

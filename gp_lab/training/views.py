@@ -6,9 +6,10 @@ from typing import Any
 from torch import Tensor
 
 from gp_lab.data.random import generator
+from gp_lab.networks.conditional import classes_of
 from gp_lab.probes.base import View
 from gp_lab.training.setup import Setup
-from gp_lab.training.step import Labels, classes_of, has_batch_norm
+from gp_lab.training.step import Labels, has_batch_norm
 
 
 def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
