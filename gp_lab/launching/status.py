@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, counted, printable
-from gp_lab.launching.slurm import SlurmError, queue, stopped_for_good, waits_for_job
+from gp_lab.launching.squeue import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.tail import newest_first, number
 from gp_lab.terminal import clear, columns
