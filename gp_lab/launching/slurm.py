@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.launching.batch import Jobs, batch_script, check_size
 from gp_lab.launching.local import (
@@ -37,7 +39,7 @@ from gp_lab.launching.squeue import (
 )
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
-from gp_lab.runs.lock import LOCK, Taken
+from gp_lab.runs.lock import LOCK
 from gp_lab.runs.outcome import Outcome
 from gp_lab.training.data import identified
 from gp_lab.training.stopping import Stop, listening
@@ -191,22 +193,17 @@ def _left(configs: Sequence[Config]) -> list[Config]:
 @contextmanager
 def _in_turn(out: Path) -> Iterator[None]:
     """One submission below `out` at a time: two at once would submit the same runs."""
-    folder, told = RunFolder(out / "jobs"), False
+    lock = FileLock(out / "jobs" / LOCK, poll_interval=0.5, fallback_to_soft=False)
     with writing_to(out):
-        folder.path.mkdir(parents=True, exist_ok=True)
-    while True:
         try:
-            folder.lock()
-            break
-        except Taken:
-            if not told:
-                print(f"gp-lab: waiting: another command submits runs below {out}", file=sys.stderr)
-            told = True
-            time.sleep(0.5)
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"gp-lab: waiting: another command submits runs below {out}", file=sys.stderr)
+            lock.acquire()
     try:
         yield
     finally:
-        folder.unlock()
+        lock.release()
 
 
 def _broken_off(array: str, outs: Iterable[Path]) -> bool:
