@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
 
 from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.files import is_folder, path_of
+from gp_lab.launching.hydra_internals import get_args_parser
 from gp_lab.launching.places import choices, groups
 from gp_lab.overrides import group_of, parse, shortened, unquoted, values
 from gp_lab.parts import packages

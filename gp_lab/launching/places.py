@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from gp_lab.errors import BadInput, one_line
+from gp_lab.runs import yaml_text
 
 
 @cache
@@ -46,7 +47,7 @@ def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
     own = folder / "figure" / f"{name}.yaml" if folder else None
     path = own if own and own.is_file() else config_folder() / "figure" / f"{name}.yaml"
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml_text.load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as YAML ({one_line(error)})") from error
     if not isinstance(found, dict):
