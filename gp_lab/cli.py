@@ -377,8 +377,9 @@ def compare(arguments: list[str]) -> Exit:
     first_is_folder = bool(metrics) and (is_folder(path_of(metrics[0])) or no_outputs)
     root = _outputs([metrics.pop(0)] if first_is_folder else [], usage)
 
-    from gp_lab.runs.compare import by_score, check_metric, csv_table, table
+    from gp_lab.runs.compare import by_score, check_metric
     from gp_lab.runs.compare import compare as compare_runs
+    from gp_lab.runs.compare_table import csv_table, table
 
     groups = compare_runs(root, only)
     if not groups:

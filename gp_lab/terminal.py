@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -164,6 +164,12 @@ def columns(otherwise: int | None = None) -> int | None:
     if sys.stdout is None or not sys.stdout.isatty():
         return otherwise
     return max(NARROWEST, shutil.get_terminal_size().columns)
+
+
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """The lines of a table: columns as wide as their widest cells, lines cut to `width`."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths))[:width].rstrip() for row in rows]
 
 
 def clear() -> None:
