@@ -167,9 +167,12 @@ def columns(otherwise: int | None = None) -> int | None:
 
 
 def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
-    """The lines of a table: columns as wide as their widest cells, lines cut to `width`."""
+    """The lines of a table: columns as wide as their widest cells, lines of `width` at most."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths))[:width].rstrip() for row in rows]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if width is None:
+        return lines
+    return [x if len(x) <= width else f"{x[: width - 4].rstrip()} ..." for x in lines]
 
 
 def clear() -> None:

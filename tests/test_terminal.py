@@ -61,7 +61,7 @@ def test_columns_are_as_wide_as_their_widest_cells_and_lines_end_where_their_tex
         "a        interrupted",
         "longest               x",
     ]
-    assert aligned(rows, 10) == ["run      s", "a        i", "longest"]
+    assert aligned(rows, 19) == ["run      state ...", "a        interr ...", "longest ..."]
     assert aligned([]) == []
 
 

@@ -82,9 +82,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     if not first:
         return _leave(folders, failed)
     ends = [outcome_of(folder) for folder in folders]
-    for end in ends:
-        because = f" ({end.why})" if end.why else ""
-        print(f"{end.state} at step {end.step}{because}: {end.folder.path}")
+    print(*ends, sep="\n")
     if stop.asked:
         return Exit.INTERRUPTED if stop.state == State.INTERRUPTED else Exit.PREEMPTED
     return Exit.FAILED if State.FAILED in [end.state for end in ends] else Exit.OK
