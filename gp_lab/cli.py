@@ -1,25 +1,21 @@
 """The commands: train, resume, sample, figure and others. Each imports only what it needs."""
 
 import argparse
-import itertools
-import logging
-import os
 import shutil
 import signal
 import sys
-import textwrap
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, failure, printable, show
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printable, show
 from gp_lab.files import is_folder, path_of
-from gp_lab.terminal import columns, guarded_streams, open_standard_streams
+from gp_lab.launching.program import exit_status, one_word, outputs_of, parsed
+from gp_lab.terminal import aligned, columns, open_standard_streams
 from gp_lab.training.place import quiet, several
 
 if TYPE_CHECKING:
@@ -57,36 +53,8 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. Problems that a user can mend are one sentence."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    with guarded_streams(essential=_only_shows(arguments)):
-        logging.basicConfig(format="%(message)s", level=logging.WARNING)
-        silent = quiet()
-        if silent:
-            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its errors' C++ traces
-        try:
-            with redirect_stdout(None) if silent else nullcontext():
-                status = _command(arguments)
-            sys.stdout.flush()
-            return int(status)
-        except LabError as error:
-            if not silent:
-                print(f"gp-lab: {printable(str(error))}", file=sys.stderr)
-            _take_leave(arguments, error)
-            return int(error.status)
-        except KeyboardInterrupt:
-            print("gp-lab: interrupted", file=sys.stderr)
-            return int(Exit.INTERRUPTED)
-        except SystemExit as stop:  # Hydra's --cfg, --info and --version end so, and have said why
-            return int(Exit.BAD_INPUT if stop.code else Exit.OK)
-        except BrokenPipeError:  # nobody reads on
-            return int(Exit.OK)
-        except Exception as error:
-            if sentence := failure(error):
-                print(f"gp-lab: {printable(sentence)}", file=sys.stderr)
-            else:
-                traceback.print_exc()
-                print("gp-lab: this is a bug; the lines above say where", file=sys.stderr)
-            _take_leave(arguments, error)
-            return int(Exit.FAILED)
+    together = bool(arguments) and arguments[0] in TRAIN
+    return exit_status(lambda: _command(arguments), _only_shows(arguments), together)
 
 
 def _only_shows(arguments: Sequence[str]) -> bool:
@@ -95,14 +63,6 @@ def _only_shows(arguments: Sequence[str]) -> bool:
     flags = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--version"}
     words = {word.partition("=")[0] for word in arguments}
     return not arguments or arguments[0] not in acts or not flags.isdisjoint(words)
-
-
-def _take_leave(arguments: Sequence[str], error: Exception) -> None:
-    """Tell other ranks, which may be waiting for this one, why it ends."""
-    if arguments[:1] and arguments[0] in TRAIN and several():
-        from gp_lab.training.distributed import take_leave
-
-        take_leave(error)
 
 
 def _command(arguments: list[str]) -> Exit:
@@ -126,50 +86,30 @@ def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
     from gp_lab.launching.arguments import parse_arguments
     from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, sweep_of
+    from gp_lab.launching.hydra_internals import shows
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
-        if args.help:
-            hydra.app_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
-        elif args.hydra_help:
-            hydra.hydra_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
-        elif args.cfg:
-            hydra.show_cfg(CONFIG_NAME, args.overrides, args.cfg, args.package, args.resolve)
-        elif args.info is not None:
-            hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=args.overrides)
-        elif args.multirun:
-            return _summary(sweep_of(hydra, args.overrides).train())
-        else:
-            config = compose(hydra, args.overrides)
-            if config["figure"]["id"]:
-                raise BadInput(
-                    f"figure={config['figure']['id']}: a figure has many runs; use gp-lab figure"
-                )
-            return _train_one(config)
-    return Exit.OK
+        if shows(hydra, CONFIG_NAME, args):
+            return Exit.OK
+        if args.multirun:
+            return _swept(sweep_of(hydra, args.overrides).train())
+        config = compose(hydra, args.overrides)
+        if config["figure"]["id"]:
+            raise BadInput(
+                f"figure={config['figure']['id']}: a figure has many runs; use gp-lab figure"
+            )
+        return _trained(config)
 
 
 def resume(arguments: list[str]) -> Exit:
     """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
-    from gp_lab.launching.arguments import later, run_and_words
-    from gp_lab.launching.compose import check_keys
-    from gp_lab.runs.identity import elsewhere
-    from gp_lab.runs.settings import Settings
+    from gp_lab.launching.arguments import later, resumed, run_and_words
 
     usage = "gp-lab resume RUN [steps=N] [dataset.root=DIR] [trust=PACKAGE]"
     folder, words = run_and_words(arguments, "resume", usage)
     said = later(words, ["steps"], f"only steps can change when a run is resumed; write {usage}")
-    config = folder.found_config
-    try:
-        check_keys(config)
-        Settings.of(config)
-    except BadInput as error:
-        raise BadInput(f"{folder.path / 'config.yaml'}: {error}") from error
-    before = config["steps"]
-    config = elsewhere(config, said.data) | {"trust": list(said.trust), **said.own}
-    if Settings.of(config).steps < before:
-        raise BadInput(f"steps={config['steps']}: the run has {before}; it can only be extended")
-    return _train_one(config, folder)
+    return _trained(resumed(folder, said), folder)
 
 
 def sample(arguments: list[str]) -> Exit:
@@ -193,11 +133,10 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--points", default="65", help="of an interpolation's line")
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
 
-    args = _parsed(parser, arguments, usage)
-
     from gp_lab.launching.arguments import later, run_and_words
     from gp_lab.overrides import number_behind
 
+    args = parsed(parser, arguments, usage)
     folder, _ = run_and_words([args.run] if args.run else [], "sample", usage)
     said = later(args.overrides, [], f"nothing but the data's place can change; write {usage}")
     n = None if args.n is None else number_behind("-n", args.n, 1, MOST)
@@ -207,22 +146,17 @@ def sample(arguments: list[str]) -> Exit:
     out = None if args.out is None else path_of(args.out)
 
     from gp_lab.training.load import load
-    from gp_lab.training.sampling import KINDS, write_samples
-    from gp_lab.training.size import refuse_too_many
+    from gp_lab.training.sampling import write_samples
 
     run = load(folder.path, step, said.trust, data=said.data)
-    each = {"interpolation": points, "classes": run.classes}.get(args.kind, 1)
-    word = f"-n {n or KINDS.get(args.kind, 1)}" + f" --points {points}" * (each == points > 1)
-    refuse_too_many(word, (n or 1) * each, run.setup)
     print(write_samples(run, args.kind, n, seed, points, out))
     return Exit.OK
 
 
 def evaluate(arguments: list[str]) -> Exit:
     """`gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value]`: scores, later."""
-    from gp_lab.launching.arguments import later, parse_arguments, run_and_words
-    from gp_lab.launching.compose import compose, hydra_session
-    from gp_lab.overrides import group_of, quoted, values, whole_number
+    from gp_lab.launching.arguments import later, probes_of, run_and_words
+    from gp_lab.overrides import group_of, whole_number
 
     usage = (
         "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [dataset.root=DIR]"
@@ -235,15 +169,8 @@ def evaluate(arguments: list[str]) -> Exit:
     step = said.own.get("step")
     if "step" in said.own:
         step = whole_number(f"step={show(step)}", step, 0, LAST_STEP)
-    chosen = values([word for word in of_probes if word.startswith("probe=")])
-    names = chosen.get("probe", "inception")
-    listed = ",".join(map(show, names if isinstance(names, list) else [names]))
     # What is kept of the data lies where the run's own probes look for it.
-    out = quoted(folder.found_config["out"])
-    own = [word for word in of_probes if not word.startswith("probe=")]
-    with hydra_session() as hydra:
-        given = parse_arguments([f"out={out}", f"probe=[{listed}]", *own]).overrides
-        probes = compose(hydra, given)["probe"]
+    probes = probes_of(of_probes, folder.found_config["out"])
     if not probes:
         raise BadInput(f"probe=[]: nothing to evaluate; write {usage}")
 
@@ -281,7 +208,7 @@ def _made(plan: "Plan") -> Exit:
         print(make_calculation(plan))
         return Exit.OK
     outcomes = plan.sweep.train()
-    status = _summary(outcomes)
+    status = _swept(outcomes)
     if quiet():
         return status
 
@@ -340,7 +267,7 @@ def figures(arguments: list[str]) -> Exit:
 
 def report(arguments: list[str]) -> Exit:
     """`gp-lab report OUTPUTS`: one self-contained page."""
-    root = _outputs(arguments, "report [OUTPUTS]")
+    root = outputs_of(arguments, "gp-lab report [OUTPUTS]")
 
     from gp_lab.report.page import write_report
 
@@ -353,7 +280,7 @@ def status(arguments: list[str]) -> Exit:
     from gp_lab.launching.status import rows, table, watch
 
     flags = [a for a in arguments if a == "--watch"]
-    root = _outputs([a for a in arguments if a not in flags], "status [OUTPUTS] [--watch]")
+    root = outputs_of([a for a in arguments if a not in flags], "gp-lab status [OUTPUTS] [--watch]")
     if flags:
         watch(root)
     else:
@@ -368,17 +295,18 @@ def compare(arguments: list[str]) -> Exit:
     parser.add_argument("words", metavar="OUTPUTS, METRIC or KEY=VALUE", nargs="*")
     parser.add_argument("--sort", metavar="METRIC", help="the lowest mean first")
     parser.add_argument("--csv", action="store_true", help="all metrics, for other programs")
-    args = _parsed(parser, arguments, usage)
+    args = parsed(parser, arguments, usage)
     folder = args.words[:1] if args.words and is_folder(path_of(args.words[0])) else []
     only = [word for word in args.words[len(folder) :] if "=" in word]
     metrics = [*folder, *(word for word in args.words[len(folder) :] if "=" not in word)]
     # A first word that is no folder is a metric, unless there is nothing that could have it.
     no_outputs = not Path("outputs").is_dir()
     first_is_folder = bool(metrics) and (is_folder(path_of(metrics[0])) or no_outputs)
-    root = _outputs([metrics.pop(0)] if first_is_folder else [], usage)
+    root = outputs_of([metrics.pop(0)] if first_is_folder else [], usage)
 
-    from gp_lab.runs.compare import by_score, check_metric, csv_table, table
+    from gp_lab.runs.compare import by_score, check_metric
     from gp_lab.runs.compare import compare as compare_runs
+    from gp_lab.runs.compare_table import csv_table, table
 
     groups = compare_runs(root, only)
     if not groups:
@@ -397,24 +325,16 @@ def compare(arguments: list[str]) -> Exit:
 
 def list_(arguments: list[str]) -> Exit:
     """`gp-lab list WHAT`: the members of a group, each with its first comment."""
-    from gp_lab.launching.places import choices, config_folder, groups, plural
+    from gp_lab.launching.places import descriptions, groups, plural
 
     singular = {plural(group): group for group in groups()} | {g: g for g in groups()}
-    what = _only(arguments, "list [GROUP]")
+    what = one_word(arguments, "gp-lab list [GROUP]")
     if what is None:
         print("\n".join(plural(group) for group in groups()))
         return Exit.OK
     if what not in singular:
         raise bad_choice("list", what, [plural(g) for g in groups()])
-    group = singular[what]
-    width = columns()
-    cut = width - 26 if width else None
-    for name in choices(group):
-        lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
-        first = itertools.takewhile(lambda line: line.startswith("#"), lines)
-        comment = [w[2:] for w in first if not w.startswith("# @") and "gp-lab " not in w]
-        said = " ".join(" ".join(comment).split())
-        print(f"{name:24}  {textwrap.shorten(said, cut, placeholder=' ...') if cut else said}")
+    print("\n".join(aligned(descriptions(singular[what]), columns())))
     return Exit.OK
 
 
@@ -422,89 +342,34 @@ def clean(arguments: list[str]) -> Exit:
     """`gp-lab clean OUTPUTS [--yes]`: unfinished and diverged runs, and what they take."""
     from gp_lab.runs.cleaning import delete, sweepings
 
-    root = _outputs([a for a in arguments if a != "--yes"], "clean [OUTPUTS] [--yes]")
-    found = sweepings(root)
-    for item in found:
-        print(f"{item.bytes / 1e6:8.1f} MB  {item.why:28} {printable(str(item.path))}")
-    total = sum(item.bytes for item in found) / 1e6
-    if "--yes" in arguments:
-        deleted = delete(found)
-        total = sum(item.bytes for item in deleted) / 1e6
-        print(f"deleted {counted(len(deleted), 'item')}, {total:.1f} MB")
-    else:
-        print(f"{counted(len(found), 'item')}, {total:.1f} MB; nothing is deleted without --yes")
+    deletes = "--yes" in arguments
+    words = [word for word in arguments if word != "--yes"]
+    found = sweepings(outputs_of(words, "gp-lab clean [OUTPUTS] [--yes]"))
+    rows = [(f"{i.bytes / 1e6:8.1f} MB", i.why, printable(str(i.path))) for i in found]
+    for line in aligned(rows):
+        print(line)
+    found = delete(found) if deletes else found
+    size = f"{counted(len(found), 'item')}, {sum(item.bytes for item in found) / 1e6:.1f} MB"
+    print(f"deleted {size}" if deletes else f"{size}; nothing is deleted without --yes")
     return Exit.OK
 
 
-def _parsed(
-    parser: argparse.ArgumentParser, arguments: list[str], usage: str
-) -> argparse.Namespace:
-    """The arguments of a command, options anywhere. Raises `BadInput`."""
+def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
+    from gp_lab.launching.local import train_one
 
-    def refuse(message: str) -> NoReturn:
-        raise BadInput(f"{parser.prog.removeprefix('gp-lab ')}: {message}; write {usage}")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    return parser.parse_intermixed_args(arguments)
-
-
-def _only(arguments: Sequence[str], usage: str) -> str | None:
-    """The one argument of a command that takes one at most."""
-    for i, word in enumerate(arguments):
-        if i > 0 or word.startswith("-"):
-            raise BadInput(f"{word}: not expected here; write gp-lab {usage}")
-    return arguments[0] if arguments else None
-
-
-def _outputs(arguments: Sequence[str], usage: str) -> Path:
-    root = path_of(_only(arguments, usage) or "outputs")
-    if not is_folder(root):
-        raise BadInput(f"{root}: no such folder; write gp-lab {usage}")
-    return root
-
-
-def _train_one(config: "Config", folder: "RunFolder | None" = None) -> Exit:
-    from gp_lab.data.contents import looking
-    from gp_lab.launching.local import say_what_is_skipped
-    from gp_lab.training.data import identified
-    from gp_lab.training.trainer import train as train_runs
-
-    with looking():
-        [config] = [config] if folder else identified([config])
-        if _is_finished(config, folder):
-            say_what_is_skipped([config], [])
-        outcome = train_runs([config], folders=[folder] if folder else None)[0]
-    print(f"{outcome.state} at step {outcome.step}{_because(outcome.why)}: {outcome.folder.path}")
+    print(outcome := train_one(config, folder))
     return outcome.exit
 
 
-def _is_finished(config: "Config", folder: "RunFolder | None") -> bool:
-    """Whether a run needs no training; what is wrong with it is for the trainer to say."""
-    from gp_lab.launching.local import unfinished
-
-    try:
-        if folder:
-            return folder.finished(config["steps"])
-        return not unfinished([config])
-    except LabError:
-        return False
-
-
-def _summary(outcomes: "Sequence[Outcome]") -> Exit:
+def _swept(outcomes: "Sequence[Outcome]") -> Exit:
     """How a sweep ended: divergence is data, a failure is not."""
-    states = [str(o.state) for o in outcomes]
-    counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    before = " before" if all(o.before for o in outcomes) else ""
-    count = counted(len(outcomes), "run")
-    print(f"{count}: {counts}{before}; in {outcomes[0].folder.path.parent}")
-    failed = [o for o in outcomes if o.exit == Exit.FAILED]
+    from gp_lab.runs.outcome import summary
+
+    print(summary(outcomes))
+    failed = [outcome for outcome in outcomes if outcome.exit == Exit.FAILED]
     for outcome in failed:
-        print(f"  {outcome.folder.path.name}{_because(outcome.why)}", file=sys.stderr)
+        print(f"  {outcome.folder.path.name}{outcome.because}", file=sys.stderr)
     return Exit.FAILED if failed else Exit.OK
-
-
-def _because(why: str) -> str:
-    return f" ({why})" if why else ""
 
 
 COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
@@ -520,7 +385,6 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "list": list_,
     "clean": clean,
 }
-
 
 TRAIN = ("train", "resume", "figure", "figures")
 """Commands that several ranks carry out together."""

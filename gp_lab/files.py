@@ -215,13 +215,13 @@ def _end_of_lines(file: int, chunk: int = 1 << 16) -> int:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Other processes that want the same file wait meanwhile, and then find it there."""
+    from filelock import FileLock
+
+    # Not the lock that is a file's existence, for systems without others: it outlives its holder.
+    lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
     with ExitStack() as stack:
         with suppress(OSError):  # a folder without locks, or read-only: each works for itself
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(path.with_name(f".{path.name}.lock"), flags, 0o666)
-            stack.callback(os.close, lock)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.enter_context(lock)
         yield
 
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -164,6 +164,15 @@ def columns(otherwise: int | None = None) -> int | None:
     if sys.stdout is None or not sys.stdout.isatty():
         return otherwise
     return max(NARROWEST, shutil.get_terminal_size().columns)
+
+
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """The lines of a table: columns as wide as their widest cells, lines of `width` at most."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if width is None:
+        return lines
+    return [x if len(x) <= width else f"{x[: width - 4].rstrip()} ..." for x in lines]
 
 
 def clear() -> None:

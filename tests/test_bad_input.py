@@ -280,6 +280,7 @@ def test_one_wrong_job_of_a_sweep_is_found_before_the_first_one_starts(
         ("report nowhere", "nowhere: no such folder", "gp-lab report"),
         ("clean nowhere", "nowhere: no such folder", "gp-lab clean"),
         ("clean --no", "--no: not expected here", "--yes"),
+        ("compare nowhere", "nowhere: no such folder; write gp-lab compare [OUTPUTS]", ""),
         ("-sc", "-sc: write gp-lab -sc install=SHELL", ""),
         ("-sc install=nope", "install=nope: no such choice", "fish"),
     ],

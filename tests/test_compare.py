@@ -17,7 +17,8 @@ import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.report.page import write_report
-from gp_lab.runs.compare import Group, by_score, cells, metrics_of, table, telling_metrics
+from gp_lab.runs.compare import Group, by_score, metrics_of, telling_metrics
+from gp_lab.runs.compare_table import cells, table
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import run_id
 from gp_lab.runs.tail import TAIL_BYTES, Value, last_values

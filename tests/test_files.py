@@ -1,16 +1,20 @@
 """Reading, writing and finding files: each in one way, without surprises."""
 
 import errno
+import fcntl
 import os
 import re
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lab import PATIENCE
 
-from gp_lab.files import append, files_below, read, walk
+from gp_lab.files import alone, append, files_below, read, walk
 
 
 def names(root: Path) -> list[str]:
@@ -147,3 +151,72 @@ def test_what_does_not_fit_is_not_appended_in_part(tmp_path: Path) -> None:
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert said == "File too large\n"
     assert (tmp_path / "lines").read_bytes() == b"x" * 700 + b"\n"
+
+
+# -- one at a time -------------------------------------------------------------------------
+
+
+def holder(path: Path) -> subprocess.Popen[str]:
+    """Another process that has a file alone, until it is killed or hears a line."""
+    program = (
+        "import sys; from pathlib import Path; from gp_lab.files import alone\n"
+        "with alone(Path(sys.argv[1])):\n    print('has it', flush=True); sys.stdin.readline()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "has it\n"
+    return process
+
+
+def test_who_wants_a_file_waits_until_its_holder_is_done(tmp_path: Path) -> None:
+    path, entered = tmp_path / "cache.npz", threading.Event()
+
+    def enter() -> None:
+        with alone(path):
+            entered.set()
+
+    with holder(path) as first:
+        second = threading.Thread(target=enter)
+        second.start()
+        assert not entered.wait(0.5)
+        first.communicate("go on\n", timeout=PATIENCE)
+    second.join(PATIENCE)
+    assert entered.is_set()
+
+
+def test_a_holder_that_was_killed_keeps_nobody_out_and_what_it_leaves_is_no_data(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "new" / "cache.npz"
+    with holder(path) as first:
+        first.kill()
+    assert [file.name for file in path.parent.iterdir()] == [".cache.npz.lock"]
+    with alone(path):
+        path.touch()
+    assert files_below(tmp_path) == [path]
+
+
+def test_a_link_in_a_locks_place_is_not_followed_and_each_works_for_itself(tmp_path: Path) -> None:
+    path = tmp_path / "cache.npz"
+    (tmp_path / ".cache.npz.lock").symlink_to(tmp_path / "elsewhere")
+    with alone(path), alone(path):
+        path.touch()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_system_without_locks_is_no_hindrance_and_nothing_is_left_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    path = tmp_path / "cache.npz"
+    with warnings.catch_warnings(action="error"), alone(path), alone(path):
+        path.touch()
+    assert path.exists()

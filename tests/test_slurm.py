@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import same
+from hydra.types import RunMode
 from lab import (
     PATIENCE,
     SMALL,
@@ -25,22 +28,16 @@ from lab import (
     values,
     wait_for,
 )
+from omegaconf import OmegaConf
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
+from gp_lab.launching.batch import Jobs, batch_script, log_of
+from gp_lab.launching.compose import CONFIG_NAME, hydra_session
 from gp_lab.launching.job import ended, progress, runs_of
 from gp_lab.launching.local import Preempted, Stopped
-from gp_lab.launching.slurm import (
-    HELD,
-    Jobs,
-    batch_script,
-    freeze,
-    log_of,
-    queue,
-    submit,
-    train_on_slurm,
-    waits_for_job,
-)
+from gp_lab.launching.slurm import freeze, submit, train_on_slurm
+from gp_lab.launching.squeue import HELD, queue, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of
 from gp_lab.runs.outcome import Outcome
@@ -672,7 +669,7 @@ def test_a_preempted_run_goes_on_whatever_srun_says_and_though_the_controller_is
     monkeypatch.setenv("PATH", f"{scontrol.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
-    monkeypatch.setattr("gp_lab.launching.slurm.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("gp_lab.launching.squeue.PAUSES", (0.0, 0.0))
     assert ended(submission, status) == status
     assert (run.state, run.status["why"]) == (State.PREEMPTED, "stopped by SIGUSR2; requeued")
     assert calls.read_text().split() == ["show"] * (2 if answers else 3) + ["requeue"]
@@ -694,6 +691,24 @@ def test_the_batch_script_asks_for_the_nodes_tells_the_run_in_time_and_requeues(
     assert script.index("module load cuda") < place
     assert "--cpus-per-task=4" in script[place].split()
     assert any(line.endswith("trust=mine") for line in script)
+
+
+def test_the_presets_of_whole_nodes_are_those_of_one_gpu_but_for_a_jobs_size() -> None:
+    one, node, nodes = map(_preset, ("slurm", "slurm_node", "slurm_nodes"))
+    of_node = {"tasks_per_node": 8, "gpus_per_node": 8, "cpus_per_task": 8}
+    assert node == one | of_node
+    assert nodes == one | of_node | {"nodes": 2}
+    keys = {field.name for field in fields(Jobs)}
+    assert set(one) == {"_target_", *keys}
+
+
+def _preset(name: str) -> dict[str, Any]:
+    with hydra_session() as hydra:
+        given = [f"hydra/launcher={name}"]
+        config = hydra.compose_config(
+            CONFIG_NAME, given, RunMode.MULTIRUN, with_log_configuration=False
+        )
+    return OmegaConf.to_container(config.hydra.launcher)
 
 
 def test_a_job_that_finished_one_run_and_began_another_has_made_progress(tmp_path: Path) -> None:

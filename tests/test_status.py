@@ -16,7 +16,7 @@ from lab import PATIENCE, config_of, lab_command
 from gp_lab.cli import main
 from gp_lab.errors import Exit, LabError
 from gp_lab.launching import status as of_status
-from gp_lab.launching.slurm import SlurmError
+from gp_lab.launching.squeue import SlurmError
 from gp_lab.launching.status import Row, rows, table
 from gp_lab.runs.folder import LOCK, RunFolder, State
 from gp_lab.runs.identity import folder_of, run_id

@@ -41,7 +41,7 @@ from gp_lab.errors import Exit
 from gp_lab.launching.jobs import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
-from gp_lab.terminal import Stream, guarded_streams, visible
+from gp_lab.terminal import Stream, aligned, guarded_streams, visible
 from gp_lab.training.trainer import train
 
 RUN = (*BARE, "steps=60", "log_every=10")
@@ -49,6 +49,20 @@ RUN = (*BARE, "steps=60", "log_every=10")
 
 def folder_in(out: Path) -> RunFolder:
     return RunFolder(folder_of(config_of(*RUN, f"out={out}", base=())))
+
+
+# -- tables --------------------------------------------------------------------------------
+
+
+def test_columns_are_as_wide_as_their_widest_cells_and_lines_end_where_their_text_does() -> None:
+    rows = [("run", "state", "why"), ("a", "interrupted", ""), ("longest", "", "x")]
+    assert aligned(rows) == [
+        "run      state        why",
+        "a        interrupted",
+        "longest               x",
+    ]
+    assert aligned(rows, 19) == ["run      state ...", "a        interr ...", "longest ..."]
+    assert aligned([]) == []
 
 
 # -- strangers' text -----------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 from gp_lab.errors import BadInput, counted
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.publishing import published, summary_of
+from gp_lab.terminal import aligned
 
 TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
 
@@ -37,11 +38,7 @@ def summary_table(root: Path, minutes: dict[str, float]) -> str:
         counts = [str(found.count(str(v))) for v in Verdict]
         took = f"{minutes.get(summary['figure'], 0):.1f}"
         table.append([entry_text(summary), summary["scale"], str(summary["seeds"]), *counts, took])
-    widths = [max(len(row[i]) for row in table) for i in range(len(TABLE_HEAD))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
+    return "\n".join(aligned(table))
 
 
 def entry_text(summary: dict[str, Any]) -> str:

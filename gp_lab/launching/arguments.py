@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
 
 from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.files import is_folder, path_of
+from gp_lab.launching.hydra_internals import get_args_parser
 from gp_lab.launching.places import choices, groups
-from gp_lab.overrides import group_of, parse, shortened, unquoted, values
+from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values
 from gp_lab.parts import packages
 from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import Config, elsewhere
 
 LONGEST_NAME = 200
 """Characters of the name of a choice, which is that of a file."""
@@ -139,3 +140,36 @@ def run_and_words(
     if not folder.exists:
         raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
     return folder, arguments[1:]
+
+
+def resumed(folder: RunFolder, said: Later) -> Config:
+    """The config of a run that goes on as these words say. Raises `BadInput`."""
+    from gp_lab.launching.compose import check_keys
+    from gp_lab.runs.settings import Settings
+
+    config = folder.found_config
+    try:
+        check_keys(config)
+        Settings.of(config)
+    except BadInput as error:
+        raise BadInput(f"{folder.path / 'config.yaml'}: {error}") from error
+    before = config["steps"]
+    config = elsewhere(config, said.data) | {"trust": list(said.trust), **said.own}
+    if Settings.of(config).steps < before:
+        raise BadInput(f"steps={config['steps']}: the run has {before}; it can only be extended")
+    return config
+
+
+def probes_of(words: Sequence[str], out: str) -> Config:
+    """The probes that words ask for, `probe=NAME` and `probe.NAME.key=value`, composed for a run
+    whose root is `out`. Raises `BadInput`."""
+    from gp_lab.launching.compose import compose, hydra_session
+
+    chosen = values([word for word in words if word.startswith("probe=")])
+    names = chosen.get("probe", "inception")
+    listed = ",".join(map(show, names if isinstance(names, list) else [names]))
+    own = [word for word in words if not word.startswith("probe=")]
+    with hydra_session() as hydra:
+        given = parse_arguments([f"out={quoted(out)}", f"probe=[{listed}]", *own]).overrides
+        probes: Config = compose(hydra, given)["probe"]
+    return probes

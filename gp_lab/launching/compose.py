@@ -10,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.callbacks import Callbacks
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from hydra.types import HydraContext, RunMode
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -28,10 +24,12 @@ from omegaconf.errors import (
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.files import expanded
+from gp_lab.launching.hydra_internals import Hydra, context_of, new_hydra
 from gp_lab.launching.jobs import Job
 from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.overrides import group_of, unreadable
 from gp_lab.parts import packages
+from gp_lab.runs import yaml_text
 from gp_lab.runs.identity import Config
 from gp_lab.runs.outcome import Outcome
 
@@ -43,11 +41,7 @@ NOT_CHOICES = {"defaults", "hydra", "_target_"}
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[Hydra]:
     """Hydra with the lab's configs and the user's own; its errors become `BadInput`."""
-    search_path = create_config_search_path(f"file://{config_folder()}")
-    if config_dir:
-        path = f"file://{Path(config_dir).resolve()}"
-        search_path.prepend("command-line", path, SearchPathQuery(provider="schema"))
-    hydra = Hydra.create_main_hydra2(task_name="gp_lab", config_search_path=search_path)
+    hydra = new_hydra(config_folder(), config_dir)
     try:
         with one_sentence():
             yield hydra
@@ -105,7 +99,7 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
     try:
         sweeper: Any = Plugins.instance().instantiate_sweeper(
             config=master,
-            hydra_context=HydraContext(hydra.config_loader, Callbacks(master)),
+            hydra_context=context_of(hydra, master),
             task_function=lambda _: None,  # the lab's launchers take configs instead
         )
     except RuntimeError as error:  # hydra.launcher._target_=os.system
@@ -242,7 +236,7 @@ def _name_by_file_or_class(config: DictConfig, values: Config) -> None:
         path = _path_of(config, group, choice) if group in groups() else None
         if path is None:
             continue
-        own, node = yaml.safe_load(path.read_text()) or {}, values[group]
+        own, node = yaml_text.load(path.read_text()) or {}, values[group]
         if (said := own.get("name", choice)) != choice:
             raise BadInput(
                 f"{path}: says name: {show(said)}; it must say name: {choice}, as the file is named"
@@ -265,7 +259,7 @@ def _path_of(config: DictConfig, group: str, choice: Any) -> Path | None:
 
 @cache
 def _file(name: str) -> dict[str, Any]:
-    return yaml.safe_load((config_folder() / f"{name}.yaml").read_text())
+    return yaml_text.load((config_folder() / f"{name}.yaml").read_text())
 
 
 def _refuse_resolvers(node: Any, key: str = "") -> None:

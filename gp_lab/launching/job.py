@@ -23,6 +23,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.launching.squeue import (
+    REQUEUED,
+    UNDER_WAY,
+    SlurmError,
+    patiently,
+    stopped_for_good,
+)
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.terminal import guarded_streams, open_standard_streams
 from gp_lab.training.place import LAST_WORD, quiet, several
@@ -75,9 +82,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     if not first:
         return _leave(folders, failed)
     ends = [outcome_of(folder) for folder in folders]
-    for end in ends:
-        because = f" ({end.why})" if end.why else ""
-        print(f"{end.state} at step {end.step}{because}: {end.folder.path}")
+    print(*ends, sep="\n")
     if stop.asked:
         return Exit.INTERRUPTED if stop.state == State.INTERRUPTED else Exit.PREEMPTED
     return Exit.FAILED if State.FAILED in [end.state for end in ends] else Exit.OK
@@ -85,8 +90,6 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
 
 def _leave(folders: Sequence[RunFolder], failed: bool) -> Exit:
     """The status of a rank that does not write; srun kills the others if it is not 0."""
-    from gp_lab.launching.slurm import UNDER_WAY
-
     end = time.monotonic() + LAST_WORD
     while failed and time.monotonic() < end and any(f.state in UNDER_WAY for f in folders):
         time.sleep(0.2)
@@ -95,15 +98,8 @@ def _leave(folders: Sequence[RunFolder], failed: bool) -> Exit:
 
 def ended(submission: Path, status: int) -> int:
     """Decide what becomes of the runs that this job leaves unfinished; the job's exit status."""
-    from gp_lab.launching.slurm import (
-        REQUEUED,
-        UNDER_WAY,
-        SlurmError,
-        fail,
-        log_of,
-        patiently,
-        stopped_for_good,
-    )
+    from gp_lab.launching.batch import log_of
+    from gp_lab.launching.slurm import fail
 
     job = slurm_job() or ""
     folders = runs_of(submission)
@@ -158,8 +154,6 @@ def _cancelled(job: str) -> bool:
     A job that is signalled, or preempted with time to spare, is still running; one that ran out of
     time has that as a reason; one that Slurm requeues by itself shows its next life beside it.
     """
-    from gp_lab.launching.slurm import SlurmError, patiently
-
     try:
         shown = patiently("scontrol", "show", "job", "--oneliner", job)
     except SlurmError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from gp_lab.launching.grid import Panel, grid_of, scale_overrides
 from gp_lab.runs.identity import Config
 from gp_lab.runs.relatives import folders_of
+from gp_lab.terminal import aligned
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,8 @@ def jobs_table(jobs: Sequence[Job]) -> str:
         )
         for (panel, own), configs in lines.items()
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    table = ["  ".join([*map(str.ljust, row, widths), row[3]]).rstrip() for row in rows]
     of_all = [f"all: {' '.join(shared)}"] if shared else []
-    return "\n".join(f"  {line}" for line in [*table, *of_all])
+    return "\n".join(f"  {line}" for line in [*aligned(rows), *of_all])
 
 
 def _finished(configs: Sequence[Config]) -> int:

@@ -108,6 +108,26 @@ def train_all(
     ]
 
 
+def train_one(config: Config, folder: RunFolder | None = None) -> Outcome:
+    """Train one run in this process, as the ranks may do together; `folder`: it goes on there."""
+    from gp_lab.data.contents import looking
+    from gp_lab.training.trainer import train
+
+    with looking():
+        [config] = [config] if folder else identified([config])
+        if _is_finished(config, folder):
+            say_what_is_skipped([config], [])
+        return train([config], folders=[folder] if folder else None)[0]
+
+
+def _is_finished(config: Config, folder: RunFolder | None) -> bool:
+    """Whether a run needs no training; what is wrong with it is for the trainer to say."""
+    try:
+        return folder.finished(config["steps"]) if folder else not unfinished([config])
+    except LabError:
+        return False
+
+
 def left_to_train(configs: Sequence[Config]) -> tuple[list[Config], set[Path]]:
     """What is not finished, each run once, and the folders of the rest; says what is skipped.
 

@@ -1,5 +1,6 @@
 """Where the configs are: beside the package in a clone, inside it in an installed wheel."""
 
+import itertools
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 from gp_lab.errors import BadInput, one_line
+from gp_lab.runs import yaml_text
 
 
 @cache
@@ -25,6 +27,17 @@ def choices(group: str, folder: Path | None = None) -> list[str]:
     places = [root / group for root in (config_folder(), folder) if root]
     found = [path.relative_to(root) for root in places for path in root.rglob("*.yaml")]
     return sorted({str(path.with_suffix("")) for path in found})
+
+
+def descriptions(group: str) -> list[tuple[str, str]]:
+    """The choices of a group, each with the first comment of its file."""
+    found = []
+    for name in choices(group):
+        lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
+        first = itertools.takewhile(lambda line: line.startswith("#"), lines)
+        comment = [w[2:] for w in first if not w.startswith("# @") and "gp-lab " not in w]
+        found.append((name, " ".join(" ".join(comment).split())))
+    return found
 
 
 def plural(group: str) -> str:
@@ -46,7 +59,7 @@ def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
     own = folder / "figure" / f"{name}.yaml" if folder else None
     path = own if own and own.is_file() else config_folder() / "figure" / f"{name}.yaml"
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml_text.load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as YAML ({one_line(error)})") from error
     if not isinstance(found, dict):

@@ -1,28 +1,23 @@
 """Many runs on a Slurm cluster: an array of jobs, each of them a run or a stack of runs.
 
 At submission every run's resolved config is written into its folder, which says `queued`; a job is
-given the names of folders and trains what is written there (`gp_lab/launching/job.py`). The batch
-script is submitit's, from the keys of hydra-submitit-launcher; the command in it is ours instead of
-a pickle and submitit's signal handlers, which take a preemption for a time-out in short jobs and
-raise in the middle of a step. How a run stands is read from `status.json`, whether its job lives
-from `squeue`; no accounting is needed.
+given the names of folders and trains what is written there (`gp_lab/launching/job.py`). How a run
+stands is read from `status.json`, whether its job lives from `squeue`; no accounting is needed.
 """
 
 import json
-import re
 import secrets
-import shlex
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from filelock import FileLock, Timeout
 
 from gp_lab.errors import BadInput, Exit, LabError, counted
+from gp_lab.launching.batch import Jobs, batch_script, check_size
 from gp_lab.launching.local import (
     Preempted,
     Stopped,
@@ -33,86 +28,27 @@ from gp_lab.launching.local import (
     unfinished,
     watch,
 )
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.launching.squeue import (
+    HELD,
+    UNDER_WAY,
+    SlurmError,
+    queue,
+    slurm,
+    stopped_for_good,
+    waits_for_job,
+)
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
-from gp_lab.runs.lock import LOCK, Taken
+from gp_lab.runs.lock import LOCK
 from gp_lab.runs.outcome import Outcome
 from gp_lab.training.data import identified
 from gp_lab.training.stopping import Stop, listening
-
-PATIENCE = 60.0
-"""Seconds that a command of Slurm may take to answer."""
-
-PAUSES = (1.0, 3.0)
-"""Seconds between two tries; Slurm kills a batch script soon after its run (KillWait, 30)."""
-
-UNDER_WAY = (State.QUEUED, State.RUNNING, State.PREEMPTED)
-"""States of a run whose job has more to do."""
-
-REQUEUED = "; requeued"
-"""The end of what a preempted run says when its job will go on with it."""
-
-
-HELD = "HELD"
-"""What `queue` says of a job that waits for nothing but `scontrol release`."""
-
-
-class SlurmError(LabError):
-    """Slurm did not answer, or refused."""
-
-
-class Refused(SlurmError):
-    """Slurm's own words, in one line."""
-
-    status = Exit.BAD_INPUT
 
 
 class Submitted(LabError):
     """No failure: the runs were handed to Slurm, and nobody waits for them."""
 
     status = Exit.OK
-
-
-@dataclass(frozen=True)
-class Jobs:
-    """What each job asks of Slurm, and what it holds.
-
-    Args:
-        partition, account, qos, constraint, exclude, comment, gres: as `sbatch` takes them.
-        nodes, tasks_per_node: a job's ranks.
-        gpus_per_node, cpus_per_task, mem_gb: its share of a node.
-        timeout_min: the limit of one job, minutes; a run that needs longer is requeued.
-        signal_delay_s: seconds before the limit at which it is told.
-        array_parallelism: jobs at the same time.
-        setup: lines of the shell before the run.
-        additional_parameters: other options of `sbatch`.
-        stack: the most runs of one job; runs of one structure are trained as one stack.
-        wait: false returns after submitting.
-        poll_s: seconds between two looks at the queue.
-    """
-
-    name: str = "gp_lab"
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    exclude: str | None = None
-    comment: str | None = None
-    gres: str | None = None
-    nodes: Count = 1
-    tasks_per_node: Count = 1
-    gpus_per_node: CountOrZero | None = None
-    cpus_per_task: Count | None = None
-    mem_gb: Count | None = None
-    timeout_min: Count = 240
-    signal_delay_s: Count = 120
-    array_parallelism: Count = 64
-    setup: tuple[str, ...] = ()
-    additional_parameters: Mapping[str, Any] = field(default_factory=dict)
-    stack: Count = 1
-    wait: bool = True
-    poll_s: Count = 10
 
 
 def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
@@ -151,36 +87,6 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
         cancelled = f"{states.count(State.INTERRUPTED)} of {counted(len(states), 'run')}"
         raise Stopped(f"cancelled: {cancelled}; the same command goes on from there")
     return outcomes
-
-
-def check_size(configs: Sequence[Config], jobs: Jobs) -> None:
-    """Raises `BadInput` for what no job of this size can train."""
-    outs = list(dict.fromkeys(config["out"] for config in configs))
-    if len(outs) > 1:
-        raise BadInput(f"out={','.join(outs)}: one sweep on Slurm has one folder for its runs")
-    ranks = jobs.nodes * jobs.tasks_per_node
-    tasks = f"hydra.launcher.tasks_per_node={jobs.tasks_per_node}"
-    if jobs.stack > 1 and ranks > 1:
-        raise BadInput(
-            f"hydra.launcher.stack={jobs.stack}: the {ranks} ranks of a job train one run at a"
-            " time; use stack=1, or nodes=1 and tasks_per_node=1"
-        )
-    if jobs.gpus_per_node and jobs.tasks_per_node > jobs.gpus_per_node:
-        raise BadInput(
-            f"{tasks}: more ranks than hydra.launcher.gpus_per_node={jobs.gpus_per_node}; each"
-            " rank needs a GPU of its own"
-        )
-    if jobs.signal_delay_s >= 60 * jobs.timeout_min:
-        raise BadInput(
-            f"hydra.launcher.signal_delay_s={jobs.signal_delay_s}: as long as the whole job,"
-            f" which hydra.launcher.timeout_min={jobs.timeout_min} limits to"
-            f" {60 * jobs.timeout_min} seconds"
-        )
-    if (least := min(config["batch_size"] for config in configs)) < ranks:
-        raise BadInput(
-            f"batch_size={least}: fewer samples than the {ranks} ranks of a job; use at least"
-            f" {ranks}, or fewer hydra.launcher.nodes or hydra.launcher.tasks_per_node"
-        )
 
 
 def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:
@@ -250,36 +156,6 @@ def freeze(config: Config, folder: RunFolder, job: str) -> None:
         folder.set_status(State.QUEUED, why="", job=job)
 
 
-def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> str:
-    """The batch script of an array of `count` jobs: submitit's, with the lab's own command."""
-    from submitit import SlurmExecutor
-
-    command = f"{shlex.quote(sys.executable)} -u -m gp_lab.launching.job"
-    where = shlex.quote(str(folder))
-    ours = ("name", "timeout_min", "mem_gb", "tasks_per_node", "stack", "wait", "poll_s", "setup",
-            "additional_parameters")  # fmt: skip
-    # Since 22.05 srun does not take this over from sbatch.
-    cpus = [f"--cpus-per-task={jobs.cpus_per_task}"] if jobs.cpus_per_task else []
-    executor = SlurmExecutor(folder)
-    executor.update_parameters(
-        job_name=jobs.name,
-        wckey=None,  # a cluster that keeps such keys knows none of submitit's
-        time=jobs.timeout_min,
-        ntasks_per_node=jobs.tasks_per_node,
-        mem=f"{jobs.mem_gb}GB" if jobs.mem_gb else None,
-        # The shell hears signals too; it has to outlive the run, to see how it ended.
-        setup=["trap : TERM HUP USR1 USR2", *jobs.setup],
-        teardown=[f"{command} ended {where} $?"],
-        srun_args=["--kill-on-bad-exit=1", *cpus],
-        stderr_to_stdout=True,
-        additional_parameters={"requeue": True, **jobs.additional_parameters},
-        **{k: v for k, v in vars(jobs).items() if k not in ours},
-    )
-    executor.parameters["map_count"] = count
-    trusted = f" {shlex.quote('trust=' + ','.join(trust))}" if trust else ""
-    return executor._make_submission_file_text(f"{command} run {where}{trusted}", "")
-
-
 @contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Raises `LabError` if a process trains the run; a folder that is not there needs no lock."""
@@ -289,73 +165,6 @@ def locked(folder: RunFolder) -> Iterator[None]:
         yield
     finally:
         folder.unlock()
-
-
-def log_of(folder: Path, job: str) -> Path:
-    """Where a job of a submission writes what it has to say; a pattern if its tasks do so apart."""
-    logs = list(folder.glob(f"{job}_*_log.out"))
-    return logs[0] if len(logs) == 1 else folder / f"{job}_*_log.out"
-
-
-def slurm(*command: str) -> str:
-    """The output of one of Slurm's commands. Raises `SlurmError` with what it says, in one line."""
-    try:
-        # In a session of its own: Ctrl-C is for this process, which may be submitting.
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, start_new_session=True
-        )
-    except FileNotFoundError as error:
-        raise SlurmError(f"{command[0]}: not here; is this a machine of the cluster?") from error
-    except subprocess.TimeoutExpired as error:
-        raise SlurmError(f"{command[0]}: no answer within {PATIENCE:.0f} seconds") from error
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        said = "; ".join(line.removeprefix(f"{command[0]}: error: ") for line in lines)
-        raise Refused(f"{command[0]}: {said or f'exit status {done.returncode}'}")
-    return done.stdout.strip()
-
-
-def patiently(*command: str) -> str:
-    """`slurm`, tried again where its controller does not answer at once. Raises `SlurmError`."""
-    for pause in PAUSES:
-        with suppress(SlurmError):
-            return slurm(*command)
-        time.sleep(pause)
-    return slurm(*command)
-
-
-def queue(jobs: Iterable[str]) -> dict[str, str]:
-    """The state of those of these jobs (`12_3`) that Slurm still has, or `HELD`.
-
-    Raises `SlurmError`.
-    """
-    # What stands in a status.json is data: anything else is nobody's job.
-    arrays = sorted({m[1] for job in jobs if (m := re.fullmatch(r"(\d+)(_\d+)?", job))})
-    if not arrays:
-        return {}
-    try:
-        text = slurm("squeue", "-h", "-r", "-j", ",".join(arrays), "-o", "%F_%K %F %T %r")
-    except SlurmError as error:
-        if "Invalid job id" in str(error):  # what squeue says when the last of them is gone
-            return {}
-        raise
-    found = {}
-    for line in text.splitlines():
-        name, array, state, *reason = line.split(maxsplit=3)
-        held = state == "PENDING" and reason == ["JobHeldUser"]
-        found[array if name.endswith("_N/A") else name] = HELD if held else state
-    return found
-
-
-def waits_for_job(status: Mapping[str, Any]) -> bool:
-    """Whether a run is under way as long as its job is in the queue."""
-    return bool(status.get("job")) and status.get("state") in UNDER_WAY
-
-
-def stopped_for_good(status: Mapping[str, Any]) -> bool:
-    """Whether a run whose job is gone was stopped, and will not be requeued."""
-    preempted = status.get("state") == State.PREEMPTED
-    return preempted and not str(status.get("why", "")).endswith(REQUEUED)
 
 
 def _alive(configs: Sequence[Config]) -> set[Path]:
@@ -384,22 +193,17 @@ def _left(configs: Sequence[Config]) -> list[Config]:
 @contextmanager
 def _in_turn(out: Path) -> Iterator[None]:
     """One submission below `out` at a time: two at once would submit the same runs."""
-    folder, told = RunFolder(out / "jobs"), False
+    lock = FileLock(out / "jobs" / LOCK, poll_interval=0.5, fallback_to_soft=False)
     with writing_to(out):
-        folder.path.mkdir(parents=True, exist_ok=True)
-    while True:
         try:
-            folder.lock()
-            break
-        except Taken:
-            if not told:
-                print(f"gp-lab: waiting: another command submits runs below {out}", file=sys.stderr)
-            told = True
-            time.sleep(0.5)
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"gp-lab: waiting: another command submits runs below {out}", file=sys.stderr)
+            lock.acquire()
     try:
         yield
     finally:
-        folder.unlock()
+        lock.release()
 
 
 def _broken_off(array: str, outs: Iterable[Path]) -> bool:

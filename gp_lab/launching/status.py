@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, counted, printable
-from gp_lab.launching.slurm import SlurmError, queue, stopped_for_good, waits_for_job
+from gp_lab.launching.squeue import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.tail import newest_first, number
-from gp_lab.terminal import clear, columns
+from gp_lab.terminal import aligned, clear, columns
 
 HEAD = ("run", "state", "step", "it/s", "left", "score", "job", "why")
 
@@ -50,12 +50,7 @@ def rows(root: Path) -> list[Row]:
 
 def table(found: Sequence[Row], width: int | None = None) -> str:
     """The rows under a head, and a line that counts the states; lines are cut to `width`."""
-    cells = [HEAD, *map(_cells, found)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(HEAD))]
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()[:width]
-        for line in cells
-    ]
+    lines = aligned([HEAD, *map(_cells, found)], width)
     states = ["lost" if row.lost else str(row.state) for row in found]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
     return "\n".join([*lines, f"{counted(len(found), 'run')}: {counts or 'none'}"])

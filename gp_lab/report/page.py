@@ -16,7 +16,8 @@ from gp_lab.figures.claims import Verdict
 from gp_lab.figures.publishing import belonging, published, summary_of
 from gp_lab.figures.sentences import entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
-from gp_lab.runs.compare import cells, compare, not_comparable, telling_metrics
+from gp_lab.runs.compare import compare, not_comparable, telling_metrics
+from gp_lab.runs.compare_table import cells
 from gp_lab.runs.folder import RunFolder, find_runs
 
 

@@ -1,8 +1,9 @@
 """How a run ended, as its folder says."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gp_lab.errors import Exit
+from gp_lab.errors import Exit, counted
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.status import State
 
@@ -18,6 +19,14 @@ class Outcome:
     before: bool = False
     """Whether it had ended so already, and nothing was trained."""
 
+    def __str__(self) -> str:
+        return f"{self.state} at step {self.step}{self.because}: {self.folder.path}"
+
+    @property
+    def because(self) -> str:
+        """Why it ended, in brackets, if there is more to say than its state."""
+        return f" ({self.why})" if self.why else ""
+
     @property
     def stopped(self) -> bool:
         """Whether a signal ended it, so that it can go on."""
@@ -32,6 +41,15 @@ class Outcome:
             State.INTERRUPTED: Exit.INTERRUPTED,
             State.PREEMPTED: Exit.PREEMPTED,
         }.get(self.state, Exit.FAILED)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many runs of a sweep ended in which state, and where they are."""
+    states = [str(outcome.state) for outcome in outcomes]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+    before = " before" if all(outcome.before for outcome in outcomes) else ""
+    where = outcomes[0].folder.path.parent
+    return f"{counted(len(outcomes), 'run')}: {counts}{before}; in {where}"
 
 
 def outcome_of(folder: RunFolder, steps: int | None = None) -> Outcome:

@@ -1,6 +1,5 @@
 """The compilers behind torch.compile: whether they can be used here, and how they end."""
 
-import fcntl
 import os
 import shutil
 import signal
@@ -60,14 +59,14 @@ def _end_compilers(others: Collection[int]) -> None:
 def _drop_empty_libraries() -> None:
     """Delete what a linker that was killed has left in PyTorch's cache: it counts as whole there,
     and nothing that needs it would ever be compiled again."""
+    from filelock import FileLock
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
     for library in Path(cache_dir()).glob("*/*.so"):
         with suppress(OSError):  # somebody else has it in hand, or has deleted it
             if library.stat().st_size == 0:
                 lock = library.parents[1] / "locks" / f"{library.name.partition('.')[0]}.lock"
-                with lock.open("a") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with FileLock(lock, blocking=False):
                     if library.stat().st_size == 0:
                         library.unlink()
 

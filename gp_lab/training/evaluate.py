@@ -9,6 +9,7 @@ from typing import Any
 from gp_lab.errors import BadInput
 from gp_lab.probes.scores import MissingWeights
 from gp_lab.runs.provenance import provenance
+from gp_lab.terminal import aligned
 from gp_lab.training.load import load
 
 Evaluation = dict[str, Any]
@@ -65,8 +66,4 @@ def evaluations_table(found: list[Evaluation]) -> str:
         for line in found
         for quantity, value in line["scores"].items()
     ]
-    widths = [max(len(line[i]) for line in lines) for i in range(2)]
-    return "\n".join(
-        f"  {probe:{widths[0]}}  {quantity:{widths[1]}}  {value}"
-        for probe, quantity, value in lines
-    )
+    return "\n".join(f"  {line}" for line in aligned(lines))

@@ -17,6 +17,7 @@ from gp_lab.files import write_atomically
 from gp_lab.probes.pictures import grid_picture, paths_picture, scatter_picture
 from gp_lab.runs.folder import writing_to
 from gp_lab.training.load import LoadedRun
+from gp_lab.training.size import refuse_too_many
 
 KINDS = {"samples": 64, "interpolation": 8, "classes": 10}
 """Kind -> how many there are unless one says: samples, lines, samples of each class."""
@@ -53,6 +54,9 @@ def write_samples(
         raise BadInput(f"-n {n}: must be at least 1")
     if points < 2:
         raise BadInput(f"--points {points}: a line has two ends; must be at least 2")
+    each = {"interpolation": points, "classes": run.classes}.get(kind, 1)
+    asked = f"-n {n or KINDS[kind]}" + f" --points {points}" * (each == points > 1)
+    refuse_too_many(asked, (n or 1) * each, run.setup)
     dataset = run.setup.dataset
     ending = ".txt" if isinstance(dataset, Text) else ".png"
     name = f"{kind}-step{run.step}-seed{seed}{ending}"

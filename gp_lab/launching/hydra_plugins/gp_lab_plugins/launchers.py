@@ -67,10 +67,10 @@ class LocalLauncher(ConfigLauncher):
 
 
 class SlurmLauncher(ConfigLauncher):
-    """Trains the jobs on a cluster; the keys are those of `gp_lab.launching.slurm.Jobs`."""
+    """Trains the jobs on a cluster; the keys are those of `gp_lab.launching.batch.Jobs`."""
 
     def __init__(self, **keys: Any) -> None:
-        from gp_lab.launching.slurm import Jobs
+        from gp_lab.launching.batch import Jobs
         from gp_lab.parts import checked
 
         plain = {k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v

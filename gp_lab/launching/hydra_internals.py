@@ -1,0 +1,45 @@
+"""The private parts of Hydra that the lab relies on, and what it does with them.
+
+Nothing else imports them; `tests/test_internals.py` says what is expected of them.
+"""
+
+from argparse import Namespace
+from pathlib import Path
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+__all__ = ["Hydra", "context_of", "get_args_parser", "new_hydra", "shows"]
+
+
+def new_hydra(configs: Path, own: str | None = None) -> Hydra:
+    """Hydra with a folder of configs, then the user's own; it becomes the global one."""
+    search_path = create_config_search_path(f"file://{configs}")
+    if own:
+        path = f"file://{Path(own).resolve()}"
+        search_path.prepend("command-line", path, SearchPathQuery(provider="schema"))
+    return Hydra.create_main_hydra2(task_name="gp_lab", config_search_path=search_path)
+
+
+def shows(hydra: Hydra, config_name: str, args: Namespace) -> bool:
+    """Print what --help, --hydra-help, --cfg or --info ask for; whether one of them is there."""
+    if args.help:
+        hydra.app_help(config_name=config_name, args_parser=args.parser, args=args)
+    elif args.hydra_help:
+        hydra.hydra_help(config_name=config_name, args_parser=args.parser, args=args)
+    elif args.cfg:
+        hydra.show_cfg(config_name, args.overrides, args.cfg, args.package, args.resolve)
+    elif args.info is not None:
+        hydra.show_info(args.info, config_name=config_name, overrides=args.overrides)
+    else:
+        return False
+    return True
+
+
+def context_of(hydra: Hydra, config: DictConfig) -> HydraContext:
+    """What Hydra hands to its sweeper and launcher."""
+    return HydraContext(hydra.config_loader, Callbacks(config))
