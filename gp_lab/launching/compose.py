@@ -249,7 +249,7 @@ def _name_by_file_or_class(config: DictConfig, values: Config) -> None:
 
 
 def _path_of(config: DictConfig, group: str, choice: Any) -> Path | None:
-    """The file of a choice: the user's own before the lab's."""
+    """The file of a choice: the lab's before the user's own."""
     for source in config.hydra.runtime.config_sources:
         path = Path(source.path, group, f"{choice}.yaml")
         if source.schema == "file" and path.is_file():

@@ -52,12 +52,13 @@ def figure_ids(folder: Path | None = None) -> list[str]:
 
 
 def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """The entry's file as it is written, nothing composed or resolved; first that in `folder`.
+    """The entry's file as it is written, nothing composed or resolved; the lab's before `folder`'s.
 
     Raises `BadInput` if it is no YAML mapping.
     """
-    own = folder / "figure" / f"{name}.yaml" if folder else None
-    path = own if own and own.is_file() else config_folder() / "figure" / f"{name}.yaml"
+    places = [config_folder(), *([folder] if folder else [])]
+    paths = [place / "figure" / f"{name}.yaml" for place in places]
+    path = next(filter(Path.is_file, paths), paths[0])
     try:
         found = yaml_text.load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
