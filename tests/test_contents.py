@@ -244,8 +244,8 @@ def test_a_running_process_sees_that_its_data_were_replaced(tmp_path: Path) -> N
     write_lmdb(tmp_path / "a", 4)
     now = source.contents()
     assert now.train == 4
-    assert len(Images(source, digest=now.digest).prepare(rng())) == 4
-    assert len(first) == 5
+    assert Images(source, digest=now.digest).prepare(rng()).count == 4
+    assert first.count == 5
     sources.loaded.cache_clear()
 
 
@@ -334,7 +334,7 @@ def test_a_text_that_changed_is_read_again_in_the_same_process(tmp_path: Path) -
     for content in ("aab\n" * 3, "bbba\nzzzz\n" * 3):
         path.write_text(content)
         digest = Text(str(path), length=4).contents().digest
-        sizes.append(len(Text(str(path), length=4, digest=digest).prepare(rng())))
+        sizes.append(Text(str(path), length=4, digest=digest).prepare(rng()).count)
     assert sizes == [3, 6]
 
 

@@ -685,7 +685,7 @@ def test_a_set_that_does_not_fit_is_decoded_when_it_is_drawn(
     assert "6 images are decoded again whenever they are drawn" in caplog.text
     assert "scripts/prepare.py" in caplog.text
     assert (in_memory.streams, streamed.streams) == (False, True)
-    assert len(in_memory) == len(streamed) == 6
+    assert in_memory.count == streamed.count == 6
     for of_one, of_other in zip(
         in_memory.draw_labelled(rng(1), 20), streamed.draw_labelled(rng(1), 20), strict=True
     ):

@@ -162,10 +162,10 @@ def _with_characters(node: Any, dataset: Dataset) -> Any:
 
 def _check(run: Setup) -> None:
     """Raises `BadInput` for parts that do not fit together, each checked by itself."""
-    run.game.penalty.check("penalty", run)
-    check_networks(run)
     run.dataset.check("dataset", run)
     run.latent.check("architecture.latent", run)
+    run.game.penalty.check("penalty", run)
+    check_networks(run)
     for name, probe in run.probes.items():
         probe.check(f"probe.{name}", run)
     _check_memory(run)
