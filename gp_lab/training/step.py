@@ -77,6 +77,17 @@ class Game:
         out = self._call(self.discriminator, params, x, labels)
         return out if isinstance(out, tuple) else (out, out.new_empty(len(out), 0))
 
+    def judge_both(
+        self, params: Tensors, real: Tensor, fake: Tensor, labels: Labels
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """`judge` of reals and of fakes, in one batch where it may be."""
+        if not self.joint:
+            return self.judge(params, real, labels), self.judge(params, fake, labels)
+        f, kinds = self.judge(params, torch.cat([real, fake]), labels)
+        sizes = [len(real), len(fake)]
+        (f_real, f_fake), (as_real, as_fake) = f.split(sizes), kinds.split(sizes)
+        return (f_real, as_real), (f_fake, as_fake)
+
     def generate(self, params: Tensors, latent: Tensor, labels: Labels = ()) -> Tensor:
         """Latents [batch, ...] (and the classes to make) to fakes [batch, ...]."""
         return self._call(self.generator, params, latent, labels)
@@ -203,13 +214,7 @@ def discriminator_step(
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         weights = game.constraint.apply(params, constraint)
-        if game.joint:
-            f, kinds = game.judge(weights, torch.cat([real, fake]), labels)
-            sizes = [len(real), len(fake)]
-            (f_real, f_fake), (as_real, as_fake) = f.split(sizes), kinds.split(sizes)
-        else:
-            f_real, as_real = game.judge(weights, real, labels)
-            f_fake, as_fake = game.judge(weights, fake, labels)
+        (f_real, as_real), (f_fake, as_fake) = game.judge_both(weights, real, fake, labels)
         value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
