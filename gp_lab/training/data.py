@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gp_lab.data.base import Dataset
 from gp_lab.data.contents import Contents, contents_of, differences, looking
 from gp_lab.errors import BadInput
 from gp_lab.parts import build
@@ -127,6 +126,8 @@ class _Looking:
             from gp_lab.training.setup import parts_of
 
             parts_of(config)  # what is quickly checked comes before what may take long
+            from gp_lab.data.base import Dataset  # and with it torch
+
             dataset = build(node, "dataset", trust, Dataset)
             with looking():
                 found = contents_of(dataset)
