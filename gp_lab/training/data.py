@@ -123,11 +123,10 @@ class _Looking:
         node = with_digest(config, None)["dataset"]
         key = canonical([node, trust := config.get("trust", [])])
         if key not in self.known:
+            from gp_lab.data.base import Dataset  # and with it torch
             from gp_lab.training.setup import parts_of
 
             parts_of(config)  # what is quickly checked comes before what may take long
-            from gp_lab.data.base import Dataset  # and with it torch
-
             dataset = build(node, "dataset", trust, Dataset)
             with looking():
                 found = contents_of(dataset)
