@@ -61,7 +61,9 @@ def test_the_wheel_has_the_plugins_the_configs_and_the_page(wheel: Path) -> None
     plugins = (CLONE / "gp_lab" / "launching" / "hydra_plugins").rglob("*.py")
     assert {str(p.relative_to(CLONE / "gp_lab" / "launching")) for p in plugins} <= names
     assert {"gp_lab/report/page.html", "gp_lab/py.typed"} <= names
-    assert not [n for n in names if n.startswith(("tests/", "outputs/", "gp_lab/launching/hydra_plugins"))]
+    assert not [
+        n for n in names if n.startswith(("tests/", "outputs/", "gp_lab/launching/hydra_plugins"))
+    ]
     assert not [n for n in names if n.endswith("README.md")]  # their links lead through the clone
 
 
