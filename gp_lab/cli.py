@@ -125,7 +125,7 @@ def _command(arguments: list[str]) -> Exit:
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
     from gp_lab.launching.arguments import parse_arguments
-    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, sweep_of
+    from gp_lab.launching.compose import CONFIG_NAME, compose, fitting, hydra_session, sweep_of
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
@@ -134,7 +134,10 @@ def train(arguments: list[str]) -> Exit:
         elif args.hydra_help:
             hydra.hydra_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
         elif args.cfg:
-            hydra.show_cfg(CONFIG_NAME, args.overrides, args.cfg, args.package, args.resolve)
+            fit = fitting(hydra)
+            kept, _ = fit(args.overrides)
+            fit.say()
+            hydra.show_cfg(CONFIG_NAME, list(kept), args.cfg, args.package, args.resolve)
         elif args.info is not None:
             hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=args.overrides)
         elif args.multirun:
@@ -152,7 +155,7 @@ def train(arguments: list[str]) -> Exit:
 def resume(arguments: list[str]) -> Exit:
     """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
     from gp_lab.launching.arguments import later, run_and_words
-    from gp_lab.launching.compose import check_keys
+    from gp_lab.launching.compose import check_found
     from gp_lab.runs.identity import elsewhere
     from gp_lab.training.settings import Settings
 
@@ -161,7 +164,7 @@ def resume(arguments: list[str]) -> Exit:
     said = later(words, ["steps"], f"only steps can change when a run is resumed; write {usage}")
     config = folder.found_config
     try:
-        check_keys(config)
+        check_found(config)
         Settings.of(config)
     except BadInput as error:
         raise BadInput(f"{folder.path / 'config.yaml'}: {error}") from error

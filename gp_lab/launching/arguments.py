@@ -94,8 +94,9 @@ def _check_override(override: Override, sweep: bool) -> None:
 
 
 def _is_name(value: Any) -> bool:
-    """Whether a file of a group could be called so."""
-    return isinstance(value, str) and value != "???" and len(value) <= LONGEST_NAME
+    """Whether a choice of a group could be called so; files that only others use begin with _."""
+    name = isinstance(value, str) and value != "???" and value[:1] != "_"
+    return name and len(value) <= LONGEST_NAME
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gp_lab.networks.layers import RANGES, EqualizedLinear, Output
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint, SpectralNorm
 from gp_lab.objectives.losses import Loss
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty, Penalty
 from gp_lab.parts import build
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
@@ -39,7 +39,7 @@ DTYPES = {
 
 KINDS: dict[str, type] = {
     "loss": Loss,
-    "penalty": Penalty,
+    "penalty": NoPenalty,
     "constraint": Constraint,
     "optimizer": Optimizer,
     "schedule": Schedule,
@@ -183,7 +183,6 @@ def _with_characters(node: Any, dataset: Any) -> Any:
 
 def _check_together(run: Setup) -> None:
     game, settings = run.game, run.settings
-    penalised = game.penalty.measure != "none"
     _check_batch_norm(run)
     _check_classes(run)
     if isinstance(game.constraint, SpectralNorm) and any(
@@ -193,7 +192,7 @@ def _check_together(run: Setup) -> None:
             "constraint=spectral_norm: would normalise the stored weights of"
             " architecture.init=equalized, not those that the layers use; choose another init"
         )
-    if penalised and game.penalty.measure == "anchor":
+    if isinstance(game.penalty, Penalty) and game.penalty.measure == "anchor":
         size, dim = len(game.penalty.anchor), math.prod(run.dataset.shape)
         if size not in (1, dim):
             raise BadInput(
