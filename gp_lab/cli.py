@@ -125,7 +125,7 @@ def _command(arguments: list[str]) -> Exit:
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
     from gp_lab.launching.arguments import parse_arguments
-    from gp_lab.launching.compose import CONFIG_NAME, compose, fitting, hydra_session, sweep_of
+    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, known, sweep_of
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
@@ -134,10 +134,8 @@ def train(arguments: list[str]) -> Exit:
         elif args.hydra_help:
             hydra.hydra_help(config_name=CONFIG_NAME, args_parser=args.parser, args=args)
         elif args.cfg:
-            fit = fitting(hydra)
-            kept, _ = fit(args.overrides)
-            fit.say()
-            hydra.show_cfg(CONFIG_NAME, list(kept), args.cfg, args.package, args.resolve)
+            overrides = known(hydra, args.overrides)
+            hydra.show_cfg(CONFIG_NAME, overrides, args.cfg, args.package, args.resolve)
         elif args.info is not None:
             hydra.show_info(args.info, config_name=CONFIG_NAME, overrides=args.overrides)
         elif args.multirun:

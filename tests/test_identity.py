@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers import node_of, nodes_of
 from omegaconf import OmegaConf
 
 from gp_lab.cli import main
@@ -201,10 +202,8 @@ def test_a_run_whose_class_is_not_its_files_is_named_after_the_class() -> None:
 
 def with_dataset(config: Config, name: str, **changes: Any) -> str:
     """The hash of a run with another data set, some of its keys changed."""
-    text = OmegaConf.load(config_folder() / "dataset" / f"{name}.yaml")
-    node = OmegaConf.to_container(OmegaConf.merge(text, changes), resolve=True)
-    assert isinstance(node, dict)
-    return run_hash(config | {"dataset": {k: v for k, v in node.items() if k != "defaults"}})
+    node = OmegaConf.merge(nodes_of("dataset")[name], changes)
+    return run_hash(config | {"dataset": OmegaConf.to_container(node, resolve=True)})
 
 
 HASHES = OF_RUNS_THAT_THERE_ARE | OF_RUNS_ON_PUBLISHED_FILES | OF_RUNS_WITHOUT_A_DIGEST
@@ -237,8 +236,7 @@ def test_a_digest_takes_the_place_of_where_data_lie(name: str) -> None:
 
 
 def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
-    files = {name: (config_folder() / "dataset" / f"{name}.yaml") for name in choices("dataset")}
-    texts = {name: yaml.safe_load(path.read_text()) for name, path in files.items()}
+    texts = nodes_of("dataset")
     from_files = {name: text for name, text in texts.items() if "root" in text}
     checked = {n: t["source"] for n, t in from_files.items() if is_checked(t)}
     assert set(checked) == {"cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist"}
@@ -303,8 +301,7 @@ def test_files_that_are_not_checked_are_told_apart_by_where_they_lie(
 
 
 def test_a_name_alone_makes_no_published_set_of_a_folder(config: Config) -> None:
-    named = config_folder() / "dataset" / "image_folder.yaml"
-    node = yaml.safe_load(named.read_text()) | {"name": "mnist"}
+    node = node_of("dataset", "image_folder") | {"name": "mnist"}
     of_two = [run_hash(config | {"dataset": node | {"root": root}}) for root in ("/a", "/b")]
     assert of_two[0] != of_two[1]
 

@@ -66,6 +66,14 @@ def fitting(hydra: Hydra) -> Fitting:
     )
 
 
+def known(hydra: Hydra, overrides: Sequence[str]) -> list[str]:
+    """The overrides that the choices among them know; says which of the others are left out."""
+    fit = fitting(hydra)
+    kept, _ = fit(overrides)
+    fit.say(set(map(key_of, overrides)))
+    return list(kept)
+
+
 def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
     """The resolved config of one run."""
     return compose_figure(hydra, overrides)[0]
@@ -78,7 +86,7 @@ def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, dict
     values = plain(config, fit.reference(kept))
     figure = OmegaConf.to_container(config.figure, resolve=True)
     assert isinstance(figure, dict)
-    fit.say()
+    fit.say(set(map(key_of, overrides)))
     return values, {str(k): v for k, v in figure.items()}
 
 
@@ -224,18 +232,20 @@ def check_keys(config: Config, reference: Config) -> None:
     """Raises `BadInput` for a key that nobody reads (`+penalty.wieght=3`) or one that is missing.
 
     Which keys there are is what the groups' choices say, composed without the user's values: the
-    groups of `reference`. Each probe checks its own, and so do parts from outside gp_lab.
+    groups of `reference`. A part of another class than its choice's is asked when it is built, as
+    probes are and parts from outside gp_lab.
     """
     _same_keys("", config, _known())
     for group in groups():
         node = config[group]
         if not isinstance(node, Mapping):
             raise BadInput(f"{group}={show(node)}: not a mapping of keys to values")
-        own = not str(node.get("_target_", "gp_lab.")).startswith("gp_lab.")
-        if group in reference and group not in ("probe", "figure") and not own:
+        usual = reference.get(group, {}) if group not in ("probe", "figure") else {}
+        target = node.get("_target_")
+        if usual and target == usual.get("_target_") and str(target or "gp_lab.")[:7] == "gp_lab.":
             # A digest of data is younger than some runs, and older than none: its reader checks it.
             node = {k: v for k, v in node.items() if k != "digest"}
-            _same_keys(f"{group}.", node, set(reference[group]) - {"digest"})
+            _same_keys(f"{group}.", node, set(usual) - {"digest"})
 
 
 def _known() -> set[str]:

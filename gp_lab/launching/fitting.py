@@ -8,7 +8,7 @@ have it, and left out. A key that no choice of its group has stays, for Hydra to
 import copy
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -16,7 +16,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, bad_key
 from gp_lab.launching.places import groups
 from gp_lab.overrides import group_of, parse
 from gp_lab.parts import check_types, packages
@@ -45,7 +45,7 @@ class Fitting:
         self._nodes: dict[tuple[str, ...], Config] = {}
         self._groups: dict[str, DictConfig] = {}
         self._checked: set[str] = set()
-        self._said: dict[str, None] = {}
+        self._named: set[tuple[str, str]] = set()
 
     def __call__(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], DictConfig]:
         """The overrides that the choices among them know, and the config that they make.
@@ -61,13 +61,17 @@ class Fitting:
             except ConfigCompositionException as error:
                 said = re.search(r"Could not override '([^']+)'", str(error))
                 lacking = isinstance(error.__cause__, ConfigKeyError | ConfigAttributeError)
-                if not said or not lacking or not self._choices_with(said[1]):
+                if not said or not lacking:
                     raise
-                left_out.add(said[1])
+                if not self._choices_with(key := said[1]):
+                    if beside := self._beside(key):
+                        raise bad_key(key, beside) from error
+                    raise
+                left_out.add(key)
         for override in set(overrides).difference(kept):
-            self._check(override, packages(config.trust))
+            self._check(override, config)
             group = group_of(key := key_of(override))
-            self._said[f"{key} with {group}={config.hydra.runtime.choices[group]}"] = None
+            self._named.add((key, f"{group}={config.hydra.runtime.choices[group]}"))
         return kept, config
 
     def known(self, overrides: Sequence[str]) -> tuple[str, ...]:
@@ -88,29 +92,47 @@ class Fitting:
             self._nodes[chosen] = _plain(config)
         return self._nodes[chosen]
 
-    def say(self) -> None:
-        """One line about all that was left out, if anything was."""
-        if self._said and not quiet():
-            keys = ", ".join(sorted(self._said))
-            print(f"left out, as the choice has no such key: {keys}", file=sys.stderr)
+    def choices(self, group: str) -> DictConfig:
+        """Each choice of a group, without values."""
+        if group not in self._groups:
+            names = [name for name in self.options(group) if name[0] != "_"]
+            composed = self.load([f"+{group}@{BESIDE}.{name}={name}" for name in names])
+            self._groups[group] = composed[BESIDE]
+        return self._groups[group]
+
+    def say(self, given: Collection[str]) -> None:
+        """One line about all that was left out of what a user has given, if anything was."""
+        named = [f"{key} with {choice}" for key, choice in sorted(self._named) if key in given]
+        if named and not quiet():
+            print(f"left out, as the choice has no such key: {', '.join(named)}", file=sys.stderr)
 
     def _choices_with(self, key: str) -> list[str]:
         """The choices of a key's group that have it."""
-        group, _, path = key.partition(".")
-        if group not in groups() or group in OPEN:
-            return []
-        if group not in self._groups:
-            every = [f"+{group}@{BESIDE}.{name}={name}" for name in self.options(group)]
-            try:
-                self._groups[group] = self.load(every)[BESIDE]
-            except (HydraException, OmegaConfBaseException, yaml.YAMLError):
-                return []  # one of them is broken
-        nodes = _plain(self._groups[group])
-        return [name for name, node in nodes.items() if _has(node, path.split("."))]
+        *above, last = key.split(".")
+        return [name for name, node in self._nodes_at(above).items() if last in node]
 
-    def _check(self, override: str, trust: Sequence[str]) -> None:
+    def _beside(self, key: str) -> set[str]:
+        """The keys that any choice of a key's group has where this one would stand."""
+        above = key.split(".")[:-1]
+        return set[str]().union(*self._nodes_at(above).values()) - {"_target_"}
+
+    def _nodes_at(self, path: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """What each choice of the group that a path begins with has there, if it is a mapping."""
+        group, *inside = path or [""]
+        if group not in groups() or group in OPEN:
+            return {}
+        try:
+            nodes: dict[str, Any] = _plain(self.choices(group))
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError):
+            return {}  # one of them is broken
+        for key in inside:
+            nodes = {n: node.get(key) for n, node in nodes.items() if isinstance(node, Mapping)}
+        return {name: node for name, node in nodes.items() if isinstance(node, Mapping)}
+
+    def _check(self, override: str, config: DictConfig) -> None:
         if override in self._checked:
             return
+        trust = packages(_plain(OmegaConf.masked_copy(config, "trust"))["trust"])
         (parsed,), problems = parse([override]), list[BadInput]()
         group, _, path = str(parsed.key_or_group).partition(".")
         for name in self._choices_with(key_of(override)):
@@ -138,8 +160,3 @@ def _choices_of(overrides: Sequence[str]) -> tuple[str, ...]:
 def _plain(config: DictConfig) -> Config:
     node: Any = OmegaConf.to_container(config, resolve=False)
     return {str(k): v for k, v in node.items()}
-
-
-def _has(node: Any, path: Sequence[str]) -> bool:
-    inside = isinstance(node, Mapping) and path[0] in node
-    return inside and (len(path) == 1 or _has(node[path[0]], path[1:]))

@@ -32,18 +32,24 @@ UNREAD: Mapping[str, frozenset[str]] = {
 }
 """Target -> keys that stood beside it and that it did not read."""
 
-GROUPS = ("constraint", "loss", "penalty", "tracking", "optimizer")
-
-NO_PENALTY = {"name": "none", "_target_": "gp_lab.objectives.penalties.NoPenalty"}
+GROUPS = ("architecture", "constraint", "loss", "penalty", "tracking", "optimizer")
 
 
 def modern(config: dict[str, Any]) -> dict[str, Any]:
     """A config without the keys that never had an effect; today's is as it was."""
-    return config | {g: _modern(g, config[g]) for g in GROUPS if isinstance(config.get(g), dict)}
+    return config | {g: _modern(config[g]) for g in GROUPS if isinstance(config.get(g), dict)}
 
 
-def _modern(group: str, node: dict[str, Any]) -> dict[str, Any]:
-    if group == "penalty" and node.get("measure") == "none":
-        return dict(NO_PENALTY)
-    unread = UNREAD.get(str(node.get("_target_")), ())
+def _modern(node: dict[str, Any]) -> dict[str, Any]:
+    if node.get("measure") == "none":
+        return {"name": "none", "_target_": "gp_lab.objectives.penalties.NoPenalty"}
+    unread = UNREAD.get(str(node.get("_target_")), frozenset())
+    if _hands_on_fixed_points(node):
+        unread = frozenset({"latent_dim"})
     return {k: v for k, v in node.items() if k not in unread}
+
+
+def _hands_on_fixed_points(architecture: dict[str, Any]) -> bool:
+    latent, generator = architecture.get("latent"), architecture.get("generator")
+    identity = {"_target_": "gp_lab.networks.generators.Identity"}
+    return isinstance(latent, dict) and "distribution" in latent and generator == identity

@@ -72,5 +72,5 @@ class PanelSweeper(Sweeper):
             for panel, runs in panels
             for kept, config in map(compose, runs)
         }
-        fit.say()
+        fit.say(user)
         return list(jobs.values())
