@@ -199,7 +199,7 @@ def test_one_run_of_a_command_says_what_it_leaves_out_too(
         (("architecture.encoder.width=a",), "architecture.encoder.width=a: not a whole number"),
         (("architecture.encoder.foo=3",), "architecture.encoder.foo: no such key; .*width"),
         (("architecture.nowhere.foo=3",), "architecture.nowhere: no such key; choose from act"),
-        (("probe=[]", "probe.surface.points=3"), "probe.surface.points: no such key"),
+        (("probe=[]", "probe.surface.points=3"), "probe.surface: no such key"),
         (("penalty=none", "+penalty.weight=3"), "penalty.weight: no such key"),
     ],
 )
