@@ -195,6 +195,7 @@ def _missing(error: MissingConfigException) -> BadInput:
     group = "/".join(path.split("/")[: 2 if path.startswith("hydra/") else 1])
     ours = group == "figure" or group.startswith("hydra/")
     known = choices(group) if ours else error.options or choices(group)
+    known = [name for name in known if name[0] != "_"]
     return bad_choice(group, path.removeprefix(group + "/"), known)
 
 
