@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from helpers import nodes_of
 import torch
+from helpers import nodes_of
 from scipy import integrate, stats
 from torch import Tensor
 

@@ -28,8 +28,8 @@ from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree
 from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, Parts, Source
 from gp_lab.errors import BadInput
-from gp_lab.parts import build
 from gp_lab.launching.places import config_folder
+from gp_lab.parts import build
 from gp_lab.runs.identity import is_checked
 
 needs_mlxtend = pytest.mark.skipif(

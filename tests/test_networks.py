@@ -5,8 +5,8 @@ import shutil
 from typing import Any
 
 import pytest
-from helpers import node_of, nodes_of
 import torch
+from helpers import node_of, nodes_of
 from scipy import integrate, stats
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
