@@ -30,18 +30,17 @@ def counts() -> dict[str, tuple[int, int]]:
     with hydra_session() as hydra:
         nodes = fitting(hydra).choices("architecture")
     return {
-        name: counted(node)
+        str(name): counted(OmegaConf.to_container(node, resolve=True))
         for name, node in nodes.items()
         if "channels" in node or "characters" in node
     }
 
 
 def counted(node: Any) -> tuple[int, int]:
-    """Parameters of the generator and the discriminator that an architecture's file describes."""
-    plain: Any = OmegaConf.to_container(node, resolve=True)
+    """Parameters of the generator and the discriminator of an architecture."""
     with torch.device("meta"):
         generator, discriminator = (
-            sum(p.numel() for p in build(plain[net], net).parameters())
+            sum(p.numel() for p in build(node[net], net).parameters())
             for net in ("generator", "discriminator")
         )
     return generator, discriminator
