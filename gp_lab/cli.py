@@ -85,11 +85,13 @@ def _command(arguments: list[str]) -> Exit:
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
     from gp_lab.launching.arguments import parse_arguments
-    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, sweep_of
+    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, known, sweep_of
     from gp_lab.launching.hydra_internals import shows
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
+        if args.cfg:
+            args.overrides = known(hydra, args.overrides)
         if shows(hydra, CONFIG_NAME, args):
             return Exit.OK
         if args.multirun:

@@ -209,11 +209,11 @@ def build(
     """The object that a config node describes, built from the leaves up.
 
     `node` is a plain value (mapping, list, scalar); a mapping with `_target_` becomes an instance
-    of that class. Keys are checked against the constructor's signature and types; `name`, which
-    every group file carries, and keys that only other members of the same group use are passed
-    over at the top of a group (`key` without a dot). `given` supplies arguments that are not in
-    the config; `kind` is the base class or protocol of what is asked for. Raises `BadInput`
-    naming the key.
+    of that class. Keys are checked against the constructor's signature and types; at the top of a
+    group (`key` without a dot) it may have a `name`, the `digest` of its data, and keys that stand
+    for those of the parts inside, as `root` does for `source.root`. `given` supplies arguments that
+    are not in the config; `kind` is the base class or protocol of what is asked for. Raises
+    `BadInput` naming the key.
     """
     if isinstance(node, Mapping) and "_target_" in node:
         target = resolve(node["_target_"], f"{key}._target_", trust)
@@ -223,11 +223,8 @@ def build(
                 f"{key}._target_={node['_target_']}: cannot be used as {key}, which is a {known}"
             )
         hints = _hints(target)
-        values = {
-            k: build(v, f"{key}.{k}", trust, _kind(hints.get(k)))
-            for k, v in node.items()
-            if k != "_target_"
-        }
+        own = _own_keys(target, node, key)
+        values = {k: build(v, f"{key}.{k}", trust, _kind(hints.get(k))) for k, v in own.items()}
         return _construct(target, values, key, given)
     if kind is not None:
         raise BadInput(f"{key}={show(node)}: not a part; a part names its class with _target_")
@@ -236,6 +233,37 @@ def build(
     if isinstance(node, list | tuple):
         return tuple(build(v, f"{key}[{i}]", trust) for i, v in enumerate(node))
     return node
+
+
+def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
+    """Raises `BadInput` for keys and values that `build` would refuse by a part's signature alone.
+
+    Nothing is made.
+    """
+    if isinstance(node, Mapping) and "_target_" in node:
+        target = resolve(node["_target_"], f"{key}._target_", trust)
+        for name, value in _own_keys(target, node, key).items():
+            if not isinstance(value, Mapping):
+                _checked(_as_tuples(value), _hints(target).get(name, Any), f"{key}.{name}")
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            check_types(value, f"{key}.{name}", trust)
+
+
+def _own_keys(target: type, node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A part's node without what stands there for people, or for the parts inside."""
+    parameters = inspect.signature(target).parameters
+    inside = {"name", "digest"}.union(*(v for v in node.values() if isinstance(v, Mapping)))
+    of_group = "." not in key
+    return {
+        k: v
+        for k, v in node.items()
+        if k != "_target_" and not (of_group and k in inside and k not in parameters)
+    }
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def _is_a(target: type, kind: type) -> bool:
@@ -261,12 +289,9 @@ def _import(name: str) -> Any:
 def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, Any]) -> Any:
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
-    of_group = "." not in key
     arguments = dict(given)
     for name, value in values.items():
         if name not in parameters or name in given:
-            if of_group:
-                continue
             raise bad_key(f"{key}.{name}", [p for p in parameters if p not in given])
         arguments[name] = _checked(value, hints.get(name, Any), _join(key, name))
     for name, parameter in parameters.items():

@@ -8,15 +8,13 @@ it is run); what a paper does say of a network's size stands beside it. The test
 the authors' layers, added up by hand.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
+from gp_lab.launching.compose import fitting, hydra_session
 from gp_lab.parts import build
-
-CONFIGS = Path(__file__).parents[1] / "configs" / "architecture"
 
 SAID = {
     "mlp_lsun": ["G has 4 layers of 512 units (wgan_gp, Fig. 2)"],
@@ -29,20 +27,20 @@ SAID = {
 
 def counts() -> dict[str, tuple[int, int]]:
     """Architecture of images or texts -> parameters of its generator and its discriminator."""
-    nodes = {path.stem: OmegaConf.load(path) for path in sorted(CONFIGS.glob("*.yaml"))}
+    with hydra_session() as hydra:
+        nodes = fitting(hydra).choices("architecture")
     return {
-        name: counted(node)
+        str(name): counted(OmegaConf.to_container(node, resolve=True))
         for name, node in nodes.items()
         if "channels" in node or "characters" in node
     }
 
 
 def counted(node: Any) -> tuple[int, int]:
-    """Parameters of the generator and the discriminator that an architecture's file describes."""
-    plain: Any = OmegaConf.to_container(OmegaConf.create({"architecture": node}), resolve=True)
+    """Parameters of the generator and the discriminator of an architecture."""
     with torch.device("meta"):
         generator, discriminator = (
-            sum(p.numel() for p in build(plain["architecture"][net], net).parameters())
+            sum(p.numel() for p in build(node[net], net).parameters())
             for net in ("generator", "discriminator")
         )
     return generator, discriminator

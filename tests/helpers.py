@@ -1,31 +1,46 @@
 """Small networks, data and comparisons in float64 for the tests of objectives and steps."""
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-import yaml
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gp_lab.launching.compose import fitting, hydra_session
+from gp_lab.launching.places import choices
 from gp_lab.networks.mlp import MLP
 from gp_lab.parts import build
-
-CONFIGS = Path(__file__).parents[1] / "configs"
 
 Tensors = dict[str, Tensor]
 
 
 def names_in(group: str) -> list[str]:
     """The members of a config group."""
-    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+    return choices(group)
+
+
+@cache
+def nodes_of(group: str) -> dict[str, Any]:
+    """Member -> what its file says, and those that it inherits from; nothing is resolved."""
+    with hydra_session() as hydra:
+        found: Any = OmegaConf.to_container(fitting(hydra).choices(group), resolve=False)
+    return found
+
+
+def node_of(group: str, name: str, *overrides: str) -> dict[str, Any]:
+    """A member of a group with these overrides, such as architecture.width=3, resolved."""
+    node = {group: OmegaConf.create(nodes_of(group)[name])}
+    merged: Any = OmegaConf.merge(node, OmegaConf.from_dotlist(list(overrides)))
+    return OmegaConf.to_container(merged, resolve=True)[group]
 
 
 def built(group: str, name: str, **changes: Any) -> Any:
     """The part that configs/GROUP/NAME.yaml describes, some of its keys changed."""
-    return build(yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text()) | changes, group)
+    return build(nodes_of(group)[name] | changes, group)
 
 
 def run_on(dataset: Any) -> Any:

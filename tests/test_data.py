@@ -4,13 +4,12 @@ fit with fixed seeds."""
 import math
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
+from helpers import nodes_of
 from scipy import integrate, stats
 from torch import Tensor
 
@@ -31,6 +30,7 @@ from gp_lab.data.points import (
 )
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
+from gp_lab.launching.places import config_folder
 from gp_lab.parts import build
 
 T = TypeVar("T")
@@ -510,22 +510,19 @@ def test_neighbouring_streams_are_uncorrelated() -> None:
     assert correlation.abs().max() < 4 / math.sqrt(10_000)
 
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs" / "dataset").glob("*.yaml"))
-OF_POINTS = [path for path in CONFIGS if "gp_lab.data.points.Points" in path.read_text()]
+OF_POINTS = {
+    name: node
+    for name, node in nodes_of("dataset").items()
+    if node["_target_"] == "gp_lab.data.points.Points"
+}
 
 
-def load(path: Path) -> dict[str, Any]:
-    node = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(node, dict)
-    return {str(key): value for key, value in node.items()}
-
-
-@pytest.mark.parametrize("path", OF_POINTS, ids=lambda path: path.stem)
-def test_every_dataset_of_points_builds_and_draws(path: Path) -> None:
-    node = load(path)
-    assert path.read_text().startswith("# ")
-    assert list(node) == ["name", "_target_", "distribution", "scale", "size", "order"]
-    assert node["name"] == path.stem
+@pytest.mark.parametrize("name", OF_POINTS)
+def test_every_dataset_of_points_builds_and_draws(name: str) -> None:
+    node = OF_POINTS[name]
+    assert (config_folder() / "dataset" / f"{name}.yaml").read_text().startswith("# ")
+    assert set(node) == {"name", "_target_", "distribution", "scale", "size", "order"}
+    assert node["name"] == name
     points = build(node, "dataset")
     assert points.shape == (2,)
     batch = points.prepare(stream("set")).draw(stream("batches"), 64)
@@ -537,7 +534,7 @@ def test_every_dataset_of_points_builds_and_draws(path: Path) -> None:
 
 
 def test_datasets_are_as_wide_as_the_papers_say() -> None:
-    named = {path.stem: build(load(path), "dataset") for path in OF_POINTS}
+    named = {name: build(node, "dataset") for name, node in OF_POINTS.items()}
     ring, grid = named["eight_gaussians"], named["twenty_five_gaussians"]
     np.testing.assert_allclose(ring.centers().norm(dim=1), 2 / 1.414, rtol=1e-9)
     assert ring.scale * ring.distribution.std == pytest.approx(0.02 / 1.414)

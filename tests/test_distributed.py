@@ -80,9 +80,9 @@ def conditional(head: bool) -> Game:
 
 CASES: dict[str, Game] = GAMES | {
     "max_carried_over_ranks": replace(GAMES["wgan_gp"], penalty=MAXIMUM),
-    "cross_pairs": replace(GAMES["wgan_gp"], penalty=CrossPairs("both", center=0.5)),
+    "cross_pairs": replace(GAMES["wgan_gp"], penalty=CrossPairs(center=0.5)),
     "cross_pairs_max": replace(
-        GAMES["max_gp"], penalty=CrossPairs("both", center=0.5, reduction="max", weight=0.3)
+        GAMES["max_gp"], penalty=CrossPairs(center=0.5, reduction="max", weight=0.3)
     ),
     "spectral_norm": replace(
         GAMES["max_gp"], penalty=Penalty("real", reduction="max"), constraint=SpectralNorm()

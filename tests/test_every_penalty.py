@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import built, copied, names_in, normal, parameters, uniform
+from helpers import built, copied, names_in, nodes_of, normal, parameters, uniform
 from omegaconf import OmegaConf
 from test_networks_of_images import CONDITIONAL, LITTLE, SMALL, architecture
 from torch import Tensor, nn
@@ -58,19 +58,21 @@ def encoder_of(node: Any, shape: tuple[int, ...]) -> nn.Module:
     """The architecture's own encoder, or a little one from its samples to its latents."""
     if "encoder" in node:
         return build(node["encoder"], "architecture.encoder").double()
-    return MLP(shape, node["latent_dim"], depth=1, width=4).double()
+    return MLP(shape, node.get("latent_dim", 2), depth=1, width=4).double()
 
 
 def penalty_for(name: str, discriminator: nn.Module) -> Any:
     """A point that is carried over has no class: where D takes them, none is carried."""
-    return built("penalty", name, anchor=[0.5], carry=0.0 if classes_of(discriminator) else 0.5)
+    changes = {"anchor": [0.5], "carry": 0.0 if classes_of(discriminator) else 0.5}
+    known = nodes_of("penalty")[name]
+    return built("penalty", name, **{k: v for k, v in changes.items() if k in known})
 
 
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_every_architecture_takes_two_steps_under_every_penalty(name: str, classes: int) -> None:
     node = little(name, classes)
     generator, discriminator = nets_of(node)
-    latent = normal(2, BATCH, node["latent_dim"], seed=1)
+    latent = normal(2, BATCH, node.get("latent_dim", 2), seed=1)
     labels: tuple[Tensor, ...] = (LABELS,) if classes else ()
     shape = tuple(generator(latent[0], *labels[: classes_of(generator)]).shape[1:])
     real, u = uniform(2, BATCH, *shape, seed=2), torch.full((BATCH,), 0.3).double()
@@ -100,7 +102,8 @@ def test_every_architecture_takes_two_steps_under_every_penalty(name: str, class
             if started[1]:
                 state, _ = generator_step(game, AUTOGRAD, state, {}, 1.0, z, labels)
         assert metrics.isfinite().all(), each
-        assert metrics[1] > 0 or penalty.shape == "one_sided" or each == "none", each
+        may_be_0 = each in ("none", "cross_pairs", "one_gp_one_sided")
+        assert metrics[1] > 0 or may_be_0, each
         for net in {"d", "g", "encoder"} & state.keys():
             assert all(p.isfinite().all() for p in state[net].values()), (each, net)
             assert not before[net] or any(

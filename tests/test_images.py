@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import CONFIGS, rng
+from helpers import node_of, nodes_of, rng
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -28,6 +28,7 @@ from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree
 from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, Parts, Source
 from gp_lab.errors import BadInput
+from gp_lab.launching.places import config_folder
 from gp_lab.parts import build
 from gp_lab.runs.identity import is_checked
 
@@ -122,7 +123,7 @@ def write_lmdb(folder: Path, n: int = 5, kind: str = "WEBP") -> None:
 
 def configured(name: str, **changes: Any) -> Any:
     """The data set that configs/dataset/NAME.yaml describes, some of its keys changed."""
-    config = OmegaConf.load(CONFIGS / "dataset" / f"{name}.yaml")
+    config = OmegaConf.create(nodes_of("dataset")[name])
     OmegaConf.set_struct(config, True)
     node = OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True)
     return build(node, "dataset")
@@ -753,22 +754,22 @@ def test_torchvision_imports_beside_a_cpu_only_pytorch() -> None:
     ]
 
 
-OF_IMAGES = sorted(
-    path for path in (CONFIGS / "dataset").glob("*.yaml") if "images.Images" in path.read_text()
-)
+OF_IMAGES = [
+    name
+    for name, node in nodes_of("dataset").items()
+    if node["_target_"] == "gp_lab.data.images.Images"
+]
 
 
-@pytest.mark.parametrize("path", OF_IMAGES, ids=lambda path: path.stem)
-def test_every_dataset_of_images_builds_with_the_same_keys(path: Path) -> None:
-    node = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    assert isinstance(node, dict)
-    assert path.read_text().startswith("# ")
-    assert node["name"] == path.stem
-    shared = [key for key in node if key not in ("root", "download", "digest")]
-    assert shared == [
-        "defaults", "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked",
-        "size", "held_out", "order",
-    ]  # fmt: skip
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_every_dataset_of_images_builds_with_the_same_keys(name: str) -> None:
+    node = node_of("dataset", name)
+    assert (config_folder() / "dataset" / f"{name}.yaml").read_text().startswith("# ")
+    assert node["name"] == name
+    assert set(node) - {"root", "download", "digest"} == {
+        "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked", "size",
+        "held_out", "order",
+    }  # fmt: skip
     images = build(node, "dataset")
     assert isinstance(images.source, Source)
     assert len(images.shape) == 3

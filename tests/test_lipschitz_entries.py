@@ -19,7 +19,6 @@ from gp_lab.figures.table import Table
 from gp_lab.launching.grid import grid_of
 from gp_lab.launching.places import figure_file
 from gp_lab.networks.particles import Moved
-from gp_lab.objectives.penalties import CrossPairs
 from gp_lab.papers.lipschitz import appC, appE, fig3, sec32, thm331
 from gp_lab.papers.lipschitz._against_optimum import compare
 from gp_lab.probes.base import View
@@ -64,11 +63,6 @@ def test_cross_pairs_ask_nothing_between_reals_and_fakes() -> None:
         return x[:, 0] - 2 * x[:, 0] * (1 - x[:, 0])
 
     assert float(penalty(f, points, AUTOGRAD.of_inputs, 0)[0]) == 0
-
-
-def test_cross_pairs_refuse_another_measure_by_name() -> None:
-    with pytest.raises(ValueError, match="measure=between"):
-        CrossPairs(measure="between")
 
 
 # -- data and networks ---------------------------------------------------------------------

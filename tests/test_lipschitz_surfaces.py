@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from helpers import CONFIGS
+from helpers import node_of
 from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict, holds
@@ -24,7 +23,7 @@ LEAST_SQUARES = {"_target_": "LeastSquares", "alpha": -1.0, "beta": 1.0, "gamma"
 
 
 def group(name: str, member: str) -> dict[str, Any]:
-    return yaml.safe_load((CONFIGS / name / f"{member}.yaml").read_text())
+    return node_of(name, member)
 
 
 class Stored:

@@ -215,7 +215,8 @@ def test_the_numbers_of_a_loss_file_reach_the_loss() -> None:
     assert built("loss", "combined", alpha=0.1, beta=2.0) == Combined(0.1, 2.0)
     wanted = LeastSquares(-2.0, 3.0, 0.5)
     assert built("loss", "least_squares", alpha=-2.0, beta=3.0, gamma=0.5) == wanted
-    assert built("loss", "vanilla", alpha=0.1) == Vanilla()
+    with pytest.raises(BadInput, match=r"loss\.alpha: no such key"):
+        built("loss", "vanilla", alpha=0.1)
     with pytest.raises(BadInput, match=r"loss\.alpha=0"):
         built("loss", "combined", alpha=0.0)
 

@@ -2,12 +2,11 @@
 
 import math
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from helpers import node_of, nodes_of
 from scipy import integrate, stats
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
@@ -20,12 +19,11 @@ from gp_lab.networks.layers import EqualizedLinear
 from gp_lab.networks.mlp import MLP
 from gp_lab.parts import build
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "architecture"
-ARCHITECTURES = sorted(  # those of images and texts are in test_networks_of_images.py
-    path.stem for path in CONFIGS.glob("*.yaml") if "connection" in OmegaConf.load(path)
-)
+ARCHITECTURES = [  # those of images and texts are in test_networks_of_images.py
+    name for name, node in nodes_of("architecture").items() if "connection" in node
+]
 KEYS = [
-    *("name", "depth", "width", "activation", "norm", "connection", "init", "bias", "latent_dim"),
+    *("name", "depth", "width", "activation", "norm", "connection", "init", "bias"),
     *("latent", "generator", "discriminator"),
 ]
 ACTIVATIONS = ["relu", "leaky_relu", "tanh", "selu", "elu", "softplus_elu", "identity"]
@@ -51,11 +49,7 @@ def points(n: int, *shape: int, seed: int = 1) -> Tensor:
 
 
 def architecture(name: str, *overrides: str) -> dict[str, Any]:
-    node: Any = OmegaConf.create({"architecture": OmegaConf.load(CONFIGS / f"{name}.yaml")})
-    node = OmegaConf.merge(node, OmegaConf.from_dotlist(list(overrides)))
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    return plain["architecture"]
+    return node_of("architecture", name, *overrides)
 
 
 # Activations
@@ -387,13 +381,14 @@ def test_identity_generator_hands_its_latent_on_and_has_nothing_to_train() -> No
 def test_architecture_files_build_networks_that_fit_each_other(name: str) -> None:
     node = architecture(name)
     encoder = ["encoder"] if name.endswith("_encoder") else []
-    assert list(node) == KEYS + encoder
+    takes_latents = [] if name.startswith(("fixed_", "two_points")) else ["latent_dim"]
+    assert set(node) == {*KEYS, *takes_latents, *encoder}
     assert node["name"] == name
     rng = torch.Generator().manual_seed(0)
     latent = build(node["latent"], "architecture.latent").prepare(rng)
     generator = build(node["generator"], "architecture.generator")
     discriminator = build(node["discriminator"], "architecture.discriminator")
-    assert latent.shape == (node["latent_dim"],)
+    assert latent.shape == (node.get("latent_dim", 2),)
     fakes = generator(latent.draw(rng, 5, real=torch.randn(5, 2, generator=rng)))
     assert fakes.shape == (5, 2)
     assert discriminator(fakes).shape == (5,)

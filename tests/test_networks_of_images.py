@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import copied, replica, same, stacked
+from helpers import copied, node_of, nodes_of, replica, same, stacked
 from lab import config_of
-from omegaconf import OmegaConf
 from scipy import stats
 from test_images import write_mnist
 from torch import Tensor, nn
@@ -47,15 +46,14 @@ from gp_lab.training.step import (
     start_state,
 )
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "architecture"
-PARAMETERS = runpy.run_path(str(CONFIGS.parents[1] / "scripts" / "parameters.py"))
+PARAMETERS = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "parameters.py"))
 CONDITIONAL = {"resnet_cifar_ac_gan", "resnet_cifar_projection"}
 """Those of tests/test_conditional_networks.py alone; resnet2_imagenet is here without classes."""
-ARCHITECTURES = sorted(
-    path.stem
-    for path in CONFIGS.glob("*.yaml")
-    if "connection" not in OmegaConf.load(path) and path.stem not in CONDITIONAL
-)
+ARCHITECTURES = [
+    name
+    for name, node in nodes_of("architecture").items()
+    if "connection" not in node and name not in CONDITIONAL
+]
 SMALL = {
     "mlp_mnist": ["size=6", "width=7", "latent_dim=3"],
     "mlp_lsun": ["size=16", "filters=2", "generator.width=7", "latent_dim=3"],
@@ -74,13 +72,7 @@ LITTLE = ["size=16", "filters=2", "latent_dim=3"]
 
 
 def architecture(name: str, *overrides: str) -> dict[str, Any]:
-    node: Any = OmegaConf.merge(
-        {"architecture": OmegaConf.load(CONFIGS / f"{name}.yaml")},
-        OmegaConf.from_dotlist(list(overrides)),
-    )
-    plain = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(plain, dict)
-    return plain["architecture"]
+    return node_of("architecture", name, *overrides)
 
 
 def pair(name: str, *overrides: str, seed: int = 0) -> tuple[nn.Module, nn.Module]:

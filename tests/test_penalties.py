@@ -15,7 +15,9 @@ from gp_lab.errors import BadInput
 from gp_lab.objectives.constraints import NoConstraint
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.objectives.penalties import (
+    CrossPairs,
     Measure,
+    NoPenalty,
     Output,
     Penalty,
     Reduction,
@@ -29,7 +31,7 @@ from gp_lab.training.step import AUTOGRAD, FUNC, Differentiation, Game, discrimi
 from gp_lab.training.step import start_state as start
 
 # Paths through a generator are in test_encoder.py.
-MEASURES = [m for m in get_args(Measure) if m not in ("none", "latent_path")]
+MEASURES = [m for m in get_args(Measure) if m != "latent_path"]
 SHAPES, REDUCTIONS, OUTPUTS = get_args(Shape), get_args(Reduction), get_args(Output)
 ENGINES = {"autograd": AUTOGRAD, "func": FUNC}
 ANCHOR = (2.0, -1.0)
@@ -446,7 +448,7 @@ def test_the_share_carried_over_is_of_the_batch_rounded_down_and_none_for_a_mean
     assert Penalty(reduction="max", carry=0.125).carried(63) == 7
     assert Penalty(reduction="max", carry=0.0).carried(64) == 0
     assert Penalty(reduction="mean", carry=0.125).carried(64) == 0
-    assert Penalty(measure="none", reduction="max").carried(64) == 0
+    assert NoPenalty().carried(64) == CrossPairs(reduction="max").carried(64) == 0
 
 
 @each_engine
@@ -545,7 +547,7 @@ FILES: dict[str, tuple[str, float, float, str]] = {
 @pytest.mark.parametrize("name", names_in("penalty"))
 def test_a_penalty_file_builds_a_penalty(name: str) -> None:
     penalty = built("penalty", name)
-    assert isinstance(penalty, Penalty)
+    assert isinstance(penalty, NoPenalty)
     assert (penalty.measure == "none") == (name == "none")
 
 

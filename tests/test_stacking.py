@@ -89,7 +89,7 @@ def test_runs_of_one_loss_with_weights_and_rates_of_their_own_are_what_they_are_
 def test_runs_of_one_penalty_with_numbers_of_their_own_are_what_they_are_alone(
     penalty: str, tmp_path: Path
 ) -> None:
-    squared = config_of(f"penalty={penalty}")["penalty"]["shape"] == "squared"
+    squared = config_of(f"penalty={penalty}")["penalty"].get("shape") == "squared"
     center = 0.0 if squared else 0.3
     own = [
         ("penalty.weight=3", f"penalty.center={center}", "penalty.anchor=[1.0]"),
@@ -215,7 +215,7 @@ def test_forty_eight_runs_in_one_command_leave_forty_eight_folders(
         (State.FINISHED, 2, 16)
     }
     said = capfd.readouterr()
-    assert "48 runs in 3 stacks of 16; kept apart by penalty.measure" in said.err
+    assert "48 runs in 3 stacks of 16; kept apart by penalty._target_, penalty.output" in said.err
     assert "48 runs: 48 finished" in said.out
 
 
@@ -226,7 +226,6 @@ def test_forty_eight_runs_in_one_command_leave_forty_eight_folders(
         ("penalty=zero_gp", "penalty.output"),
         ("penalty.measure=real", "penalty.measure"),
         ("optimizer=sgd", "optimizer._target_"),
-        ("optimizer.momentum=0.5", "optimizer.momentum"),
         ("loss=hinge", "loss._target_"),
         ("batch_size=8", "batch_size"),
         ("precision=fp64", "precision"),
@@ -241,6 +240,18 @@ def test_what_keeps_two_runs_from_one_stack_is_named(other: str, key: str, tmp_p
         train(configs, progress=False)
     assert not list(find_runs(tmp_path))
     assert [len(stack) for stack in groups(configs, 64)] == [1, 1]
+
+
+def test_momentum_of_one_run_alone_keeps_it_from_a_stack_and_classes_name_what_they_share(
+    tmp_path: Path,
+) -> None:
+    def named(*words: str) -> list[str]:
+        return differing([config_of(word, f"out={tmp_path}", "optimizer=sgd") for word in words])
+
+    assert named("optimizer.momentum=0.5", "optimizer.momentum=0") == ["optimizer.momentum"]
+    assert named("penalty=none", "penalty=one_gp") == ["penalty._target_"]
+    keys = ["penalty._target_", "penalty.output", "penalty.shape"]
+    assert named("penalty=none", "penalty=one_gp", "penalty=zero_gp") == keys
 
 
 def test_the_sentence_names_the_key_its_values_and_what_may_differ() -> None:

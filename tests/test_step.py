@@ -30,7 +30,7 @@ from gp_lab.objectives.losses import (
     Vanilla,
     Wasserstein,
 )
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty, Penalty
 from gp_lab.training.engine import Engine, choose, make_engine
 from gp_lab.training.optimizers import SGD, Adam, RMSProp
 from gp_lab.training.step import (
@@ -43,7 +43,7 @@ from gp_lab.training.step import (
 )
 
 BATCH, STEPS, D_STEPS = 12, 50, 2
-NONE = Penalty("none")
+NONE = NoPenalty()
 each_engine = pytest.mark.parametrize("differentiate", [AUTOGRAD, FUNC], ids=["autograd", "func"])
 
 

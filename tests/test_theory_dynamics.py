@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from gp_lab.objectives import toys
 from gp_lab.objectives.losses import Vanilla, Wasserstein
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty, Penalty
 from gp_lab.objectives.toys import Toy
 from gp_lab.objectives.updates import (
     ParametricGAN,
@@ -263,11 +263,11 @@ def test_two_points_integrate_cubes_of_three_uniform_variables_exactly() -> None
     assert float(value) == pytest.approx(1 / 9 + 2 / 3, rel=1e-14)
 
 
-def test_a_penalty_of_measure_none_leaves_the_losses_alone() -> None:
+def test_no_penalty_leaves_the_losses_alone() -> None:
     nodes = two_point_product(pairs=3)
     gan = ParametricGAN(
         lambda psi, x: psi[0] * x[:, 0], lambda theta, z: theta[0] + z, nodes[:, :1] + 1,
-        nodes[:, 1:2], nodes[:, 2], Wasserstein(), Penalty(measure="none"),
+        nodes[:, 1:2], nodes[:, 2], Wasserstein(), NoPenalty(),
     )  # fmt: skip
     psi, theta = torch.tensor([2.0]).double(), torch.tensor([0.25]).double()
     assert float(gan.d_objective(psi, theta)) == pytest.approx(2 * (0.25 - 1))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gp_lab.objectives.constraints import NoConstraint
 from gp_lab.objectives.losses import NonSaturating
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty, Penalty
 from gp_lab.theory.alternating import (
     LinearPair,
     Objective,
@@ -271,7 +271,7 @@ class Point(nn.Module):
 
 def dirac_map(penalty: PairPenalty, lr: float, weight: float, output: Output) -> Game:
     parts = {
-        "none": Penalty("none"),
+        "none": NoPenalty(),
         "zero_gp": Penalty("between", "squared", weight=weight, output=output),
         "zero_gp_sample": Penalty("both", "squared", weight=weight, output=output),
         "one_gp": Penalty("between", "two_sided", 1.0, weight=weight, output=output),

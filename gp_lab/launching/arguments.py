@@ -95,8 +95,9 @@ def _check_override(override: Override, sweep: bool) -> None:
 
 
 def _is_name(value: Any) -> bool:
-    """Whether a file of a group could be called so."""
-    return isinstance(value, str) and value != "???" and len(value) <= LONGEST_NAME
+    """Whether a choice of a group could be called so; files that only others use begin with _."""
+    name = isinstance(value, str) and value != "???" and value[:1] != "_"
+    return name and len(value) <= LONGEST_NAME
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,12 @@ def run_and_words(
 
 def resumed(folder: RunFolder, said: Later) -> Config:
     """The config of a run that goes on as these words say. Raises `BadInput`."""
-    from gp_lab.launching.compose import check_keys
+    from gp_lab.launching.compose import check_found
     from gp_lab.runs.settings import Settings
 
     config = folder.found_config
     try:
-        check_keys(config)
+        check_found(config)
         Settings.of(config)
     except BadInput as error:
         raise BadInput(f"{folder.path / 'config.yaml'}: {error}") from error

@@ -82,11 +82,12 @@ def _overrides(before: list[str], last: str) -> list[str]:
     with silence, contextlib.redirect_stdout(told), contextlib.suppress(LabError, SystemExit):
         _hydra("query=bash")
     found = [word.partition("=") for word in told.getvalue().split()]
-    # Hydra's own launchers and sweeper cannot run the lab's jobs.
+    # Hydra's own launchers and sweeper cannot run the lab's jobs; files with _ are no choices.
     return [
         key + equals + value
         for key, equals, value in found
         if not (key.startswith("hydra/") and value and value not in choices(key))
+        and value[:1] != "_"
     ]
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +24,7 @@ from omegaconf.errors import (
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.files import expanded
+from gp_lab.launching.fitting import OPEN, Fitting, key_of
 from gp_lab.launching.hydra_internals import Hydra, context_of, new_hydra
 from gp_lab.launching.jobs import Job
 from gp_lab.launching.places import choices, config_folder, groups
@@ -49,23 +50,38 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Hydra]:
         GlobalHydra.instance().clear()
 
 
+def fitting(hydra: Hydra) -> Fitting:
+    """Composes the overrides of a command, as its choices know them."""
+    return Fitting(
+        lambda overrides: hydra.compose_config(
+            CONFIG_NAME, overrides, RunMode.RUN, with_log_configuration=False
+        ),
+        hydra.config_loader.get_group_options,
+    )
+
+
+def known(hydra: Hydra, overrides: Sequence[str]) -> list[str]:
+    """The overrides that the choices among them know; says which of the others are left out."""
+    fit = fitting(hydra)
+    kept, _ = fit(overrides)
+    fit.say(set(map(key_of, overrides)))
+    return list(kept)
+
+
 def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
     """The resolved config of one run."""
-    return plain(
-        hydra.compose_config(
-            CONFIG_NAME, list(overrides), RunMode.RUN, with_log_configuration=False
-        )
-    )
+    return compose_figure(hydra, overrides)[0]
 
 
 def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     """The config that these overrides ask for, and the node of the entry that they name."""
-    config = hydra.compose_config(
-        CONFIG_NAME, list(overrides), RunMode.RUN, with_log_configuration=False
-    )
+    fit = fitting(hydra)
+    kept, config = fit(overrides)
+    values = plain(config, fit.reference(kept))
     figure = OmegaConf.to_container(config.figure, resolve=True)
     assert isinstance(figure, dict)
-    return plain(config), {str(k): v for k, v in figure.items()}
+    fit.say(set(map(key_of, overrides)))
+    return values, {str(k): v for k, v in figure.items()}
 
 
 @dataclass(frozen=True)
@@ -108,11 +124,12 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
     return Sweep(jobs, sweeper.executor)
 
 
-def plain(config: DictConfig) -> Config:
+def plain(config: DictConfig, reference: Config | None = None) -> Config:
     """A composed config as plain data: resolved, without Hydra's node, entries as tags.
 
-    Raises `BadInput` for a missing value, a key that was added or deleted, or an interpolation
-    that leads nowhere or reads the environment.
+    `reference` is what its choices are without the user's values; left out, where those add and
+    delete no keys and change no targets. Raises `BadInput` for a missing value, a key that was
+    added or deleted, or an interpolation that leads nowhere or reads the environment.
     """
     with one_sentence():
         node = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
@@ -123,8 +140,8 @@ def plain(config: DictConfig) -> Config:
         data = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     assert isinstance(data, dict)
     values: Config = {str(k): v for k, v in data.items()}
-    check_keys(values)
-    _name_by_file_or_class(config, values)
+    check_keys(values, reference or values)
+    _name_by_file_or_class(config, values, reference or values)
     values["figure"] = {"id": values["figure"]["id"]}
     values["trust"] = packages(values["trust"])
     return values
@@ -133,22 +150,23 @@ def plain(config: DictConfig) -> Config:
 class SeedlessComposer:
     """Composes the configs of a sweep; those that differ in nothing but their seed, once."""
 
-    def __init__(self, load: Callable[[list[str]], DictConfig]) -> None:
-        self.load = load
+    def __init__(self, fit: Fitting) -> None:
+        self.fit = fit
         self.known: dict[tuple[str, ...], Config] = {}
 
-    def __call__(self, overrides: Sequence[str]) -> Config:
-        """The resolved config of a run. Raises `BadInput`."""
+    def __call__(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], Config]:
+        """The overrides that a run's choices know, and its resolved config. Raises `BadInput`."""
         seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
         rest = tuple(o for o in overrides if not o.startswith("seed="))
         if rest in self.known and len(seeds) == 1 and re.fullmatch("0|[1-9][0-9]*", seeds[0]):
-            return copy.deepcopy(self.known[rest]) | {"seed": int(seeds[0])}
-        composed = self.load(list(overrides))
-        config = plain(composed)
+            config = copy.deepcopy(self.known[rest]) | {"seed": int(seeds[0])}
+            return self.fit.known(overrides), config
+        kept, composed = self.fit(overrides)
+        config = plain(composed, self.fit.reference(kept))
         node = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
         if "seed}" not in OmegaConf.to_yaml(node):  # else other keys follow the seed
             self.known[rest] = config
-        return config
+        return kept, config
 
 
 @contextmanager
@@ -171,6 +189,7 @@ def _missing(error: MissingConfigException) -> BadInput:
     group = "/".join(path.split("/")[: 2 if path.startswith("hydra/") else 1])
     ours = group == "figure" or group.startswith("hydra/")
     known = choices(group) if ours else error.options or choices(group)
+    known = [name for name in known if name[0] != "_"]
     return bad_choice(group, path.removeprefix(group + "/"), known)
 
 
@@ -195,23 +214,33 @@ def _unfit(error: BaseException) -> BadInput:
     return BadInput(f"{inner.full_key}: {_first_line(inner)}")
 
 
-def check_keys(config: Config) -> None:
+def check_found(config: Config) -> None:
+    """As `check_keys`, of a config that was found in a run's folder."""
+    named = {g: config[g].get("name") for g in groups() if isinstance(config.get(g), Mapping)}
+    named = {g: name for g, name in named.items() if g not in OPEN and name in choices(g)}
+    with hydra_session() as hydra:
+        reference = fitting(hydra).nodes(tuple(f"{g}={name}" for g, name in named.items()))
+    check_keys(config, {group: reference[group] for group in named})
+
+
+def check_keys(config: Config, reference: Config) -> None:
     """Raises `BadInput` for a key that nobody reads (`+penalty.wieght=3`) or one that is missing.
 
-    The files of the groups say which keys there are; each probe checks its own, and so do parts
-    from outside gp_lab.
+    Which keys there are is what the groups' choices say, composed without the user's values: the
+    groups of `reference`. A part of another class than its choice's is asked when it is built, as
+    probes are and parts from outside gp_lab.
     """
     _same_keys("", config, _known())
     for group in groups():
         node = config[group]
         if not isinstance(node, Mapping):
             raise BadInput(f"{group}={show(node)}: not a mapping of keys to values")
-        own = not str(node.get("_target_", "gp_lab.")).startswith("gp_lab.")
-        if group not in ("probe", "figure") and not own and node.get("name") in choices(group):
+        usual = reference.get(group, {}) if group not in ("probe", "figure") else {}
+        target = node.get("_target_")
+        if usual and target == usual.get("_target_") and str(target or "gp_lab.")[:7] == "gp_lab.":
             # A digest of data is younger than some runs, and older than none: its reader checks it.
             node = {k: v for k, v in node.items() if k != "digest"}
-            known = set(_file(f"{group}/{node['name']}")) - {"defaults", "digest"}
-            _same_keys(f"{group}.", node, known)
+            _same_keys(f"{group}.", node, set(usual) - {"digest"})
 
 
 def _known() -> set[str]:
@@ -227,11 +256,13 @@ def _same_keys(prefix: str, node: Mapping[str, Any], known: set[str]) -> None:
             raise BadInput(f"{prefix}{key}: missing; every run has it")
 
 
-def _name_by_file_or_class(config: DictConfig, values: Config) -> None:
+def _name_by_file_or_class(config: DictConfig, values: Config, reference: Config) -> None:
     """A part is named as its file is, or as its class where that is not the file's.
 
-    A run's name is made of these: `penalty.name=../x` would lead out of the runs.
+    A run's name is made of these: `penalty.name=../x` would lead out of the runs. A file that
+    inherits need not say its name.
     """
+    given = set(map(key_of, config.hydra.overrides.task))
     for group, choice in config.hydra.runtime.choices.items():
         path = _path_of(config, group, choice) if group in groups() else None
         if path is None:
@@ -241,9 +272,11 @@ def _name_by_file_or_class(config: DictConfig, values: Config) -> None:
             raise BadInput(
                 f"{path}: says name: {show(said)}; it must say name: {choice}, as the file is named"
             )
+        if "name" in node and "name" not in own and f"{group}.name" not in given:
+            node["name"] = choice
         if (name := node.get("name", choice)) != choice:
             raise BadInput(f"{group}.name={show(name)}: the {group} is named {choice}")
-        target, usual = node.get("_target_"), own.get("_target_")
+        target, usual = node.get("_target_"), reference[group].get("_target_")
         if "name" in node and usual and isinstance(target, str) and target != usual:
             node["name"] = target.rpartition(".")[2]
 

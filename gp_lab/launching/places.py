@@ -22,11 +22,12 @@ def config_folder() -> Path:
 def choices(group: str, folder: Path | None = None) -> list[str]:
     """The names that a group offers, in order; `figure` has a folder for each paper.
 
-    `folder` is one of one's own, beside the lab's.
+    `folder` is one of one's own, beside the lab's. Files whose names begin with `_` are no choices:
+    others inherit from them.
     """
     places = [root / group for root in (config_folder(), folder) if root]
     found = [path.relative_to(root) for root in places for path in root.rglob("*.yaml")]
-    return sorted({str(path.with_suffix("")) for path in found})
+    return sorted({str(path.with_suffix("")) for path in found if path.name[0] != "_"})
 
 
 def descriptions(group: str) -> list[tuple[str, str]]:

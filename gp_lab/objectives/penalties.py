@@ -2,7 +2,7 @@
 
     penalty = weight * reduction over points of shape(|grad D|)   (half of it where a paper says so)
 
-- *where* (the measure): between, real, fake, both, midpoint, anchor, latent_path, none;
+- *where* (the measure): between, real, fake, both, midpoint, anchor, latent_path;
 - *shape*: squared |g|^2, two_sided (|g| - center)^2, one_sided max(0, |g| - center)^2;
 - *reduction*: mean, or maximum with the hardest points carried over to the next step.
 
@@ -23,7 +23,7 @@ from gp_lab.errors import BadInput
 from gp_lab.objectives.shard import Shard
 from gp_lab.parts import Finite, Fraction, NonNegative, Run, Stackable, network_key
 
-Measure = Literal["none", "between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
+Measure = Literal["between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
 Shape = Literal["squared", "two_sided", "one_sided"]
 Reduction = Literal["mean", "max"]
 Output = Literal["logit", "probability"]
@@ -89,12 +89,49 @@ def shaped(shape: Shape, squared_norm: Tensor, center: float | Tensor) -> Tensor
 
 
 @dataclass(frozen=True)
-class Penalty:
+class NoPenalty:
+    """No gradient penalty; also the base of the others."""
+
+    measure = "none"
+
+    def carried(self, batch_size: int) -> int:
+        """How many hardest points go from one step to the next."""
+        return 0
+
+    def check(self, key: str, run: Run) -> None:
+        """Raises `BadInput` for networks and data that the penalty does not go with."""
+        if self.measure != "none" and not run.game.joint:
+            norm = network_key(run, "discriminator", "norm")
+            raise BadInput(
+                f"{norm}=batch: batch norm couples the samples of a batch, and"
+                f" {key}.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
+                f" use {norm}=layer or none, or {key}=none"
+            )
+
+    def points(
+        self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor, path: Path | None = None
+    ) -> Tensor:
+        """The points of this step [n, ...]: none."""
+        return fake[:0]
+
+    def __call__(
+        self,
+        critic: Critic,
+        points: Tensor,
+        gradient: InputGradient,
+        keep: int = 0,
+        shard: Shard | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The penalty (a scalar, weighted), mean |grad D| (a scalar) and the hardest points."""
+        return points.new_zeros(()), points.new_zeros(()), points
+
+
+@dataclass(frozen=True)
+class Penalty(NoPenalty):
     """A point of the product, with its weight (lambda of the papers; lambda/2 with `half`).
 
     Args:
-        measure: where; `none` is no penalty at all, whatever the other keys say; `latent_path`
-            needs an architecture with an encoder.
+        measure: where; `latent_path` needs an architecture with an encoder.
         shape: of |grad D| at each point.
         center: the norm that two_sided and one_sided ask for (1-GP: 1).
         reduction: over the points of the batch.
@@ -119,19 +156,11 @@ class Penalty:
 
     def carried(self, batch_size: int) -> int:
         """How many hardest points go from one step to the next: carry * batch, 0 for a mean."""
-        if self.measure == "none" or self.reduction == "mean":
-            return 0
-        return math.floor(self.carry * batch_size)
+        return 0 if self.reduction == "mean" else math.floor(self.carry * batch_size)
 
     def check(self, key: str, run: Run) -> None:
         """Raises `BadInput` for networks and data that the measure does not go with."""
-        if self.measure != "none" and not run.game.joint:
-            norm = network_key(run, "discriminator", "norm")
-            raise BadInput(
-                f"{norm}=batch: batch norm couples the samples of a batch, and"
-                f" {key}.measure asks for each sample's own gradient (wgan_gp, sec. 4);"
-                f" use {norm}=layer or none, or {key}=none"
-            )
+        super().check(key, run)
         if self.measure == "anchor":
             size, dim = len(self.anchor), math.prod(run.dataset.shape)
             if size not in (1, dim):
@@ -212,15 +241,20 @@ class Penalty:
 
 
 @dataclass(frozen=True)
-class CrossPairs(Penalty):
+class CrossPairs(NoPenalty):
     """f(x) - f(y) <= center |x - y| for reals x and fakes y alone (`papers/lipschitz.txt`, Eq. 7).
 
     No gradient is penalised: weight times the mean (or the largest) of
-    max(0, f(x) - f(y) - center |x - y|)^2 over all pairs of a batch. The other keys have no effect.
+    max(0, f(x) - f(y) - center |x - y|)^2 over all pairs of a batch.
     """
 
-    def carried(self, batch_size: int) -> int:
-        return 0
+    center: NonNegative = 1.0
+    reduction: Reduction = "mean"
+    output: Output = "logit"
+    weight: NonNegative = 100.0
+    half: bool = False
+
+    measure = "both"
 
     def points(
         self, real: Tensor, fake: Tensor, u: Tensor, hardest: Tensor, path: Path | None = None
@@ -249,7 +283,3 @@ class CrossPairs(Penalty):
         weight = 0.5 * self.weight if self.half else self.weight
         squared_norm = gradient(output, points).detach().flatten(1).square().sum(1)
         return weight * value, safe_sqrt(squared_norm).mean(), points[:0]
-
-    def __post_init__(self) -> None:
-        if self.measure not in ("both", "none"):
-            raise ValueError(f"measure={self.measure}: pairs of reals and fakes are both, or none")

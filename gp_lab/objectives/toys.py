@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.objectives.losses import Loss
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty
 from gp_lab.objectives.updates import ParametricGAN, two_point_product
 
 
@@ -25,25 +25,25 @@ class Toy:
     equilibrium: Tensor
 
 
-def dirac(loss: Loss, penalty: Penalty) -> Toy:
+def dirac(loss: Loss, penalty: NoPenalty) -> Toy:
     """D = psi x, the real at 0 and the fake at theta (`mu_wgan`, Definition 5)."""
     gan = _on_a_line(lambda psi, x: psi[0] * x[:, 0], _shifted, 0.0, loss, penalty)
     return Toy(gan, 1, _vector([0, 0]))
 
 
-def redundant(loss: Loss, penalty: Penalty) -> Toy:
+def redundant(loss: Loss, penalty: NoPenalty) -> Toy:
     """D = (psi1 + psi2) x on the Dirac-GAN: psi1 = -psi2 is a line of equilibria."""
     gan = _on_a_line(lambda psi, x: (psi[0] + psi[1]) * x[:, 0], _shifted, 0.0, loss, penalty)
     return Toy(gan, 2, _vector([0.7, -0.7, 0]))
 
 
-def uniform(loss: Loss, penalty: Penalty) -> Toy:
+def uniform(loss: Loss, penalty: NoPenalty) -> Toy:
     """D = psi x^2, U(-1, 1) against U(-|theta|, |theta|), at (0, 1) (`mu_wgan`, Lemma 2)."""
     gan = _on_a_line(lambda psi, x: psi[0] * x[:, 0] ** 2, _stretched, 1.0, loss, penalty)
     return Toy(gan, 1, _vector([0, 1]))
 
 
-def quadratic(loss: Loss, penalty: Penalty) -> Toy:
+def quadratic(loss: Loss, penalty: NoPenalty) -> Toy:
     """In the plane: D a polynomial of degree 2, G an affine map with a symmetric matrix.
 
     D's constant is free if the loss does not see it: then the equilibria are a line.
@@ -57,7 +57,7 @@ def quadratic(loss: Loss, penalty: Penalty) -> Toy:
     return Toy(gan, 6, torch.cat([torch.zeros(6).double(), _AFFINE_IDENTITY]))
 
 
-def network(loss: Loss, penalty: Penalty, width: int = 6) -> Toy:
+def network(loss: Loss, penalty: NoPenalty, width: int = 6) -> Toy:
     """In the plane: D a net with one hidden tanh layer, its last weights 0, and G as above.
 
     The hidden weights and biases may then be anything, and so may the last bias if the loss does
@@ -84,7 +84,7 @@ def _on_a_line(
     generator: Callable[[Tensor, Tensor], Tensor],
     scale: float,
     loss: Loss,
-    penalty: Penalty,
+    penalty: NoPenalty,
 ) -> ParametricGAN:
     """Reals U(-scale, scale), latents U(-1, 1)."""
     nodes = two_point_product(pairs=3)
@@ -92,7 +92,7 @@ def _on_a_line(
     return ParametricGAN(discriminator, generator, real, latent, u, loss, penalty)
 
 
-def _in_the_plane(discriminator: Discriminator, loss: Loss, penalty: Penalty) -> ParametricGAN:
+def _in_the_plane(discriminator: Discriminator, loss: Loss, penalty: NoPenalty) -> ParametricGAN:
     """Reals and latents at the corners of a square."""
     nodes = two_point_product(pairs=5)
     real, latent, u = nodes[:, :2], nodes[:, 2:4], (nodes[:, 4] + 1) / 2

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import grad, jacrev
 
 from gp_lab.objectives.losses import Loss, mean
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ParametricGAN:
     latent: Tensor
     u: Tensor
     loss: Loss
-    penalty: Penalty
+    penalty: NoPenalty
 
     def d_objective(self, psi: Tensor, theta: Tensor) -> Tensor:
         """E phi(f(fake)) + E varphi(f(real)) + penalty, what D minimises."""
@@ -37,8 +37,6 @@ class ParametricGAN:
         value = mean(self.loss.phi(self.discriminator(psi, fake))) + mean(
             self.loss.varphi(self.discriminator(psi, self.real))
         )
-        if self.penalty.measure == "none":
-            return value
         points = self.penalty.points(self.real, fake, self.u, fake[:0])
         # The penalty takes its points for constants; how they move with theta is wanted here, so
         # they go into the function and it is differentiated at no displacement from them.

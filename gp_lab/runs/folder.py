@@ -43,6 +43,7 @@ from gp_lab.files import (
 )
 from gp_lab.runs.identity import Config
 from gp_lab.runs.lock import LOCK, FolderLock, Gone
+from gp_lab.runs.older import modern
 from gp_lab.runs.status import State, parsed
 from gp_lab.runs.yaml_text import config_of
 
@@ -80,10 +81,13 @@ class RunFolder:
 
     @property
     def config(self) -> Config:
-        """The resolved config, plain data. Raises `BadInput` if it holds an interpolation."""
+        """The resolved config, plain data, as a run of today would have it.
+
+        Raises `BadInput` if it holds an interpolation.
+        """
         path = self.inside("config.yaml")
         try:
-            return config_of(read(path, LARGEST_TEXT).decode())
+            return modern(config_of(read(path, LARGEST_TEXT).decode()))
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise BadInput(f"{path}: no readable run config ({one_line(error)})") from error
 

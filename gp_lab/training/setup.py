@@ -17,7 +17,7 @@ from gp_lab.networks.checks import check_networks
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
 from gp_lab.objectives.losses import Loss
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import NoPenalty
 from gp_lab.parts import build, chosen
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
@@ -37,7 +37,7 @@ DTYPES = {
 
 KINDS: dict[str, type] = {
     "loss": Loss,
-    "penalty": Penalty,
+    "penalty": NoPenalty,
     "constraint": Constraint,
     "optimizer": Optimizer,
     "schedule": Schedule,

@@ -18,7 +18,7 @@ from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
 from gp_lab.objectives.encoders import encoder_loss, of_batch
 from gp_lab.objectives.losses import Loss, mean
-from gp_lab.objectives.penalties import Critic, InputGradient, Penalty, interpolate
+from gp_lab.objectives.penalties import Critic, InputGradient, NoPenalty, interpolate
 from gp_lab.objectives.shard import Shard
 from gp_lab.training.optimizers import Optimizer, Tensors
 
@@ -51,7 +51,7 @@ class Game:
     discriminator: nn.Module
     generator: nn.Module
     loss: Loss
-    penalty: Penalty
+    penalty: NoPenalty
     constraint: Constraint
     optimizer: Optimizer
     average: float = 0.0

@@ -47,7 +47,7 @@ def _trained(grid: Grid) -> dict[str, Cell]:
 def _constraint(run: Run) -> tuple[float, float]:
     """lambda and k0 of a run's own constraint."""
     penalty = run.folder.config["penalty"]
-    if penalty["measure"] == "none":
+    if penalty["name"] == "none":
         return HELD, 1.0
     return float(penalty["weight"]), float(penalty["center"])
 

@@ -48,7 +48,7 @@ def measure(run: Run) -> Row:
         "conditions_met": sum(met.values()),
         "slope_min": float(slope.min()),
         "slope_max": float(slope.max()),
-        "alpha": float(run.folder.config["loss"]["alpha"]),
+        "alpha": float(run.folder.config["loss"].get("alpha", 0.0)),
         "free_offset": free_offset(f, curves["phi"], curves["varphi"], RISE),
         "axis": float(f[-1] - f[0]),
         "steps_to_converge": steps_to_converge(steps, error),

@@ -20,11 +20,13 @@ def toy(
     Of the anchor on the plane only the first coordinate is on the line.
     """
     from gp_lab.objectives import losses, toys
-    from gp_lab.objectives.penalties import Penalty
+    from gp_lab.objectives.penalties import NoPenalty, Penalty
 
     of_name = {"wasserstein": losses.Wasserstein(), "vanilla": losses.Vanilla()}
     at = tuple(float(a) for a in (anchor if name in ("quadratic", "network") else anchor[:1]))
-    penalty = Penalty(measure=measure, weight=weight, half=True, anchor=at)  # type: ignore[arg-type]
+    penalty = NoPenalty()
+    if measure != "none":
+        penalty = Penalty(measure=measure, weight=weight, half=True, anchor=at)  # type: ignore[arg-type]
     found: Toy = getattr(toys, name)(of_name[loss], penalty)
     return found
 

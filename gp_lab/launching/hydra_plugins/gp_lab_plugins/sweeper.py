@@ -38,6 +38,7 @@ class PanelSweeper(Sweeper):
     def jobs(self, arguments: list[str]) -> Any:
         """The runs that the command line asks for; none of them is trained."""
         from gp_lab.launching.compose import SeedlessComposer
+        from gp_lab.launching.fitting import Fitting
         from gp_lab.launching.jobs import Job, merged, panel_overrides, product
 
         user: dict[str, list[str]] = {}
@@ -61,9 +62,15 @@ class PanelSweeper(Sweeper):
             panels = list(panel_overrides(figure, self.master.scale.name, user))
         else:
             panels = [(None, [merged(choice) for choice in product(user)])]
-        compose = SeedlessComposer(lambda o: self.loader.load_sweep_config(self.master, o))
-        return [
-            Job(panel, tuple(overrides), compose(overrides))
+        fit = Fitting(
+            lambda overrides: self.loader.load_sweep_config(self.master, overrides),
+            self.loader.get_group_options,
+        )
+        compose = SeedlessComposer(fit)
+        jobs = {  # runs that differ in nothing but what was left out are one
+            (panel, kept): Job(panel, kept, config)
             for panel, runs in panels
-            for overrides in runs
-        ]
+            for kept, config in map(compose, runs)
+        }
+        fit.say(user)
+        return list(jobs.values())

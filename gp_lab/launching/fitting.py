@@ -1,0 +1,162 @@
+"""Overrides beside the choices of their groups: keys that only other choices of a group have.
+
+A sweep over choices gives its values to all of them, as `-m penalty=none,zero_gp
+penalty.weight=1,10` does: where a choice has no such key the value is checked against those that
+have it, and left out. A key that no choice of its group has stays, for Hydra to refuse.
+"""
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import yaml
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from gp_lab.errors import BadInput, bad_key
+from gp_lab.launching.places import groups
+from gp_lab.overrides import group_of, parse
+from gp_lab.parts import check_types, packages
+from gp_lab.runs.identity import Config
+from gp_lab.training.place import quiet
+
+OPEN = ("probe", "figure", "scale")
+"""Groups whose keys are not those of one part."""
+
+BESIDE = "choices_beside_one_another"
+
+
+class Fitting:
+    """Composes the overrides of one command, each run's without the keys that its choices lack.
+
+    Args:
+        load: composes overrides.
+        options: the choices of a group.
+    """
+
+    def __init__(
+        self, load: Callable[[list[str]], DictConfig], options: Callable[[str], list[str]]
+    ) -> None:
+        self.load, self.options = load, options
+        self._left_out: dict[tuple[str, ...], set[str]] = {}
+        self._nodes: dict[tuple[str, ...], Config] = {}
+        self._groups: dict[str, DictConfig] = {}
+        self._checked: set[str] = set()
+        self._named: set[tuple[str, str]] = set()
+
+    def __call__(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], DictConfig]:
+        """The overrides that the choices among them know, and the config that they make.
+
+        Raises `BadInput` for a value that no choice with its key would take, and what Hydra does.
+        """
+        left_out = self._left_out.setdefault(_choices_of(overrides), set())
+        while True:
+            kept = self.known(overrides)
+            try:
+                config = self.load(list(kept))
+                break
+            except ConfigCompositionException as error:
+                said = re.search(r"Could not override '([^']+)'", str(error))
+                lacking = isinstance(error.__cause__, ConfigKeyError | ConfigAttributeError)
+                if not said or not lacking:
+                    raise
+                if not self._choices_with(key := said[1]):
+                    if beside := self._beside(key):
+                        raise bad_key(key, beside) from error
+                    raise
+                left_out.add(key)
+        for override in set(overrides).difference(kept):
+            self._check(override, config)
+            group = group_of(key := key_of(override))
+            self._named.add((key, f"{group}={config.hydra.runtime.choices[group]}"))
+        return kept, config
+
+    def known(self, overrides: Sequence[str]) -> tuple[str, ...]:
+        """Those that are not known to be left out."""
+        left_out = self._left_out.get(_choices_of(overrides), ())
+        return tuple(o for o in overrides if key_of(o) not in left_out)
+
+    def reference(self, overrides: Sequence[str]) -> Config | None:
+        """The groups as these choose them, without values; None where the values change no keys."""
+        if any(o[0] in "+~" or key_of(o).endswith("._target_") for o in overrides):
+            return self.nodes(_choices_of(overrides))
+        return None
+
+    def nodes(self, chosen: tuple[str, ...]) -> Config:
+        """The groups of the config that these choices make, nothing resolved."""
+        if chosen not in self._nodes:
+            config = OmegaConf.masked_copy(self.load(list(chosen)), groups())
+            self._nodes[chosen] = _plain(config)
+        return self._nodes[chosen]
+
+    def choices(self, group: str) -> DictConfig:
+        """Each choice of a group, without values."""
+        if group not in self._groups:
+            names = [name for name in self.options(group) if name[0] != "_"]
+            composed = self.load([f"+{group}@{BESIDE}.{name}={name}" for name in names])
+            self._groups[group] = composed[BESIDE]
+        return self._groups[group]
+
+    def say(self, given: Collection[str]) -> None:
+        """One line about all that was left out of what a user has given, if anything was."""
+        named = [f"{key} with {choice}" for key, choice in sorted(self._named) if key in given]
+        if named and not quiet():
+            print(f"left out, as the choice has no such key: {', '.join(named)}", file=sys.stderr)
+
+    def _choices_with(self, key: str) -> list[str]:
+        """The choices of a key's group that have it."""
+        *above, last = key.split(".")
+        return [name for name, node in self._nodes_at(above).items() if last in node]
+
+    def _beside(self, key: str) -> set[str]:
+        """The keys that any choice of a key's group has where this one would stand."""
+        above = key.split(".")[:-1]
+        return set[str]().union(*self._nodes_at(above).values()) - {"_target_"}
+
+    def _nodes_at(self, path: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """What each choice of the group that a path begins with has there, if it is a mapping."""
+        group, *inside = path or [""]
+        if group not in groups() or group in OPEN:
+            return {}
+        try:
+            nodes: dict[str, Any] = _plain(self.choices(group))
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError):
+            return {}  # one of them is broken
+        for key in inside:
+            nodes = {n: node.get(key) for n, node in nodes.items() if isinstance(node, Mapping)}
+        return {name: node for name, node in nodes.items() if isinstance(node, Mapping)}
+
+    def _check(self, override: str, config: DictConfig) -> None:
+        if override in self._checked:
+            return
+        trust = packages(_plain(OmegaConf.masked_copy(config, "trust"))["trust"])
+        (parsed,), problems = parse([override]), list[BadInput]()
+        group, _, path = str(parsed.key_or_group).partition(".")
+        for name in self._choices_with(key_of(override)):
+            nodes = copy.deepcopy(self._groups[group])
+            OmegaConf.update(nodes[name], path, parsed.value())
+            try:
+                check_types(OmegaConf.to_container(nodes[name], resolve=True), group, trust)
+            except BadInput as error:
+                problems.append(error)
+            else:
+                self._checked.add(override)
+                return
+        raise problems[0]
+
+
+def key_of(override: str) -> str:
+    """What stands before the =, with its + or ~."""
+    return override.partition("=")[0]
+
+
+def _choices_of(overrides: Sequence[str]) -> tuple[str, ...]:
+    return tuple(o for o in overrides if key_of(o) in groups())
+
+
+def _plain(config: DictConfig) -> Config:
+    node: Any = OmegaConf.to_container(config, resolve=False)
+    return {str(k): v for k, v in node.items()}
