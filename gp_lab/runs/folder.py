@@ -47,7 +47,8 @@ from gp_lab.runs.older import modern
 from gp_lab.runs.status import State, parsed
 from gp_lab.runs.yaml_text import config_of
 
-FORMAT = 1
+FORMAT = 2
+"""1: the config could hold keys that nothing reads (`gp_lab.runs.older`)."""
 START_OVER = "force=true starts the run over"
 
 LARGEST_TEXT = 2**20
