@@ -218,9 +218,8 @@ def discriminator_step(
         value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
-            critic = game.critic(weights, labels)
             penalty, norm, hardest = game.penalty(
-                critic, points, differentiate.of_inputs, keep, shard
+                game.critic(weights, labels), points, differentiate.of_inputs, keep, shard
             )
             value = value + penalty
         metrics = [value, penalty, norm, f_real.mean(), f_fake.mean()]
