@@ -16,13 +16,13 @@ from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printab
 from gp_lab.files import is_folder, path_of
 from gp_lab.launching.program import exit_status, one_word, outputs_of, parsed
 from gp_lab.terminal import aligned, columns, open_standard_streams
-from gp_lab.training.place import quiet, several
+from gp_lab.training.process_group import quiet, several
 
 if TYPE_CHECKING:
     from gp_lab.figures.plan import Plan
     from gp_lab.runs.folder import RunFolder
     from gp_lab.runs.identity import Config
-    from gp_lab.runs.outcome import Outcome
+    from gp_lab.runs.result import RunResult
 
 MOST, LAST_STEP, LAST_SEED = 10**8, 10**12, 2**63 - 1
 """Of samples; of the steps and seeds of a run."""
@@ -209,14 +209,14 @@ def _made(plan: "Plan") -> Exit:
 
         print(make_calculation(plan))
         return Exit.OK
-    outcomes = plan.sweep.train()
-    status = _swept(outcomes)
+    results = plan.sweep.train()
+    status = _swept(results)
     if quiet():
         return status
 
     from gp_lab.figures.make import make_figure
 
-    print(make_figure(plan, outcomes))
+    print(make_figure(plan, results))
     return status
 
 
@@ -224,7 +224,7 @@ def figures(arguments: list[str]) -> Exit:
     """`gp-lab figures`: every entry, one after another, then the report and a table."""
     from gp_lab.figures.plan import plan_of
     from gp_lab.launching.arguments import figure_arguments
-    from gp_lab.launching.places import figure_ids
+    from gp_lab.launching.config_groups import figure_ids
 
     args, plans = figure_arguments(arguments), []
     if not quiet():
@@ -327,7 +327,7 @@ def compare(arguments: list[str]) -> Exit:
 
 def list_(arguments: list[str]) -> Exit:
     """`gp-lab list WHAT`: the members of a group, each with its first comment."""
-    from gp_lab.launching.places import descriptions, groups, plural
+    from gp_lab.launching.config_groups import descriptions, groups, plural
 
     singular = {plural(group): group for group in groups()} | {g: g for g in groups()}
     what = one_word(arguments, "gp-lab list [GROUP]")
@@ -359,18 +359,18 @@ def clean(arguments: list[str]) -> Exit:
 def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import train_one
 
-    print(outcome := train_one(config, folder))
-    return outcome.exit
+    print(result := train_one(config, folder))
+    return result.exit
 
 
-def _swept(outcomes: "Sequence[Outcome]") -> Exit:
+def _swept(results: "Sequence[RunResult]") -> Exit:
     """How a sweep ended: divergence is data, a failure is not."""
-    from gp_lab.runs.outcome import summary
+    from gp_lab.runs.result import summary
 
-    print(summary(outcomes))
-    failed = [outcome for outcome in outcomes if outcome.exit == Exit.FAILED]
-    for outcome in failed:
-        print(f"  {outcome.folder.path.name}{outcome.because}", file=sys.stderr)
+    print(summary(results))
+    failed = [result for result in results if result.exit == Exit.FAILED]
+    for result in failed:
+        print(f"  {result.folder.path.name}{result.because}", file=sys.stderr)
     return Exit.FAILED if failed else Exit.OK
 
 

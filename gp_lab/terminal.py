@@ -181,7 +181,7 @@ def clear() -> None:
         sys.stdout.control("\x1b[H\x1b[2J")
 
 
-def say(text: str) -> None:
+def write(text: str) -> None:
     """A line on standard error, above the progress bars."""
     from tqdm import tqdm
 

@@ -28,7 +28,7 @@ from gp_lab.files import flush
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
-from gp_lab.training.blocks import draw_block
+from gp_lab.training.batches import draw_batches
 from gp_lab.training.engine import make_engine
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.step import State, start_state
@@ -59,7 +59,7 @@ def started(run: Setup) -> State:
 
 def step_seconds(run: Setup, repeats: int) -> float:
     """Of an iteration, from one update of each network, the first of them aside."""
-    engine, state, block = make_engine(run.game, "eager"), started(run), draw_block(run, 0)
+    engine, state, block = make_engine(run.game, "eager"), started(run), draw_batches(run, 0)
 
     def update_d() -> None:
         engine.discriminator_step(

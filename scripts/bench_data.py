@@ -38,7 +38,7 @@ from PIL import Image
 from gp_lab.data import pictures
 from gp_lab.data.cifar import TRAIN
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.training.blocks import Blocks, block_length, draw_block
+from gp_lab.training.batches import Blocks, batches_at_once, draw_batches
 from gp_lab.training.setup import Setup, setup
 
 MAPPED = 50_000
@@ -134,7 +134,7 @@ def memory(case: str, root: str, blocks: int) -> str:
     run = started(case, root)
     nets = (run.game.discriminator, run.game.generator)
     data = private() - before - sum(p.nbytes for net in nets for p in net.parameters())
-    block = draw_block(run, 0)
+    block = draw_batches(run, 0)
     size = sum(x.nbytes for x in block if isinstance(x, torch.Tensor))
     drawn = size + block.real.numel()  # a byte for each float
     bound = size + drawn if Blocks([run]).thread else drawn
@@ -149,7 +149,7 @@ def rates(case: str, root: str, blocks: int, repeats: int) -> str:
     """The columns of rates."""
     run = started(case, root)
     alone = rate(run, blocks, False, 0.0)
-    busy = block_length(run) * run.settings.batch_size * run.settings.d_steps / alone
+    busy = batches_at_once(run) * run.settings.batch_size * run.settings.d_steps / alone
     pairs = [
         (rate(run, blocks, True, busy), rate(run, blocks, False, busy)) for _ in range(repeats)
     ]

@@ -34,7 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.training.blocks import block_length, draw_block
+from gp_lab.training.batches import batches_at_once, draw_batches
 from gp_lab.training.engine import make_engine
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.step import start_state
@@ -161,7 +161,7 @@ def costs(run: Setup) -> Costs:
     s, game = run.settings, run.game
     engine = make_engine(game, "eager")
     state = start_state(game, *run.initial, s.batch_size, run.dataset.shape)
-    block = draw_block(run, 0)
+    block = draw_batches(run, 0)
     lr = block.rate_d[0]
 
     def of_d() -> Any:
@@ -182,8 +182,8 @@ def costs(run: Setup) -> Costs:
     def size(net: nn.Module) -> int:
         return sum(p.numel() * p.element_size() for p in net.parameters())
 
-    samples = block_length(run) * s.batch_size
-    numbers = median_seconds(lambda: draw_block(run, 1, slice(0))) / samples
+    samples = batches_at_once(run) * s.batch_size
+    numbers = median_seconds(lambda: draw_batches(run, 1, slice(0))) / samples
     return Costs(
         median_seconds(of_d) / s.batch_size,
         median_seconds(of_g) / s.batch_size,
@@ -193,7 +193,7 @@ def costs(run: Setup) -> Costs:
         size(game.generator),
         sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in game.generator.modules()),
         numbers,
-        median_seconds(lambda: draw_block(run, 1)) / samples - numbers,
+        median_seconds(lambda: draw_batches(run, 1)) / samples - numbers,
     )
 
 

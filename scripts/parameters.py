@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from gp_lab.instantiate import instantiate
 from gp_lab.launching.compose import fitting, hydra_session
-from gp_lab.parts import build
 
 SAID = {
     "mlp_lsun": ["G has 4 layers of 512 units (wgan_gp, Fig. 2)"],
@@ -40,7 +40,7 @@ def counted(node: Any) -> tuple[int, int]:
     """Parameters of the generator and the discriminator of an architecture."""
     with torch.device("meta"):
         generator, discriminator = (
-            sum(p.numel() for p in build(node[net], net).parameters())
+            sum(p.numel() for p in instantiate(node[net], net).parameters())
             for net in ("generator", "discriminator")
         )
     return generator, discriminator

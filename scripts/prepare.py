@@ -17,9 +17,9 @@ import sys
 from gp_lab.data.pictures import ImageFolder, decoded
 from gp_lab.data.prepared import prepare
 from gp_lab.errors import BadInput, LabError, printable
+from gp_lab.instantiate import instantiate
 from gp_lab.launching.arguments import parse_arguments
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.parts import build
 
 
 def source_of(name: str, overrides: list[str]) -> ImageFolder:
@@ -28,7 +28,7 @@ def source_of(name: str, overrides: list[str]) -> ImageFolder:
     with hydra_session() as hydra:
         given = parse_arguments([f"dataset={name}", *keys]).overrides
         node = compose(hydra, given)["dataset"]
-    source = getattr(build(node, "dataset"), "source", None)
+    source = getattr(instantiate(node, "dataset"), "source", None)
     if not isinstance(source, ImageFolder):
         raise BadInput(f"dataset={name}: is not made of picture files; there is nothing to prepare")
     return source

@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gp_lab.instantiate import instantiate
 from gp_lab.launching.compose import fitting, hydra_session
-from gp_lab.launching.places import choices
+from gp_lab.launching.config_groups import choices
 from gp_lab.networks.mlp import MLP
-from gp_lab.parts import build
 
 Tensors = dict[str, Tensor]
 
@@ -40,7 +40,7 @@ def node_of(group: str, name: str, *overrides: str) -> dict[str, Any]:
 
 def built(group: str, name: str, **changes: Any) -> Any:
     """The part that configs/GROUP/NAME.yaml describes, some of its keys changed."""
-    return build(nodes_of(group)[name] | changes, group)
+    return instantiate(nodes_of(group)[name] | changes, group)
 
 
 def run_on(dataset: Any) -> Any:

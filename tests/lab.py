@@ -26,7 +26,7 @@ from gp_lab.launching.jobs import merged
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
-from gp_lab.training.ranks import Onlooker
+from gp_lab.training.ranks import FolderOfAnotherRank
 from gp_lab.training.trainer import train
 
 SMALL = (
@@ -283,7 +283,7 @@ def signal_at(step: int, patch: pytest.MonkeyPatch, number: int = signal.SIGTERM
 
 def act_at(step: int, act: Callable[[], object], patch: pytest.MonkeyPatch) -> None:
     """While patched, something is done once a run has the metrics of a step, on all ranks."""
-    for kind in (RunFolder, Onlooker):
+    for kind in (RunFolder, FolderOfAnotherRank):
 
         def append_and_act(
             self: RunFolder, lines: list[dict], append: Callable = kind.append_metrics

@@ -11,8 +11,8 @@ from gp_lab.errors import BadInput
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.entry import Calculation, Run
 from gp_lab.figures.table import Row, Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.papers.anomalous import thm1, thm2, thm3
 from gp_lab.probes.mixtures import lipschitz_of
 from gp_lab.runs.folder import RunFolder

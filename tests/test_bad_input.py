@@ -15,8 +15,8 @@ from lab import PATIENCE
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.launching.config_groups import config_folder
 from gp_lab.launching.jobs import panel_overrides
-from gp_lab.launching.places import config_folder
 
 Refused = Callable[..., str]
 SMALL = ["architecture.width=8", "threads=1", "tracking=none", "steps=2", "out=out"]

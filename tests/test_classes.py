@@ -21,7 +21,7 @@ from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import NoConstraint
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.objectives.penalties import Penalty
-from gp_lab.training.blocks import draw_block, stack_blocks
+from gp_lab.training.batches import draw_batches, stack_batches
 from gp_lab.training.engine import make_engine
 from gp_lab.training.optimizers import SGD
 from gp_lab.training.setup import setup
@@ -231,7 +231,7 @@ def tree(folder: Path, classes: int = 3, each: int = 8) -> tuple[str, ...]:
 
 def test_the_reals_of_a_batch_come_with_their_classes(tmp_path: Path) -> None:
     run = setup(config_of(base=tree(tmp_path)))
-    block = draw_block(run, 0)
+    block = draw_batches(run, 0)
     (labels,) = block.labels
     assert labels.shape == block.real.shape[:3]
     red = (block.real[..., 0, 0, 0] + 1) * 127.5
@@ -239,7 +239,7 @@ def test_the_reals_of_a_batch_come_with_their_classes(tmp_path: Path) -> None:
     (of_g,) = block.labels_g
     assert of_g.shape == block.latent_g.shape[:3]
     assert set(of_g.flatten().tolist()) == {0, 1, 2}
-    twice = stack_blocks([block, block])
+    twice = stack_batches([block, block])
     assert twice.labels[0].shape == (*labels.shape[:2], 2, labels.shape[2])
 
 

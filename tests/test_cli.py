@@ -16,7 +16,7 @@ from lab import PATIENCE, last_step, wait_for
 
 from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
-from gp_lab.launching.places import choices, groups, plural
+from gp_lab.launching.config_groups import choices, groups, plural
 from gp_lab.runs import checkpoint
 from gp_lab.runs.cleaning import delete, sweepings
 from gp_lab.runs.folder import RunFolder, State, find_runs

@@ -21,7 +21,7 @@ from gp_lab.runs.compare import Group, by_score, metrics_of, telling_metrics
 from gp_lab.runs.compare_table import cells, table
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import run_id
-from gp_lab.runs.tail import TAIL_BYTES, Value, last_values
+from gp_lab.runs.metrics import TAIL_BYTES, Value, last_values
 
 Make = Callable[..., RunFolder]
 

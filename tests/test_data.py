@@ -30,8 +30,8 @@ from gp_lab.data.points import (
 )
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
-from gp_lab.launching.places import config_folder
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
+from gp_lab.launching.config_groups import config_folder
 
 T = TypeVar("T")
 CORRELATED = GaussianMixture(
@@ -523,7 +523,7 @@ def test_every_dataset_of_points_builds_and_draws(name: str) -> None:
     assert (config_folder() / "dataset" / f"{name}.yaml").read_text().startswith("# ")
     assert set(node) == {"name", "_target_", "distribution", "scale", "size", "order"}
     assert node["name"] == name
-    points = build(node, "dataset")
+    points = instantiate(node, "dataset")
     assert points.shape == (2,)
     batch = points.prepare(stream("set")).draw(stream("batches"), 64)
     assert batch.shape == (64, 2)
@@ -534,7 +534,7 @@ def test_every_dataset_of_points_builds_and_draws(name: str) -> None:
 
 
 def test_datasets_are_as_wide_as_the_papers_say() -> None:
-    named = {name: build(node, "dataset") for name, node in OF_POINTS.items()}
+    named = {name: instantiate(node, "dataset") for name, node in OF_POINTS.items()}
     ring, grid = named["eight_gaussians"], named["twenty_five_gaussians"]
     np.testing.assert_allclose(ring.centers().norm(dim=1), 2 / 1.414, rtol=1e-9)
     assert ring.scale * ring.distribution.std == pytest.approx(0.02 / 1.414)
@@ -594,4 +594,4 @@ def test_what_cannot_be_drawn_from_is_refused_in_a_sentence(
         target = "SwissRoll" if "noise" in node["distribution"] else "GaussianMixture"
         node["distribution"]["_target_"] = f"gp_lab.data.points.{target}"
     with pytest.raises(BadInput, match=sentence):
-        build(node, "dataset")
+        instantiate(node, "dataset")

@@ -48,7 +48,7 @@ from gp_lab.runs.settings import Settings
 from gp_lab.training.distributed import Group
 from gp_lab.training.engine import choose, make_engine, sharded
 from gp_lab.training.optimizers import Adam
-from gp_lab.training.place import Place, place
+from gp_lab.training.process_group import ProcessGroup, process_group
 from gp_lab.training.ranks import ALONE, Ranks
 from gp_lab.training.step import Game, start_state
 from gp_lab.training.trainer import train
@@ -148,7 +148,7 @@ def jobs(engine: str, world: int) -> list[Job]:
 def one_rank(rank: int, world: int, engine: str, port: int, folder: Path) -> None:
     """What each process of a group does."""
     torch.set_num_threads(1)
-    group = Group(Place(rank, world, rank, world, "127.0.0.1", port))
+    group = Group(ProcessGroup(rank, world, rank, world, "127.0.0.1", port))
     with group.together([config_of("device=cpu")]):
         for name, norm in jobs(engine, world):
             torch.save(steps(name, engine, group, norm), folder / f"{name}-{norm}-{rank}.pt")
@@ -257,14 +257,16 @@ def test_torchrun_and_slurm_say_the_same() -> None:
     slurm = {"SLURM_JOB_ID": "77", "SLURM_STEP_ID": "2", "SLURM_NTASKS": "5", "SLURM_PROCID": "3",
              "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
              "MASTER_ADDR": "node1"}  # fmt: skip
-    assert place(torchrun) == Place(3, 4, 1, 2, "node1", 29500)
-    assert place(slurm) == Place(3, 5, 1, 2, "node1", 15541)
-    assert place(slurm | {"SLURM_STEP_NUM_TASKS": "1"}) is None  # one task in a larger job
-    assert place({k: v for k, v in slurm.items() if k != "SLURM_STEP_ID"}) is None  # sbatch's own
-    assert place(torchrun | {"WORLD_SIZE": "1"}) is None
-    assert place({}) is None
+    assert process_group(torchrun) == ProcessGroup(3, 4, 1, 2, "node1", 29500)
+    assert process_group(slurm) == ProcessGroup(3, 5, 1, 2, "node1", 15541)
+    assert process_group(slurm | {"SLURM_STEP_NUM_TASKS": "1"}) is None  # one task in a larger job
+    assert (
+        process_group({k: v for k, v in slurm.items() if k != "SLURM_STEP_ID"}) is None
+    )  # sbatch's own
+    assert process_group(torchrun | {"WORLD_SIZE": "1"}) is None
+    assert process_group({}) is None
     with pytest.raises(BadInput, match="environment cannot be read"):
-        place(torchrun | {"MASTER_PORT": "x"})
+        process_group(torchrun | {"MASTER_PORT": "x"})
 
 
 def test_slurms_first_node_is_where_the_ranks_meet(
@@ -277,10 +279,10 @@ def test_slurms_first_node_is_where_the_ranks_meet(
     slurm = {"SLURM_JOB_ID": "77", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_PROCID": "1",
              "SLURM_LOCALID": "0", "SLURM_NODEID": "1", "SLURM_STEP_TASKS_PER_NODE": "1(x2)",
              "SLURM_STEP_NUM_NODES": "2", "SLURM_STEP_NODELIST": "gpu[07-08]"}  # fmt: skip
-    found = place(slurm)
+    found = process_group(slurm)
     assert found is not None
     assert found.address == "gpu07"
-    one_node = place(slurm | {"SLURM_STEP_NUM_NODES": "1"})
+    one_node = process_group(slurm | {"SLURM_STEP_NUM_NODES": "1"})
     assert one_node is not None
     assert one_node.address == "127.0.0.1"
 

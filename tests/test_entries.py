@@ -12,7 +12,7 @@ from gp_lab.errors import Exit
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Calculation, Entry, entry
 from gp_lab.figures.make import not_budget
-from gp_lab.launching.places import figure_file, figure_ids
+from gp_lab.launching.config_groups import figure_file, figure_ids
 
 LONG = {"zero_gp/robust", "lipschitz/fig8-12"}
 """Hundreds of small runs, networks of 64 layers of 1024: a minute or more even at smoke."""

@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 from test_networks_of_images import CONDITIONAL, LITTLE, SMALL, architecture
 from torch import Tensor, nn
 
+from gp_lab.instantiate import instantiate
 from gp_lab.networks.conditional import classes_of
 from gp_lab.networks.mlp import MLP
 from gp_lab.objectives.constraints import NoConstraint
 from gp_lab.objectives.losses import Wasserstein
-from gp_lab.parts import build
 from gp_lab.training.optimizers import Adam
 from gp_lab.training.step import (
     AUTOGRAD,
@@ -50,14 +50,14 @@ def little(name: str, classes: int) -> Any:
 def nets_of(node: Any) -> tuple[nn.Module, nn.Module]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        g, d = (build(node[n], f"architecture.{n}") for n in ("generator", "discriminator"))
+        g, d = (instantiate(node[n], f"architecture.{n}") for n in ("generator", "discriminator"))
     return g.double(), d.double()
 
 
 def encoder_of(node: Any, shape: tuple[int, ...]) -> nn.Module:
     """The architecture's own encoder, or a little one from its samples to its latents."""
     if "encoder" in node:
-        return build(node["encoder"], "architecture.encoder").double()
+        return instantiate(node["encoder"], "architecture.encoder").double()
     return MLP(shape, node.get("latent_dim", 2), depth=1, width=4).double()
 
 
@@ -90,7 +90,7 @@ def test_every_architecture_takes_two_steps_under_every_penalty(name: str, class
             NoConstraint(),
             Adam(lr=1e-3, betas=(0.5, 0.9)),
             encoder=encoder_of(node, shape) if encodes else None,
-            classification=build(head, "architecture.classification") if head else None,
+            classification=instantiate(head, "architecture.classification") if head else None,
         )
         started = [
             parameters(net) for net in (discriminator, generator, game.encoder) if net is not None

@@ -24,12 +24,12 @@ from gp_lab.figures.entry import Entry, Run, Runs, entry
 from gp_lab.figures.sentences import claims_table, interval_text, summary_table
 from gp_lab.figures.table import Table
 from gp_lab.launching import local
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.report.page import write_report
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_id
-from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.result import RunResult, result_of
 
 UNDECIDED = "not run at paper scale"
 
@@ -190,8 +190,10 @@ Writer = Callable[[RunFolder, str, int], None]
 def made_up(out: Path, name: str, write: Writer, diverged: Sequence[tuple[str, int]]) -> None:
     """A figure of runs that nobody trained: `write` stores the arrays of (panel, seed)."""
 
-    def pretend(configs: Sequence[Config], processes: int = 1, max_stack: int = 1) -> list[Outcome]:
-        outcomes = []
+    def pretend(
+        configs: Sequence[Config], processes: int = 1, max_stack: int = 1
+    ) -> list[RunResult]:
+        results = []
         for config in configs:
             folder = RunFolder(folder_of(config))
             panel, seed = config["panel"], config["seed"]
@@ -202,8 +204,8 @@ def made_up(out: Path, name: str, write: Writer, diverged: Sequence[tuple[str, i
             else:
                 write(folder, panel, seed)
                 folder.set_status(State.FINISHED, step=config["steps"])
-            outcomes.append(outcome_of(folder))
-        return outcomes
+            results.append(result_of(folder))
+        return results
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "train_all", pretend)

@@ -12,8 +12,8 @@ from torch import nn
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.table import Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.papers.mu_wgan import fig4, lemma2, lemma3, table1, thm1
 from gp_lab.papers.wgan_gp import fig1b

@@ -17,9 +17,10 @@ from omegaconf import OmegaConf
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
+from gp_lab.fields import PathText
+from gp_lab.instantiate import resolve
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.launching.places import choices, config_folder, groups
-from gp_lab.parts import PathText, resolve
+from gp_lab.launching.config_groups import choices, config_folder, groups
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import (
     CHECKED,

@@ -14,8 +14,7 @@ from torch import Tensor
 from gp_lab.evaluation import distances
 from gp_lab.evaluation.frechet import Moments, frechet_distance, gaussian_distance
 from gp_lab.evaluation.inception_score import SplitSums, inception_score, splits_of
-from gp_lab.evaluation.kernel import kernel_distance, squared_discrepancy
-from gp_lab.evaluation.manifold import manifold
+from gp_lab.evaluation.kid import kernel_distance, squared_discrepancy
 from gp_lab.evaluation.neighbours import (
     duplicate_distance,
     near_duplicate_share,
@@ -23,7 +22,8 @@ from gp_lab.evaluation.neighbours import (
     own_distances,
     spread,
 )
-from gp_lab.evaluation.reference import cached_moments, fingerprint
+from gp_lab.evaluation.precision_recall import precision_recall
+from gp_lab.evaluation.reference_statistics import cached_moments, fingerprint
 
 NAN = float("nan")
 
@@ -186,26 +186,26 @@ def direct_manifold(real: np.ndarray, fake: np.ndarray, k: int) -> tuple[float, 
 def test_precision_recall_density_and_coverage_are_the_counts_over_all_pairs(k: int) -> None:
     real, fake = normal(30, 4), 0.7 * normal(24, 4, seed=1) + 0.6
     expected = direct_manifold(real.numpy(), fake.numpy(), k)
-    assert manifold(real, fake, k) == pytest.approx(expected, abs=1e-12)
+    assert precision_recall(real, fake, k) == pytest.approx(expected, abs=1e-12)
     assert min(expected) > 0
 
 
 def test_a_dropped_mode_costs_recall_and_coverage_and_a_made_up_one_costs_precision() -> None:
     near, far = normal(40, 2), normal(40, 2, seed=1) + 100
-    dropped = manifold(torch.cat([near, far]), near)
+    dropped = precision_recall(torch.cat([near, far]), near)
     assert dropped.precision == 1
     assert dropped.recall == dropped.coverage == 0.5
-    made_up = manifold(near, torch.cat([near, far]))
+    made_up = precision_recall(near, torch.cat([near, far]))
     assert made_up.precision == 0.5
     assert made_up.recall == made_up.coverage == 1
 
 
 def test_manifolds_need_k_neighbours_and_finite_fakes() -> None:
     with pytest.raises(ValueError, match="k=5: must lie between 1 and 4"):
-        manifold(normal(5, 2), normal(9, 2))
+        precision_recall(normal(5, 2), normal(9, 2))
     with pytest.raises(ValueError, match="cannot be compared"):
-        manifold(normal(9, 2), normal(9, 3))
-    assert all(math.isnan(x) for x in manifold(normal(9, 2), normal(9, 2) * NAN))
+        precision_recall(normal(9, 2), normal(9, 3))
+    assert all(math.isnan(x) for x in precision_recall(normal(9, 2), normal(9, 2) * NAN))
 
 
 @pytest.mark.usefixtures("chunks")

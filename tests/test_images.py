@@ -28,8 +28,8 @@ from gp_lab.data.pictures import LSUN, ImageFolder, ImageTree
 from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, Parts, Source
 from gp_lab.errors import BadInput
-from gp_lab.launching.places import config_folder
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
+from gp_lab.launching.config_groups import config_folder
 from gp_lab.runs.identity import is_checked
 
 needs_mlxtend = pytest.mark.skipif(
@@ -126,7 +126,7 @@ def configured(name: str, **changes: Any) -> Any:
     config = OmegaConf.create(nodes_of("dataset")[name])
     OmegaConf.set_struct(config, True)
     node = OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True)
-    return build(node, "dataset")
+    return instantiate(node, "dataset")
 
 
 class Fixed:
@@ -277,7 +277,7 @@ def test_colour_images_cannot_be_stacked() -> None:
         "stacked": 3,
     }
     with pytest.raises(BadInput, match=r"dataset.stacked=3: stacks grey images, and these have 3"):
-        build(node, "dataset")
+        instantiate(node, "dataset")
 
 
 # MNIST and its kind
@@ -770,7 +770,7 @@ def test_every_dataset_of_images_builds_with_the_same_keys(name: str) -> None:
         "name", "_target_", "source", "pixels", "dequantise", "flips", "stacked", "size",
         "held_out", "order",
     }  # fmt: skip
-    images = build(node, "dataset")
+    images = instantiate(node, "dataset")
     assert isinstance(images.source, Source)
     assert len(images.shape) == 3
     assert images.shape[0] in (1, 3)

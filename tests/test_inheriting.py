@@ -14,9 +14,9 @@ from lab import BARE, assert_same_run
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
+from gp_lab.instantiate import resolve
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
-from gp_lab.launching.places import choices, config_folder, groups
-from gp_lab.parts import resolve
+from gp_lab.launching.config_groups import choices, config_folder, groups
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import run_hash
 from gp_lab.runs.older import UNREAD, modern

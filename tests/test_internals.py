@@ -19,8 +19,8 @@ from submitit import SlurmExecutor
 
 import gp_lab.cli
 from gp_lab.launching.compose import CONFIG_NAME
+from gp_lab.launching.config_groups import config_folder
 from gp_lab.launching.hydra_internals import Hydra, context_of, get_args_parser, new_hydra
-from gp_lab.launching.places import config_folder
 
 PACKAGE = Path(gp_lab.cli.__file__).parent
 SOURCES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rglob("*.py")}

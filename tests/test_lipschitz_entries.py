@@ -16,8 +16,8 @@ from gp_lab.data.lines import UniformSegment
 from gp_lab.data.points import PointMasses, Points
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.table import Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.networks.particles import Moved
 from gp_lab.papers.lipschitz import appC, appE, fig3, sec32, thm331
 from gp_lab.papers.lipschitz._against_optimum import compare

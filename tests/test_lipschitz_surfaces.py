@@ -12,8 +12,8 @@ from scipy.stats import multivariate_normal
 from gp_lab.figures.claims import Verdict, holds
 from gp_lab.figures.entry import Run
 from gp_lab.figures.table import Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import Cell, grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.papers.lipschitz import appF, fig1, fig2, fig5, fig8_12
 from gp_lab.papers.lipschitz._scene import inside_square, optimum, to_square
 from gp_lab.theory.lipschitz import optimal_lipschitz

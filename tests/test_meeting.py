@@ -14,27 +14,27 @@ from test_slurm import slurm as slurm  # the fixture
 
 from gp_lab.errors import Exit, LabError
 from gp_lab.runs.folder import State, find_runs
-from gp_lab.training import meeting
-from gp_lab.training.meeting import Missing, Patience, named
-from gp_lab.training.place import Place, ended_beside
+from gp_lab.training import rendezvous
+from gp_lab.training.process_group import ProcessGroup, ended_beside
+from gp_lab.training.rendezvous import Missing, Patience, named
 from gp_lab.training.stopping import Stop, StoppedEarly
 
 RUN = (*BARE, "steps=20", "compile=never")
 
 
-def place(rank: int, world: int = 4, port: int = 1234, step: str = "") -> Place:
-    return Place(rank, world, rank, world, "127.0.0.1", port, step=step)
+def place(rank: int, world: int = 4, port: int = 1234, step: str = "") -> ProcessGroup:
+    return ProcessGroup(rank, world, rank, world, "127.0.0.1", port, step=step)
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits looks and says so at once."""
-    monkeypatch.setattr(meeting, "SAYING", 0.0)
-    monkeypatch.setattr(meeting, "LOOKING", 0.0)
+    monkeypatch.setattr(rendezvous, "SAYING", 0.0)
+    monkeypatch.setattr(rendezvous, "LOOKING", 0.0)
 
 
 def test_it_is_said_within_a_minute_and_waited_for_longer() -> None:
-    assert meeting.LOOKING < meeting.SAYING <= 60 < meeting.JOINING
+    assert rendezvous.LOOKING < rendezvous.SAYING <= 60 < rendezvous.JOINING
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_first_of_those_who_have_come_says_once_who_is_missing_and_waits_on(
 def test_it_is_given_up_with_the_names_of_those_who_did_not_come(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(meeting, "JOINING", 0.0)
+    monkeypatch.setattr(rendezvous, "JOINING", 0.0)
     sentence = "rank 0 of 4 did not come within 0 minutes to 127.0.0.1:1234"
     with pytest.raises(LabError, match=sentence):
         Patience(place(1), None).look(lambda: [0])
@@ -115,7 +115,7 @@ def test_a_port_that_is_taken_is_one_sentence(deaf: int) -> None:
 
 def test_ranks_that_meet_at_different_ports_both_say_where_they_wait(tmp_path: Path) -> None:
     script = (
-        "import sys; from gp_lab.training import meeting; meeting.SAYING = 0;"
+        "import sys; from gp_lab.training import rendezvous; rendezvous.SAYING = 0;"
         "from gp_lab.cli import entry; sys.argv = ['gp-lab', *sys.argv[1:]]; entry()"
     )
     ports = [free_port(), free_port()]
@@ -179,7 +179,7 @@ def test_a_task_is_given_up_when_it_is_gone_twice_in_a_row(
 ) -> None:
     """It may have come between the two questions, who is here and who has ended."""
     answers = iter([{1}, set(), {1}, {1}])
-    monkeypatch.setattr(meeting, "ended_beside", lambda _: next(answers))
+    monkeypatch.setattr(rendezvous, "ended_beside", lambda _: next(answers))
     patience = Patience(place(0, step="7.0"), None)
     for _ in range(3):
         patience.look(lambda: [1, 2])

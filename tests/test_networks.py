@@ -13,11 +13,11 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
 from gp_lab.errors import BadInput
+from gp_lab.instantiate import instantiate
 from gp_lab.networks import layers
 from gp_lab.networks.generators import Identity
 from gp_lab.networks.layers import EqualizedLinear
 from gp_lab.networks.mlp import MLP
-from gp_lab.parts import build
 
 ARCHITECTURES = [  # those of images and texts are in test_networks_of_images.py
     name for name, node in nodes_of("architecture").items() if "connection" in node
@@ -385,20 +385,23 @@ def test_architecture_files_build_networks_that_fit_each_other(name: str) -> Non
     assert set(node) == {*KEYS, *takes_latents, *encoder}
     assert node["name"] == name
     rng = torch.Generator().manual_seed(0)
-    latent = build(node["latent"], "architecture.latent").prepare(rng)
-    generator = build(node["generator"], "architecture.generator")
-    discriminator = build(node["discriminator"], "architecture.discriminator")
+    latent = instantiate(node["latent"], "architecture.latent").prepare(rng)
+    generator = instantiate(node["generator"], "architecture.generator")
+    discriminator = instantiate(node["discriminator"], "architecture.discriminator")
     assert latent.shape == (node.get("latent_dim", 2),)
     fakes = generator(latent.draw(rng, 5, real=torch.randn(5, 2, generator=rng)))
     assert fakes.shape == (5, 2)
     assert discriminator(fakes).shape == (5,)
     assert discriminator(fakes).isfinite().all()
     if encoder:
-        assert build(node["encoder"], "architecture.encoder")(fakes).shape == (5, *latent.shape)
+        assert instantiate(node["encoder"], "architecture.encoder")(fakes).shape == (
+            5,
+            *latent.shape,
+        )
 
 
 def test_the_fixed_fakes_of_zero_gp_fig1_are_100_samples_of_the_papers_gaussian() -> None:
-    latent = build(architecture("fixed_gaussian")["latent"], "architecture.latent")
+    latent = instantiate(architecture("fixed_gaussian")["latent"], "architecture.latent")
     assert latent.size == 100
     x = points(20, 2)
     paper = stats.multivariate_normal([1.3, 1.2], [[1, 0.7], [0.7, 1]])
@@ -417,13 +420,13 @@ def test_a_key_of_the_architecture_sets_both_nets_and_a_key_of_a_net_only_that_o
         assert alone["discriminator"]["width"] == 17
         assert alone["generator"]["width"] == alone["width"] != 17
     assert all((net["width"], net["depth"]) == (17, 1) for net in nets)
-    weight = build(nets[0], "architecture.discriminator").output.weight
+    weight = instantiate(nets[0], "architecture.discriminator").output.weight
     assert weight.shape == (1, 2 + 17 if both["connection"] == "concatenate" else 17)
 
 
 def test_paper_sized_networks_have_the_papers_numbers_of_parameters() -> None:
     def size(name: str) -> int:
-        net = build(architecture(name)["discriminator"], "architecture.discriminator")
+        net = instantiate(architecture(name)["discriminator"], "architecture.discriminator")
         return sum(p.numel() for p in net.parameters())
 
     assert size("mlp") == size("noisy_data") == 3 * 512 + 2 * (513 * 512) + 513
@@ -443,4 +446,4 @@ def test_a_wrong_key_or_value_of_a_network_ends_in_one_sentence() -> None:
         ({"depth": 0, "norm": "layer"}, r"architecture\.discriminator\.norm=layer: .*depth 0"),
     ]:
         with pytest.raises(BadInput, match=sentence):
-            build(node | wrong, "architecture.discriminator")
+            instantiate(node | wrong, "architecture.discriminator")

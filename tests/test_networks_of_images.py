@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from gp_lab.data.images import SCALES
 from gp_lab.errors import BadInput
+from gp_lab.instantiate import instantiate
 from gp_lab.networks import random_architectures
 from gp_lab.networks.convolution import (
     Convolution,
@@ -33,7 +34,6 @@ from gp_lab.networks.sagan import SelfAttention
 from gp_lab.objectives.constraints import NoConstraint, SpectralNorm
 from gp_lab.objectives.losses import Wasserstein
 from gp_lab.objectives.penalties import Penalty
-from gp_lab.parts import build
 from gp_lab.training.optimizers import Adam
 from gp_lab.training.setup import setup
 from gp_lab.training.step import (
@@ -81,7 +81,9 @@ def pair(name: str, *overrides: str, seed: int = 0) -> tuple[nn.Module, nn.Modul
     node = architecture(name, *(f"architecture.{o}" for o in (*small, *overrides)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nets = [build(node[net], f"architecture.{net}") for net in ("generator", "discriminator")]
+        nets = [
+            instantiate(node[net], f"architecture.{net}") for net in ("generator", "discriminator")
+        ]
     return nets[0].double(), nets[1].double()
 
 
@@ -335,7 +337,7 @@ def test_resnet2_without_classes_has_no_embedding_and_one_output() -> None:
 def test_the_101_layer_resnet_has_101_layers_with_weights() -> None:
     node = architecture("resnet_101")
     with torch.device("meta"):
-        net = build(node["generator"], "architecture.generator")
+        net = instantiate(node["generator"], "architecture.generator")
     kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
     layers = [name for name, m in net.named_modules() if isinstance(m, kinds)]
     assert len([name for name in layers if "shortcut" not in name]) == 101
@@ -579,7 +581,7 @@ def test_a_pair_of_table_1_is_chosen_by_its_number(number: int) -> None:
     by_hand = architecture("dcgan_random", *choice.overrides("layer"))
     with torch.device("meta"):
         nets = [
-            [build(node[n], f"architecture.{n}") for n in ("generator", "discriminator")]
+            [instantiate(node[n], f"architecture.{n}") for n in ("generator", "discriminator")]
             for node in (by_number, by_hand)
         ]
     for a, b in zip(*nets, strict=True):

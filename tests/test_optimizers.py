@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gp_lab.errors import BadInput
 from gp_lab.launching.compose import compose, hydra_session
-from gp_lab.training.blocks import draw_block
+from gp_lab.training.batches import draw_batches
 from gp_lab.training.optimizers import SGD, Adam, Optimizer, RMSProp
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.setup import setup
@@ -281,7 +281,7 @@ def test_under_ttur_the_rate_of_d_is_three_times_that_of_g_at_every_iteration() 
         config = compose(
             hydra, ["schedule=ttur", "schedule.shape=linear", "schedule.over=40", "tracking=none"]
         )
-    block = draw_block(setup(config), 0)
+    block = draw_batches(setup(config), 0)
     wanted = [max(0, 1 - t / 40) for t in range(len(block.rate_g))]
     torch.testing.assert_close(block.rate_g, torch.tensor(wanted, dtype=torch.float64))
     torch.testing.assert_close(block.rate_d, 3 * block.rate_g)

@@ -15,10 +15,10 @@ import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.figures import plan
+from gp_lab.instantiate import instantiate
 from gp_lab.launching.arguments import parse_arguments
-from gp_lab.launching.places import figure_ids
+from gp_lab.launching.config_groups import figure_ids
 from gp_lab.overrides import choices_of, parse, quoted, unquoted, values
-from gp_lab.parts import build
 from gp_lab.runs.folder import RunFolder, find_runs
 from gp_lab.runs.identity import elsewhere
 
@@ -212,7 +212,7 @@ def test_every_path_of_a_part_may_begin_with_the_home_folder(home: Path) -> None
         ({"_target_": "gp_lab.data.text.Text", "root": "~/my data/text.txt"}, "root",
          images / "text.txt"),
     ]:  # fmt: skip
-        assert getattr(build(node, "part.of"), key) == str(path)
+        assert getattr(instantiate(node, "part.of"), key) == str(path)
 
 
 def test_a_folder_whose_name_begins_with_a_tilde_is_written_with_a_dot(home: Path) -> None:
@@ -395,7 +395,9 @@ def test_compare_selects_by_values_as_they_are_written_elsewhere(
 def planned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Two entries are all there are; the names of those that were made."""
     made: list[str] = []
-    monkeypatch.setattr("gp_lab.launching.places.figure_ids", lambda: ["mu_wgan/lemma1", SMALLEST])
+    monkeypatch.setattr(
+        "gp_lab.launching.config_groups.figure_ids", lambda: ["mu_wgan/lemma1", SMALLEST]
+    )
     monkeypatch.setattr("gp_lab.cli._made", lambda plan: made.append(plan.name) or Exit.OK)
     return made
 

@@ -19,7 +19,7 @@ from gp_lab.data.base import Dataset, Latent
 from gp_lab.data.latent import DataPlusNoise
 from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder
-from gp_lab.training.blocks import Block, draw_block
+from gp_lab.training.batches import Block, draw_batches
 from gp_lab.training.setup import setup
 
 CODE = """\
@@ -184,7 +184,7 @@ def test_latents_that_follow_the_reals_are_given_them_and_others_are_not() -> No
     def drawn(latent: str) -> tuple[Block, Block]:
         own = ("dataset._target_=own_data.Spiral", f"architecture.latent._target_={latent}")
         run = setup(config_of("trust=[own_data]", "g_steps=0", *own, base=BARE))
-        return draw_block(run, 0), draw_block(run, 0, slice(4, 8))
+        return draw_batches(run, 0), draw_batches(run, 0, slice(4, 8))
 
     whole, part = drawn("own_data.Following")
     alone, _ = drawn("own_data.Sphere")
@@ -198,7 +198,7 @@ def test_classes_of_ones_own_reach_networks_that_take_them() -> None:
     own = ("dataset._target_=own_data.Labelled", "architecture.latent._target_=own_data.Sphere")
     run = setup(config_of("trust=[own_data]", *own, base=BARE))
     run.game.generator.classes = 2  # type: ignore[assignment]
-    block = draw_block(run, 0)
+    block = draw_batches(run, 0)
     (labels,), (made,) = block.labels, block.labels_g
     assert torch.equal(labels, (block.real[..., 0] > 0).long())
     assert set(made.unique().tolist()) == {0, 1}

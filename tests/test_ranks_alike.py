@@ -17,10 +17,10 @@ from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
-from gp_lab.training import alike, meeting, plan, setup
-from gp_lab.training.alike import About, SharedEnd, about
+from gp_lab.training import consistency, plan, rendezvous, setup
+from gp_lab.training.consistency import About, SharedEnd, about
+from gp_lab.training.heartbeat import Failure, Watch, gone, nothing
 from gp_lab.training.stopping import StoppedEarly
-from gp_lab.training.watch import Failure, Watch, gone, nothing
 
 # What is compared, without processes
 
@@ -135,12 +135,12 @@ def test_the_code_of_a_trusted_package_is_compared_and_not_imported(
     config = config_of("trust=[mine,single,not_there]")
     before = about([config], "gloo")
     assert {"mine/loss.py", "mine/__init__.py", "single.py"} < before["code"].keys()
-    assert "gp_lab/training/alike.py" in before["code"]
-    alike._code.cache_clear()
+    assert "gp_lab/training/consistency.py" in before["code"]
+    consistency._code.cache_clear()
     (tmp_path / "mine" / "loss.py").write_text("a = 2\n")
     after = about([config], "gloo")
     assert "rank 1 has another mine/loss.py than rank 0" in str(agreed(before, after)[0])
-    alike._code.cache_clear()
+    consistency._code.cache_clear()
 
 
 def test_ranks_that_would_not_sum_alike_say_which_differs() -> None:
@@ -366,7 +366,7 @@ def test_ranks_that_agree_after_that_go_on_with_the_run(begun: RunFolder, tmp_pa
 
 def waits(path: Path, late: int, rank: int) -> None:
     """Ranks soon say for whom they wait; one of them comes once that has been said."""
-    meeting.SAYING = 0.2
+    rendezvous.SAYING = 0.2
     if rank == late:
         wait_for(lambda: path.exists() and f"for rank {late}" in path.read_text())
 
@@ -398,13 +398,13 @@ def test_a_port_that_is_taken_is_named_and_the_reason_written(
 
 def signalled(_rank: int) -> None:
     """A rank gets SIGTERM while it waits for the others."""
-    look = meeting.Patience.look
+    look = rendezvous.Patience.look
 
-    def look_and_be_told(self: meeting.Patience, missing: Callable[[], Sequence[int]]) -> None:
+    def look_and_be_told(self: rendezvous.Patience, missing: Callable[[], Sequence[int]]) -> None:
         signal.raise_signal(signal.SIGTERM)
         look(self, missing)
 
-    meeting.Patience.look = look_and_be_told  # type: ignore[method-assign]
+    rendezvous.Patience.look = look_and_be_told  # type: ignore[method-assign]
 
 
 def test_a_rank_that_is_stopped_before_they_begin_leaves_the_run_preempted(

@@ -15,7 +15,7 @@ import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder, find_runs
-from gp_lab.runs.tail import last_values
+from gp_lab.runs.metrics import last_values
 
 FILES = ("status.json", "config.yaml", "metrics.jsonl", "evaluations.jsonl")
 

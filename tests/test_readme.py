@@ -13,9 +13,9 @@ from test_own_entry import CODE, FILE
 
 from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
+from gp_lab.instantiate import instantiate
 from gp_lab.launching.arguments import parse_arguments
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
-from gp_lab.parts import build
 from gp_lab.probes.base import Probe
 from gp_lab.runs.folder import State, find_runs
 from gp_lab.runs.identity import Config
@@ -70,9 +70,9 @@ def is_placeholder(text: str) -> bool:
 
 def refuse_what_cannot_be_built(config: Config) -> None:
     for group, kind in KINDS.items():
-        build(config[group], group, (), kind)
+        instantiate(config[group], group, (), kind)
     for name, node in config["probe"].items():
-        build(node, f"probe.{name}", (), Probe)
+        instantiate(node, f"probe.{name}", (), Probe)
 
 
 def train(words: list[str]) -> None:

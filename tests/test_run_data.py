@@ -438,7 +438,7 @@ def test_a_job_trains_on_the_data_that_it_was_submitted_with(run: Runs, tmp_path
     (submission / "runs.json").write_text(json.dumps([[folder.path.name]]))
     write_pictures(tmp_path / "data", 9)
     kept = {k: v for k, v in files(folder).items() if k != "status.json"}
-    command = [sys.executable, "-m", "gp_lab.launching.job", "run", str(submission)]
+    command = [sys.executable, "-m", "gp_lab.launching.slurm_job", "run", str(submission)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == Exit.FAILED
     assert folder.state == State.FAILED

@@ -32,7 +32,7 @@ from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception import Inception, random_inception
 from gp_lab.evaluation.inception_score import inception_score
 from gp_lab.evaluation.neighbours import nearest_of_batches, nearest_training
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
 from gp_lab.probes import scores
 from gp_lab.probes.base import Share, View
 from gp_lab.runs.folder import RunFolder
@@ -40,7 +40,7 @@ from gp_lab.runs.identity import run_hash
 from gp_lab.training import distributed
 from gp_lab.training.distributed import Group
 from gp_lab.training.load import load
-from gp_lab.training.place import Place
+from gp_lab.training.process_group import ProcessGroup
 from gp_lab.training.setup import setup
 from gp_lab.training.step import start_state
 from gp_lab.training.views import view_of
@@ -304,7 +304,7 @@ def one_rank(rank: int, port: int, mnist: Path, out: Path, world: int = 2) -> No
 
     with pytest.MonkeyPatch.context() as patch:
         if world > 1:
-            group = Group(Place(rank, world, rank, world, "127.0.0.1", port))
+            group = Group(ProcessGroup(rank, world, rank, world, "127.0.0.1", port))
             patch.setattr(distributed, "_group", group)
         use(random_inception(), patch)
         patch.setattr(scores, "frechet_distance", distance)
@@ -479,7 +479,7 @@ def test_the_nearest_of_batches_is_the_nearest_of_all() -> None:
 def test_training_images_are_all_of_them_evenly_spaced_ones_or_stacks(mnist: Path) -> None:
     def images(*overrides: str) -> tuple[Images, torch.Tensor]:
         config = config_of(f"dataset.root={mnist}", *overrides, base=PARTS)
-        dataset = build(config["dataset"], "dataset").prepare(rng())
+        dataset = instantiate(config["dataset"], "dataset").prepare(rng())
         return dataset, torch.cat(list(scores.training_images(dataset)))
 
     dataset, every = images()

@@ -27,7 +27,7 @@ from lab import (
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.files import file_name, write_atomically
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
 from gp_lab.report.page import write_report
 from gp_lab.runs.checksum import checksum_path
 from gp_lab.runs.cleaning import delete, sweepings
@@ -124,9 +124,9 @@ def test_a_found_config_names_parts_and_nothing_else(
 def test_a_target_deep_inside_a_value_is_held_to_the_same_rule() -> None:
     node = {"_target_": "gp_lab.data.latent.Normal", "dim": {"_target_": "os.system", "x": "id"}}
     with pytest.raises(BadInput, match=r"latent\.dim\._target_=os\.system: not a part"):
-        build(node, "latent")
+        instantiate(node, "latent")
     with pytest.raises(BadInput, match=r"x\[1\]\.a\._target_=os\.system: not a part"):
-        build([1, {"a": {"_target_": "os.system"}}], "x")
+        instantiate([1, {"a": {"_target_": "os.system"}}], "x")
 
 
 @pytest.mark.parametrize(

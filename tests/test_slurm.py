@@ -32,15 +32,15 @@ from omegaconf import OmegaConf
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
-from gp_lab.launching.batch import Jobs, batch_script, log_of
 from gp_lab.launching.compose import CONFIG_NAME, hydra_session
-from gp_lab.launching.job import ended, progress, runs_of
 from gp_lab.launching.local import Preempted, Stopped
+from gp_lab.launching.sbatch import Jobs, batch_script, log_of
 from gp_lab.launching.slurm import freeze, submit, train_on_slurm
+from gp_lab.launching.slurm_job import ended, progress, runs_of
 from gp_lab.launching.squeue import HELD, queue, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of
-from gp_lab.runs.outcome import Outcome
+from gp_lab.runs.result import RunResult
 from gp_lab.training.trainer import train
 
 ON_SLURM = (
@@ -213,8 +213,8 @@ def test_a_run_and_a_stack_that_were_preempted_equal_undisturbed_ones(
             [config_of(*settings, f"seed={s}", f"out={tmp_path / 'here'}") for s in stack],
             progress=False,
         )
-        for seed, outcome in zip(stack, undisturbed, strict=True):
-            assert_same_run(runs[seed], outcome.folder)
+        for seed, result in zip(stack, undisturbed, strict=True):
+            assert_same_run(runs[seed], result.folder)
 
 
 def test_two_ranks_that_were_preempted_equal_undisturbed_ones(
@@ -345,8 +345,8 @@ def test_a_run_that_ends_while_the_queue_is_looked_at_is_not_submitted_again(
         return {}
 
     monkeypatch.setattr("gp_lab.launching.slurm.queue", ends)
-    (outcome,) = with_nothing_to_submit(config, monkeypatch)
-    assert outcome.state == State.FINISHED
+    (result,) = with_nothing_to_submit(config, monkeypatch)
+    assert result.state == State.FINISHED
 
 
 def queued(out: Path) -> RunFolder:
@@ -357,7 +357,7 @@ def queued(out: Path) -> RunFolder:
     return folder
 
 
-def with_nothing_to_submit(config: Config, monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
+def with_nothing_to_submit(config: Config, monkeypatch: pytest.MonkeyPatch) -> list[RunResult]:
     def submit(*_: object) -> str:
         raise AssertionError("submitted again")
 
@@ -394,9 +394,9 @@ def test_a_run_that_another_command_submits_during_the_checks_is_neither_refused
 
     monkeypatch.setattr("gp_lab.launching.slurm.checked_setups", submitted_meanwhile)
     monkeypatch.setattr("gp_lab.launching.slurm.queue", queue)
-    (outcome,) = with_nothing_to_submit(config, monkeypatch)
+    (result,) = with_nothing_to_submit(config, monkeypatch)
     other[0].unlock()
-    assert outcome.state == State.FINISHED
+    assert result.state == State.FINISHED
 
 
 def test_who_submits_waits_for_another_who_does(slurm: None, tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def process_of(job: str) -> int:
             continue
         array, _, task = job.partition("_")
         ours = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode()}
-        if b"gp_lab.launching.job" in words and b"run" in words and ours <= set(variables):
+        if b"gp_lab.launching.slurm_job" in words and b"run" in words and ours <= set(variables):
             found.append((b"srun" not in words[0], int(folder.name)))
     return max(found)[1]
 

@@ -16,7 +16,7 @@ from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.local import groups, train_all
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config
-from gp_lab.runs.outcome import Outcome
+from gp_lab.runs.result import RunResult
 from gp_lab.training.engine import Engine
 from gp_lab.training.iteration import Iteration
 from gp_lab.training.setup import setup
@@ -31,7 +31,7 @@ def bare(*overrides: str) -> Config:
     return config_of(*overrides, base=BARE)
 
 
-def alike(a: Outcome, b: Outcome, tolerance: float) -> None:
+def alike(a: RunResult, b: RunResult, tolerance: float) -> None:
     """Two runs' final tensors and metrics are equal to a tolerance."""
     (_, of_a), (_, of_b) = final(a.folder), final(b.folder)
     assert of_a.keys() == of_b.keys()
@@ -52,16 +52,16 @@ def compare(tmp_path: Path, own: list[tuple[str, ...]], *common: str, tolerance:
     together = train(configs("together"), progress=False)
     assert [o.folder.status["stack"] for o in together] == [len(own)] * len(own)
     assert len({tuple(t.flatten().tolist()) for t in [_weights(o) for o in together]}) == len(own)
-    for outcome, config in zip(together, configs("alone"), strict=True):
+    for result, config in zip(together, configs("alone"), strict=True):
         (alone,) = train([config], progress=False)
         assert alone.folder.status["stack"] == 1
-        assert alone.folder.path.name == outcome.folder.path.name
-        assert alone.folder.config | {"out": ""} == outcome.folder.config | {"out": ""}
-        alike(outcome, alone, tolerance)
+        assert alone.folder.path.name == result.folder.path.name
+        assert alone.folder.config | {"out": ""} == result.folder.config | {"out": ""}
+        alike(result, alone, tolerance)
 
 
-def _weights(outcome: Outcome) -> torch.Tensor:
-    return final(outcome.folder)[1]["d/output.weight"]
+def _weights(result: RunResult) -> torch.Tensor:
+    return final(result.folder)[1]["d/output.weight"]
 
 
 LOSSES = {
@@ -155,9 +155,9 @@ def test_a_compiled_stack_is_the_runs_alone_and_is_compiled_once_for_all_stacks_
     assert graphs == 2  # of D's step and of G's: 50 iterations caused no third
     train(configs("second", (3, 5), "always", steps=20), progress=False)
     assert counters["stats"]["unique_graphs"] == graphs
-    for outcome, config in zip(first, configs("alone", (1, 10), "never"), strict=True):
+    for result, config in zip(first, configs("alone", (1, 10), "never"), strict=True):
         (alone,) = train([config], progress=False)
-        alike(outcome, alone, 1e-9)
+        alike(result, alone, 1e-9)
 
 
 # -- divergence and resuming ---------------------------------------------------------------
@@ -283,7 +283,7 @@ OWN_LOSSES = """
 from dataclasses import dataclass
 from typing import Annotated
 from gp_lab.objectives.losses import Wasserstein
-from gp_lab.parts import Positive, Stackable
+from gp_lab.fields import Positive, Stackable
 
 @dataclass(frozen=True)
 class Strong(Wasserstein):
@@ -319,9 +319,9 @@ def test_a_number_of_ones_own_part_that_says_so_differs_in_a_stack(
     strengths = (1.0, 2.0, 5.0)
     together = train([with_loss("Strong", tmp_path / "a", strength=s) for s in strengths], False)
     assert [o.folder.status["stack"] for o in together] == [3] * 3
-    for outcome, strength in zip(together, strengths, strict=True):
+    for result, strength in zip(together, strengths, strict=True):
         (alone,) = train([with_loss("Strong", tmp_path / "b", strength=strength)], False)
-        alike(outcome, alone, 1e-9)
+        alike(result, alone, 1e-9)
 
 
 @pytest.mark.parametrize("name", ["Strong", "Plain"])
@@ -346,8 +346,8 @@ def test_a_stack_that_is_too_large_for_the_memory_is_refused_before_anything_run
         train_all(configs, max_stack=4)
     assert not list(find_runs(tmp_path))
     monkeypatch.setattr(gp_lab.training.stacking, "free_bytes", lambda device: int(4.5 * each))
-    outcomes = train_all(configs, max_stack="auto")  # half of the memory is for two
-    assert [o.folder.status["stack"] for o in outcomes] == [2] * 4
+    results = train_all(configs, max_stack="auto")  # half of the memory is for two
+    assert [o.folder.status["stack"] for o in results] == [2] * 4
 
 
 def test_a_stack_that_runs_out_of_memory_is_halved_until_it_fits(
@@ -362,8 +362,8 @@ def test_a_stack_that_runs_out_of_memory_is_halved_until_it_fits(
 
     monkeypatch.setattr(Iteration, "__call__", short_of_memory)
     configs = [bare(f"seed={seed}", "steps=2", f"out={tmp_path}") for seed in range(4)]
-    outcomes = train(configs, progress=True)
-    assert [(o.state, o.folder.status["stack"]) for o in outcomes] == [(State.FINISHED, 1)] * 4
+    results = train(configs, progress=True)
+    assert [(o.state, o.folder.status["stack"]) for o in results] == [(State.FINISHED, 1)] * 4
     assert "a stack of 4 does not fit the memory: 2 of 2 instead" in capsys.readouterr().err
 
 
@@ -407,9 +407,9 @@ def test_networks_that_cannot_be_stacked_are_trained_one_after_another_and_it_is
         config = bare(f"seed={seed}", "steps=2", "trust=[my_nets]", f"out={tmp_path}")
         own = {"discriminator": {"_target_": f"my_nets.{net}"}}
         configs.append(config | {"architecture": config["architecture"] | own})
-    outcomes = train(configs, progress=True)
+    results = train(configs, progress=True)
     sys.modules.pop("my_nets")
-    assert [(o.state, o.folder.status["stack"]) for o in outcomes] == [(State.FINISHED, 1)] * 3
+    assert [(o.state, o.folder.status["stack"]) for o in results] == [(State.FINISHED, 1)] * 3
     assert f"architecture=mlp_tanh_64 {why}" in capsys.readouterr().err
 
 
@@ -417,10 +417,10 @@ def test_a_stack_of_networks_that_fill_the_cpu_is_trained_one_after_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     big = ("architecture.width=512", "architecture.depth=2", "steps=1")
-    outcomes = train(
+    results = train(
         [bare(*big, f"seed={seed}", f"out={tmp_path}") for seed in range(2)], progress=True
     )
-    assert [o.folder.status["stack"] for o in outcomes] == [1, 1]
+    assert [o.folder.status["stack"] for o in results] == [1, 1]
     assert "fills the CPU, stacked or not: trained one after another" in capsys.readouterr().err
 
 

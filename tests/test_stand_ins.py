@@ -16,11 +16,11 @@ from gp_lab.figures.plan import Plan
 from gp_lab.figures.sentences import claims_table, summary_table
 from gp_lab.figures.table import Table
 from gp_lab.launching.compose import Sweep
+from gp_lab.launching.config_groups import choices, figure_file, figure_ids
 from gp_lab.launching.jobs import Job
-from gp_lab.launching.places import choices, figure_file, figure_ids
 from gp_lab.report.page import write_report
 from gp_lab.runs.folder import RunFolder, State
-from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.result import RunResult, result_of
 
 DIGITS = "5000 digits of MNIST's 70 000"
 CLOTHES = "clothes instead of digits"
@@ -57,7 +57,7 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
     """The figure of a run for each panel, on these data sets; its folder."""
     patch.setattr(make, "entry", lambda name, file, trust: ENTRY)
     jobs: list[Job] = []
-    outcomes: list[Outcome] = []
+    results: list[RunResult] = []
     for panel, dataset in datasets.items():
         config = {
             "dataset": NODES.get(dataset, {"name": dataset}), "scale": {"name": "quick"},
@@ -68,9 +68,9 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
         folder.create(config, panel)
         folder.set_status(State.FINISHED, step=3)
         jobs.append(Job(config=config, panel=panel, overrides=()))
-        outcomes.append(outcome_of(folder))
+        results.append(result_of(folder))
     plan = Plan("wgan_gp/fig9", TEXT, "quick", user, out, [], Sweep(jobs, None))
-    return Path(make_figure(plan, outcomes).rpartition(": ")[2])
+    return Path(make_figure(plan, results).rpartition(": ")[2])
 
 
 def test_a_stand_in_is_named_in_claims_table_picture_and_report(

@@ -24,8 +24,8 @@ from gp_lab.data.prepared import ImageArray
 from gp_lab.data.sources import Part, resident
 from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder
-from gp_lab.training import blocks
-from gp_lab.training.blocks import Block, Blocks, draw_block
+from gp_lab.training import batches
+from gp_lab.training.batches import Block, Blocks, draw_batches
 from gp_lab.training.setup import Setup, setup
 
 BASE = (
@@ -55,7 +55,7 @@ def array(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mapped(array: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
     """A run on an array that is mapped from a file, one iteration a block."""
-    monkeypatch.setattr(blocks, "FLOATS", 1)
+    monkeypatch.setattr(batches, "FLOATS", 1)
     return setup(config_of("dataset=image_array", f"dataset.root={array}", base=BASE))
 
 
@@ -70,7 +70,7 @@ def same(a: Block, b: Block) -> bool:
 def test_blocks_drawn_ahead_are_those_of_their_numbers_wherever_one_starts(mapped: Setup) -> None:
     ahead = Blocks([mapped])
     for k in (2, 3, 3, 4, 0, 1, 4):
-        assert same(ahead[k], draw_block(mapped, k))
+        assert same(ahead[k], draw_batches(mapped, k))
     ahead.close()
 
 
@@ -82,13 +82,13 @@ def test_the_block_in_use_and_the_next_one_are_all_that_is_held(
 
     def counted(run: Setup, k: int, rows: slice) -> Block:
         drawn.append((k, threading.current_thread() is threading.main_thread()))
-        block = draw_block(run, k, rows)
+        block = draw_batches(run, k, rows)
         alive.add(k)
         weakref.finalize(block.real, alive.discard, k)
         most[0] = max(most[0], len(alive))
         return block
 
-    monkeypatch.setattr(blocks, "draw_block", counted)
+    monkeypatch.setattr(batches, "draw_batches", counted)
     gc.disable()
     try:
         ahead = Blocks([mapped])
@@ -108,18 +108,18 @@ def test_the_block_in_use_and_the_next_one_are_all_that_is_held(
 def test_a_run_holds_no_more_either(
     array: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "FLOATS", 1)
+    monkeypatch.setattr(batches, "FLOATS", 1)
     alive: set[int] = set()
     most = [0]
 
     def counted(run: Setup, k: int, rows: slice) -> Block:
-        block = draw_block(run, k, rows)
+        block = draw_batches(run, k, rows)
         alive.add(k)
         weakref.finalize(block.real, alive.discard, k)
         most[0] = max(most[0], len(alive))
         return block
 
-    monkeypatch.setattr(blocks, "draw_block", counted)
+    monkeypatch.setattr(batches, "draw_batches", counted)
     trained("dataset=image_array", f"dataset.root={array}", f"out={tmp_path}", base=BASE)
     assert most == [2]
 
@@ -168,7 +168,7 @@ def test_a_run_is_the_same_from_memory_from_a_mapped_array_and_from_single_files
 def test_a_streaming_run_that_is_resumed_goes_on_in_the_same_place(
     array: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "FLOATS", 1)
+    monkeypatch.setattr(batches, "FLOATS", 1)
     own = ("dataset=image_array", f"dataset.root={array}")
     whole = trained(*own, f"out={tmp_path / 'whole'}", base=BASE)
     part = trained(*own, "steps=3", f"out={tmp_path / 'part'}", base=BASE)
@@ -244,9 +244,9 @@ def test_a_block_of_some_rows_is_the_whole_block_s(kind: str, array: Path, tmp_p
         "points": ("architecture=noisy_data", "architecture.latent.paired=false", "g_steps=0"),
     }[kind]
     run = setup(config_of("batch_size=8", base=base))
-    whole = draw_block(run, 1)
+    whole = draw_batches(run, 1)
     for rows in (slice(0, 3), slice(3, 8)):
-        part = draw_block(run, 1, rows)
+        part = draw_batches(run, 1, rows)
         for name in ("real", "latent", "u", "latent_g", "labels", "labels_g"):
             of_whole, of_part = getattr(whole, name), getattr(part, name)
             labels = isinstance(of_whole, tuple)

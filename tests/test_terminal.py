@@ -309,7 +309,7 @@ def test_a_line_is_written_above_a_bar_and_not_into_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with terminal.bar(total=3, desc="bar") as line:
-        terminal.say("said")
+        terminal.write("said")
         line.update()
     written = capsys.readouterr().err
     assert "\rsaid" in re.sub(r"\r +\r", "\r", written).replace("\r\r", "\r")

@@ -28,8 +28,8 @@ from gp_lab.errors import BadInput
 from gp_lab.probes.plane import ValueSurface
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
-from gp_lab.training import blocks
-from gp_lab.training.blocks import block_length, draw_block
+from gp_lab.training import batches
+from gp_lab.training.batches import batches_at_once, draw_batches
 from gp_lab.training.setup import setup
 from gp_lab.training.trainer import train
 
@@ -60,7 +60,7 @@ def test_another_seed_gives_other_data_other_networks_and_other_numbers(tmp_path
 
 def test_no_block_of_data_or_noise_is_drawn_twice() -> None:
     run = setup(config_of("d_steps=2", "seed=4"))
-    first, again, second = (draw_block(run, k) for k in (0, 0, 1))
+    first, again, second = (draw_batches(run, k) for k in (0, 0, 1))
     for name in ("real", "latent", "u", "latent_g"):
         a, b, c = (getattr(block, name).flatten() for block in (first, again, second))
         assert torch.equal(a, b)
@@ -72,8 +72,8 @@ def test_no_block_of_data_or_noise_is_drawn_twice() -> None:
 
 def test_the_schedule_goes_on_from_block_to_block() -> None:
     run = setup(config_of("schedule=inverse"))
-    length = block_length(run)
-    rates = torch.cat([draw_block(run, k).rate_g for k in range(3)])
+    length = batches_at_once(run)
+    rates = torch.cat([draw_batches(run, k).rate_g for k in range(3)])
     torch.testing.assert_close(rates, 1 / torch.arange(1, 3 * length + 1, dtype=torch.float64))
 
 
@@ -81,7 +81,7 @@ def test_a_run_is_the_same_whatever_its_position_in_a_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Seven iterations a block: a run of 10 ends in the middle of the second, goes on there.
-    monkeypatch.setattr(blocks, "LONGEST", 7)
+    monkeypatch.setattr(batches, "LONGEST", 7)
     folder = trained(*QUICK, "probe=[]", f"out={tmp_path / 'a'}", base=BARE)
     train([folder.config | {"steps": 25}], [folder], progress=False)
     whole = trained("log_every=1", "steps=25", "probe=[]", f"out={tmp_path / 'b'}", base=BARE)

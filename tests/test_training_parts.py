@@ -22,7 +22,7 @@ from gp_lab.training.metrics import MetricsLogger
 from gp_lab.training.plan import plan
 from gp_lab.training.probing import Probing
 from gp_lab.training.progress import Progress
-from gp_lab.training.ranks import ALONE, Onlooker, Ranks, SharedStopVote, StopVote
+from gp_lab.training.ranks import ALONE, FolderOfAnotherRank, Ranks, SharedStopVote, StopVote
 from gp_lab.training.replicas import Replica
 from gp_lab.training.resuming import Apart
 from gp_lab.training.setup import setup
@@ -221,7 +221,7 @@ def test_a_failure_is_written_or_passed_over_where_the_disk_is_the_reason(
 def test_progress_that_is_not_shown_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     for shown in (False, True):
         progress = Progress(shown)
-        progress.say("a line")
+        progress.write("a line")
         with progress.bar("a run", 3, 10) as line, progress.clock("compiling"):
             line.update()
         said = capsys.readouterr().err
@@ -285,7 +285,7 @@ def test_a_planned_run_knows_whether_it_is_finished_and_what_it_began_with(
     config = config_of("steps=2", f"out={tmp_path}")
     (run,) = plan([config], None, ALONE)
     assert (run.folder.path, run.finished) == (folder.path, True)
-    assert (run.outcome.state, run.outcome.step) == (State.FINISHED, 2)
+    assert (run.result.state, run.result.step) == (State.FINISHED, 2)
     folder.set_status(State.FINISHED, batch_norm="local")
     assert (run.settings.batch_norm, run.batch_norm) == ("synchronised", "local")
     (longer,) = plan([config | {"steps": 3}], [folder], ALONE)
@@ -298,5 +298,5 @@ def test_a_rank_that_is_not_the_main_one_plans_with_folders_that_it_cannot_write
     tmp_path: Path,
 ) -> None:
     (run,) = plan([config_of(f"out={tmp_path}")], None, SecondOfTwo())
-    assert isinstance(run.folder, Onlooker)
+    assert isinstance(run.folder, FolderOfAnotherRank)
     assert list(tmp_path.iterdir()) == []

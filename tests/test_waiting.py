@@ -15,15 +15,15 @@ import torch
 from lab import PATIENCE, trained
 from test_images import write_mnist
 
-from gp_lab import waiting
+from gp_lab import signals
 from gp_lab.data.digits import MNIST
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.inception import load_inception
 from gp_lab.probes import scores
 from gp_lab.runs.folder import State
+from gp_lab.signals import StoppedEarly
 from gp_lab.training.stopping import listening
-from gp_lab.waiting import StoppedEarly
 
 pytestmark = pytest.mark.skipif(
     find_spec("pytorch_fid") is None or find_spec("torchvision") is None,
@@ -77,8 +77,8 @@ def terminate() -> None:
 def test_a_server_that_never_answers_is_given_up(
     asked: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert waiting.SILENCE == 30
-    monkeypatch.setattr(waiting, "SILENCE", 0.1)
+    assert signals.SILENCE == 30
+    monkeypatch.setattr(signals, "SILENCE", 0.1)
     asked()
     with pytest.raises(BadInput, match=r"Inception weights cannot be downloaded \(.*timed out"):
         load_inception()

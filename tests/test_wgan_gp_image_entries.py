@@ -13,8 +13,8 @@ from gp_lab.data.points import Points, UniformSquare
 from gp_lab.figures.claims import Claim, Verdict
 from gp_lab.figures.entry import Entry, Run, Runs, entry
 from gp_lab.figures.table import Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import Grid, grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.objectives.losses import Loss, NonSaturating, Wasserstein
 from gp_lab.papers.wgan_gp import fig5b, table4
 from gp_lab.probes.base import View

@@ -76,7 +76,7 @@ def test_every_module_of_the_clone_is_in_the_wheel(wheel: Path) -> None:
 def test_the_installed_wheel_does_not_see_the_clone(python: Path, tmp_path: Path) -> None:
     script = (
         "import sys, gp_lab, hydra_plugins.gp_lab_plugins as p;"
-        "from gp_lab.launching.places import config_folder as c;"
+        "from gp_lab.launching.config_groups import config_folder as c;"
         "print(gp_lab.__file__, p.__file__, c(), *sys.path, sep='\\n')"
     )
     done = run(python, tmp_path, "-c", script)

@@ -9,8 +9,8 @@ from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.table import Row, Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.papers.zero_gp import alg1, prop2, prop3, table1
 
 GAPS = np.array([0.20, 0.22, 0.19, 0.21, 0.20])

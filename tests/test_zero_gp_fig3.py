@@ -10,8 +10,8 @@ from lab import config_of
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Run
 from gp_lab.figures.table import Row, Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.launching.places import figure_file
 from gp_lab.papers.zero_gp import fig3
 from gp_lab.runs.folder import RunFolder
 

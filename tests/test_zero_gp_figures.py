@@ -15,8 +15,8 @@ from gp_lab.data.points import SwissRoll
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Entry, Run, Runs, entry
 from gp_lab.figures.table import Row, Table
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import Grid, grid_of, is_at
-from gp_lab.launching.places import figure_file
 from gp_lab.papers.zero_gp import _reading, fig2, fig5, fig6, robust
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput
-from gp_lab.parts import Run
+from gp_lab.instantiate import Run
 
 if TYPE_CHECKING:
     from builtins import property as default

@@ -23,7 +23,7 @@ from gp_lab.data.sources import (
     missing,
 )
 from gp_lab.errors import BadInput, one_line
-from gp_lab.parts import PathText
+from gp_lab.fields import PathText
 
 SHAPE: Shape = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))

@@ -31,7 +31,7 @@ from gp_lab.data.sources import (
     missing,
 )
 from gp_lab.errors import BadInput, one_line
-from gp_lab.parts import PathText
+from gp_lab.fields import PathText
 
 SIDE = 28
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.points import Distribution, GaussianRing
-from gp_lab.parts import Few, Positive
+from gp_lab.fields import Few, Positive
 
 
 @dataclass(frozen=True)

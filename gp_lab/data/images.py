@@ -18,8 +18,9 @@ from gp_lab.data.contents import Contents, Holds, contents_of
 from gp_lab.data.random import choose, generator, uniform_rows
 from gp_lab.data.sources import Part, Source, loaded, resident
 from gp_lab.errors import BadInput
+from gp_lab.fields import Count, CountOrZero, Few
+from gp_lab.instantiate import Run
 from gp_lab.networks.layers import RANGES, Output
-from gp_lab.parts import Count, CountOrZero, Few, Run
 
 SCALES = {
     "minus_one_one": (2.0, -1.0),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.base import Latent
-from gp_lab.parts import Count, Finite, Positive
+from gp_lab.fields import Count, Finite, Positive
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from gp_lab.data.contents import Contents
-from gp_lab.data.data_bases import pictures_in
 from gp_lab.data.decoding import Decoding, Pictures, decode, decoded
 from gp_lab.data.digests import combined
+from gp_lab.data.lmdb_files import pictures_in
 from gp_lab.data.prepared import PREPARED, prepared_holdings, prepared_parts
 from gp_lab.data.sources import Damaged, Missing, Part, Parts, Shape, fetched, missing
 from gp_lab.errors import BadInput, one_line
+from gp_lab.fields import Count, PathText
 from gp_lab.files import files_below, read, walk
-from gp_lab.parts import Count, PathText
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")

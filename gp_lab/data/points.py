@@ -17,7 +17,8 @@ from pydantic import Field
 from torch import Tensor
 
 from gp_lab.data.base import Dataset, check_batch_size
-from gp_lab.parts import Count, Few, Finite, NonNegative, Positive, Run
+from gp_lab.fields import Count, Few, Finite, NonNegative, Positive
+from gp_lab.instantiate import Run
 
 Point = tuple[Finite, ...]
 Matrix = tuple[Point, ...]

@@ -18,8 +18,8 @@ from gp_lab.data.decoding import Holding, Pictures
 from gp_lab.data.digests import Digest, combined, of_each, of_files, state_of
 from gp_lab.data.sources import Missing, Part, Parts, Shape, missing
 from gp_lab.errors import BadInput
+from gp_lab.fields import Count, PathText
 from gp_lab.files import write_atomically
-from gp_lab.parts import Count, PathText
 
 FORMAT = 2
 """Of the arrays and of the JSON file beside each; the first one does not say which pictures they

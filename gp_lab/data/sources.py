@@ -21,7 +21,7 @@ from gp_lab.data.digests import combined
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput, one_line
 from gp_lab.files import alone
-from gp_lab.waiting import StoppedEarly, served
+from gp_lab.signals import StoppedEarly, served
 
 Shape = tuple[int, int, int]
 """Channels, height, width."""

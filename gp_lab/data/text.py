@@ -28,7 +28,7 @@ from gp_lab.data.corpus import (
 )
 from gp_lab.data.random import choose, generator
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero, PathText
+from gp_lab.fields import Count, CountOrZero, PathText
 
 __all__ = ["BILLION_WORD", "BILLION_WORD_HELD_OUT", "PAD", "PythonTopics", "Text", "read_corpus"]
 

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from gp_lab.data.random import generator
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score, splits_of
-from gp_lab.evaluation.reference import cache_path, fingerprint, keep
+from gp_lab.evaluation.reference_statistics import cache_path, fingerprint, keep
 from gp_lab.files import alone, opened
-from gp_lab.terminal import bar, say, watched
+from gp_lab.terminal import bar, watched, write
 
 FORMAT = 1
 FEATURES = 128
@@ -185,7 +185,7 @@ def _announced(what: str, steps: int) -> Iterator[Callable[[], object]]:
     """A line before something long, above a run's own bar; on a terminal also a bar below that."""
     silent = "TQDM_DISABLE" in os.environ  # a worker process, say: its parent has the bar
     if not silent:
-        say(what)
+        write(what)
     off = silent or not watched()
     with bar(total=steps, desc="classifier", disable=off, leave=False, delay=1) as line:
         yield line.update

@@ -21,7 +21,7 @@ from gp_lab.errors import BadInput
 from gp_lab.evaluation.frechet import Moments
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, splits_of
 from gp_lab.files import alone, opened
-from gp_lab.waiting import served
+from gp_lab.signals import served
 
 WEIGHTS_SHA256 = "6726825d"
 """How the SHA-256 of the weights' file begins: its name, pt_inception-2015-12-05-6726825d.pth."""

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput, LabError, bad_choice, counted, one_line, show
+from gp_lab.fields import Budget, Execution
 from gp_lab.figures.claims import Claim
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
 from gp_lab.figures.plan import Plan
@@ -23,11 +24,10 @@ from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Grid, grid_of
 from gp_lab.launching.jobs import Job, merged, settings_of
 from gp_lab.overrides import group_of
-from gp_lab.parts import Budget, Execution
 from gp_lab.runs.folder import State
 from gp_lab.runs.identity import WHERE_IT_LIES, is_checked
-from gp_lab.runs.outcome import Outcome
 from gp_lab.runs.provenance import provenance
+from gp_lab.runs.result import RunResult
 from gp_lab.runs.settings import run_keys
 
 UNDER_WAY = (State.QUEUED, State.RUNNING, State.INTERRUPTED, State.PREEMPTED)
@@ -46,7 +46,7 @@ BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, 
 """What a calculation ends in with settings that make no sense."""
 
 
-def make_figure(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     """Draw an entry from its runs, write everything beside the picture, return the table.
 
     An override of the user's that changes what is trained (another number of steps, say) leaves the
@@ -59,9 +59,9 @@ def make_figure(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     assert isinstance(what, Entry), f"{name} is a calculation, but its file has a grid"
     assert plan.sweep is not None
     jobs = plan.sweep.jobs
-    _refuse_unfinished(name, outcomes)
+    _refuse_unfinished(name, results)
     grid = grid_of(text)
-    runs = _runs(grid, jobs, outcomes)
+    runs = _runs(grid, jobs, results)
     table = Table(what.rows(runs), grid)
     seeds = len({run.seed for run in runs.every})
     of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
@@ -84,11 +84,11 @@ def make_figure(plan: Plan, outcomes: Sequence[Outcome]) -> str:
         seeds=seeds,
         steps=steps,
         settings={panel.name: settings_of(text, scale, panel) for panel in grid.panels},
-        made_by=_makers(outcomes),
+        made_by=_makers(results),
         runs=[
             {"panel": j.panel, "seed": j.config["seed"], "id": o.folder.status.get("id"),
              "state": str(o.state), "step": o.step, "why": o.why}
-            for j, o in zip(jobs, outcomes, strict=True)
+            for j, o in zip(jobs, results, strict=True)
         ],
     )  # fmt: skip
 
@@ -279,33 +279,33 @@ def _is_declared(dataset: Mapping[str, Any], text: Mapping[str, Any]) -> bool:
     return dataset.get("name") == text.get("data") and not ignored
 
 
-def _refuse_unfinished(name: str, outcomes: Sequence[Outcome]) -> None:
+def _refuse_unfinished(name: str, results: Sequence[RunResult]) -> None:
     """Raises `LabError` where runs are under way: others train them, and will draw the entry."""
-    left = [outcome for outcome in outcomes if outcome.state in UNDER_WAY]
+    left = [result for result in results if result.state in UNDER_WAY]
     if left:
         raise LabError(
-            f"{name}: {counted(len(left), 'run')} of {len(outcomes)} not finished, such as"
+            f"{name}: {counted(len(left), 'run')} of {len(results)} not finished, such as"
             f" {left[0].folder.path} ({left[0].state}), which another process may be training;"
             " nothing is drawn, and the same command draws it when they have ended"
         )
 
 
-def _runs(grid: Grid, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> Runs:
+def _runs(grid: Grid, jobs: Sequence[Job], results: Sequence[RunResult]) -> Runs:
     return Runs(
         grid,
         [
             Run(grid.names[str(j.panel)].cell, j.config["seed"], o.folder, str(o.state),
                 j.config["steps"])
-            for j, o in zip(jobs, outcomes, strict=True)
+            for j, o in zip(jobs, results, strict=True)
         ],
     )  # fmt: skip
 
 
-def _makers(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def _makers(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     """The machines and versions that made the runs, each once."""
     kept: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        status = outcome.folder.status
+    for result in results:
+        status = result.folder.status
         maker = {k: status.get(k) for k in MAKER}
         if maker not in kept:
             kept.append(maker)

@@ -7,8 +7,8 @@ from typing import Any
 
 from gp_lab.errors import bad_choice, counted
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
+from gp_lab.launching.config_groups import figure_file, figure_ids
 from gp_lab.launching.jobs import jobs_table
-from gp_lab.launching.places import figure_file, figure_ids
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from hydra.core.override_parser.types import Override
 
 from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.files import is_folder, path_of
+from gp_lab.instantiate import packages
+from gp_lab.launching.config_groups import choices, groups
 from gp_lab.launching.hydra_internals import get_args_parser
-from gp_lab.launching.places import choices, groups
 from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values
-from gp_lab.parts import packages
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config, elsewhere
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice
-from gp_lab.launching.places import choices, figure_ids, groups, plural
+from gp_lab.launching.config_groups import choices, figure_ids, groups, plural
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--multirun", "--cfg", "--resolve", "--info", "--config-dir", "--help", "--hydra-help")

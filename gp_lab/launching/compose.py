@@ -24,15 +24,15 @@ from omegaconf.errors import (
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.files import expanded
+from gp_lab.instantiate import packages
+from gp_lab.launching.config_groups import choices, config_folder, groups
 from gp_lab.launching.fitting import OPEN, Fitting, key_of
 from gp_lab.launching.hydra_internals import Hydra, context_of, new_hydra
 from gp_lab.launching.jobs import Job
-from gp_lab.launching.places import choices, config_folder, groups
 from gp_lab.overrides import group_of, unreadable
-from gp_lab.parts import packages
 from gp_lab.runs import yaml_text
 from gp_lab.runs.identity import Config
-from gp_lab.runs.outcome import Outcome
+from gp_lab.runs.result import RunResult
 
 CONFIG_NAME = "train"
 NOT_CHOICES = {"defaults", "hydra", "_target_"}
@@ -64,7 +64,7 @@ def known(hydra: Hydra, overrides: Sequence[str]) -> list[str]:
     """The overrides that the choices among them know; says which of the others are left out."""
     fit = fitting(hydra)
     kept, _ = fit(overrides)
-    fit.say(set(map(key_of, overrides)))
+    fit.report(set(map(key_of, overrides)))
     return list(kept)
 
 
@@ -80,7 +80,7 @@ def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, dict
     values = plain(config, fit.reference(kept))
     figure = OmegaConf.to_container(config.figure, resolve=True)
     assert isinstance(figure, dict)
-    fit.say(set(map(key_of, overrides)))
+    fit.report(set(map(key_of, overrides)))
     return values, {str(k): v for k, v in figure.items()}
 
 
@@ -96,10 +96,10 @@ class Sweep:
         """Raises `BadInput` for what `train` would refuse, and trains nothing."""
         self.launcher.check_configs([job.config for job in self.jobs])
 
-    def train(self) -> list[Outcome]:
-        """The outcomes, in the order of the jobs."""
-        outcomes: list[Outcome] = self.launcher.launch_configs([job.config for job in self.jobs])
-        return outcomes
+    def train(self) -> list[RunResult]:
+        """The results, in the order of the jobs."""
+        results: list[RunResult] = self.launcher.launch_configs([job.config for job in self.jobs])
+        return results
 
 
 def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:

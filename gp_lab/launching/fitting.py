@@ -17,11 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from gp_lab.errors import BadInput, bad_key
-from gp_lab.launching.places import groups
+from gp_lab.instantiate import check_types, packages
+from gp_lab.launching.config_groups import groups
 from gp_lab.overrides import group_of, parse
-from gp_lab.parts import check_types, packages
 from gp_lab.runs.identity import Config
-from gp_lab.training.place import quiet
+from gp_lab.training.process_group import quiet
 
 OPEN = ("probe", "figure", "scale")
 """Groups whose keys are not those of one part."""
@@ -100,7 +100,7 @@ class Fitting:
             self._groups[group] = composed[BESIDE]
         return self._groups[group]
 
-    def say(self, given: Collection[str]) -> None:
+    def report(self, given: Collection[str]) -> None:
         """One line about all that was left out of what a user has given, if anything was."""
         named = [f"{key} with {choice}" for key, choice in sorted(self._named) if key in given]
         if named and not quiet():

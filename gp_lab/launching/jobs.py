@@ -7,7 +7,7 @@ from typing import Any
 
 from gp_lab.launching.grid import Panel, grid_of, scale_overrides
 from gp_lab.runs.identity import Config
-from gp_lab.runs.relatives import folders_of
+from gp_lab.runs.lookup import folders_of
 from gp_lab.terminal import aligned
 
 

@@ -13,11 +13,11 @@ from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
-from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
 from gp_lab.training.data import identified
-from gp_lab.training.place import quiet, several, world
+from gp_lab.training.process_group import quiet, several, world
 from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import Stop, listening
 
@@ -79,8 +79,8 @@ def groups(
 
 def train_all(
     configs: Sequence[Config], processes: int = 1, max_stack: MaxStack = 1
-) -> list[Outcome]:
-    """Train what is not finished yet; the outcomes in the order of the configs.
+) -> list[RunResult]:
+    """Train what is not finished yet; the results in the order of the configs.
 
     processes=0 is one for each core, or one if there is a GPU. A run that fails, or whose worker is
     killed, leaves its reason in its folder and in its place here; the others go on. Raises
@@ -102,13 +102,13 @@ def train_all(
     elif several():
         _meet([])
     found = outcomes_of(configs, before)
-    why = [lost.get(outcome.folder.path) for outcome in found]
+    why = [lost.get(result.folder.path) for result in found]
     return [
         replace(o, state=State.FAILED, why=w) if w else o for o, w in zip(found, why, strict=True)
     ]
 
 
-def train_one(config: Config, folder: RunFolder | None = None) -> Outcome:
+def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
     """Train one run in this process, as the ranks may do together; `folder`: it goes on there."""
     from gp_lab.data.contents import looking
     from gp_lab.training.trainer import train
@@ -140,10 +140,10 @@ def left_to_train(configs: Sequence[Config]) -> tuple[list[Config], set[Path]]:
     return todo, set(skipped)
 
 
-def outcomes_of(configs: Sequence[Config], before: Collection[Path]) -> list[Outcome]:
+def outcomes_of(configs: Sequence[Config], before: Collection[Path]) -> list[RunResult]:
     """How runs have ended, in the order of the configs; `before`: those that were not trained."""
     return [
-        replace(outcome_of(RunFolder(path), config["steps"]), before=path in before)
+        replace(result_of(RunFolder(path), config["steps"]), before=path in before)
         for config in configs
         for path in [folder_of(config)]
     ]

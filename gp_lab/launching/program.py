@@ -16,7 +16,7 @@ from typing import NoReturn
 from gp_lab.errors import BadInput, Exit, LabError, failure, printable
 from gp_lab.files import is_folder, path_of
 from gp_lab.terminal import guarded_streams
-from gp_lab.training.place import quiet, several
+from gp_lab.training.process_group import quiet, several
 
 
 def exit_status(command: Callable[[], Exit], essential: bool, together: bool) -> int:

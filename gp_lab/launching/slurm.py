@@ -1,8 +1,8 @@
 """Many runs on a Slurm cluster: an array of jobs, each of them a run or a stack of runs.
 
 At submission every run's resolved config is written into its folder, which says `queued`; a job is
-given the names of folders and trains what is written there (`gp_lab/launching/job.py`). How a run
-stands is read from `status.json`, whether its job lives from `squeue`; no accounting is needed.
+given the names of folders and trains what is written there (`gp_lab/launching/slurm_job.py`). How a
+run stands is read from `status.json`, whether its job lives from `squeue`; no accounting is needed.
 """
 
 import json
@@ -17,7 +17,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gp_lab.errors import BadInput, Exit, LabError, counted
-from gp_lab.launching.batch import Jobs, batch_script, check_size
 from gp_lab.launching.local import (
     Preempted,
     Stopped,
@@ -28,6 +27,7 @@ from gp_lab.launching.local import (
     unfinished,
     watch,
 )
+from gp_lab.launching.sbatch import Jobs, batch_script, check_size
 from gp_lab.launching.squeue import (
     HELD,
     UNDER_WAY,
@@ -40,7 +40,7 @@ from gp_lab.launching.squeue import (
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.lock import LOCK
-from gp_lab.runs.outcome import Outcome
+from gp_lab.runs.result import RunResult
 from gp_lab.training.data import identified
 from gp_lab.training.stopping import Stop, listening
 
@@ -51,8 +51,8 @@ class Submitted(LabError):
     status = Exit.OK
 
 
-def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
-    """Submit what is not finished and not under way; the outcomes in the order of the configs.
+def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[RunResult]:
+    """Submit what is not finished and not under way; the results in the order of the configs.
 
     Raises `BadInput` for a config that can never run, `SlurmError` if Slurm refuses, before
     anything is written; `Submitted` after submitting with wait=false; `Stopped` when jobs were
@@ -81,12 +81,12 @@ def train_on_slurm(configs: Sequence[Config], jobs: Jobs) -> list[Outcome]:
                 " what they leave"
             )
         _wait(todo, jobs)
-    outcomes = outcomes_of(configs, before)
-    states = [outcome.state for outcome in outcomes]
+    results = outcomes_of(configs, before)
+    states = [result.state for result in results]
     if State.INTERRUPTED in states and State.FAILED not in states:
         cancelled = f"{states.count(State.INTERRUPTED)} of {counted(len(states), 'run')}"
         raise Stopped(f"cancelled: {cancelled}; the same command goes on from there")
-    return outcomes
+    return results
 
 
 def submit(batches: Sequence[Sequence[Config]], jobs: Jobs) -> str:

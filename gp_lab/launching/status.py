@@ -10,7 +10,7 @@ from typing import Any
 from gp_lab.errors import BadInput, counted, printable
 from gp_lab.launching.squeue import SlurmError, queue, stopped_for_good, waits_for_job
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.tail import newest_first, number
+from gp_lab.runs.metrics import newest_first, number
 from gp_lab.terminal import aligned, clear, columns
 
 HEAD = ("run", "state", "step", "it/s", "left", "score", "job", "why")

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
-from gp_lab.terminal import guarded_streams, say
-from gp_lab.training.place import several
+from gp_lab.terminal import guarded_streams, write
+from gp_lab.training.process_group import several
 from gp_lab.training.stopping import ORPHANED, SIGNALS, Stop, StoppedEarly, listen
 
 Batch = Sequence[Config]
@@ -110,7 +110,7 @@ class Workers:
             self._error = found
             self.waiting.clear()
         elif found.failure:
-            say(found.failure)
+            write(found.failure)
         elif not self._asked:
             self.stopped += found.stopped
         worker.batch = ()
@@ -130,7 +130,7 @@ class Workers:
         why = f"its worker was {how}"
         for folder in _unfinished(worker.batch):
             self.lost[folder.path] = why
-            say(f"{folder.path.name}: {why}; the others go on")
+            write(f"{folder.path.name}: {why}; the others go on")
             _last_word(folder, State.FAILED, why)
 
     def __enter__(self) -> "Workers":

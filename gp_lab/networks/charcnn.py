@@ -6,8 +6,8 @@ distribution over the characters at each place where it is generated.
 
 from torch import Tensor, nn
 
+from gp_lab.fields import Count, FewOrZero
 from gp_lab.networks.convolution import ConvInit, check_kernel, draw, linear
-from gp_lab.parts import Count, FewOrZero
 
 RESIDUAL = 0.3
 

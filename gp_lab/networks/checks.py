@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from gp_lab.errors import BadInput
+from gp_lab.instantiate import Run, chosen, network_key
 from gp_lab.networks.conditional import classes_of
 from gp_lab.networks.layers import EqualizedLinear
 from gp_lab.objectives.constraints import SpectralNorm
-from gp_lab.parts import Run, chosen, network_key
 
 
 def check_networks(run: Run) -> None:

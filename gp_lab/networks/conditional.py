@@ -6,8 +6,8 @@ its input, int64 [batch], from 0; every other module is called with its input al
 
 from torch import Tensor, nn
 
+from gp_lab.fields import Count, CountOrZero
 from gp_lab.networks.convolution import linear
-from gp_lab.parts import Count, CountOrZero
 
 Logits = Tensor | tuple[Tensor, Tensor]
 """f [batch], or (f, class logits [batch, head_classes]) of a net with an auxiliary classifier."""

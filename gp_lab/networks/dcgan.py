@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from gp_lab.fields import Count, Few
 from gp_lab.networks import layers
 from gp_lab.networks.convolution import (
     START,
@@ -23,7 +24,6 @@ from gp_lab.networks.convolution import (
 )
 from gp_lab.networks.layers import Activation, Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.parts import Count, Few
 
 ImageActivation = Activation | Literal["gated"]
 

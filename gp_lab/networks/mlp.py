@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gp_lab.fields import Count, FewOrZero
 from gp_lab.networks import layers
 from gp_lab.networks.layers import Activation, EqualizedLinear, Init, Output
-from gp_lab.parts import Count, FewOrZero
 
 Norm = Literal["none", "layer", "batch"]
 Connection = Literal["plain", "concatenate"]

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from gp_lab.fields import Count, Few
 from gp_lab.networks.layers import Activation
 from gp_lab.networks.mlp import MLP
-from gp_lab.parts import Count, Few
 
 
 class Moved(nn.Module):

@@ -9,10 +9,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
+from gp_lab.fields import Count, FewOrZero, Seed
 from gp_lab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gp_lab.networks.layers import Activation, Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.parts import Count, FewOrZero, Seed
 
 NONLINEARITIES: tuple[Activation, ...] = ("relu", "leaky_relu", "softplus_elu", "tanh")
 DEPTHS = (4, 8, 12, 20)

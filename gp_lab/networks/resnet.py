@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gp_lab.fields import Count, CountOrZero, Few, FewOrZero
 from gp_lab.networks import layers
 from gp_lab.networks.conditional import Chain, Head, Logits, through
 from gp_lab.networks.convolution import (
@@ -29,7 +30,6 @@ from gp_lab.networks.convolution import (
 )
 from gp_lab.networks.layers import LEAKY_SLOPE, Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.parts import Count, CountOrZero, Few, FewOrZero
 
 Resample = Literal["none", "up", "down"]
 

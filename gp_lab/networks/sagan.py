@@ -7,6 +7,7 @@ here that is `constraint=spectral_norm`, of the discriminator alone.
 import torch
 from torch import Tensor, nn
 
+from gp_lab.fields import Count, CountOrZero
 from gp_lab.networks.conditional import Head
 from gp_lab.networks.convolution import START, Convolution
 from gp_lab.networks.layers import Output
@@ -18,7 +19,6 @@ from gp_lab.networks.resnet import (
     doublings,
     widths_of,
 )
-from gp_lab.parts import Count, CountOrZero
 
 
 class SelfAttention(nn.Module):

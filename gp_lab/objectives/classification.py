@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from gp_lab.parts import NonNegative
+from gp_lab.fields import NonNegative
 
 
 @dataclass(frozen=True)

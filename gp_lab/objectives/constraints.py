@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Few, Fraction, Positive, Stackable
+from gp_lab.fields import Few, Fraction, Positive, Stackable
 
 Tensors = dict[str, Tensor]
 

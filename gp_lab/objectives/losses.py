@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import relu
 
-from gp_lab.parts import Finite, Positive, Stackable
+from gp_lab.fields import Finite, Positive, Stackable
 
 
 class Loss(Protocol):

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from gp_lab.errors import BadInput
+from gp_lab.fields import Finite, Fraction, NonNegative, Stackable
+from gp_lab.instantiate import Run, network_key
 from gp_lab.objectives.shard import Shard
-from gp_lab.parts import Finite, Fraction, NonNegative, Run, Stackable, network_key
 
 Measure = Literal["between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
 Shape = Literal["squared", "two_sided", "one_sided"]

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from gp_lab.data.base import Dataset, Latent
 from gp_lab.errors import BadInput
+from gp_lab.fields import CountOrZero
+from gp_lab.instantiate import Run, chosen
 from gp_lab.networks.checks import no_statistics
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import interpolate
 from gp_lab.objectives.shard import Total, part
-from gp_lab.parts import CountOrZero, Run, chosen
 
 POINTS = 2**16
 """Points of one dimension that are generated at once: memory stays small however many there are."""

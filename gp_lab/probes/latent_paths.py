@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from gp_lab.fields import Count
 from gp_lab.objectives.penalties import interpolate
-from gp_lab.parts import Count
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gp_lab.fields import Few
 from gp_lab.objectives.losses import mean
-from gp_lab.parts import Few
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy
 
 

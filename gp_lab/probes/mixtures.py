@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from gp_lab.errors import BadInput
+from gp_lab.fields import Count
 from gp_lab.networks.layers import SoftplusELU
 from gp_lab.networks.mlp import MLP
-from gp_lab.parts import Count
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
 from gp_lab.theory.anomalous import certified_lipschitz
 

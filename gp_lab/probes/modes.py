@@ -16,7 +16,8 @@ from gp_lab.evaluation.points import (
     share_near,
     wasserstein,
 )
-from gp_lab.parts import Count, Few, Positive, Run
+from gp_lab.fields import Count, Few, Positive
+from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, Probe, View, check_held_out, to_numpy
 
 

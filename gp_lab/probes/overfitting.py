@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Count, Run
+from gp_lab.fields import Count
+from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, Probe, View, check_held_out, even_batches, to_numpy
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gp_lab.parts import Count
+from gp_lab.fields import Count
 from gp_lab.probes.base import (
     Arrays,
     Probe,

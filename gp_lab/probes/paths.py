@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from gp_lab.evaluation.paths import equality_of_norms, largest_over_mean_step
+from gp_lab.fields import Count
 from gp_lab.objectives.penalties import interpolate
-from gp_lab.parts import Count
 from gp_lab.probes.base import (
     Arrays,
     Probe,

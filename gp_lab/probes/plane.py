@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from gp_lab.parts import Count, Finite
+from gp_lab.fields import Count, Finite
 from gp_lab.probes.base import (
     Arrays,
     PlaneProbe,

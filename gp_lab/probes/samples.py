@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.base import Latent
-from gp_lab.parts import Count, Finite, Run
+from gp_lab.fields import Count, Finite
+from gp_lab.instantiate import Run
 from gp_lab.probes.base import (
     Arrays,
     Probe,

@@ -40,13 +40,19 @@ from gp_lab.evaluation.inception import (
     scan,
 )
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score
-from gp_lab.evaluation.kernel import kernel_distance
-from gp_lab.evaluation.manifold import manifold
+from gp_lab.evaluation.kid import kernel_distance
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
-from gp_lab.evaluation.reference import cached_features, cached_moments, fingerprint, once
-from gp_lab.parts import Count, CountOrZero, Fraction, PathText, Run
+from gp_lab.evaluation.precision_recall import precision_recall
+from gp_lab.evaluation.reference_statistics import (
+    cached_features,
+    cached_moments,
+    fingerprint,
+    once,
+)
+from gp_lab.fields import Count, CountOrZero, Fraction, PathText
+from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, Probe, View, even_batches
-from gp_lab.waiting import StoppedEarly
+from gp_lab.signals import StoppedEarly
 
 CACHE = "outputs/cache"
 BATCH = 64
@@ -157,7 +163,7 @@ class InceptionScores(ScoreProbe):
             rng = view.rng("inception_subsets")
             kid = kernel_distance(features, fake.features, rng)
             scores |= {"kid": kid.mean, "kid_std": kid.std}
-            scores |= manifold(features, fake.features, self.k)._asdict()
+            scores |= precision_recall(features, fake.features, self.k)._asdict()
         return {name: np.array(x) for name, x in scores.items()}
 
 

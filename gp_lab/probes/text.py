@@ -9,7 +9,8 @@ from torch import Tensor
 from gp_lab.data.text import Text
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.ngrams import NGrams, count_all, divergences
-from gp_lab.parts import Count, Few, Run
+from gp_lab.fields import Count, Few
+from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, Probe, View
 from gp_lab.probes.pictures import text_picture
 

@@ -16,13 +16,13 @@ from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, one_line, show
 from gp_lab.evaluation.intervals import Interval, mean_interval
+from gp_lab.fields import Budget, Execution, keys
 from gp_lab.files import expanded, path_of
 from gp_lab.overrides import choices_of
-from gp_lab.parts import Budget, Execution, keys
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, canonical, identity, nameless, without
+from gp_lab.runs.metrics import Value, last_values, values_of
 from gp_lab.runs.settings import ProbeNode
-from gp_lab.runs.tail import Value, last_values, values_of
 
 SCORES = (
     "inception", "classifier", "modes", "curve", "ngrams", "held_out", "critic_losses", "neighbours"

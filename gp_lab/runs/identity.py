@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, show
+from gp_lab.fields import Check, Execution, Place, keys
 from gp_lab.files import file_name
-from gp_lab.parts import Check, Execution, Place, keys
 from gp_lab.runs.data import recorded_digest
 from gp_lab.runs.index import folder_with_hash
 from gp_lab.runs.settings import DataNode, ProbeNode, run_keys

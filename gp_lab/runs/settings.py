@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
-from gp_lab.machine import MOST_THREADS
-from gp_lab.parts import (
+from gp_lab.fields import (
     BelowOne,
     Budget,
     Check,
@@ -21,9 +20,10 @@ from gp_lab.parts import (
     Seed,
     Stackable,
     Steps,
-    checked,
     keys,
 )
+from gp_lab.instantiate import checked
+from gp_lab.machine import MOST_THREADS
 
 Node = dict[str, Any]
 """Of a config: what was chosen in a group."""

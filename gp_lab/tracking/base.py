@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from gp_lab.errors import BadInput
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
 
@@ -23,7 +23,7 @@ class Tracker:
     @staticmethod
     def of(config: Config, folder: RunFolder) -> "Tracker":
         """The tracker that the config asks for. Raises `BadInput`."""
-        tracking = build(config["tracking"], "tracking", config.get("trust", ()))
+        tracking = instantiate(config["tracking"], "tracking", config.get("trust", ()))
         if not hasattr(tracking, "open"):
             raise BadInput(f"tracking: a {type(tracking).__name__} is no tracking")
         return tracking.open(config, folder)

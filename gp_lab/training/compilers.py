@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from gp_lab.waiting import ended_by_signals
+from gp_lab.signals import ended_by_signals
 
 LINKERS = ("ld", "ld.bfd", "ld.gold", "ld.lld", "mold")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gp_lab.data.contents import Contents, contents_of, differences, looking
 from gp_lab.errors import BadInput
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
 from gp_lab.runs.data import data_of, keep_data
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import (
@@ -21,9 +21,9 @@ from gp_lab.runs.identity import (
     is_checked,
     with_digest,
 )
-from gp_lab.runs.relatives import relatives
+from gp_lab.runs.lookup import relatives
 from gp_lab.runs.settings import Settings
-from gp_lab.training.place import quiet
+from gp_lab.training.process_group import quiet
 
 if TYPE_CHECKING:  # most commands look at no data
     from gp_lab.training.setup import Setup
@@ -127,7 +127,7 @@ class _Looking:
             from gp_lab.training.setup import parts_of
 
             parts_of(config)  # what is quickly checked comes before what may take long
-            dataset = build(node, "dataset", trust, Dataset)
+            dataset = instantiate(node, "dataset", trust, Dataset)
             with looking():
                 found = contents_of(dataset)
             self.known[key] = dataset, found

@@ -1,7 +1,7 @@
 """Several processes that train one run: how they meet, what they share, how they end together.
 
 NCCL carries the sums between GPUs, gloo between CPUs. What each is about to do is compared first
-(`alike.py`); beside the sums, a thread of each rank watches over the others (`watch.py`).
+(`consistency.py`); beside the sums, a thread of each rank watches over the others (`heartbeat.py`).
 """
 
 import atexit
@@ -18,12 +18,8 @@ from typing import Any
 from gp_lab.errors import BadInput, Exit, LabError
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.identity import Config
-from gp_lab.training.alike import SharedEnd, about
-from gp_lab.training.meeting import JOINING, Patience, say
-from gp_lab.training.place import Place, place, several
-from gp_lab.training.ranks import ALONE, Ranks, SharedStopVote, StopVote
-from gp_lab.training.stopping import Stop
-from gp_lab.training.watch import (
+from gp_lab.training.consistency import SharedEnd, about
+from gp_lab.training.heartbeat import (
     Failure,
     LastWord,
     Watch,
@@ -34,6 +30,10 @@ from gp_lab.training.watch import (
     read,
     until_it_has_spoken,
 )
+from gp_lab.training.process_group import ProcessGroup, process_group, several
+from gp_lab.training.ranks import ALONE, Ranks, SharedStopVote, StopVote
+from gp_lab.training.rendezvous import JOINING, Patience, announce
+from gp_lab.training.stopping import Stop
 
 WAITING = timedelta(hours=12)
 """How long a rank waits for another that is alive: rank 0 writes, a probe takes its time."""
@@ -45,7 +45,7 @@ FAREWELL = 60.0
 class Group(Ranks):
     """One of several ranks, in touch with the others. Raises `LabError` if they cannot meet."""
 
-    def __init__(self, place: Place, stop: Stop | None = None) -> None:
+    def __init__(self, place: ProcessGroup, stop: Stop | None = None) -> None:
         import torch.distributed as dist
 
         self.rank, self.world = place.rank, place.world
@@ -190,7 +190,7 @@ class Group(Ranks):
             lost = self.lost_another(error)
             why = self.explain(error)
             if lost and self.replaces_main:
-                say(why)
+                announce(why)
             if self.watch.speaks:
                 call.last_word(why, _of_rank(self.rank, error).state)
             if self.watch.all_raised("lost" if lost else self._summed()):
@@ -235,7 +235,7 @@ def joined(
     `BadInput`, `StoppedEarly`, and `LabError` for what ended another rank.
     """
     global _group, _met
-    where = None if _group else place()
+    where = None if _group else process_group()
     if where is not None:
         _met = True
         try:
@@ -264,13 +264,13 @@ def others_told() -> Iterator[None]:
 
 def take_leave(error: Exception) -> None:
     """Of ranks that have not met: say why this one does not come, and let rank 0 speak first."""
-    where = place() if several() and not _met else None
+    where = process_group() if several() and not _met else None
     if where is not None:
         with suppress(LabError, RuntimeError):
             _tell_others(where, Failure(line_of(error), status=_status(error)))
 
 
-def _tell_others(where: Place, failure: Failure) -> None:
+def _tell_others(where: ProcessGroup, failure: Failure) -> None:
     end = time.monotonic() + FAREWELL
     store = _prefixed(_store_at_last(where), "watch")
     store.set(gone(where.rank), json.dumps(failure))
@@ -284,7 +284,7 @@ def _tell_others(where: Place, failure: Failure) -> None:
         until_it_has_spoken(store)
 
 
-def _store_at_last(place: Place) -> Any:
+def _store_at_last(place: ProcessGroup) -> Any:
     """The ranks' store, for a rank that does not stay. Raises `LabError` if there is none."""
     import torch.distributed as dist
 
@@ -322,7 +322,7 @@ def _status(error: BaseException) -> Exit:
     return Exit(error.status) if isinstance(error, LabError) else Exit.FAILED
 
 
-def _gpu(place: Place, device: str, count: int) -> int:
+def _gpu(place: ProcessGroup, device: str, count: int) -> int:
     """The GPU of a rank. Slurm may show each task its own alone, as number 0."""
     if ":" in device:
         raise BadInput(

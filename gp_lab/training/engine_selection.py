@@ -64,7 +64,7 @@ class EngineSelector:
                 said = f"{name_of(self.replicas)}: {engine.reason}; {SAME_NUMBERS}"
                 warnings.warn(said, stacklevel=2)
         if engine.name == "eager" and (self.stack > 1 or self.settings.compile == "always"):
-            self.progress.say(f"not compiled: {engine.reason}")
+            self.progress.write(f"not compiled: {engine.reason}")
         return engine
 
     def _choice(self, before: str | None) -> tuple[str, str, int]:
@@ -72,7 +72,7 @@ class EngineSelector:
         s, status, threads = self.settings, self.replicas[0].folder.status, torch.get_num_threads()
         if before in ("eager", "compiled"):
             if (ranks := status.get("ranks", 1)) != self.ranks.world:
-                self.progress.say(self._on_other_ranks(ranks))
+                self.progress.write(self._on_other_ranks(ranks))
             threads = status.get("threads", threads)
             name, reason = before, "as before the run was resumed"
             if name == "compiled":  # it may have been elsewhere, or on fewer ranks

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gp_lab.training.blocks import Blocks, block_length
+from gp_lab.training.batches import Blocks, batches_at_once
 from gp_lab.training.engine import Engine
 from gp_lab.training.ranks import StopVote
 from gp_lab.training.setup import Setup
@@ -20,7 +20,7 @@ class Iteration:
     """
 
     def __init__(self, runs: Sequence[Setup], blocks: Blocks, vote: StopVote) -> None:
-        self.settings, self.length = runs[0].settings, block_length(runs[0])
+        self.settings, self.length = runs[0].settings, batches_at_once(runs[0])
         self.hyper = stacked_numbers(runs) if len(runs) > 1 else {}
         self.blocks, self.vote = blocks, vote
 

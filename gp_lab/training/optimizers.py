@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 import torch
 from torch import Tensor
 
-from gp_lab.parts import BelowOne, NonNegative, Positive, Stackable
+from gp_lab.fields import BelowOne, NonNegative, Positive, Stackable
 
 Tensors = dict[str, Tensor]
 State = dict[str, Tensors]

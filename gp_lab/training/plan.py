@@ -8,10 +8,10 @@ from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
-from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.training.data import run_data
-from gp_lab.training.ranks import Onlooker, Ranks
+from gp_lab.training.ranks import FolderOfAnotherRank, Ranks
 from gp_lab.training.replicas import set_status_from_outside
 from gp_lab.training.setup import Setup, setup
 from gp_lab.training.stacking import refuse_unlike
@@ -37,9 +37,9 @@ class PlannedRun:
         return not self.settings.force and self.folder.finished(self.settings.steps)
 
     @property
-    def outcome(self) -> Outcome:
+    def result(self) -> RunResult:
         """How it has ended."""
-        return outcome_of(self.folder, self.settings.steps)
+        return result_of(self.folder, self.settings.steps)
 
     @property
     def batch_norm(self) -> str:
@@ -54,8 +54,9 @@ def plan(
 ) -> list[PlannedRun]:
     """The runs of one call to `train`, in order; nothing is written.
 
-    Left out, `folders` are where the configs say. Ranks that do not write get `Onlooker`s for them.
-    Raises `BadInput` for what cannot be trained, or not together.
+    Left out, `folders` are where the configs say. Ranks that do
+    not write get a `FolderOfAnotherRank` for each. Raises `BadInput` for what cannot be trained,
+    or not together.
     """
     refuse_unlike(configs)
     if ranks.world > 1 and len(configs) > 1:
@@ -68,7 +69,7 @@ def plan(
         folders = folders or folders_of([each.config for each in data])
         setups = [setup(each.config, each.contents) for each in data]
     if not ranks.is_main:
-        folders = [Onlooker(folder.path) for folder in folders]
+        folders = [FolderOfAnotherRank(folder.path) for folder in folders]
     return [PlannedRun(*both) for both in zip(setups, folders, strict=True)]
 
 

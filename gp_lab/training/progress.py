@@ -17,10 +17,10 @@ class Progress:
     def __init__(self, shown: bool) -> None:
         self.shown = shown
 
-    def say(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """A line above the bar."""
         if self.shown:
-            terminal.say(line)
+            terminal.write(line)
 
     def bar(self, name: str, step: int, steps: int) -> "tqdm[Any]":
         """The bar of a run, or a stack of runs, that goes on from `step`; a context manager."""

@@ -130,7 +130,7 @@ class SharedStopVote(StopVote):
         return metrics[:-1]
 
 
-class Onlooker(RunFolder):
+class FolderOfAnotherRank(RunFolder):
     """A run's folder for the ranks that do not write: what they would write, rank 0 writes."""
 
     def create(self, *_: Any, **__: Any) -> None: ...

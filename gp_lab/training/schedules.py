@@ -8,7 +8,7 @@ does not change the rates it has already used.
 from dataclasses import dataclass
 from typing import Literal
 
-from gp_lab.parts import Positive, Steps
+from gp_lab.fields import Positive, Steps
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from gp_lab.data.contents import Contents
 from gp_lab.data.random import generator
 from gp_lab.errors import BadInput
 from gp_lab.files import file_name
+from gp_lab.instantiate import chosen, instantiate
 from gp_lab.machine import within_free_memory
 from gp_lab.networks.checks import check_networks
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import NoPenalty
-from gp_lab.parts import build, chosen
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
 from gp_lab.runs.settings import Settings
@@ -110,9 +110,9 @@ def parts_of(config: Config) -> tuple[dict[str, Any], dict[str, Probe]]:
     Raises `BadInput`.
     """
     trust = Settings.of(config).trust
-    parts = {group: build(config[group], group, trust, kind) for group, kind in KINDS.items()}
+    parts = {group: instantiate(config[group], group, trust, kind) for group, kind in KINDS.items()}
     probes = {
-        file_name(name, "probe"): build(node, f"probe.{name}", trust, Probe)
+        file_name(name, "probe"): instantiate(node, f"probe.{name}", trust, Probe)
         for name, node in config["probe"].items()
     }
     return parts, probes
@@ -122,18 +122,20 @@ def _classification(config: Config, trust: tuple[str, ...]) -> AuxiliaryClassifi
     """The loss of a discriminator's AC-GAN head, where the architecture has one."""
     node = config["architecture"].get("classification")
     key = "architecture.classification"
-    return None if node is None else build(node, key, trust, AuxiliaryClassifier)
+    return None if node is None else instantiate(node, key, trust, AuxiliaryClassifier)
 
 
 def _data_and_networks(
     config: Config, settings: Settings, device: torch.device, contents: Contents | None
 ) -> tuple[Dataset, Latent, dict[str, nn.Module]]:
     node = config["dataset"] | ({"digest": contents.digest} if contents else {})
-    dataset: Dataset = build(node, "dataset", settings.trust, Dataset)
+    dataset: Dataset = instantiate(node, "dataset", settings.trust, Dataset)
     if contents and contents.characters:
         dataset = dataset.spelt_with(contents.characters)
     architecture = config["architecture"]
-    latent: Latent = build(architecture["latent"], "architecture.latent", settings.trust, Latent)
+    latent: Latent = instantiate(
+        architecture["latent"], "architecture.latent", settings.trust, Latent
+    )
     nets = {}
     for name in ("discriminator", "generator", "encoder"):
         if name == "encoder" and name not in architecture:
@@ -142,7 +144,7 @@ def _data_and_networks(
         with torch.random.fork_rng(devices=[]), within_free_memory():
             torch.manual_seed(generator(settings.seed, f"init_{name}", 0).initial_seed())
             node = _with_characters(architecture[name], dataset)
-            nets[name] = build(node, f"architecture.{name}", settings.trust, nn.Module)
+            nets[name] = instantiate(node, f"architecture.{name}", settings.trust, nn.Module)
     dataset = dataset.prepare(generator(settings.seed, "dataset", 0))
     latent = latent.prepare(generator(settings.seed, "latent_set", 0))
     return dataset.on(device), latent, nets

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from gp_lab import machine
 from gp_lab.errors import BadInput, show
-from gp_lab.parts import Stackable, keys, resolve
+from gp_lab.fields import Stackable, keys
+from gp_lab.instantiate import resolve
 from gp_lab.runs.identity import Config
 from gp_lab.runs.settings import run_keys
 
@@ -193,7 +194,7 @@ def bytes_per_replica(run: "Setup") -> int:
     """
     import torch
 
-    from gp_lab.training.blocks import block_length
+    from gp_lab.training.batches import batches_at_once
 
     s, game = run.settings, run.game
     passes = 3 if game.penalty.measure != "none" else 2
@@ -205,7 +206,7 @@ def bytes_per_replica(run: "Setup") -> int:
     of_g = activations(game.generator, run.latent.shape, run)
     work = WORKING_COPIES * s.batch_size * (passes * of_d + of_g)
     per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
-    block = 2 * block_length(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
+    block = 2 * batches_at_once(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
     of_numbers = torch.finfo(run.dtype).bits // 8
     return bytes_of_state(run, copies=2) + of_numbers * (work + block)
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gp_lab.runs.folder import State
-from gp_lab.waiting import SIGNALS, StoppedEarly
+from gp_lab.signals import SIGNALS, StoppedEarly
 
 __all__ = ["SIGNALS", "Stop", "StoppedEarly", "listen", "listening", "slurm_job"]
 

@@ -13,15 +13,16 @@ from typing import Any
 from gp_lab.errors import LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config
-from gp_lab.runs.outcome import Outcome, outcome_of
+from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.tracking.ending import close_all
-from gp_lab.training.blocks import Blocks
+from gp_lab.training.batches import Blocks
 from gp_lab.training.checkpoints import Checkpoints
 from gp_lab.training.distributed import joined
 from gp_lab.training.engine import sharded, threads_and_precision
 from gp_lab.training.engine_selection import EngineSelector
 from gp_lab.training.failures import advice
+from gp_lab.training.heartbeat import nothing
 from gp_lab.training.iteration import Iteration
 from gp_lab.training.metrics import MetricsLogger
 from gp_lab.training.plan import PlannedRun, fail_before_training, folders_of, plan
@@ -34,7 +35,6 @@ from gp_lab.training.size import refuse_too_large
 from gp_lab.training.stacking import Unstackable, refuse_to_stack
 from gp_lab.training.status import StatusWriter
 from gp_lab.training.stopping import Stop, StoppedEarly, listening
-from gp_lab.training.watch import nothing
 
 
 def train(
@@ -42,7 +42,7 @@ def train(
     folders: Sequence[RunFolder] | None = None,
     progress: bool = True,
     stop: Stop | None = None,
-) -> list[Outcome]:
+) -> list[RunResult]:
     """Train the runs that these configs describe, from where they stand, to `steps`.
 
     Configs of one call share the structure of a stack (`training/stacking.py`); runs that are
@@ -60,7 +60,7 @@ def train(
         if todo:
             refuse_too_large(todo[0].setup, ranks.world)  # those of a stack are alike
             _train_stacks(todo, ranks, Progress(progress and ranks.is_main), stop)
-        return ranks.broadcast_from_main(lambda: [run.outcome for run in runs])
+        return ranks.broadcast_from_main(lambda: [run.result for run in runs])
 
 
 def meet(configs: Sequence[Config], stop: Stop | None = None) -> None:
@@ -89,14 +89,14 @@ def _train_stacks(
                 refuse_to_stack([run.setup for run in stack])
             _Training(stack, ranks, progress, stop, sharing=len(todo) // len(stack)).run()
         except Apart as apart:
-            progress.say(str(apart))
+            progress.write(str(apart))
             left = [[stack[i] for i in group] for group in apart.groups] + left
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
-            progress.say(f"{refusal}: {_parts(len(stack), half)}")
+            progress.write(f"{refusal}: {_parts(len(stack), half)}")
             left = [stack[i : i + half] for i in range(0, len(stack), half)] + left
         else:
-            if any(outcome_of(run.folder).stopped for run in stack):
+            if any(result_of(run.folder).stopped for run in stack):
                 break
 
 

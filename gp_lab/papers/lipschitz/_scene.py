@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.entry import Run
 from gp_lab.figures.style import FAKE, REAL, SURFACE, points, surface_over
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
 from gp_lab.theory.lipschitz import OptimalDiscriminator
 from gp_lab.theory.optimal import optimal_least_squares
 
@@ -34,7 +34,7 @@ def optimum(run: Run, x: np.ndarray) -> np.ndarray:
     """f* of lipschitz, Eq. 3, at x [..., 2], from the run's own config; NaN off both supports."""
     config, z = run.folder.config, torch.from_numpy(np.asarray(x, dtype=np.float64)).reshape(-1, 2)
     real, fake = (
-        build(source["distribution"], "distribution").log_density(z).numpy()
+        instantiate(source["distribution"], "distribution").log_density(z).numpy()
         for source in (config["dataset"], config["architecture"]["latent"])
     )
     return optimal_least_squares(real, fake, *targets(run)).reshape(x.shape[:-1])

@@ -12,7 +12,7 @@ from gp_lab.figures.claims import Test, share_greater
 from gp_lab.figures.entry import Run
 from gp_lab.figures.plots import Course
 from gp_lab.figures.table import Row
-from gp_lab.parts import build
+from gp_lab.instantiate import instantiate
 
 NEAR = 0.1
 """A sample is at a mode, or on the ring, within this share of the ring's radius."""
@@ -35,7 +35,7 @@ def of_most_seeds(happened: np.ndarray, what: str) -> Test:
 
 def dataset(run: Run) -> Points:
     """The data set of the run, from its own config."""
-    found = build(run.folder.config["dataset"], "dataset")
+    found = instantiate(run.folder.config["dataset"], "dataset")
     assert isinstance(found, Points)
     return found
 

@@ -35,7 +35,7 @@ class ConfigLauncher(Launcher):
         )
 
     def launch_configs(self, configs: Sequence[dict[str, Any]]) -> Sequence[Any]:
-        """Train resolved configs; their outcomes in the same order."""
+        """Train resolved configs; their results in the same order."""
         raise NotImplementedError
 
     def check_configs(self, configs: Sequence[dict[str, Any]]) -> None:
@@ -67,11 +67,11 @@ class LocalLauncher(ConfigLauncher):
 
 
 class SlurmLauncher(ConfigLauncher):
-    """Trains the jobs on a cluster; the keys are those of `gp_lab.launching.batch.Jobs`."""
+    """Trains the jobs on a cluster; the keys are those of `gp_lab.launching.sbatch.Jobs`."""
 
     def __init__(self, **keys: Any) -> None:
-        from gp_lab.launching.batch import Jobs
-        from gp_lab.parts import checked
+        from gp_lab.instantiate import checked
+        from gp_lab.launching.sbatch import Jobs
 
         plain = {k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v
                  for k, v in keys.items()}  # fmt: skip

@@ -10,7 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from gp_lab.errors import BadInput, bad_choice
-from gp_lab.launching.places import choices
+from gp_lab.launching.config_groups import choices
 from gp_lab.overrides import MOST, each, shortened
 
 
@@ -72,5 +72,5 @@ class PanelSweeper(Sweeper):
             for panel, runs in panels
             for kept, config in map(compose, runs)
         }
-        fit.say(user)
+        fit.report(user)
         return list(jobs.values())

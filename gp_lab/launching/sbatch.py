@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput
-from gp_lab.parts import Count, CountOrZero
+from gp_lab.fields import Count, CountOrZero
 from gp_lab.runs.identity import Config
 
 
@@ -92,7 +92,7 @@ def batch_script(folder: Path, count: int, trust: Sequence[str], jobs: Jobs) -> 
     """The batch script of an array of `count` jobs: submitit's, with the lab's own command."""
     from submitit import SlurmExecutor
 
-    command = f"{shlex.quote(sys.executable)} -u -m gp_lab.launching.job"
+    command = f"{shlex.quote(sys.executable)} -u -m gp_lab.launching.slurm_job"
     where = shlex.quote(str(folder))
     ours = ("name", "timeout_min", "mem_gb", "tasks_per_node", "stack", "wait", "poll_s", "setup",
             "additional_parameters")  # fmt: skip

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from gp_lab.errors import LabError
-from gp_lab.training.place import Place, ended_beside
+from gp_lab.training.process_group import ProcessGroup, ended_beside
 from gp_lab.training.stopping import Stop, StoppedEarly
 
 JOINING = 600.0
@@ -29,7 +29,7 @@ class Missing(LabError):
 class Patience:
     """How a rank waits for the others: heeding signals, saying for whom, not for ever."""
 
-    def __init__(self, place: Place, stop: Stop | None) -> None:
+    def __init__(self, place: ProcessGroup, stop: Stop | None) -> None:
         self.place, self.stop, self.told = place, stop, False
         self.began = self.looked = time.monotonic()
         self.ended: set[int] = set()
@@ -56,14 +56,14 @@ class Patience:
             if self._first(absent := missing()):
                 p, whom = self.place, named(absent) or "its own store"
                 where = f"rank {p.rank} of {p.world} waits at {p.address}:{p.port} for {whom}"
-                say(f"{where}; it gives up after {JOINING / 60:.0f} minutes")
+                announce(f"{where}; it gives up after {JOINING / 60:.0f} minutes")
         time.sleep(0.05)
 
     def _give_up(self, missing: Sequence[int], how: str) -> None:
         p = self.place
         why = f"{named(missing) or 'the store'} of {p.world} {how} to {p.address}:{p.port}"
         if p.rank > 0 and self._first(missing):
-            say(why)  # in the place of rank 0
+            announce(why)  # in the place of rank 0
         raise Missing(why)
 
     def _first(self, missing: Sequence[int]) -> bool:
@@ -109,5 +109,5 @@ def named(ranks: Sequence[int]) -> str:
     return f"rank{'s' * (len(ranks) > 1)} {names}{more}" if ranks else ""
 
 
-def say(why: str) -> None:
+def announce(why: str) -> None:
     print(f"\ngp-lab: {why}", file=sys.stderr, flush=True)  # below a progress bar

@@ -16,8 +16,8 @@ from platform import python_version
 from typing import Any
 
 from gp_lab.errors import BadInput, Exit, counted, show
+from gp_lab.fields import PerRank
 from gp_lab.files import files_below
-from gp_lab.parts import PerRank
 from gp_lab.runs.identity import Config, identity
 from gp_lab.runs.settings import run_keys
 

@@ -1,7 +1,7 @@
 """What runs inside a Slurm job: `run` in every task, then `ended` in the batch script.
 
-    python -m gp_lab.launching.job run FOLDER [trust=PACKAGE,...]
-    python -m gp_lab.launching.job ended FOLDER STATUS
+    python -m gp_lab.launching.slurm_job run FOLDER [trust=PACKAGE,...]
+    python -m gp_lab.launching.slurm_job ended FOLDER STATUS
 
 FOLDER is that of a submission (`OUT/jobs/...`): its `runs.json` names the run folders of each job
 of the array. `run` trains the configs that it finds there; they are data, so what they say of trust
@@ -32,7 +32,7 @@ from gp_lab.launching.squeue import (
 )
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.terminal import guarded_streams, open_standard_streams
-from gp_lab.training.place import LAST_WORD, quiet, several
+from gp_lab.training.process_group import LAST_WORD, quiet, several
 from gp_lab.training.stopping import SIGNALS, Stop, StoppedEarly, listen, slurm_job
 
 ENDED_BY = {128 + n for n in SIGNALS if n != signal.SIGINT}
@@ -51,7 +51,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
     from gp_lab.launching.slurm import locked
     from gp_lab.runs import checkpoint
     from gp_lab.runs.identity import run_hash
-    from gp_lab.runs.outcome import outcome_of
+    from gp_lab.runs.result import result_of
     from gp_lab.training.trainer import train
 
     folders = runs_of(submission)
@@ -81,7 +81,7 @@ def run(submission: Path, trust: Sequence[str]) -> Exit:
                 _fail(of_batch, str(error) if isinstance(error, LabError) else repr(error))
     if not first:
         return _leave(folders, failed)
-    ends = [outcome_of(folder) for folder in folders]
+    ends = [result_of(folder) for folder in folders]
     print(*ends, sep="\n")
     if stop.asked:
         return Exit.INTERRUPTED if stop.state == State.INTERRUPTED else Exit.PREEMPTED
@@ -98,7 +98,7 @@ def _leave(folders: Sequence[RunFolder], failed: bool) -> Exit:
 
 def ended(submission: Path, status: int) -> int:
     """Decide what becomes of the runs that this job leaves unfinished; the job's exit status."""
-    from gp_lab.launching.batch import log_of
+    from gp_lab.launching.sbatch import log_of
     from gp_lab.launching.slurm import fail
 
     job = slurm_job() or ""

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from gp_lab.errors import Exit, LabError, one_line, printable
 from gp_lab.runs.folder import State
-from gp_lab.training.alike import About, SharedEnd, difference, digest
-from gp_lab.training.meeting import Patience, named, say
-from gp_lab.training.place import LAST_WORD
+from gp_lab.training.consistency import About, SharedEnd, difference, digest
+from gp_lab.training.process_group import LAST_WORD
+from gp_lab.training.rendezvous import Patience, announce, named
 from gp_lab.training.stopping import StoppedEarly
 
 BEAT = 0.5
@@ -196,7 +196,7 @@ class Watch(threading.Thread):
             return
         try:
             if self.speaks:
-                say(printable(failure.why))
+                announce(printable(failure.why))
                 call.last_word(failure.why, failure.state)
             self._store.set(f"{call.number}/ended/{self._rank}", "lost")
         finally:

@@ -9,7 +9,7 @@ from gp_lab.runs.status import State
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """How a run ended, and where it is."""
 
     folder: RunFolder
@@ -43,16 +43,16 @@ class Outcome:
         }.get(self.state, Exit.FAILED)
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(results: Sequence[RunResult]) -> str:
     """How many runs of a sweep ended in which state, and where they are."""
-    states = [str(outcome.state) for outcome in outcomes]
+    states = [str(result.state) for result in results]
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    before = " before" if all(outcome.before for outcome in outcomes) else ""
-    where = outcomes[0].folder.path.parent
-    return f"{counted(len(outcomes), 'run')}: {counts}{before}; in {where}"
+    before = " before" if all(result.before for result in results) else ""
+    where = results[0].folder.path.parent
+    return f"{counted(len(results), 'run')}: {counts}{before}; in {where}"
 
 
-def outcome_of(folder: RunFolder, steps: int | None = None) -> Outcome:
+def result_of(folder: RunFolder, steps: int | None = None) -> RunResult:
     """What `status.json` says of the end; `queued` for a run that has not begun.
 
     Of a run that was finished at `steps`, and was to be extended since, that it is finished.
@@ -61,5 +61,5 @@ def outcome_of(folder: RunFolder, steps: int | None = None) -> Outcome:
     before = status.get("finished_at", -1)
     state = State(status.get("state", State.QUEUED))
     if steps is not None and before >= steps and state != State.FINISHED:
-        return Outcome(folder, State.FINISHED, before)
-    return Outcome(folder, state, status.get("step", 0), status.get("why", ""))
+        return RunResult(folder, State.FINISHED, before)
+    return RunResult(folder, state, status.get("step", 0), status.get("why", ""))

@@ -13,7 +13,7 @@ LAST_WORD = 10.0
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessGroup:
     """Where a process stands among those of its run, and where they meet.
 
     agent: whether torchrun keeps the store there; otherwise rank 0 does.
@@ -30,7 +30,7 @@ class Place:
     step: str = field(default="", compare=False)
 
 
-def place(environment: Mapping[str, str] = os.environ) -> Place | None:
+def process_group(environment: Mapping[str, str] = os.environ) -> ProcessGroup | None:
     """What torchrun, or Slurm for the tasks of one step, says; None for a process of its own.
 
     Raises `BadInput` where neither can be followed.
@@ -49,11 +49,11 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
     return found
 
 
-def _from_torchrun(environment: Mapping[str, str]) -> Place | None:
+def _from_torchrun(environment: Mapping[str, str]) -> ProcessGroup | None:
     if "RANK" not in environment or "WORLD_SIZE" not in environment:
         return None
     rank, world = int(environment["RANK"]), int(environment["WORLD_SIZE"])
-    return Place(
+    return ProcessGroup(
         rank,
         world,
         int(environment.get("LOCAL_RANK", rank)),
@@ -64,14 +64,14 @@ def _from_torchrun(environment: Mapping[str, str]) -> Place | None:
     )
 
 
-def _from_slurm(environment: Mapping[str, str]) -> Place | None:
+def _from_slurm(environment: Mapping[str, str]) -> ProcessGroup | None:
     # SLURM_NTASKS is in a batch script's environment, too; only srun's tasks know of a step.
     tasks = environment.get("SLURM_STEP_NUM_TASKS") or environment.get("SLURM_NTASKS", "1")
     if "SLURM_STEP_ID" not in environment or int(tasks) == 1:
         return None
     job, step = int(environment["SLURM_JOB_ID"]), int(environment["SLURM_STEP_ID"])
     local = environment.get("SLURM_STEP_TASKS_PER_NODE", tasks)
-    return Place(
+    return ProcessGroup(
         int(environment["SLURM_PROCID"]),
         int(tasks),
         int(environment["SLURM_LOCALID"]),
@@ -104,7 +104,7 @@ def _first_host(environment: Mapping[str, str]) -> str:
     return found.stdout.split()[0]
 
 
-def ended_beside(place: Place, environment: Mapping[str, str] = os.environ) -> set[int]:
+def ended_beside(place: ProcessGroup, environment: Mapping[str, str] = os.environ) -> set[int]:
     """The ranks on this machine whose task has ended; none where Slurm did not start them."""
     if not place.step or "SLURM_GTIDS" not in environment:
         return set()
@@ -121,18 +121,18 @@ def ended_beside(place: Place, environment: Mapping[str, str] = os.environ) -> s
 def several() -> bool:
     """Whether this process is one of several ranks."""
     try:
-        return place() is not None
+        return process_group() is not None
     except BadInput:
         return False
 
 
 def world() -> int:
     """How many ranks there are."""
-    where = place() if several() else None
+    where = process_group() if several() else None
     return 1 if where is None else where.world
 
 
 def quiet() -> bool:
     """Whether this process is a rank that leaves the talking to rank 0."""
-    where = place() if several() else None
+    where = process_group() if several() else None
     return where is not None and where.rank > 0

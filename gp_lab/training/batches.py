@@ -43,7 +43,7 @@ class Block(NamedTuple):
     labels_g: Labels = ()
 
 
-def block_length(run: Setup) -> int:
+def batches_at_once(run: Setup) -> int:
     """Iterations in one block: a function of the config alone, so that resuming finds its place."""
     s = run.settings
     per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
@@ -51,13 +51,13 @@ def block_length(run: Setup) -> int:
     return max(1, min(LONGEST, FLOATS // per_iteration))
 
 
-def draw_block(run: Setup, k: int, rows: slice = slice(None)) -> Block:
+def draw_batches(run: Setup, k: int, rows: slice = slice(None)) -> Block:
     """Block k of every stream of a run, on its device and in its precision.
 
     Of each batch only `rows` are kept. The random numbers are those of all rows, so that they do
     not depend on them; images and texts are read and converted for these alone.
     """
-    s, length = run.settings, block_length(run)
+    s, length = run.settings, batches_at_once(run)
     own = len(range(s.batch_size)[rows])
 
     def rng(stream: str) -> torch.Generator:
@@ -112,7 +112,7 @@ class Blocks:
 
     def __init__(self, runs: Sequence[Setup], rows: slice = slice(None)) -> None:
         self.runs, self.rows = runs, rows
-        self.last = (runs[0].settings.steps - 1) // block_length(runs[0])
+        self.last = (runs[0].settings.steps - 1) // batches_at_once(runs[0])
         streams = any(run.dataset.streams for run in runs)
         ahead = streams or rows != slice(None)
         self.thread = _thread(runs[0].device) if ahead else None
@@ -140,7 +140,7 @@ class Blocks:
         return block
 
     def _draw(self, k: int) -> Block:
-        return stack_blocks([draw_block(run, k, self.rows) for run in self.runs])
+        return stack_batches([draw_batches(run, k, self.rows) for run in self.runs])
 
 
 def _thread(device: torch.device) -> ThreadPoolExecutor:
@@ -151,7 +151,7 @@ def _thread(device: torch.device) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "next block", torch.cuda.set_device, (own,))
 
 
-def stack_blocks(blocks: list[Block]) -> Block:
+def stack_batches(blocks: list[Block]) -> Block:
     """Blocks of several replicas as one: the replica is the dimension after [length, steps]."""
     if len(blocks) == 1:
         return blocks[0]

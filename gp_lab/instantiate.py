@@ -12,76 +12,14 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, out_of_memory, show
-from gp_lab.files import expanded
 
 if TYPE_CHECKING:  # most commands look at names and numbers alone
     import torch
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=10**8)]
-CountOrZero = Annotated[int, Field(ge=0, le=10**8)]
-Few = Annotated[int, Field(ge=1, le=10**4)]
-"""How many there are of what is made one by one: layers, blocks, modes."""
-FewOrZero = Annotated[int, Field(ge=0, le=10**4)]
-Steps = Annotated[int, Field(ge=1, le=10**12)]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-PathText = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
-"""A path: `~` at its start is the home folder."""
-
-
-class Role:
-    """What a key is for, said once beside its field: `lr: Annotated[Positive, Stackable]`.
-
-    A key without a role is computed with, and alike for all runs of a stack and ranks of a run.
-    """
-
-
-class Execution(Role):
-    """How a run is made, or for whom: no part of its identity."""
-
-
-class Stackable(Role):
-    """The runs of one stack may differ in it; a number of a dataclass becomes a tensor there."""
-
-
-class PerRank(Role):
-    """Only rank 0 obeys it, or each rank reads it in its own way."""
-
-
-class Budget(Role):
-    """How long, or how often; claims about exact objects do not depend on it."""
-
-
-class Place(Role):
-    """Where files lie: another one may hold the same."""
-
-
-class Check(Role):
-    """By what it is known what files hold."""
-
-
-def keys(target: type, *roles: type[Role]) -> frozenset[str]:
-    """The fields of a class, or keys of a `TypedDict`, that have one of these roles."""
-    return frozenset(
-        name
-        for name, hint in _annotations(target).items()
-        if any(role in getattr(hint, "__metadata__", ()) for role in roles)
-    )
-
-
-@cache
-def _annotations(target: type) -> dict[str, Any]:
-    return get_type_hints(target, include_extras=True)
-
 
 ROOMS = (
     "gp_lab.data.",
@@ -203,7 +141,7 @@ def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any
     return _construct(target, plain, key, given)
 
 
-def build(
+def instantiate(
     node: Any, key: str, trust: Sequence[str] = (), kind: type | None = None, **given: Any
 ) -> Any:
     """The object that a config node describes, built from the leaves up.
@@ -224,14 +162,16 @@ def build(
             )
         hints = _hints(target)
         own = _own_keys(target, node, key)
-        values = {k: build(v, f"{key}.{k}", trust, _kind(hints.get(k))) for k, v in own.items()}
+        values = {
+            k: instantiate(v, f"{key}.{k}", trust, _kind(hints.get(k))) for k, v in own.items()
+        }
         return _construct(target, values, key, given)
     if kind is not None:
         raise BadInput(f"{key}={show(node)}: not a part; a part names its class with _target_")
     if isinstance(node, Mapping):
-        return {k: build(v, f"{key}.{k}", trust) for k, v in node.items()}
+        return {k: instantiate(v, f"{key}.{k}", trust) for k, v in node.items()}
     if isinstance(node, list | tuple):
-        return tuple(build(v, f"{key}[{i}]", trust) for i, v in enumerate(node))
+        return tuple(instantiate(v, f"{key}[{i}]", trust) for i, v in enumerate(node))
     return node
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from gp_lab.evaluation.distances import in_chunks, matching_rows, radii
 
 
-class Manifold(NamedTuple):
+class PrecisionRecall(NamedTuple):
     """precision: share of fakes within some real's ball; recall: share of reals within some fake's.
 
     density: how many reals' balls a fake is in, over k (can pass 1); coverage: share of reals whose
@@ -26,7 +26,7 @@ class Manifold(NamedTuple):
     coverage: float
 
 
-def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
+def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> PrecisionRecall:
     """Of real features `[n, ...]` and fake ones `[m, ...]`, with k-th nearest neighbours.
 
     k=5 is Naeem et al.'s; Kynkäänniemi et al. use 3. All NaN where a fake is not finite. Raises
@@ -36,7 +36,7 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
     real_radius = radii(real, k)
     fake_radius = radii(fake, k)
     if not fake.isfinite().all():
-        return Manifold(torch.nan, torch.nan, torch.nan, torch.nan)
+        return PrecisionRecall(torch.nan, torch.nan, torch.nan, torch.nan)
     inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)
     recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = torch.zeros_like(recalled)
@@ -45,7 +45,7 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
         inside += in_real_ball.sum(0)
         covered[rows] = in_real_ball.any(1)
         recalled[rows] = (distance <= fake_radius).any(1)
-    return Manifold(
+    return PrecisionRecall(
         precision=_share(inside > 0),
         recall=_share(recalled),
         density=inside.double().mean().item() / k,
