@@ -20,7 +20,7 @@ from gp_lab.data.latent import DataPlusNoise
 from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder
 from gp_lab.training.batches import Block, draw_batches
-from gp_lab.training.setup import setup
+from gp_lab.training.setup import Setup, setup
 
 CODE = """\
 import torch
@@ -144,9 +144,15 @@ def test_a_run_goes_on_where_its_package_is_trusted(runs: list[RunFolder]) -> No
     assert runs[1].metrics()[-1]["step"] == 5
 
 
-def refusal(*overrides: str) -> str:
+def on(dataset: str, *overrides: str) -> Setup:
+    """A run on a class without keys."""
+    config = config_of("trust=[own_data]", *overrides, base=BARE)
+    return setup(config | {"dataset": {"name": "own", "_target_": dataset}})
+
+
+def refusal(dataset: str, *overrides: str) -> str:
     with pytest.raises(BadInput) as error:
-        setup(config_of("trust=[own_data]", *overrides, base=BARE))
+        on(dataset, *overrides)
     return str(error.value)
 
 
@@ -171,19 +177,18 @@ def refusal(*overrides: str) -> str:
 )
 def test_what_it_does_not_have_is_said_before_anything_runs(overrides: str, says: str) -> None:
     name, *more = overrides.split()
-    assert says in refusal(f"dataset._target_=own_data.{name}", *more)
+    assert says in refusal(f"own_data.{name}", *more)
 
 
 @pytest.mark.usefixtures("home")
 def test_the_base_class_itself_is_no_data_set() -> None:
-    assert "not a part" in refusal("dataset._target_=gp_lab.data.base.Dataset")
+    assert "not a part" in refusal("gp_lab.data.base.Dataset")
 
 
 @pytest.mark.usefixtures("home")
 def test_latents_that_follow_the_reals_are_given_them_and_others_are_not() -> None:
     def drawn(latent: str) -> tuple[Block, Block]:
-        own = ("dataset._target_=own_data.Spiral", f"architecture.latent._target_={latent}")
-        run = setup(config_of("trust=[own_data]", "g_steps=0", *own, base=BARE))
+        run = on("own_data.Spiral", "g_steps=0", f"architecture.latent._target_={latent}")
         return draw_batches(run, 0), draw_batches(run, 0, slice(4, 8))
 
     whole, part = drawn("own_data.Following")
@@ -195,8 +200,7 @@ def test_latents_that_follow_the_reals_are_given_them_and_others_are_not() -> No
 
 @pytest.mark.usefixtures("home")
 def test_classes_of_ones_own_reach_networks_that_take_them() -> None:
-    own = ("dataset._target_=own_data.Labelled", "architecture.latent._target_=own_data.Sphere")
-    run = setup(config_of("trust=[own_data]", *own, base=BARE))
+    run = on("own_data.Labelled", "architecture.latent._target_=own_data.Sphere")
     run.game.generator.classes = 2  # type: ignore[assignment]
     block = draw_batches(run, 0)
     (labels,), (made,) = block.labels, block.labels_g
