@@ -9,7 +9,16 @@ import pytest
 import gp_lab.cli
 
 PACKAGE = Path(gp_lab.cli.__file__).parent
-BASE = ("errors", "machine", "terminal", "waiting", "files", "overrides", "parts")
+BASE = (
+    "errors",
+    "machine",
+    "terminal",
+    "signals",
+    "files",
+    "overrides",
+    "fields",
+    "instantiate",
+)
 ROOMS = (
     "theory", "objectives", "networks", "data", "evaluation", "runs", "tracking", "probes",
     "training", "launching", "figures", "papers", "report", "cli",

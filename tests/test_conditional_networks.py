@@ -239,9 +239,7 @@ def test_conditional_critics_are_penalised_alike_by_both_ways(name: str, penalty
     ways = [penalised(discriminator, part, way, copied(params), *data) for way in (AUTOGRAD, FUNC)]
     same(*ways, 1e-9)
     assert all(g.isfinite().all() for g in ways[0].values())
-    if (
-        getattr(part, "shape", "one_sided") == "one_sided"
-    ):  # nothing exceeds its bound in networks as small as these
+    if getattr(part, "shape", "one_sided") == "one_sided":  # small networks keep their bound
         return
     bare = penalised(discriminator, replace(part, weight=0.0), AUTOGRAD, params, *data)
     assert all(not torch.equal(ways[0][key], bare[key]) for key in tables(discriminator))

@@ -61,7 +61,7 @@ def test_each_private_part_of_another_package_is_used_in_one_file() -> None:
         ],
         "training/distributed.py": ["torch.distributed._functional_collectives"],
     }
-    assert files_with("._make_submission_file_text") == ["launching/batch.py"]
+    assert files_with("._make_submission_file_text") == ["launching/sbatch.py"]
     assert files_with("._set_pg_timeout") == ["training/distributed.py"]
     assert files_with("._get_sequence_number_for_group") == ["training/distributed.py"]
 

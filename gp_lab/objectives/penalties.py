@@ -249,10 +249,10 @@ class CrossPairs(NoPenalty):
     max(0, f(x) - f(y) - center |x - y|)^2 over all pairs of a batch.
     """
 
-    center: NonNegative = 1.0
+    center: Annotated[NonNegative, Stackable] = 1.0
     reduction: Reduction = "mean"
     output: Output = "logit"
-    weight: NonNegative = 100.0
+    weight: Annotated[NonNegative, Stackable] = 100.0
     half: bool = False
 
     measure = "both"

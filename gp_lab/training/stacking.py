@@ -59,15 +59,19 @@ def structure_key(config: Config) -> str:
 def differing(configs: Sequence[Config]) -> list[str]:
     """The keys, as they are written on the command line, that keep these runs from one stack.
 
-    Of parts of different classes only the class is named.
+    Of parts of several classes those that they have in common, and which classes they are.
     """
-    first, *rest = (_flat(structure(config)) for config in configs)
-    keys = [
-        k for k in sorted({k for c in (first, *rest) for k in c})
-        if any(other.get(k, _ABSENT) != first.get(k, _ABSENT) for other in rest)
-    ]  # fmt: skip
-    classes = {k for k in keys if k.endswith("_target_")}
-    return [k for k in keys if k in classes or f"{k.rpartition('.')[0]}._target_" not in classes]
+    found = [_flat(structure(config)) for config in configs]
+
+    def several(key: str) -> bool:
+        values = [flat[key] for flat in found if key in flat]
+        return any(value != values[0] for value in values)
+
+    def lacking(key: str) -> bool:
+        of_class = f"{key.rpartition('.')[0]}._target_"
+        return any(key not in flat for flat in found) and not several(of_class)
+
+    return [k for k in sorted(set().union(*found)) if several(k) or lacking(k)]
 
 
 def refuse_unlike(configs: Sequence[Config]) -> None:
@@ -244,9 +248,6 @@ def free_bytes(device: "torch.device") -> int:
     # What PyTorch keeps of earlier tensors it gives to later ones.
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + kept
-
-
-_ABSENT = object()
 
 
 def _class_of(part: str, config: Config) -> type:
