@@ -36,7 +36,8 @@ class Verdict(StrEnum):
     SUPPORTED = "supported"
     NOT_SUPPORTED = "not supported"
     INCONCLUSIVE = "inconclusive"
-    NOT_RUN = "not run at paper scale"
+    NEEDS_MINIATURE = "needs scale=miniature"
+    NEEDS_PAPER = "needs scale=paper"
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,16 @@ class Claim:
     where: str
     """Paper and place, as in "zero_gp Fig. 1, sec. 6.1"."""
     paper: float | str | None = None
-    at_any_scale: bool = False
-    """Whether it is decided whatever the training budget (it is about an exact object)."""
+    needs_paper: bool = False
+    """Whether no miniature can ask it, as it compares with a number at the paper's own settings."""
 
-    def undecided(self, changed: bool = False) -> "Claim":
-        """The same numbers without a verdict: the budget was not the paper's.
-
-        `changed` settings are not the paper's either, whatever the claim is about.
-        """
-        if self.at_any_scale and not changed:
-            return self
-        return replace(self, test=replace(self.test, verdict=Verdict.NOT_RUN))
+    def at(self, scale: str) -> "Claim":
+        """The same numbers with the verdict that this scale allows."""
+        if scale == "smoke":
+            return replace(self, test=replace(self.test, verdict=Verdict.NEEDS_MINIATURE))
+        if scale != "paper" and self.needs_paper:
+            return replace(self, test=replace(self.test, verdict=Verdict.NEEDS_PAPER))
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: numbers that are not finite become None."""
@@ -308,12 +308,6 @@ def rank_correlations(levels: ArrayLike, values: ArrayLike) -> Array:
         if not np.isnan(row).any():
             found[i] = spearmanr(x, row).statistic if np.ptp(row) > 0 else 0.0
     return found
-
-
-def not_run(quantity: str = "") -> Test:
-    """The verdict on a sentence that only a run at the paper's scale could judge."""
-    nothing = Interval(math.nan, -math.inf, math.inf, 0)
-    return Test(Verdict.NOT_RUN, nothing, "none", quantity)
 
 
 def _test_mean(

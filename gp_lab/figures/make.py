@@ -49,10 +49,11 @@ BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, 
 def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     """Draw an entry from its runs, write everything beside the picture, return the table.
 
-    An override of the user's that changes what is trained (another number of steps, say) leaves the
-    numbers and takes the verdicts away. The paper's data set, or one that the entry knows as a
-    stand-in for it, does not; a stand-in is named in all that is written. Runs that diverged are
-    counted and left out of the picture; if no run of a panel is whole, the panel says so.
+    Verdicts hold at the scale, or at the user's own settings where an override changes what is
+    trained (another number of steps, say), and say so. The paper's data set, or one that the entry
+    knows as a stand-in for it, changes nothing; a stand-in is named in all that is written. Runs
+    that diverged are counted and left out of the picture; if no run of a panel is whole, the panel
+    says so.
     """
     name, text, scale, user = plan.name, plan.file, plan.scale, plan.words
     what = entry(name, text, plan.trust)
@@ -194,8 +195,6 @@ def _publish(
     """
     name, text, scale = plan.name, plan.file, plan.scale
     folder = plan.out / "figures" / name / "-".join([scale, *chosen])
-    decides = text["scales"][scale]["decides"] and not changed
-    other_settings = any(group_of(o) not in BUDGET for o in changed)
     of_user = [o for o in changed if group_of(o) not in BUDGET]
     apart = merged([*not_budget(text["scales"][scale]), *of_user])
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
@@ -220,11 +219,7 @@ def _publish(
         "overrides": list(changed),
         "not_the_papers": apart,
         "stand_ins": list(stand_ins),
-        "claims": [
-            (c if decides else c.undecided(other_settings)).as_dict()
-            | {"stand_in": bool(stand_ins)}
-            for c in claims
-        ],
+        "claims": [c.at(scale).as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
         "assumptions": text.get("assumptions", []),
         "cost": text.get("cost", {}),
         **more,

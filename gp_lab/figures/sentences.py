@@ -20,8 +20,8 @@ def claims_table(summary: dict[str, Any]) -> str:
     if apart := summary.get("not_the_papers"):
         lines.append(f"not the paper's: {', '.join(apart)}")
     for claim in summary["claims"]:
-        lines.append(f"  {verdict_text(claim):>22}  {claim['text']}  [{claim['where']}]")
-        lines.append(f"{'':24}  {claim['quantity']} = {interval_text(claim)}")
+        lines.append(f"  {verdict_text(claim, summary):>26}  {claim['text']}  [{claim['where']}]")
+        lines.append(f"{'':28}  {claim['quantity']} = {interval_text(claim)}")
     return "\n".join(lines)
 
 
@@ -46,9 +46,17 @@ def entry_text(summary: dict[str, Any]) -> str:
     return summary["figure"] + " (stand-in)" * bool(summary.get("stand_ins"))
 
 
-def verdict_text(claim: dict[str, Any]) -> str:
-    """A claim's verdict; it says so where the data are a stand-in for the paper's."""
-    return str(claim["verdict"]) + " (stand-in)" * bool(claim.get("stand_in"))
+def verdict_text(claim: dict[str, Any], summary: dict[str, Any]) -> str:
+    """A claim's verdict, and at what it holds: in miniature, at one's own settings, on a stand-in
+    for the paper's data."""
+    said = str(claim["verdict"])
+    if said.startswith("needs"):
+        return said
+    if summary.get("overrides"):
+        said += " at these settings"
+    elif summary["scale"] != "paper":
+        said += f" in {summary['scale']}"
+    return said + " (stand-in)" * bool(claim.get("stand_in"))
 
 
 def interval_text(claim: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What a probe is: it looks at a run at chosen steps and returns arrays and numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -53,7 +53,7 @@ class View:
     generate: latents [n, ...] to fakes [n, ...] (of the average where there is one); both take
     classes [n] as a second argument where the networks take classes;
     dataset, latent: where reals and latents come from; loss: phi, varphi, psi;
-    discriminator: the module, d: its parameters by name;
+    discriminator, generator: the modules, d: the former's parameters by name;
     rng: a stream -> a generator of this step's own;
     encode: reals [n, ...] to latent codes [n, ...], None without an encoder;
     classes: how many G takes, 0 if it takes none;
@@ -73,6 +73,7 @@ class View:
     device: torch.device
     dtype: torch.dtype
     rng: Callable[[str], torch.Generator]
+    generator: torch.nn.Module = field(default_factory=torch.nn.Identity)
     encode: Callable[[Tensor], Tensor] | None = None
     classes: int = 0
     couples: bool = False

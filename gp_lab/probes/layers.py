@@ -1,15 +1,18 @@
-"""Probes of the discriminator's layers: gradient norms and weight histograms (wgan_gp, Fig. 1b)."""
+"""Probes of the networks' layers: gradient norms, weights (wgan_gp, Fig. 1b), dead units."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gp_lab.fields import Few
+from gp_lab.fields import Count, Few
 from gp_lab.objectives.losses import mean
-from gp_lab.probes.base import Arrays, Probe, View, to_numpy
+from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,49 @@ class LayerGradients(Probe):
 
 
 @dataclass(frozen=True)
+class DeadUnits(Probe):
+    """Units that never fire, and inputs at which D is exactly flat.
+
+    Looked at on `count` reals and as many fakes. A unit is dead if what it puts out is exactly 0
+    for all of them (for a channel of an image: everywhere); only units of ReLU's kind can be. D is
+    flat at an input if the logit's gradient there is exactly 0 in every coordinate; a loss that
+    saturates, or a small gradient, is neither. The network is dead (`dead` 1) if all units of one
+    of a network's layers are, or D is flat at most inputs.
+
+    Arrays: discriminator [layers], generator [layers] shares of dead units, input first; flat the
+    share of inputs.
+    """
+
+    count: Count = 512
+    seen_at_once: ClassVar[str] = "count"
+
+    def measure(self, view: View) -> Arrays:
+        real = view.dataset.draw(view.rng("units_real"), self.count)
+        latent, labels = view.latents(view.rng("units_latent"), self.count, None, real)
+        of_generator: dict[str, Tensor] = {}
+        of_discriminator: dict[str, Tensor] = {}
+        with _firing(view.generator, of_generator):
+            fake = view.fakes_of(latent, labels)
+        both = torch.cat([view.place(real), fake])
+        with _firing(view.discriminator, of_discriminator):
+            _, gradient = values_and_gradients(view.critic, both)
+        return {
+            "discriminator": _dead(of_discriminator),
+            "generator": _dead(of_generator),
+            "flat": np.array(np.mean((gradient.reshape(len(both), -1) == 0).all(1))),
+        }
+
+    def scalars(self, arrays: Arrays) -> dict[str, float]:
+        shares = [*arrays["discriminator"], *arrays["generator"]]
+        flat = float(arrays["flat"])
+        return {
+            "dead_units": float(np.mean(shares)) if shares else 0.0,
+            "flat": flat,
+            "dead": float(flat > 0.5 or 1.0 in shares),
+        }
+
+
+@dataclass(frozen=True)
 class WeightHistogram(Probe):
     """Where D's weights lie (biases too, as clipping takes them).
 
@@ -88,6 +134,30 @@ class WeightHistogram(Probe):
             "largest": np.array(largest),
             "extreme": np.array(extreme),
         }
+
+
+@contextmanager
+def _firing(network: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
+    """While inside, notes of each nonlinearity which of its units [units] have fired."""
+
+    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+            fired = (output.detach() != 0).transpose(0, 1).flatten(1).any(1)
+            found[name] = found.get(name, torch.zeros_like(fired)) | fired
+
+        return hook
+
+    named = [(n, m) for n, m in network.named_modules() if n and _is_nonlinearity(m)]
+    handles = [module.register_forward_hook(keep(name)) for name, module in named]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _dead(fired: dict[str, Tensor]) -> np.ndarray:
+    return np.array([1 - float(units.double().mean()) for units in fired.values()])
 
 
 def _has_weight(module: nn.Module) -> bool:

@@ -67,7 +67,7 @@ def _figure(path: Path) -> dict[str, Any] | None:
                 | {
                     "numbers": interval_text(c),
                     "verdict": str(c["verdict"]),
-                    "verdict_text": verdict_text(c),
+                    "verdict_text": verdict_text(c, summary),
                 }
                 for c in summary["claims"]
             ],

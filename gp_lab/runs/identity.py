@@ -41,6 +41,10 @@ digest is known."""
 ANY = "any"
 """The digest that goes on with a run although its data are others than they were."""
 
+WATCHES = frozenset({"gp_lab.probes.layers.DeadUnits"})
+"""Probes that every run may have and that no entry needs: whether they were there tells no runs
+apart."""
+
 NOT_IDENTITY_OF_PROBES = keys(ProbeNode, Execution)
 """Where a probe finds what it works with."""
 
@@ -74,7 +78,11 @@ def identity(config: Config) -> Config:
         of_no_account = PLACES
     kept["dataset"] = without(of_no_account, dataset)
     if probes := kept.get("probe"):
-        kept["probe"] = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in probes.items()}
+        kept["probe"] = {
+            k: without(NOT_IDENTITY_OF_PROBES, v)
+            for k, v in probes.items()
+            if v["_target_"] not in WATCHES
+        }
     return kept
 
 

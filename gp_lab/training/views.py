@@ -27,6 +27,7 @@ def view_of(run: Setup, state: dict[str, Any], step: int) -> View:
         latent=run.latent,
         loss=game.loss,
         discriminator=game.discriminator,
+        generator=game.generator,
         d=d,
         batch_size=run.settings.batch_size,
         device=run.device,

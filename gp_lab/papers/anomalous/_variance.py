@@ -168,7 +168,7 @@ def shared_claims(table: Table, theorem: str, appendix: str, formula: str) -> li
     slope = table.values("slope", case="scaling")
     throughout = "share of paths with |w| <= 1 throughout"
     return [
-        *(Claim(text, test, appendix, at_any_scale=True) for text, test in of_full_batch.items()),
+        *(Claim(text, test, appendix) for text, test in of_full_batch.items()),
         *(
             Claim(text, test, f"{theorem}, with the integral worked out")
             for text, test in of_formula.items()

@@ -94,7 +94,6 @@ def claims(table: Table) -> list[Claim]:
             "with phi = x and lambda (k - k0)^2 the optimal k is W1 / (2 lambda) + k0",
             less(np.max(errors, 0), AGREES / 5, quantity=largest),
             lemma,
-            at_any_scale=True,
         ),
         Claim(
             "max-GP finds that k when it trains",
@@ -105,13 +104,11 @@ def claims(table: Table) -> list[Claim]:
             f"spectral norm: gradients vanish at the start (below {VANISHED}, 16 layers)",
             less(start.values("slope_at_start"), VANISHED, quantity=slope),
             WHERE,
-            at_any_scale=True,
         ),
         Claim(
             f"spectral norm: so do activations (spread of f below {VANISHED})",
             less(start.values("spread_at_start"), VANISHED, quantity=spread),
             WHERE,
-            at_any_scale=True,
         ),
     ]
 

@@ -122,7 +122,7 @@ def _of_loss(loss: str, row: Row) -> list[Claim]:
     found = []
 
     def add(says: str, test: Test, where: str, paper: str | None = None) -> None:
-        found.append(Claim(f"phi = {WORDS[loss]} {says}", test, where, paper, at_any_scale=True))
+        found.append(Claim(f"phi = {WORDS[loss]} {says}", test, where, paper))
 
     eq10, said = (
         "lipschitz, Eq. 10, App. D and Fig. 5",

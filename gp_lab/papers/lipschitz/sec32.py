@@ -89,7 +89,6 @@ def claims(table: Table) -> list[Claim]:
                 quantity="cosine with (1, 0) of x - 2x(1 - x), which meets Eq. 7 and reaches W1",
             ),
             f"{where}, Eq. 9",
-            at_any_scale=True,
         ),
     ]
 

@@ -89,7 +89,6 @@ def claims(table: Table) -> list[Claim]:
                 f"{name}: the exact critic has unit gradient on coupled segments",
                 less(penalty.values("exact_slope_error"), 1e-6, quantity=unit),
                 "wgan_gp, Proposition 1 and Corollary 1",
-                at_any_scale=True,
             )
         )
     return found

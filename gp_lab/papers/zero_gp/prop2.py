@@ -118,7 +118,6 @@ def claims(table: Table) -> list[Claim]:
             "it has d_x (m+n) + (m+n) parameters",
             computed(excess, below=0.5, quantity="numbers in W1 and W2 less the formula"),
             "zero_gp, App. B",
-            at_any_scale=True,
         ),
         Claim(
             "kept eps-optimal, its directional derivative grows as 1/distance where a fake"
@@ -141,7 +140,6 @@ def claims(table: Table) -> list[Claim]:
                 computed(millions, above=1, below=1000, quantity="millions of parameters"),
                 "zero_gp, sec. 4.2.1",
                 paper="a few to hundreds of millions",
-                at_any_scale=True,
             )
         )
     return found
