@@ -5,17 +5,19 @@ that the sentence claims. Inside: supported; outside: not supported; across its 
 inconclusive. So each wrong verdict has a probability of at most (1 - level) / 2, at the border,
 and less away from it: for shares always (exact tests), for means if the seeds' values are normal.
 Skewed values can take that of a mean to about 10 % with five seeds, and values that are mostly
-equal (0 or 1, say) to anything: they belong to the tests of shares. Verdicts are per claim: among k
-claims at their borders k times as many are wrong; `level = 1 - 0.05 / k` holds that down for a
-family (Bonferroni; Holm's steps would need p-values).
+equal (0 or 1, say) to anything: they belong to the tests of shares. The k claims of an entry are a
+family: each is tested at `1 - 0.05 / k` (Bonferroni; Holm's steps would need p-values), so that all
+intervals of an entry hold at once in 95 % of its repetitions.
 Fewer than `MIN_SEEDS` values are inconclusive whatever they say. A NaN is a diverged seed: it is
 dropped, with its partner where values are paired, and counted; an infinite value cannot be averaged
 and makes the test inconclusive.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -24,10 +26,35 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, spearmanr
 
 from gp_lab.evaluation.intervals import Interval, mean_interval, seed_values
+from gp_lab.launching.grid import Where
 
 Array = NDArray[np.float64]
 
 MIN_SEEDS = 5
+
+LEVEL = 0.95
+"""Of all claims of an entry together."""
+
+_LEVEL = ContextVar("level", default=LEVEL)
+
+
+@contextmanager
+def family(claims: int) -> Iterator[None]:
+    """While inside, tests have the level that each of so many claims needs (Bonferroni)."""
+    token = _LEVEL.set(1 - (1 - LEVEL) / max(claims, 1))
+    try:
+        yield
+    finally:
+        _LEVEL.reset(token)
+
+
+def seeds_for_share(claims: int, share: float = 0.5) -> int:
+    """How many seeds a claim about more than this share of them needs, in a family of so many.
+
+    All of them agreeing, the exact interval at the family's level then lies above the share.
+    """
+    alpha = (1 - LEVEL) / max(claims, 1) / 2
+    return max(MIN_SEEDS, math.floor(math.log(alpha) / math.log(share)) + 1)
 
 
 class Verdict(StrEnum):
@@ -74,13 +101,21 @@ class Claim:
     paper: float | str | None = None
     needs_paper: bool = False
     """Whether no miniature can ask it, as it compares with a number at the paper's own settings."""
+    about: Where = field(default_factory=dict)
+    """Axis -> levels: the cells that it holds something against. Where the networks of one of them
+    are dead in most seeds it is not decided: that is a failure to train, not what was claimed."""
+    dead: str = ""
+    """Whose networks are, and in how many seeds."""
 
-    def at(self, scale: str) -> "Claim":
-        """The same numbers with the verdict that this scale allows."""
+    def at(self, scale: str, dead: str = "") -> "Claim":
+        """The same numbers with the verdict that this scale, and living networks, allow."""
         if scale == "smoke":
             return replace(self, test=replace(self.test, verdict=Verdict.NEEDS_MINIATURE))
         if scale != "paper" and self.needs_paper:
             return replace(self, test=replace(self.test, verdict=Verdict.NEEDS_PAPER))
+        if dead:
+            test = replace(self.test, verdict=Verdict.INCONCLUSIVE)
+            return replace(self, test=test, dead=dead)
         return self
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,6 +132,7 @@ class Claim:
             "quantity": self.test.quantity,
             "method": self.test.method,
             "n_dropped": self.test.n_dropped,
+            "dead": self.dead,
             **interval,
         }
 
@@ -113,12 +149,16 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
     return np.where(both_infinite, np.inf, a - np.where(both_infinite, 0.0, b))
 
 
-def greater(values: ArrayLike, bound: float, level: float = 0.95, *, quantity: str = "") -> Test:
+def greater(
+    values: ArrayLike, bound: float, level: float | None = None, *, quantity: str = ""
+) -> Test:
     """Is the mean of `values` `[n]` above `bound`? One-sample t."""
     return _test_mean(values, level, f"one-sample t, mean > {bound:g}", quantity, bound, math.inf)
 
 
-def less(values: ArrayLike, bound: float, level: float = 0.95, *, quantity: str = "") -> Test:
+def less(
+    values: ArrayLike, bound: float, level: float | None = None, *, quantity: str = ""
+) -> Test:
     """Is the mean of `values` `[n]` below `bound`? One-sample t."""
     return _test_mean(values, level, f"one-sample t, mean < {bound:g}", quantity, -math.inf, bound)
 
@@ -128,7 +168,7 @@ def paired_greater(
     b: ArrayLike,
     margin: float = 0.0,
     relative: bool = False,
-    level: float = 0.95,
+    level: float | None = None,
     *,
     quantity: str = "",
 ) -> Test:
@@ -150,7 +190,7 @@ def paired_greater(
 
 
 def paired_greatest(
-    a: ArrayLike, others: Mapping[str, ArrayLike], level: float = 0.95, *, quantity: str = ""
+    a: ArrayLike, others: Mapping[str, ArrayLike], level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Is `a` greater than each of `others`, paired by seed (`[n]` each)? Paired t against each.
 
@@ -158,7 +198,7 @@ def paired_greatest(
     one that is not supported, if there is one, else the one of the lowest interval. Not a test
     against the best other of each seed, whose mean exceeds the mean of every one of them.
     """
-    each = 1 - (1 - level) / len(others)
+    each = 1 - (1 - (level or _LEVEL.get())) / len(others)
     tests = [
         paired_greater(a, values, level=each, quantity=f"{quantity} minus {name}".strip())
         for name, values in others.items()
@@ -168,7 +208,7 @@ def paired_greatest(
 
 
 def equivalent(
-    a: ArrayLike, b: ArrayLike, margin: float, level: float = 0.95, *, quantity: str = ""
+    a: ArrayLike, b: ArrayLike, margin: float, level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Is the mean of a - b, paired by seed (`[n]` each), within -`margin` and `margin`?
 
@@ -182,7 +222,7 @@ def equivalent(
 
 
 def inside(
-    values: ArrayLike, low: float, high: float, level: float = 0.95, *, quantity: str = ""
+    values: ArrayLike, low: float, high: float, level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Does the mean of `values` `[n]` lie between `low` and `high`? One-sample t.
 
@@ -196,7 +236,12 @@ def inside(
 
 
 def holds(
-    values: ArrayLike, value: float, margin: float, level: float = 0.95, *, quantity: str = ""
+    values: ArrayLike,
+    value: float,
+    margin: float,
+    level: float | None = None,
+    *,
+    quantity: str = "",
 ) -> Test:
     """Is `values` `[n]` centred on `value`: does the interval of their mean hold it?
 
@@ -207,7 +252,7 @@ def holds(
     """
     if not margin > 0:
         raise ValueError(f"margin={margin}: must be positive")
-    interval = mean_interval(values, level)
+    interval = mean_interval(values, level or _LEVEL.get())
     dropped = int(np.isnan(seed_values(values)).sum())
     if interval.n < MIN_SEEDS:
         verdict = Verdict.INCONCLUSIVE
@@ -237,7 +282,7 @@ def computed(
 
 
 def share_greater(
-    successes: int, trials: int, bound: float, level: float = 0.95, *, quantity: str = ""
+    successes: int, trials: int, bound: float, level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Is the probability of success above `bound`? Exact binomial (Clopper-Pearson interval).
 
@@ -248,7 +293,7 @@ def share_greater(
 
 
 def share_less(
-    successes: int, trials: int, bound: float, level: float = 0.95, *, quantity: str = ""
+    successes: int, trials: int, bound: float, level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Is the probability of success below `bound`? As `share_greater`."""
     method = f"exact binomial, share < {bound:g}"
@@ -260,7 +305,7 @@ def share_inside(
     trials: int,
     low: float,
     high: float,
-    level: float = 0.95,
+    level: float | None = None,
     *,
     quantity: str = "",
 ) -> Test:
@@ -275,7 +320,7 @@ def share_inside(
 
 
 def paired_share_greater(
-    a: ArrayLike, b: ArrayLike, level: float = 0.95, *, quantity: str = ""
+    a: ArrayLike, b: ArrayLike, level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Does `a` succeed more often than `b`, paired (`[n]` each of 0, 1 or NaN)? Exact McNemar.
 
@@ -311,9 +356,14 @@ def rank_correlations(levels: ArrayLike, values: ArrayLike) -> Array:
 
 
 def _test_mean(
-    values: ArrayLike, level: float, method: str, quantity: str, above: float, below: float
+    values: ArrayLike,
+    level: float | None,
+    method: str,
+    quantity: str,
+    above: float,
+    below: float,
 ) -> Test:
-    interval = mean_interval(values, level)
+    interval = mean_interval(values, level or _LEVEL.get())
     dropped = int(np.isnan(seed_values(values)).sum())
     return Test(_verdict(interval, above, below), interval, method, quantity, dropped)
 
@@ -321,7 +371,7 @@ def _test_mean(
 def _test_share(
     successes: int,
     trials: int,
-    level: float,
+    level: float | None,
     method: str,
     quantity: str,
     above: float,
@@ -329,6 +379,7 @@ def _test_share(
 ) -> Test:
     if not 0 <= successes <= trials:
         raise ValueError(f"{successes} successes in {trials} trials")
+    level = level or _LEVEL.get()
     interval = Interval(math.nan, 0.0, 1.0, 0, level)
     if trials:
         exact = binomtest(successes, trials).proportion_ci(level, method="exact")

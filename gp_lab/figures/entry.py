@@ -18,6 +18,10 @@ from gp_lab.figures.claims import Claim
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid, is_at
 from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.metrics import last_values
+
+UNITS = "units"
+"""The probe that tells dead networks."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,12 @@ class Run:
 
     @property
     def head(self) -> Row:
-        """What a row of data.csv begins with."""
-        return {**self.cell, "seed": self.seed, "state": self.state}
+        """What a row of data.csv begins with; `dead` is what `probe.units` saw last, if it did."""
+        head: Row = {**self.cell, "seed": self.seed, "state": self.state}
+        if UNITS not in self.folder.config["probe"]:
+            return head
+        dead = last_values(self.folder.inside("metrics.jsonl"), [UNITS]).get(f"{UNITS}/dead")
+        return head if dead is None else head | {"dead": int(dead.value)}
 
 
 @dataclass(frozen=True)

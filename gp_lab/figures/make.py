@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput, LabError, bad_choice, counted, one_line, show
 from gp_lab.fields import Budget, Execution
-from gp_lab.figures.claims import Claim
+from gp_lab.figures.claims import Claim, family
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
 from gp_lab.figures.plan import Plan
 from gp_lab.figures.publishing import publish
@@ -76,7 +76,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         plan,
         changed,
         table.rows,
-        what.claims(table),
+        _judged(what.claims, table, scale),
         lambda: what.draw(runs, table),
         f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
         chosen=chosen,
@@ -106,7 +106,7 @@ def make_calculation(plan: Plan) -> str:
     with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
         table = Table(rows)
-        claims = what.claims(table)
+        claims = _judged(what.claims, table, plan.scale)
 
     def draw() -> Figure:
         with _blamed_on(changed, name):
@@ -173,6 +173,12 @@ def _of_calculation(plan: Plan) -> tuple[list[str], dict[str, Any]]:
     given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
     own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
     return changed, dict(plan.node["settings"]) | own
+
+
+def _judged(claims: Callable[[Table], list[Claim]], table: Table, scale: str) -> list[Claim]:
+    """An entry's claims, tested as one family, with the verdicts that scale and networks allow."""
+    with family(len(claims(table))):
+        return [claim.at(scale, table.dead(claim.about)) for claim in claims(table)]
 
 
 def _publish(

@@ -52,6 +52,8 @@ def verdict_text(claim: dict[str, Any], summary: dict[str, Any]) -> str:
     said = str(claim["verdict"])
     if said.startswith("needs"):
         return said
+    if claim.get("dead"):
+        said += f": dead networks ({claim['dead']})"
     if summary.get("overrides"):
         said += " at these settings"
     elif summary["scale"] != "paper":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gp_lab.launching.grid import Grid, is_at
+from gp_lab.launching.grid import Grid, Where, is_at
 from gp_lab.runs.folder import State
 
 Row = dict[str, Any]
@@ -74,6 +74,19 @@ class Table:
     ) -> Iterator[tuple[tuple[str, list[float]], tuple[str, list[float]]]]:
         """Each level against each other, as two (title, values)."""
         return itertools.combinations(self.by(axis, quantity, levels, **rest).items(), 2)
+
+    def dead(self, where: Where) -> str:
+        """Which cells at these levels have networks that are dead in most seeds; "" if none."""
+        seen: dict[str, list[int]] = {}
+        for row in self.at(**where).rows if where else ():
+            if "dead" in row:
+                cell = self.grid.name({axis: row[axis] for axis in self.grid.axes})
+                seen.setdefault(cell, []).append(row["dead"])
+        return ", ".join(
+            f"{cell} in {sum(dead)} of {len(dead)} seeds"
+            for cell, dead in seen.items()
+            if 2 * sum(dead) > len(dead)
+        )
 
     def one(self, **where: Levels) -> Row:
         """The row at these levels. Raises `LookupError` if there are none or several."""

@@ -1,0 +1,93 @@
+"""How a miniature is chosen: the first of listed settings that meets a criterion on pilot seeds.
+
+    pilot:                                  # in an entry's file
+      criterion: some method hits all 8 modes on every seed
+      measured: {some: [method], quantity: modes, at_least: 8}
+      candidates:                           # what the scale would set, as under `scales:`
+        - {overrides: [architecture.width=64]}
+        - {overrides: [architecture.width=64], cells: [{method: none, set: [steps=500]}]}
+
+The criterion looks at no claim: whether a loss has levelled, whether anything learns the data. It
+and the candidates are written down before any of them is trained.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gp_lab.errors import BadInput, bad_choice
+from gp_lab.figures.publishing import summary_of
+from gp_lab.figures.table import Row
+from gp_lab.launching.grid import is_at
+from gp_lab.runs.folder import RunFolder
+
+FIRST_SEED = 1000
+"""Seeds from here on are for pilots, and no run of an entry has one."""
+
+SEEDS = 3
+
+LEVELLED = "levelled"
+"""What D's loss still changes from the third quarter of a run to its last, over its range."""
+
+
+def levelled(steps: np.ndarray, losses: np.ndarray) -> float:
+    """How much a loss [k] at steps [k] still changes, as a share of its range over the run.
+
+    The means of the last two quarters are compared; NaN for fewer than 8 steps or a constant loss.
+    """
+    if len(losses) < 8 or not np.ptp(losses) > 0:
+        return float("nan")
+    quarter = np.ceil(4 * (steps - steps[0] + 1) / (steps[-1] - steps[0] + 1))
+    means = [losses[quarter == q].mean() for q in (1, 2, 3, 4)]
+    return float(abs(means[3] - means[2]) / np.ptp(means)) if np.ptp(means) > 0 else 0.0
+
+
+def measured(folder: Path, runs: Path, axes: Sequence[str]) -> list[Row]:
+    """The rows of a drawn entry, its cells with `levelled` of their runs.
+
+    folder: that of its claims.json; runs: the runs'; axes: those of its grid. Raises
+    `BadInput` for a damaged one.
+    """
+    summary = summary_of(folder / "claims.json")
+    with (folder / "data.csv").open(newline="") as file:
+        rows: list[Row] = [dict(row) for row in csv.DictReader(file)]
+    of = {(run["panel"], str(run["seed"])): run["id"] for run in summary["runs"]}
+    for row in rows:
+        run = of.get(("-".join(str(row[axis]) for axis in axes), str(row.get("seed"))))
+        if run is not None:
+            lines = [x for x in RunFolder(runs / run).metrics() if "loss_d" in x]
+            step, loss = ([float(x[k]) for x in lines] for k in ("step", "loss_d"))
+            row[LEVELLED] = levelled(np.array(step), np.array(loss))
+    return rows
+
+
+def meets(criterion: Mapping[str, Any], rows: Sequence[Row]) -> tuple[bool, dict[str, float]]:
+    """Whether rows meet `measured:` of a pilot, and the worst seed's quantity by cell.
+
+    `some` cell of these axes, or `every` one, has a quantity of at_least, or at_most, a number on
+    every seed; `where` chooses the rows. Raises `BadInput` for a criterion of another form.
+    """
+    quantity = str(criterion.get("quantity"))
+    known = {"some", "every", "quantity", "at_least", "at_most", "where"}
+    if wrong := sorted(set(criterion) - known):
+        raise bad_choice("pilot.measured", wrong[0], known)
+    rule = "some" if "some" in criterion else "every"
+    axes, least = [str(axis) for axis in criterion[rule]], "at_least" in criterion
+    bound = float(criterion["at_least" if least else "at_most"])
+    found: dict[str, float] = {}
+    for row in rows:
+        if "seed" not in row or not row["seed"] or not is_at(row, criterion.get("where", {})):
+            continue
+        value = float(row[quantity]) if row.get(quantity) not in (None, "") else float("nan")
+        if np.isnan(value):
+            value = -np.inf if least else np.inf  # of a run that did not finish
+        cell = "-".join(str(row[axis]) for axis in axes)
+        before = found.setdefault(cell, value)
+        found[cell] = min(before, value) if least else max(before, value)
+    if not found:
+        raise BadInput(f"pilot.measured: no rows with {axes} and {quantity}")
+    passed = [value >= bound if least else value <= bound for value in found.values()]
+    return (any(passed) if rule == "some" else all(passed)), found

@@ -1,0 +1,61 @@
+"""The miniature of an entry: the first candidate of its `pilot:` that meets the criterion.
+
+    python scripts/pilot.py zero_gp/fig2 [outputs/pilot]
+
+Candidates are trained in the order of the entry's file, on seeds 1000, 1001 and 1002, until one
+passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Finished runs
+are kept, so the script goes on where it was stopped.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets
+from gp_lab.launching.config_groups import figure_file
+
+
+def main(name: str, out: str = "outputs/pilot") -> int:
+    text = figure_file(name)
+    pilot, root = text["pilot"], Path(out) / name
+    print("  tried:", flush=True)
+    for number, candidate in enumerate(pilot["candidates"], 1):
+        began = time.monotonic()
+        drawn = draw(name, text, candidate, number, root)
+        rows = measured(drawn, root / "runs", list(text["grid"]))
+        passed, found = meets(pilot["measured"], rows)
+        minutes = (time.monotonic() - began) / 60
+        worst = ", ".join(f"{cell} {value:.3g}" for cell, value in found.items())
+        verdict = "passes" if passed else "fails"
+        print(f"    - '{number} {verdict}: {worst}; {minutes:.1f} minutes'", flush=True)
+        if passed:
+            return 0
+    return 1
+
+
+def draw(
+    name: str, text: dict[str, Any], candidate: dict[str, Any], number: int, root: Path
+) -> Path:
+    """The entry with a candidate for its miniature, on pilot seeds; the folder of its picture."""
+    own = f"pilot/{name.replace('/', '-')}-{number}"
+    module = f"gp_lab.papers.{name.replace('/', '.').replace('-', '_')}"
+    scales = {"miniature": {"seeds": SEEDS, **candidate}}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "figure", f"{own}.yaml")
+        file.parent.mkdir(parents=True)
+        node = text | {"id": own, "module": module, "scales": scales}
+        file.write_text("# @package figure\n" + yaml.safe_dump(node, sort_keys=False))
+        seeds = f"seed=range({FIRST_SEED},{FIRST_SEED + SEEDS})"
+        command = [sys.executable, "-m", "gp_lab", "figure", own, f"--config-dir={folder}"]
+        command += ["scale=miniature", seeds, f"out={root}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return root / "figures" / own / "miniature"
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
