@@ -1,18 +1,22 @@
-# make figures   sets everything up, reproduces all that needs no download, on the CPU
+# make figures   sets everything up; a tour of every paper in miniature, on the CPU
+# make edition   every entry in miniature; it goes on where it was stopped
 # make test      sets everything up, passes the tests
 # make figure F=zero_gp/fig1 SCALE=paper   one figure;   make figures SCALE=paper   all of them
 
 PYTHON ?= python3
 VENV   ?= .venv
-SCALE  ?= quick
+SCALE  ?= miniature
 OUT    ?= outputs
 BIN    := $(VENV)/bin
 LAB    := $(BIN)/gp-lab
 
-.PHONY: figures figure test slow-test setup lint clean
+.PHONY: figures edition figure test slow-test setup lint clean
 .DEFAULT_GOAL := figures
 
 figures: setup
+	$(LAB) figures --tour scale=$(SCALE) 'out="$(OUT)"'
+
+edition: setup
 	$(LAB) figures scale=$(SCALE) 'out="$(OUT)"'
 
 figure: setup

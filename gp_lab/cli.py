@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printable, show
 from gp_lab.files import is_folder, path_of
 from gp_lab.launching.program import exit_status, one_word, outputs_of, parsed
-from gp_lab.terminal import aligned, columns, open_standard_streams
+from gp_lab.terminal import aligned, columns, duration, open_standard_streams
 from gp_lab.training.process_group import quiet, several
 
 if TYPE_CHECKING:
@@ -201,6 +201,8 @@ def figure(arguments: list[str]) -> Exit:
 
 def _made(plan: "Plan") -> Exit:
     """Train what an entry lacks, then draw it; the status of its runs."""
+    if plan.minutes is not None and not quiet():
+        print(f"{plan.name}, {plan.scale}: about {duration(plan.minutes)} on two idle cores")
     if plan.sweep is None:
         if quiet():
             return Exit.OK
@@ -221,16 +223,21 @@ def _made(plan: "Plan") -> Exit:
 
 
 def figures(arguments: list[str]) -> Exit:
-    """`gp-lab figures`: every entry, one after another, then the report and a table."""
+    """`gp-lab figures [--tour]`: every entry, one after another, then the report and a table.
+
+    --tour: those alone whose files say `tour: true`.
+    """
     from gp_lab.figures.plan import plan_of
     from gp_lab.launching.arguments import figure_arguments
-    from gp_lab.launching.config_groups import figure_ids
+    from gp_lab.launching.config_groups import figure_file, figure_ids
 
-    args, plans = figure_arguments(arguments), []
+    flags = [word for word in arguments if word == "--tour"]
+    args, plans = figure_arguments([word for word in arguments if word not in flags]), []
+    names = [name for name in figure_ids() if not flags or figure_file(name).get("tour")]
     if not quiet():
-        count = counted(len(figure_ids()), "figure")
+        count = counted(len(names), "figure")
         print(f"{count}: all are looked at before the first one starts", file=sys.stderr)
-    for name in figure_ids():
+    for name in names:
         try:
             plans.append(plan := plan_of(name, args.overrides))
             if not args.cfg:
@@ -241,8 +248,9 @@ def figures(arguments: list[str]) -> Exit:
         print("\n\n".join(plan.shown() for plan in plans))
         return Exit.OK
     worst, began, minutes = Exit.OK, time.monotonic(), dict[str, float]()
-    for plan in plans:
-        print(f"\n== {plan.name}")
+    for number, plan in enumerate(plans, 1):
+        left = sum(later.minutes or 0 for later in plans[number - 1 :])
+        print(f"\n== {number} of {len(plans)}, about {duration(left)} left: {plan.name}")
         try:
             worst = max(worst, _made(plan))
         except LabError as error:

@@ -181,6 +181,14 @@ def clear() -> None:
         sys.stdout.control("\x1b[H\x1b[2J")
 
 
+def duration(minutes: float) -> str:
+    """About how long: 40 s, 12 min, 3.5 h, 6 days."""
+    for unit, length in (("days", 1440), ("h", 60), ("min", 1)):
+        if minutes >= 2 * length:
+            return f"{minutes / length:.2g} {unit}"
+    return f"{60 * minutes:.0f} s"
+
+
 def write(text: str) -> None:
     """A line on standard error, above the progress bars."""
     from tqdm import tqdm

@@ -1,10 +1,10 @@
-"""Small results kept in git: pictures, claims and data of the largest scale that was run.
+"""Small results kept in git: pictures, claims, data; outputs/reference/<paper>/<item>/<scale>.
 
     python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
 
-A result replaces the one that is kept unless that one was made at a larger scale or with more
-iterations. Pictures are reduced to 256 colours; data.csv is left out where it is large. The
-gallery is outputs/reference/README.md.
+What was made with settings of one's own, on pilot seeds, or at scale smoke is passed over. Pictures
+are reduced to 256 colours; data.csv is left out where it is large. The gallery is
+outputs/reference/README.md.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from PIL import Image
 
 from gp_lab.figures.publishing import published, summary_of
 
-SCALES = ("smoke", "quick", "paper")
+SCALES = ("miniature", "paper")
 LARGEST_TABLE = 200_000
 """Bytes of a data.csv that is kept."""
 
@@ -27,22 +27,22 @@ WIDEST = 1000
 
 HEAD = """# All entries
 
-At the largest scale that was run here; a picture leads to its claims, with intervals over seeds.
-A verdict "not run at paper scale" means that the budget was cut (`scale=quick`), not that the
-claim failed. `scripts/reference.py` writes this page.
+In miniature, and at the paper's own scale where two cores could do it; a picture leads to its
+claims, with intervals over seeds. How each miniature was chosen stands in the entry's file
+(`pilot:`). `scripts/reference.py` writes this page.
 
 """
 COLUMNS = 3
 
 
 def collect(outputs: Path, reference: Path) -> None:
-    """Copy each entry's result of the largest scale."""
+    """Copy each entry's results."""
     for source in published(outputs / "figures"):
         new = summary_of(source)
+        if new["scale"] not in SCALES or new["overrides"]:
+            continue
         folder = reference / place(new)
         kept = folder / "claims.json"
-        if kept.exists() and size(json.loads(kept.read_text())) > size(new):
-            continue
         folder.mkdir(parents=True, exist_ok=True)
         own = {k: v for k, v in new.items() if k != "files"}  # the picture here is another file
         kept.write_text(json.dumps(own, indent=1) + "\n")
@@ -54,12 +54,8 @@ def collect(outputs: Path, reference: Path) -> None:
 
 def place(summary: dict[str, Any]) -> str:
     """Where an entry's result is kept; one on a data set that was asked for has its own folder."""
-    return "-".join([summary["figure"], *filter(None, [summary.get("dataset")])])
-
-
-def size(summary: dict[str, Any]) -> tuple[int, int]:
-    """Of the runs behind a result: the scale, then the iterations."""
-    return SCALES.index(summary["scale"]), max(summary["steps"], default=0)
+    scale = "-".join([summary["scale"], *filter(None, [summary.get("dataset")])])
+    return f"{summary['figure']}/{scale}"
 
 
 def small(source: Path, target: Path) -> None:

@@ -225,9 +225,9 @@ def _publish(
         "overrides": list(changed),
         "not_the_papers": apart,
         "stand_ins": list(stand_ins),
-        "claims": [c.at(scale).as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
+        "claims": [c.as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
         "assumptions": text.get("assumptions", []),
-        "cost": text.get("cost", {}),
+        "minutes": text.get("minutes", {}),
         **more,
     }
     with paper_style():

@@ -10,6 +10,9 @@ from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep
 from gp_lab.launching.config_groups import figure_file, figure_ids
 from gp_lab.launching.jobs import jobs_table
 
+MINIATURE = "miniature"
+"""The scale that an entry has if none is asked for."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -28,6 +31,11 @@ class Plan:
     trust: Sequence[str]
     sweep: Sweep | None = None
     node: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def minutes(self) -> float | None:
+        """What its file says that it takes on two idle cores, where nothing of it is finished."""
+        return self.file.get("minutes", {}).get(self.scale)
 
     def shown(self) -> str:
         """What `--cfg job` prints: the runs and which are finished, or what is calculated."""
@@ -59,6 +67,8 @@ def plan_of(name: str, words: Sequence[str], config_dir: str | None = None) -> P
     if name not in (known := figure_ids(folder)):
         raise bad_choice("figure", name, known)
     overrides, file = [f"figure={name}", *words], figure_file(name, folder)
+    if MINIATURE in file.get("scales", {}) and not any(w.startswith("scale=") for w in words):
+        overrides.append(f"scale={MINIATURE}")
     if not any(word.startswith("hydra/launcher=") for word in overrides):
         overrides.append("hydra/launcher=replicas")
     with hydra_session(config_dir) as hydra:
