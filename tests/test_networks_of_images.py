@@ -29,7 +29,7 @@ from gp_lab.networks.convolution import (
 )
 from gp_lab.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gp_lab.networks.mlp import MLP
-from gp_lab.networks.resnet import BottleneckBlock, ResidualBlock
+from gp_lab.networks.residual import BottleneckBlock, ResidualBlock
 from gp_lab.networks.sagan import SelfAttention
 from gp_lab.objectives.constraints import NoConstraint, SpectralNorm
 from gp_lab.objectives.losses import Wasserstein
