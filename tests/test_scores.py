@@ -33,7 +33,7 @@ from gp_lab.evaluation.inception import Inception, random_inception
 from gp_lab.evaluation.inception_score import inception_score
 from gp_lab.evaluation.neighbours import nearest_of_batches, nearest_training
 from gp_lab.instantiate import instantiate
-from gp_lab.probes import scores
+from gp_lab.probes import references, scored_images, scores
 from gp_lab.probes.base import Share, View
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import run_hash
@@ -108,14 +108,14 @@ def network() -> Inception:
 def with_weights(network: Inception, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Inception with random weights in place of the published ones, on small images: quicker."""
     use(network, monkeypatch)
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
     yield
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
 
 
 def use(network: Inception, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inception, "SIDE", 75)
-    patch.setattr(scores, "load_inception", lambda weights, device: network)
+    patch.setattr(references, "load_inception", lambda weights, device: network)
 
 
 @pytest.fixture
@@ -128,9 +128,9 @@ def without_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: "/none")
     monkeypatch.setattr(Path, "mkdir", _mkdir_elsewhere(Path.mkdir))
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
     yield
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
 
 
 def _mkdir_elsewhere(mkdir: Callable[..., None]) -> Callable[..., None]:
@@ -210,7 +210,7 @@ def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
     for i in range(IMAGES):
         (tmp_path / f"{i:02}.png").write_bytes(encoded(picture(28, 28, "L", seed=i)))
     decoded, alive, most = [], set(), [0]
-    decode, batches = decoding.decode, scores._bytes_at
+    decode, batches = decoding.decode, scored_images.images_at
 
     def counted(*arguments: Any) -> np.ndarray:
         decoded.append(arguments)
@@ -225,8 +225,8 @@ def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
 
     monkeypatch.setattr(decoding, "decode", counted)
     monkeypatch.setattr(pictures, "IN_MEMORY", 0)
-    monkeypatch.setattr(scores, "_bytes_at", watched)
-    monkeypatch.setattr(scores, "BATCH", 2)
+    monkeypatch.setattr(scored_images, "images_at", watched)
+    monkeypatch.setattr(scored_images, "BATCH", 2)
     monkeypatch.setattr(scores, "frechet_distance", lambda fake, real: 1.0)  # it takes seconds
     own = ("dataset=image_folder", f"dataset.root={tmp_path}", f"out={tmp_path / 'out'}")
     grey = ("dataset.source.image_size=28", "dataset.source.channels=1")
@@ -276,9 +276,9 @@ def test_weights_of_a_file_are_used(
     digest = inception.checked_weights(path, "")
     monkeypatch.setattr(inception.checked_weights, "__defaults__", (digest[:8],))
     monkeypatch.setattr(inception.load_inception, "__defaults__", (None, "cpu", digest[:8]))
-    scores._inception.cache_clear()
-    loaded = scores._inception(str(path), torch.device("cpu"))
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
+    loaded = references._inception(str(path), torch.device("cpu"))
+    references._inception.cache_clear()
     assert isinstance(loaded, Inception)
     assert loaded.identity == f"inception-{digest}"
     assert torch.equal(loaded.net.fc.weight, network.net.fc.weight)
@@ -308,9 +308,9 @@ def one_rank(rank: int, port: int, mnist: Path, out: Path, world: int = 2) -> No
             patch.setattr(distributed, "_group", group)
         use(random_inception(), patch)
         patch.setattr(scores, "frechet_distance", distance)
-        patch.setattr(scores, "BATCH", 2)  # 12 images are 3 batches, and 40 are 8
+        patch.setattr(scored_images, "BATCH", 2)  # 12 images are 3 batches, and 40 are 8
         patch.setattr(View, "fakes_of", counted)
-        scores._inception.cache_clear()
+        references._inception.cache_clear()
         run_on(mnist, out, *SCORED)
     (out / f"made-{rank}").write_text(f"{sum(made)}")
 
@@ -321,7 +321,7 @@ def test_ranks_share_out_a_score_and_come_to_the_numbers_of_one(
     two, one = tmp_path / "two", tmp_path / "one"
     torch.multiprocessing.spawn(one_rank, (free_port(), mnist, two), nprocs=2)
     one_rank(0, 0, mnist, one, world=1)
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
     (of_two,), (of_one,) = ([RunFolder(path) for path in (out / "runs").iterdir()]
                             for out in (two, one))  # fmt: skip
     assert of_two.status["ranks"] == 2
@@ -389,7 +389,7 @@ def test_a_classifier_of_the_data_scores_the_samples_and_is_kept(
         raise AssertionError("trained again")
 
     monkeypatch.setattr("gp_lab.evaluation.classifier.train_classifier", fail)
-    scores._classifier.cache_clear()
+    references.classifier_of.cache_clear()
     shutil.copytree(scored / "cache", tmp_path / "cache")
     again = run_on(mnist, tmp_path, *CLASSIFIER, "seed=1", "dataset.size=8", "steps=1")
     assert again.arrays("classifier")["accuracy"] == found["accuracy"]
@@ -413,7 +413,7 @@ def test_a_set_too_large_for_a_classifier_in_memory_is_refused_at_the_start(
 
 def test_a_cache_that_cannot_be_written_costs_no_run(mnist: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    scores._classifier.cache_clear()
+    references.classifier_of.cache_clear()
     with pytest.warns(UserWarning, match=r"classifier-.*: not kept \("):
         folder = run_on(
             mnist, tmp_path, *CLASSIFIER, f"probe.classifier.cache={tmp_path}/file", "steps=1"
@@ -448,14 +448,14 @@ def test_what_is_set_aside_is_worked_out_once_for_each_of_many_runs_and_ends_wit
         looked.append(len(some))
         return nearest_of_batches(some, batches)
 
-    monkeypatch.setattr(scores, "nearest_of_batches", counted)
+    monkeypatch.setattr(references, "nearest_of_batches", counted)
     images = Part(torch.randint(256, (IMAGES, 1, 4, 4), generator=rng()).to(torch.uint8))
     whole, again = Rows(images), Rows(images)
     halves = [Rows(images, torch.arange(k, IMAGES, 2)) for k in range(2)]
-    first, *others = [scores._set_aside(rows, 1, 5, cpu) for rows in (whole, *halves)]
+    first, *others = [references.set_aside(rows, 1, 5, cpu) for rows in (whole, *halves)]
     assert len(looked) == 3
     for rows in (again, *halves):
-        found = scores._set_aside(rows, 1, 5, cpu)
+        found = references.set_aside(rows, 1, 5, cpu)
     assert len(looked) == 3
     assert found is others[1]
     assert not torch.equal(first[0][:3], others[0][0])
@@ -480,11 +480,11 @@ def test_training_images_are_all_of_them_evenly_spaced_ones_or_stacks(mnist: Pat
     def images(*overrides: str) -> tuple[Images, torch.Tensor]:
         config = config_of(f"dataset.root={mnist}", *overrides, base=PARTS)
         dataset = instantiate(config["dataset"], "dataset").prepare(rng())
-        return dataset, torch.cat(list(scores.training_images(dataset)))
+        return dataset, torch.cat(list(scored_images.training_images(dataset)))
 
     dataset, every = images()
     assert torch.equal(every, dataset.train_rows.part.images)
-    some = torch.cat(list(scores.training_images(dataset, 7)))
+    some = torch.cat(list(scored_images.training_images(dataset, 7)))
     assert torch.equal(some, every[::2])
     stacks, of_three = images("dataset.stacked=3")
     assert of_three.shape == (IMAGES, 3, 28, 28)

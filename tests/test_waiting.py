@@ -20,7 +20,7 @@ from gp_lab.data.digits import MNIST
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.inception import load_inception
-from gp_lab.probes import scores
+from gp_lab.probes import references, scores
 from gp_lab.runs.folder import State
 from gp_lab.signals import StoppedEarly
 from gp_lab.training.stopping import listening
@@ -106,7 +106,7 @@ def test_a_run_that_waits_for_the_inception_weights_is_preempted_by_sigterm(
 ) -> None:
     write_mnist(tmp_path / "mnist", 40)
     asked(terminate)
-    scores._inception.cache_clear()
+    references._inception.cache_clear()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         run = trained(
