@@ -70,6 +70,19 @@ class Following(Sphere):
         return super().draw(rng, n) + real
 
 
+class Bars(Dataset):
+    shape = (1, 8, 8)
+
+    def draw(self, rng, n, real=None):
+        rows = torch.randint(8, (n, 1, 1, 1), generator=rng)
+        return (torch.arange(8).reshape(1, 1, 8, 1) == rows).expand(n, 1, 8, 8) * 2.0 - 1
+
+
+class OnAnotherScale(Bars):
+    def kept(self, x):
+        return x.detach().double().cpu().numpy()
+
+
 class Unfinished(Dataset):
     shape = (2,)
 
@@ -142,6 +155,50 @@ def test_its_samples_are_drawn_and_its_runs_compared(
 def test_a_run_goes_on_where_its_package_is_trusted(runs: list[RunFolder]) -> None:
     assert main(["resume", str(runs[1].path), "steps=5", "trust=own_data"]) == Exit.OK
     assert runs[1].metrics()[-1]["step"] == 5
+
+
+IMAGES = ("architecture=mlp_mnist", "architecture.size=8", "probe=[samples]", "steps=2")
+
+
+def trained_on(dataset: str, out: Path) -> RunFolder:
+    """A run of small images on a class of one's own."""
+    (group := out / "configs" / "dataset").mkdir(parents=True)
+    (group / "own.yaml").write_text(f"name: own\n_target_: own_data.{dataset}\n")
+    own = ("dataset=own", "trust=[own_data]", f"--config-dir={out / 'configs'}")
+    assert main(["train", *BARE[:-1], *own, *IMAGES, f"out={out}"]) == Exit.OK
+    (path,) = (out / "runs").iterdir()
+    return RunFolder(path)
+
+
+@pytest.mark.usefixtures("home")
+def test_images_of_ones_own_are_kept_as_bytes_and_drawn(tmp_path: Path) -> None:
+    run = trained_on("Bars", tmp_path)
+    arrays = run.arrays("samples")
+    assert arrays["fake"].dtype == np.uint8
+    assert set(np.unique(arrays["real"])) == {0, 255}
+    for kind, n in (("samples", 4), ("interpolation", 3)):
+        picture = tmp_path / f"{kind}.png"
+        words = ["sample", str(run.path), "trust=own_data", "--kind", kind, f"-n{n}", "--points=4"]
+        assert main([*words, "--out", str(picture)]) == Exit.OK
+        with Image.open(picture) as image:
+            shown = np.asarray(image)
+        assert shown.shape[0] < shown.shape[1] if kind == "interpolation" else shown.ndim == 3
+    loaded = gp_lab.load(run.path, trust=("own_data",))
+    levels = (loaded.sample(1)[0, 0, 0, 0] + 1) * 127.5
+    first = tmp_path / "one.png"
+    assert main(["sample", str(run.path), "trust=own_data", "-n1", "--out", str(first)]) == Exit.OK
+    with Image.open(first) as image:
+        assert image.getpixel((3, 3)) == (round(levels.item()),) * 3
+
+
+@pytest.mark.usefixtures("home")
+def test_images_without_bytes_train_and_are_not_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_on("OnAnotherScale", tmp_path)
+    assert run.arrays("samples")["fake"].dtype == np.float64
+    assert main(["sample", str(run.path), "trust=own_data"]) == Exit.BAD_INPUT
+    assert "OnAnotherScale.kept gives no bytes of images" in capsys.readouterr().err
 
 
 def on(dataset: str, *overrides: str) -> Setup:
@@ -242,7 +299,8 @@ def test_every_question_but_two_has_an_answer_by_default() -> None:
     class Mine(Origin, Dataset):
         pass
 
-    mine, rng = Mine(), torch.Generator()
+    mine: Any = Mine()
+    rng = torch.Generator()
     assert mine.prepare(rng) is mine.on(torch.device("cpu")) is mine.spelt_with(("a",)) is mine
     assert (mine.points, mine.count, mine.contents(), mine.centers(), mine.curve(3)) == (None,) * 5
     assert (mine.classes, mine.characters, mine.streams, mine.draws_parts) == (0, (), False, False)
@@ -250,5 +308,10 @@ def test_every_question_but_two_has_an_answer_by_default() -> None:
     assert mine.kept(torch.ones(1, 2)).dtype == np.float64
     with pytest.raises(BadInput, match="dataset: has no classes"):
         mine.draw_labelled(rng, 1)
+    mine.shape = (1, 1, 3)
+    images = torch.tensor([[[[-1.0, 0.0, 2.0]]]])
+    assert mine.kept(images).tolist() == [[[[0, 128, 255]]]]
+    mine.characters, mine.shape = ("a", "b"), (2, 2)
+    assert mine.kept(torch.tensor([[[0.1, 0.9], [0.8, 0.2]]])).tolist() == ["ba"]
     assert not Origin().follows_reals
     assert DataPlusNoise().follows_reals
