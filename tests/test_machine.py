@@ -19,8 +19,9 @@ from gp_lab.launching import local
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.runs.settings import Settings
+from gp_lab.training.memory import bytes_of_state
 from gp_lab.training.setup import setup
-from gp_lab.training.stacking import bytes_of_state, bytes_per_replica
+from gp_lab.training.stacking import bytes_per_replica
 from gp_lab.training.trainer import train
 
 MB = 2**20

@@ -10,7 +10,7 @@ import torch
 from helpers import names_in
 from lab import SMALL, assert_same_run, config_of, final, signal_at, trained, values
 
-import gp_lab.training.stacking
+import gp_lab.training.memory
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.local import groups, train_all
@@ -341,11 +341,11 @@ def test_a_stack_that_is_too_large_for_the_memory_is_refused_before_anything_run
 ) -> None:
     configs = [bare(f"seed={seed}", "steps=2", f"out={tmp_path}") for seed in range(4)]
     each = bytes_per_replica(setup(configs[0]))
-    monkeypatch.setattr(gp_lab.training.stacking, "free_bytes", lambda device: int(2.5 * each))
+    monkeypatch.setattr(gp_lab.training.memory, "free_bytes", lambda device: int(2.5 * each))
     with pytest.raises(BadInput, match=r"max_stack=4: 4 replicas need .* at most 2 fit"):
         train_all(configs, max_stack=4)
     assert not list(find_runs(tmp_path))
-    monkeypatch.setattr(gp_lab.training.stacking, "free_bytes", lambda device: int(4.5 * each))
+    monkeypatch.setattr(gp_lab.training.memory, "free_bytes", lambda device: int(4.5 * each))
     results = train_all(configs, max_stack="auto")  # half of the memory is for two
     assert [o.folder.status["stack"] for o in results] == [2] * 4
 
