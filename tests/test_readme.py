@@ -242,3 +242,44 @@ def test_the_penalty_of_the_first_page_trains_from_a_folder_outside_the_clone(
     assert {run.state for run in found} == {State.FINISHED}
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
+
+
+def written(page: str, folder: Path) -> str:
+    """Writes the files that a page shows of a package and its configs; the command that trains."""
+    for text in [*blocks(PAGES[page], "python"), *blocks(PAGES[page], "yaml")]:
+        path = folder / text.partition("\n")[0].removeprefix("# ")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (text,) = (
+        line
+        for block in blocks(PAGES[page], "sh")
+        for line in block.splitlines()
+        if "gp-lab train 'trust=[my_package]'" in line
+    )
+    return text.removeprefix("gp-lab ")
+
+
+@pytest.mark.parametrize(
+    ("page", "small"),
+    [
+        ("gp_lab/data/README.md", ["probe.samples.count=20", "probe.curve.count=20"]),
+        ("gp_lab/training/README.md", ["hydra.launcher.processes=1", "probe=[]"]),
+    ],
+)
+def test_the_part_of_ones_own_that_a_page_shows_trains(
+    page: str, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = written(page, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = [*shlex.split(command), *small, "steps=2", "tracking=none", "compile=never"]
+    assert main(words) == Exit.OK
+    found = find_runs(tmp_path / "outputs")
+    assert {run.state for run in found} == {State.FINISHED}
+    if "-m" in words:
+        assert (len(found), {run.status["stack"] for run in found}) == (12, {12})
+    else:
+        assert all(found[0].array_steps(probe) for probe in ("samples", "curve"))
+        assert main(["sample", str(found[0].path), "trust=my_package"]) == Exit.OK
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
+        del sys.modules[name]
