@@ -3,8 +3,8 @@
 from typing import Any
 
 import torch
-from helpers import node_of
-from torch import nn
+from helpers import node_of, nodes_of
+from torch import Tensor, nn
 
 from gp_lab.instantiate import instantiate
 
@@ -41,3 +41,15 @@ def pair(name: str, *overrides: str, seed: int = 0) -> tuple[nn.Module, nn.Modul
             instantiate(node[net], f"architecture.{net}") for net in ("generator", "discriminator")
         ]
     return nets[0].double(), nets[1].double()
+
+
+ARCHITECTURES = [
+    name
+    for name, node in nodes_of("architecture").items()
+    if "connection" not in node and name not in CONDITIONAL
+]
+
+
+def noise(*shape: int, seed: int = 1) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, dtype=torch.float64, generator=rng)

@@ -145,3 +145,19 @@ def cancel(job: str) -> None:
 
 def tell(job: str, name: str) -> None:
     subprocess.run(["scancel", f"--signal={name}", job], check=True, timeout=PATIENCE)
+
+
+def process_of(job: str) -> int:
+    """The process on this machine that trains the run of a job."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        array, _, task = job.partition("_")
+        ours = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode()}
+        if b"gp_lab.launching.slurm_job" in words and b"run" in words and ours <= set(variables):
+            found.append((b"srun" not in words[0], int(folder.name)))
+    return max(found)[1]
