@@ -1,5 +1,6 @@
 """Small runs for the tests of the trainer, resuming, tracking and figures."""
 
+import copy
 import fcntl
 import multiprocessing
 import os
@@ -10,11 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -74,9 +75,44 @@ class SignalAt(NamedTuple):
 
 
 def config_of(*overrides: str, base: tuple[str, ...] = SMALL) -> Config:
-    """What `gp-lab train` makes of these overrides, the last of each key."""
+    """What `gp-lab train` makes of these overrides, the last of each key.
+
+    Configs that differ in nothing but their seed and a plain `out` are composed once.
+    """
+    words = merged([*base, *overrides])
+    seeds = [word for word in words if re.fullmatch("seed=(0|[1-9][0-9]*)", word)]
+    outs = [word for word in words if re.fullmatch(r"out=/[\w./-]+", word)]
+    rest = tuple(word for word in words if word not in (*seeds, *outs))
+    if not (seeds or outs) or any("$" in word or word.startswith("trust=") for word in rest):
+        return composed(words)
+    out = f"out={NOWHERE}" if outs else ""
+    known = _known(*filter(None, (*rest, out)), at=(os.getcwd(), os.environ.get("HOME")))
+    config: Config = put(known, outs[0].removeprefix("out=")) if outs else copy.deepcopy(known)
+    if seeds:
+        config["seed"] = int(seeds[0].removeprefix("seed="))
+    return config
+
+
+def composed(words: Sequence[str]) -> Config:
     with hydra_session() as hydra:
-        return compose(hydra, merged([*base, *overrides]))
+        return compose(hydra, words)
+
+
+NOWHERE = "/the-folder-of-a-config-that-many-tests-share"
+
+
+@cache
+def _known(*words: str, at: tuple[str | None, ...]) -> Config:
+    return composed(words)
+
+
+def put(tree: Any, out: str) -> Any:
+    """A copy of a config, with its `out` and the paths below it elsewhere."""
+    if isinstance(tree, dict):
+        return {key: put(value, out) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [put(value, out) for value in tree]
+    return tree.replace(NOWHERE, out) if isinstance(tree, str) else tree
 
 
 def overrides(*more: str) -> list[str]:

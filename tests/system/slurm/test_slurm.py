@@ -1,4 +1,4 @@
-"""Runs and sweeps in jobs of a real Slurm: preempted, killed and too long (scripts/local_slurm.sh)."""
+"""Runs in jobs of a real Slurm: preempted, killed and too long (`scripts/local_slurm.sh up`)."""
 
 import json
 import os

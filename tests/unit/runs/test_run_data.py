@@ -203,6 +203,7 @@ def test_a_sweep_says_once_that_its_runs_begin_anew(
 ) -> None:
     root = write_pictures(tmp_path / "data")
     command = ["train", "-m", *FOLDER, root, "seed=0,1,2", "hydra/launcher=replicas"]
+    command += ["hydra.launcher.processes=1"]
     assert main(command) == Exit.OK
     capsys.readouterr()
     assert main(command) == Exit.OK
