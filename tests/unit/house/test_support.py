@@ -1,7 +1,7 @@
 """What the tests share does what it says."""
 
 import pytest
-from lab import SMALL, composed, config_of
+from lab import composed, config_of
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from lab import SMALL, composed, config_of
     ],
 )
 def test_a_config_that_many_tests_share_is_the_one_that_is_composed(own: tuple[str, ...]) -> None:
-    base = SMALL if "probe" not in "".join(own) else ("device=cpu",)
+    base = ("device=cpu",)
     expected = composed([*base, *own])
     for _ in range(2):
         config = config_of(*own, base=base)
