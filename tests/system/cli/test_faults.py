@@ -1,5 +1,5 @@
 """What breaks around a run: signals, disks, memory, the dashboard. Nothing is lost but the steps
-since the last checkpoint. Kills and damaged files are in tests/system/signals/test_resume.py."""
+since the last checkpoint. Kills and damaged files are in signals/test_resume.py."""
 
 import os
 import resource

@@ -2,7 +2,7 @@
 
 Of hostile files of each kind: nothing in them is executed, nothing is written or deleted outside
 of the run's folder, and the page shows text as text. Pickled CIFAR batches are in
-tests/test_images.py, interpolations and trust in found configs also in tests/test_bad_input.py.
+data/test_published_images.py, interpolations and trust in found configs also in test_bad_input.py.
 """
 
 import hashlib

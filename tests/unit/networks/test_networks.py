@@ -19,7 +19,7 @@ from gp_lab.networks.generators import Identity
 from gp_lab.networks.layers import EqualizedLinear
 from gp_lab.networks.mlp import MLP
 
-ARCHITECTURES = [  # those of images and texts are in test_networks_of_images.py
+ARCHITECTURES = [  # those of images and texts are in support/image_networks.py
     name for name, node in nodes_of("architecture").items() if "connection" in node
 ]
 KEYS = [

@@ -33,7 +33,7 @@ from gp_lab.training.step import (
 )
 
 ONE_GP = Penalty("between", "two_sided", center=1.0, weight=10.0)
-"""All the others, two steps of each: tests/test_every_penalty.py."""
+"""All the others, two steps of each: training/test_every_penalty.py."""
 
 
 def game(name: str, penalty: Penalty, constraint: NoConstraint, *overrides: str) -> Game:
