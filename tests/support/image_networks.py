@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gp_lab.instantiate import instantiate
 
 CONDITIONAL = {"resnet_cifar_ac_gan", "resnet_cifar_projection"}
-"""Those of unit/networks/test_conditional_networks.py alone; resnet2_imagenet is here without classes."""
+"""Those of networks/test_conditional_networks.py alone; resnet2_imagenet has no classes here."""
 SMALL = {
     "mlp_mnist": ["size=6", "width=7", "latent_dim=3"],
     "mlp_lsun": ["size=16", "filters=2", "generator.width=7", "latent_dim=3"],
