@@ -1,5 +1,5 @@
 # make figures   sets everything up, reproduces all that needs no download, on the CPU
-# make test      sets everything up, passes the tests
+# make test      sets everything up, passes the tests;   make test-fast   units alone, two minutes
 # make figure F=zero_gp/fig1 SCALE=paper   one figure;   make figures SCALE=paper   all of them
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ OUT    ?= outputs
 BIN    := $(VENV)/bin
 LAB    := $(BIN)/gp-lab
 
-.PHONY: figures figure test slow-test setup lint clean
+.PHONY: figures figure test test-fast slow-test setup lint clean
 .DEFAULT_GOAL := figures
 
 figures: setup
@@ -21,6 +21,9 @@ figure: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-fast: setup
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not seconds' tests/unit
 
 slow-test: setup
 	$(BIN)/pytest --slow
