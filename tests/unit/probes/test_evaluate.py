@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from scored import CLASSIFIER
+from scored_runs import CLASSIFIER
+from scored_runs import mnist as mnist
+from scored_runs import run as run
+from scored_runs import scored as scored
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit

@@ -12,11 +12,11 @@ import pytest
 import torch
 from image_files import encoded, picture
 from lab import arrays_of, config_of, free_port, values
-from scored import CLASSIFIER, FAKES, IMAGES, INCEPTION, PARTS, run_on, use
-from scored import mnist as mnist
-from scored import network as network
-from scored import with_weights as with_weights
-from scored import without_weights as without_weights
+from scored_runs import CLASSIFIER, FAKES, IMAGES, INCEPTION, PARTS, run_on, use
+from scored_runs import mnist as mnist
+from scored_runs import network as network
+from scored_runs import with_weights as with_weights
+from scored_runs import without_weights as without_weights
 from torch import Tensor
 
 from gp_lab.cli import main
