@@ -18,6 +18,7 @@ def evaluate(run: RunFolder, *arguments: str) -> int:
     return main(["evaluate", str(run.path), *arguments])
 
 
+@pytest.mark.seconds
 def test_evaluating_a_run_says_what_its_probes_have_said(
     run: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +52,7 @@ def test_evaluations_stay_when_a_run_goes_on(run: RunFolder) -> None:
     assert json.loads(text) == line
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
