@@ -25,7 +25,6 @@ from on_slurm import (
     until,
 )
 from on_slurm import slurm as slurm
-from on_slurm import waiting_part as waiting_part
 
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.local import Preempted, Stopped

@@ -137,6 +137,7 @@ def test_a_link_is_not_appended_to(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_bytes() == b"mine\n"
 
 
+@pytest.mark.seconds
 def test_what_does_not_fit_is_not_appended_in_part(tmp_path: Path) -> None:
     """A limit on the size of files stands for a full disk."""
     code = (
@@ -173,6 +174,7 @@ def holder(path: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.seconds
 def test_who_wants_a_file_waits_until_its_holder_is_done(tmp_path: Path) -> None:
     path, entered = tmp_path / "cache.npz", threading.Event()
 
@@ -189,6 +191,7 @@ def test_who_wants_a_file_waits_until_its_holder_is_done(tmp_path: Path) -> None
     assert entered.is_set()
 
 
+@pytest.mark.seconds
 def test_a_holder_that_was_killed_keeps_nobody_out_and_what_it_leaves_is_no_data(
     tmp_path: Path,
 ) -> None:

@@ -167,6 +167,7 @@ def test_what_ulimit_leaves_to_the_process_is_free(tree: Tree, limit: str, free:
     assert machine.free_memory() == free
 
 
+@pytest.mark.seconds
 def test_of_this_process_the_true_limits_are_read() -> None:
     code = (
         "import resource; from gp_lab import machine; before = machine.free_memory();"
@@ -186,6 +187,7 @@ def little(tree: Tree, free: int) -> None:
 STACK = ("steps=2", "compile=never", "checkpoint_every=2")
 
 
+@pytest.mark.seconds
 def test_a_stack_is_as_large_as_fits_the_control_group(
     tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_quota_of_version_1_bounds_the_cores(tree: Tree) -> None:
     assert machine.cores() == 4
 
 
+@pytest.mark.seconds
 def test_worker_processes_and_threads_are_counted_by_those_cores(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +341,7 @@ def few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+@pytest.mark.seconds
 def test_stacks_are_as_large_as_the_open_files_allow_or_refused_with_what_to_do(
     tmp_path: Path,
 ) -> None:
@@ -353,6 +357,7 @@ def test_stacks_are_as_large_as_the_open_files_allow_or_refused_with_what_to_do(
     assert "7 runs in 3 stacks of 3 or 2" in process.said[0]
 
 
+@pytest.mark.seconds
 def test_a_stack_that_needs_more_open_files_is_trained_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -366,6 +371,7 @@ def test_a_stack_that_needs_more_open_files_is_trained_in_parts(
     assert "(ulimit -n raises that): 2 of 2 instead" in said
 
 
+@pytest.mark.seconds
 def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one() -> None:
     code = (
         "import resource; from gp_lab import machine; limit = resource.RLIMIT_NOFILE;"
@@ -392,6 +398,7 @@ def without_files() -> None:
     act_at(21, open_all, pytest.MonkeyPatch())
 
 
+@pytest.mark.seconds
 def test_a_run_that_cannot_open_files_says_so_and_goes_on_when_it_can(tmp_path: Path) -> None:
     run = ["train", *overrides("steps=60", "log_every=1", "checkpoint_every=20"),
            f"out={tmp_path / 'out'}"]  # fmt: skip

@@ -59,6 +59,7 @@ def test_a_value_is_what_hydra_reads(word: str, value: object) -> None:
     assert type(values([word])["k"]) is type(value)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("word", "says"),
     [
@@ -157,6 +158,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 TINY = ("architecture.width=8", "threads=1", "tracking=none", "device=cpu", "steps=2")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("written", ["out=~/my runs", "out='~/my runs'", 'out="~/my runs"'])
 def test_out_in_the_home_folder_is_meant_by_all_commands(
     written: str, home: Path, capsys: pytest.CaptureFixture[str]
@@ -336,6 +338,7 @@ def test_one_package_or_a_list_is_trusted_by_all(
     assert main(["evaluate", str(run.path), trust, *evaluation]) == Exit.OK
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("word", "says"),
     [
@@ -367,6 +370,7 @@ def test_digits_may_be_grouped_for_all(text_run: RunFolder) -> None:
     assert text_run.config["steps"] == 10
 
 
+@pytest.mark.seconds
 def test_compare_selects_by_values_as_they_are_written_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -405,6 +409,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 SMALLEST = "wgan_gp/fig5b"
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -428,6 +433,7 @@ def test_what_is_wrong_for_any_figure_is_found_before_the_first_one_starts(
     assert planned == []
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("written", ["out='my runs'", "out=my runs", "out=~/my runs"])
 def test_all_figures_take_out_as_it_is_written_elsewhere(
     written: str, planned: list[str], home: Path, capsys: pytest.CaptureFixture[str],
@@ -444,6 +450,7 @@ def test_quotes_around_a_data_set_take_no_verdict_away() -> None:
     assert override == "dataset=mnist"
 
 
+@pytest.mark.seconds
 def test_the_command_that_a_figure_records_can_be_pasted(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

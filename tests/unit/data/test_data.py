@@ -51,12 +51,14 @@ def masses(name: str) -> tuple[Tensor, int, float]:
     return distribution.log_density(x).exp() * edge**2, k, edge
 
 
+@pytest.mark.seconds
 @smooth
 def test_densities_integrate_to_one(name: str) -> None:
     mass, _, _ = masses(name)
     assert mass.sum().item() == pytest.approx(1, abs=2e-6)
 
 
+@pytest.mark.seconds
 @smooth
 def test_samples_have_the_density_that_is_claimed_for_them(name: str) -> None:
     distribution, half_width, _ = SMOOTH[name]
@@ -69,6 +71,7 @@ def test_samples_have_the_density_that_is_claimed_for_them(name: str) -> None:
     assert chi_square_p(samples, coarse, window / 2) > LEVEL
 
 
+@pytest.mark.seconds
 @smooth
 def test_noise_added_to_samples_has_the_density_of_plus_noise(name: str) -> None:
     distribution, half_width, _ = SMOOTH[name]
@@ -184,6 +187,7 @@ def test_s_curve_without_noise_is_its_parametrisation() -> None:
     assert stats.kstest(t.numpy(), stats.uniform(0, 1.5 * math.pi).cdf).pvalue > LEVEL
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("distribution", "start", "stop", "curve"),
     [

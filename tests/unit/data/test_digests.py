@@ -175,6 +175,7 @@ def test_who_is_interrupted_does_not_wait_for_the_end_of_a_large_file(files: lis
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.seconds
 def test_processes_that_ask_at_once_read_each_file_once_between_them(
     files: list[Path], tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def classifier() -> Classifier:
     return train_classifier(bars(800, 0), bars(100, 1), steps=60)
 
 
+@pytest.mark.seconds
 def test_a_classifier_learns_what_is_easy_and_knows_its_accuracy(classifier: Classifier) -> None:
     assert classifier.accuracy == 1
     held_out = bars(100, 2)

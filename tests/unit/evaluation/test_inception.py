@@ -85,6 +85,7 @@ def test_the_distance_is_the_one_of_pytorch_fid_on_the_same_activations(fid_scor
     assert frechet_distance(Moments.of(a), Moments.of(b)) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.seconds
 def test_pool3_is_the_one_of_pytorch_fid_on_the_same_files(
     network: Inception, fid_score: Any, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_fid_of_two_folders_is_the_one_of_pytorch_fid(
     assert 1 <= inception_score(sums).mean <= 2
 
 
+@pytest.mark.seconds
 def test_batches_and_ranks_add_up_to_one_pass_over_all(network: Inception) -> None:
     images = scaled(pictures(3, seed=2))
     whole, whole_sums, kept = scan([images], network, 3, splits=2, keep=2)
@@ -146,6 +148,7 @@ def test_the_network_stays_in_evaluation_mode_without_gradients(network: Incepti
     assert not any(p.requires_grad for p in network.parameters())
 
 
+@pytest.mark.seconds
 def test_weights_come_from_a_file_with_the_right_checksum(
     network: Inception, tmp_path: Path
 ) -> None:

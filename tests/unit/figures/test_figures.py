@@ -31,6 +31,8 @@ from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.result import RunResult, result_of
 
+pytestmark = pytest.mark.seconds
+
 UNDECIDED = "not run at paper scale"
 
 

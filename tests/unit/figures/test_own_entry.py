@@ -13,6 +13,8 @@ from PIL import Image
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

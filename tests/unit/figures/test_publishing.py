@@ -148,6 +148,7 @@ def test_an_entry_whose_runs_another_process_trains_is_not_drawn_from_nothing(
     assert len(published(tmp_path)) == 1
 
 
+@pytest.mark.seconds
 def test_nobody_else_draws_an_entry_at_the_same_time(tmp_path: Path) -> None:
     """The second one waits, and finds what the first one drew."""
     log = tmp_path / "log"

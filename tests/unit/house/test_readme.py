@@ -100,6 +100,7 @@ COMPOSED = [
 ]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("text", COMPOSED)
 def test_a_command_of_a_readme_composes_and_its_parts_can_be_built(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -218,6 +219,7 @@ def test_the_entry_that_the_page_of_the_papers_shows_is_the_one_that_is_tested()
     assert blocks(page, "python") == [CODE]
 
 
+@pytest.mark.seconds
 def test_the_penalty_of_the_first_page_trains_from_a_folder_outside_the_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

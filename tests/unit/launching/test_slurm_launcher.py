@@ -17,8 +17,6 @@ from omegaconf import OmegaConf
 from on_slurm import (
     ON_SLURM,
 )
-from on_slurm import slurm as slurm
-from on_slurm import waiting_part as waiting_part
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit

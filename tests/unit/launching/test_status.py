@@ -162,6 +162,7 @@ def test_the_command_prints_why_a_run_failed_and_watches_until_all_have_ended(
         assert shown.endswith("1 run: 1 failed\n")
 
 
+@pytest.mark.seconds
 def test_watching_ends_when_the_last_run_has(make: Make, tmp_path: Path) -> None:
     folder = make(0, State.RUNNING, step=40)
     folder.lock()

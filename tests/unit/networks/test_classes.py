@@ -159,6 +159,7 @@ def test_stacked_replicas_with_classes_are_what_they_are_alone(kind: str) -> Non
         same(torch.cat([of_d[r], of_g[r]]), metrics)
 
 
+@pytest.mark.seconds
 def test_a_compiled_step_with_classes_is_the_eager_one() -> None:
     g, b = game("head", Penalty("between", weight=10.0)), batch()
     results = []

@@ -3,6 +3,7 @@
 import itertools
 import runpy
 
+import pytest
 import torch
 from helpers import CLONE
 from image_networks import architecture
@@ -154,6 +155,7 @@ def by_hand() -> dict[str, tuple[int, int]]:
     }
 
 
+@pytest.mark.seconds
 def test_the_table_of_parameters_has_what_the_authors_layers_add_up_to() -> None:
     assert PARAMETERS["counts"]() == by_hand()
     rows = [row.split("|")[1:4] for row in PARAMETERS["table"]().splitlines()[2:]]

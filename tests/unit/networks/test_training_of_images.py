@@ -129,6 +129,7 @@ def on_pixels(tmp_path: Path, name: str, pixels: str, output: str) -> None:
     setup(config_of(base=base))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["dcgan_mnist", "mlp_mnist"])
 def test_a_generator_that_cannot_reach_the_pixels_is_refused_and_another_is_not(
     name: str, tmp_path: Path

@@ -138,6 +138,7 @@ def test_with_relu_too_value_and_parameter_gradients_are_the_textbooks(engine: s
     same(found, grads)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("measure", "shape", "reduction", "output"),
     [

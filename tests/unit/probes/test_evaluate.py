@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from scored import CLASSIFIER
+from scored_runs import CLASSIFIER
+from scored_runs import mnist as mnist
+from scored_runs import run as run
+from scored_runs import scored as scored
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
@@ -15,6 +18,7 @@ def evaluate(run: RunFolder, *arguments: str) -> int:
     return main(["evaluate", str(run.path), *arguments])
 
 
+@pytest.mark.seconds
 def test_evaluating_a_run_says_what_its_probes_have_said(
     run: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,6 +52,7 @@ def test_evaluations_stay_when_a_run_goes_on(run: RunFolder) -> None:
     assert json.loads(text) == line
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -12,11 +12,11 @@ import pytest
 import torch
 from image_files import encoded, picture
 from lab import arrays_of, config_of, free_port, values
-from scored import CLASSIFIER, FAKES, IMAGES, INCEPTION, PARTS, run_on, use
-from scored import mnist as mnist
-from scored import network as network
-from scored import with_weights as with_weights
-from scored import without_weights as without_weights
+from scored_runs import CLASSIFIER, FAKES, IMAGES, INCEPTION, PARTS, run_on, use
+from scored_runs import mnist as mnist
+from scored_runs import network as network
+from scored_runs import with_weights as with_weights
+from scored_runs import without_weights as without_weights
 from torch import Tensor
 
 from gp_lab.cli import main
@@ -40,6 +40,7 @@ from gp_lab.training.views import view_of
 # -- Inception ---------------------------------------------------------------------------------
 
 
+@pytest.mark.seconds
 def test_fid_of_the_probe_is_that_of_the_images_as_files_would_hold_them(
     mnist: Path, tmp_path: Path, network: Inception, with_weights: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -70,6 +71,7 @@ def test_fid_of_the_probe_is_that_of_the_images_as_files_would_hold_them(
     assert values(folder, "inception/fid") == [float(found["fid"])]
 
 
+@pytest.mark.seconds
 def test_the_training_data_are_scored_once(
     mnist: Path, tmp_path: Path, network: Inception, with_weights: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -94,6 +96,7 @@ def test_the_training_data_are_scored_once(
     assert sum(seen) == FAKES
 
 
+@pytest.mark.seconds
 def test_pictures_in_files_are_decoded_for_a_reference_twice_and_never_again(
     tmp_path: Path, network: Inception, with_weights: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -207,6 +210,7 @@ def one_rank(rank: int, port: int, mnist: Path, out: Path, world: int = 2) -> No
     (out / f"made-{rank}").write_text(f"{sum(made)}")
 
 
+@pytest.mark.seconds
 def test_ranks_share_out_a_score_and_come_to_the_numbers_of_one(
     mnist: Path, tmp_path: Path
 ) -> None:

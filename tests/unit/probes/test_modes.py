@@ -35,6 +35,7 @@ def view_of(dataset: Points, generator: Points) -> View:
     )
 
 
+@pytest.mark.seconds
 def test_the_data_themselves_hit_all_modes_evenly() -> None:
     probe = Modes()
     arrays = probe.measure(view_of(RING, RING))

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import rng
-from lab import config_of, once, trained, values
-from scored import CLASSIFIER, IMAGES, PARTS, run_on
-from scored import mnist as mnist
+from lab import config_of, trained, values
+from scored_runs import CLASSIFIER, IMAGES, PARTS, run_on
+from scored_runs import mnist as mnist
+from scored_runs import run as run
+from scored_runs import scored as scored
 
 from gp_lab.data.images import Images, Rows
 from gp_lab.data.sources import Part
@@ -29,23 +31,6 @@ from gp_lab.runs.identity import run_hash
 from gp_lab.training.setup import setup
 from gp_lab.training.step import start_state
 from gp_lab.training.views import view_of
-
-
-@pytest.fixture(scope="module")
-def scored(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output root with a run of 4 iterations that was scored at its end."""
-
-    def make(out: Path) -> None:
-        run_on(mnist, out, *CLASSIFIER)
-
-    return once(tmp_path_factory, "scored", make)
-
-
-@pytest.fixture
-def run(scored: Path, tmp_path: Path) -> RunFolder:
-    """A copy of the run for a test's own."""
-    (path,) = (scored / "runs").iterdir()
-    return RunFolder(shutil.copytree(path, tmp_path / "run"))
 
 
 def test_a_classifier_of_the_data_scores_the_samples_and_is_kept(

@@ -116,6 +116,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_data_have_changed_nothing_goes_on_silently(
     name: str,

@@ -21,6 +21,7 @@ from gp_lab.runs.identity import run_hash, with_digest
 # -- the key -------------------------------------------------------------------------------
 
 
+@pytest.mark.seconds
 def test_one_can_insist_on_a_digest(
     run: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +103,7 @@ def older(run: Runs, tmp_path: Path) -> RunFolder:
     return RunFolder(folder.path.rename(folder.path.with_name(f"{start}-{run_hash(config)}")))
 
 
+@pytest.mark.seconds
 def test_a_run_without_a_digest_is_found_and_goes_on_and_has_one_then(
     older: RunFolder, run: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +163,7 @@ def test_a_note_of_the_data_behind_a_link_is_not_read(
     assert f"{note}: a symbolic link; inside a run's folder none is followed" in said
 
 
+@pytest.mark.seconds
 def test_data_that_are_gone_and_data_that_changed_are_one_line_in_a_process_of_their_own(
     run: Runs, tmp_path: Path
 ) -> None:

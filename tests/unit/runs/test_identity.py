@@ -181,6 +181,7 @@ def test_the_order_of_keys_does_not_matter(config: Config) -> None:
     assert run_hash(backwards) == run_hash(config)
 
 
+@pytest.mark.seconds
 def test_every_process_gives_a_run_the_same_id(config: Config) -> None:
     code = (
         "from gp_lab.launching.compose import compose, hydra_session\n"
@@ -348,6 +349,7 @@ def test_a_run_is_found_under_another_name_and_keeps_its_id(
     assert RunFolder(tmp_path / "elsewhere").status["step"] == 4
 
 
+@pytest.mark.seconds
 def test_run_folders_can_be_read_where_yaml_has_no_c_parser(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 3\n")
     code = (

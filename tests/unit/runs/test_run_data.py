@@ -38,6 +38,7 @@ def test_the_folder_of_a_run_says_what_it_was_trained_on(run: Runs) -> None:
     assert tuple(found["characters"]) == gp_lab.load(folder.path).setup.dataset.characters
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -177,6 +178,7 @@ def test_the_same_pictures_elsewhere_are_the_same_run(run: Runs, tmp_path: Path)
     assert run(*FOLDER, there).path == first.path
 
 
+@pytest.mark.seconds
 def test_prepared_or_not_is_the_same_run_bit_for_bit(run: Runs, tmp_path: Path) -> None:
     root = write_pictures(tmp_path / "data")
     whole = run(*FOLDER, root, "steps=6", "out=whole")
@@ -198,6 +200,7 @@ def test_prepared_or_not_is_the_same_run_bit_for_bit(run: Runs, tmp_path: Path) 
 # -- sweeps, stacks, jobs ------------------------------------------------------------------
 
 
+@pytest.mark.seconds
 def test_a_sweep_says_once_that_its_runs_begin_anew(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +232,7 @@ def test_a_stack_goes_on_with_its_own_data_or_not_at_all(tmp_path: Path) -> None
     assert [files(folder) for folder in folders] == before
 
 
+@pytest.mark.seconds
 def test_a_job_trains_on_the_data_that_it_was_submitted_with(run: Runs, tmp_path: Path) -> None:
     folder = run(*FOLDER, write_pictures(tmp_path / "data"))
     folder.write_config(folder.config | {"steps": 5})

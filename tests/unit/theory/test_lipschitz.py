@@ -107,6 +107,7 @@ def test_pairs_of_reals_and_fakes_alone_have_the_optimum_of_all_pairs(loss: str)
     np.testing.assert_allclose(every.at_real[:3], every.at_fake[-3:], atol=CLOSE)
 
 
+@pytest.mark.seconds
 def test_pairs_added_when_violated_end_at_the_optimum_of_all_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -189,6 +189,7 @@ def penalty(measure: Measure, dimensions: int = 1, weight: float = 1.3) -> Penal
     return Penalty(measure=measure, weight=weight, half=True, anchor=(2.0, -1.0)[:dimensions])  # type: ignore[arg-type]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_updates_jacobian_is_that_of_lemma_2s_field_also_away_from_the_equilibrium(
     measure: Measure,

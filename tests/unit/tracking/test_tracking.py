@@ -82,6 +82,7 @@ def of_a_figure(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         return train([config], progress=False)[0].folder
 
 
+@pytest.mark.seconds
 def test_an_offline_run_has_the_runs_id_group_panel_and_tags(of_a_figure: RunFolder) -> None:
     (run,) = (r["run"] for r in records(of_a_figure) if r["type"] == "run")
     assert run["run_id"] == of_a_figure.status["id"]
@@ -91,6 +92,7 @@ def test_an_offline_run_has_the_runs_id_group_panel_and_tags(of_a_figure: RunFol
     assert run["project"] == "gp_lab"
 
 
+@pytest.mark.seconds
 def test_an_offline_run_has_the_config_without_paths_and_trust(of_a_figure: RunFolder) -> None:
     (run,) = (r["run"] for r in records(of_a_figure) if r["type"] == "run")
     config = {k: v for k, v in run["config"]["update"].items() if k != "_wandb"}
@@ -98,6 +100,7 @@ def test_an_offline_run_has_the_config_without_paths_and_trust(of_a_figure: RunF
     assert config == kept
 
 
+@pytest.mark.seconds
 def test_an_offline_run_has_every_metric_at_its_step(of_a_figure: RunFolder) -> None:
     wanted, found = by_step(of_a_figure.metrics()), history(of_a_figure)
     assert [item["_step"] for item in found] == sorted(wanted)
@@ -107,6 +110,7 @@ def test_an_offline_run_has_every_metric_at_its_step(of_a_figure: RunFolder) -> 
                 assert item[name] == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.seconds
 def test_an_offline_run_has_surfaces_and_samples_as_images(of_a_figure: RunFolder) -> None:
     def steps_with(image: str) -> list[int]:
         return [i["_step"] for i in history(of_a_figure) if i.get(f"{image}._type")]
@@ -121,6 +125,7 @@ def test_an_offline_run_has_surfaces_and_samples_as_images(of_a_figure: RunFolde
         assert data.startswith(b"\x89PNG")
 
 
+@pytest.mark.seconds
 def test_after_a_kill_and_a_resume_the_offline_run_holds_every_step_and_image_once(
     tmp_path: Path,
 ) -> None:
@@ -139,6 +144,7 @@ def test_after_a_kill_and_a_resume_the_offline_run_holds_every_step_and_image_on
     assert with_image == list(range(30, 301, 30))
 
 
+@pytest.mark.seconds
 def test_many_runs_of_one_process_have_a_dashboard_run_each(tmp_path: Path) -> None:
     folders = [
         trained("tracking.mode=offline", f"seed={s}", f"out={tmp_path}", base=TRACKED) for s in "01"
@@ -162,6 +168,7 @@ def without_its_service() -> None:
     act_at(120, partial(os.kill, os.getpid(), signal.SIGTERM), patch)
 
 
+@pytest.mark.seconds
 def test_when_w_and_b_s_process_is_killed_the_run_goes_on_and_a_resume_makes_up_for_it(
     tmp_path: Path,
 ) -> None:
@@ -188,6 +195,7 @@ def asked_to_stop_with_its_service() -> None:
     act_at(21, partial(os.kill, os.getpid(), signal.SIGTERM), patch)
 
 
+@pytest.mark.seconds
 def test_a_run_whose_dashboard_was_ended_with_it_says_so_in_a_line(tmp_path: Path) -> None:
     run = merged([*TRACKED, "steps=500", f"out={tmp_path}"])
     env = {"WANDB_MODE": "offline", "HOME": str(tmp_path)}
@@ -203,6 +211,7 @@ def impatient() -> None:
     weights_and_biases.INIT_SECONDS = 2
 
 
+@pytest.mark.seconds
 def test_a_server_that_never_answers_is_waited_for_once_and_the_runs_are_offline(
     tmp_path: Path,
 ) -> None:
@@ -222,6 +231,7 @@ def test_a_server_that_never_answers_is_waited_for_once_and_the_runs_are_offline
 # -- without a server ----------------------------------------------------------------------
 
 
+@pytest.mark.seconds
 def test_an_unreachable_server_neither_stops_a_run_nor_asks_anything(tmp_path: Path) -> None:
     overrides = [*TRACKED, f"out={tmp_path / 'out'}"]
     process = subprocess.Popen(

@@ -188,6 +188,7 @@ def fails_at_100_and_asked_to_stop_at_200(
     act_at(200, partial(os.kill, os.getpid(), signal.SIGTERM), patch)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("behaviour", ["refuses", "hangs", "error", "trickles", "closes"])
 def test_a_server_that_fails_keeps_no_stack_that_was_told_to_stop_and_is_made_up_for(
     server: WandbServer, tmp_path: Path, behaviour: Behaviour
@@ -221,6 +222,7 @@ def fails_at_100(server: WandbServer, behaviour: Behaviour) -> None:
     act_at(100, partial(server.tell, behaviour), pytest.MonkeyPatch())
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("behaviour", ["refuses", "hangs"])
 def test_runs_that_finished_without_the_server_are_sent_by_wandb_sync(
     server: WandbServer, tmp_path: Path, behaviour: Behaviour
@@ -257,6 +259,7 @@ def frozen_at_100() -> None:
     act_at(110, partial(os.kill, os.getpid(), signal.SIGTERM), patch)
 
 
+@pytest.mark.seconds
 def test_the_bound_holds_where_wandb_s_own_process_does_not_keep_it(
     server: WandbServer, tmp_path: Path
 ) -> None:
@@ -282,6 +285,7 @@ def killed_at_100(server: WandbServer, behaviour: Behaviour, pid_of_service: Pat
     act_at(100, kill, pytest.MonkeyPatch())
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("behaviour", ["answers", "hangs"])
 def test_wandb_s_process_does_not_outlive_one_that_was_killed(
     server: WandbServer, tmp_path: Path, behaviour: Behaviour

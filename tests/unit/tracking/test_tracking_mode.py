@@ -112,6 +112,7 @@ def test_a_variable_that_says_stay_away_is_obeyed_without_a_request(
     assert server.requests == []
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("command", "expected"), [("offline", "offline"), ("disabled", "disabled")]
 )
@@ -129,6 +130,7 @@ def test_wandb_offline_and_wandb_disabled_in_this_folder_are_obeyed(
     assert server.requests == []
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("command", "decides"), [("online", False), ("enabled", True)])
 def test_wandb_online_and_wandb_enabled_undo_wandb_offline(
     server: WandbServer,
@@ -230,6 +232,7 @@ def test_where_nobody_has_said_anything_the_server_is_asked_once_a_process(
     assert server.requests.count("HEAD /") == 1
 
 
+@pytest.mark.seconds
 def test_a_server_of_ones_own_is_found_as_wandb_login_leaves_it(
     server: WandbServer, opened: Opened, no_account: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_wandb_s_process_can_be_found_and_ended_and_a_new_one_begins(no_account:
         assert wandb_inside.service_pid() not in (None, first)
 
 
+@pytest.mark.seconds
 def test_a_process_of_another_owner_is_left_alone(no_account: Path) -> None:
     wandb.setup()
     owned = wandb_inside.service_pid()

@@ -68,6 +68,7 @@ def penalty_for(name: str, discriminator: nn.Module) -> Any:
     return built("penalty", name, **{k: v for k, v in changes.items() if k in known})
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("name", "classes"), CASES)
 def test_every_architecture_takes_two_steps_under_every_penalty(name: str, classes: int) -> None:
     node = little(name, classes)

@@ -106,6 +106,7 @@ def test_a_rule_is_torchs_over_200_updates_with_a_changing_rate(name: str) -> No
     assert max((ours[k] - params[k]).abs().max() for k in params) > 0.1
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("needs_compiler")
 def test_compiled_too_adam_is_torchs_over_200_updates() -> None:
     rule, params = RULES["adam, decay"], start()

@@ -215,6 +215,7 @@ def test_reals_are_drawn_for_latents_that_follow_them_alone(
     assert gp_lab.load(noisy.path).sample(9).shape == (9, 2)
 
 
+@pytest.mark.seconds
 def test_a_run_whose_data_lie_elsewhere_now_is_sampled_evaluated_and_resumed(
     home: Path, made: Callable[..., RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,6 +248,7 @@ def test_a_run_whose_data_lie_elsewhere_now_is_sampled_evaluated_and_resumed(
     assert gp_lab.load(folder.path, trust=("sample_nets",), data=(place,)).step == 3
 
 
+@pytest.mark.seconds
 def test_a_package_of_ones_own_is_trusted_in_one_way_by_all_commands(
     made: Callable[..., RunFolder], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

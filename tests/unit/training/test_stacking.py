@@ -71,6 +71,7 @@ LOSSES = {
 """Every loss with some optimiser and penalty; every penalty is run below."""
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("loss", names_in("loss"))
 def test_runs_of_one_loss_with_weights_and_rates_of_their_own_are_what_they_are_alone(
     loss: str, tmp_path: Path
@@ -85,6 +86,7 @@ def test_runs_of_one_loss_with_weights_and_rates_of_their_own_are_what_they_are_
     compare(tmp_path, own, *common, "steps=20", tolerance=1e-9)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("penalty", [name for name in names_in("penalty") if name != "none"])
 def test_runs_of_one_penalty_with_numbers_of_their_own_are_what_they_are_alone(
     penalty: str, tmp_path: Path
@@ -138,6 +140,7 @@ def test_in_fp32_one_step_with_numbers_of_their_own_is_the_one_alone_to_1e_5(
 # -- compiled ------------------------------------------------------------------------------
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("needs_compiler")
 def test_a_compiled_stack_is_the_runs_alone_and_is_compiled_once_for_all_stacks_of_its_structure(
     tmp_path: Path,
@@ -183,6 +186,7 @@ def test_a_replica_whose_rate_makes_it_diverge_leaves_the_others_as_they_are(
     alike(together[2], alone[2], 1e-9)
 
 
+@pytest.mark.seconds
 def test_a_stack_of_different_runs_that_was_stopped_goes_on_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +207,7 @@ def test_a_stack_of_different_runs_that_was_stopped_goes_on_bit_for_bit(
 # -- which runs can be one stack -----------------------------------------------------------
 
 
+@pytest.mark.seconds
 def test_forty_eight_runs_in_one_command_leave_forty_eight_folders(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -313,6 +318,7 @@ def with_loss(name: str, out: Path, **numbers: float) -> Config:
     return config | {"loss": {"name": name, "_target_": f"my_losses.{name}", **numbers}}
 
 
+@pytest.mark.seconds
 def test_a_number_of_ones_own_part_that_says_so_differs_in_a_stack(
     tmp_path: Path, own_losses: None
 ) -> None:

@@ -287,6 +287,7 @@ def test_with_batch_norm_reals_and_fakes_go_through_d_in_batches_of_their_own() 
 # Compiled, and stacked
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("needs_compiler")
 @pytest.mark.parametrize("name", ["max_gp", "latent_path"])  # they use every part of the state
 def test_compiled_steps_are_the_eager_ones(name: str) -> None:
@@ -302,6 +303,7 @@ def test_compiled_steps_are_the_eager_ones(name: str) -> None:
     same(ends[1][1], ends[0][1])
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("needs_compiler")
 def test_a_process_may_compile_more_runs_than_pytorch_would_compile_one_function() -> None:
     linear = game(Wasserstein(), NONE, SGD(0.1), depth=0)
@@ -318,6 +320,7 @@ def test_a_process_may_compile_more_runs_than_pytorch_would_compile_one_function
             same(ends[1][0], ends[0][0])
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", list(GAMES))
 def test_four_stacked_replicas_are_each_what_they_are_alone(name: str) -> None:
     g, seeds = GAMES[name], [0, 1, 2, 3]
@@ -376,6 +379,7 @@ OWN_NUMBERS: list[tuple[str, dict[str, dict[str, list[Any]]]]] = [
 ]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("name", "numbers"), OWN_NUMBERS, ids=[name for name, _ in OWN_NUMBERS])
 def test_replicas_with_numbers_of_their_own_are_each_what_they_are_alone(
     name: str, numbers: dict[str, dict[str, list[Any]]]

@@ -175,6 +175,7 @@ def test_the_last_update_can_diverge_too(tmp_path: Path) -> None:
     assert math.isfinite(values(folder, "loss_d")[0])  # of before the update
 
 
+@pytest.mark.seconds
 def test_divergence_ends_the_command_with_3_and_lets_a_sweep_go_on(tmp_path: Path) -> None:
     common = (*SMALL, *EXPLODES[:2], "penalty=none", "steps=8", f"out={tmp_path}")
     env = environment(tmp_path)
@@ -184,6 +185,7 @@ def test_divergence_ends_the_command_with_3_and_lets_a_sweep_go_on(tmp_path: Pat
     assert "3 runs: 2 diverged, 1 finished" in sweep.stdout
 
 
+@pytest.mark.seconds
 def test_a_run_that_diverges_in_a_stack_leaves_the_others_as_they_are(tmp_path: Path) -> None:
     def configs(name: str, steps: int) -> list[dict]:
         log = ("log_every=1", f"steps={steps}", "checkpoint_every=5", "probe.surface.every=4")

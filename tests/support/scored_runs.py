@@ -1,5 +1,6 @@
 """Small runs on images whose probes score them."""
 
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lab import trained
+from lab import once, trained
 
 from gp_lab.evaluation import inception
 from gp_lab.evaluation.inception import Inception, random_inception
@@ -113,3 +114,20 @@ def _mkdir_elsewhere(mkdir: Callable[..., None]) -> Callable[..., None]:
 
 def run_on(mnist: Path, out: Path, *overrides: str) -> RunFolder:
     return trained(f"dataset.root={mnist}", f"out={out}", *overrides, base=PARTS)
+
+
+@pytest.fixture(scope="module")
+def scored(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output root with a run of 4 iterations that was scored at its end."""
+
+    def make(out: Path) -> None:
+        run_on(mnist, out, *CLASSIFIER)
+
+    return once(tmp_path_factory, "scored", make)
+
+
+@pytest.fixture
+def run(scored: Path, tmp_path: Path) -> RunFolder:
+    """A copy of the run for a test's own."""
+    (path,) = (scored / "runs").iterdir()
+    return RunFolder(shutil.copytree(path, tmp_path / "run"))
