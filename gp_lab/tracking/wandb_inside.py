@@ -2,8 +2,7 @@
 
 What W&B would do alone is for its own code to say. None of this is public there; a test
 (`tests/unit/tracking/test_wandb_inside.py`) says what is relied on, and a version that has it
-elsewhere keeps
-runs offline.
+elsewhere keeps runs offline.
 """
 
 import os
