@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from gp_lab.evaluation.points import cosines
 from gp_lab.figures.claims import Claim, computed
 from gp_lab.figures.entry import Arrays, Calculation, Settings
-from gp_lab.figures.plots import legend_above
+from gp_lab.figures.plots import colour_bar, legend_above
 from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane
@@ -87,25 +87,20 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     for axes, norm, title, start, slope, style in zip(
         panels, (1, 2), (l1, l2), starts, arrays["gradients"], ("-", ":"), strict=True
     ):
-        values = arrays[f"l{norm}"]
-        filled = draw_plane(
-            axes, axis, axis, values, b[None], a[None], size=30, levels=LEVELS, extend="both"
-        )
-        axes.contour(axis, axis, values, levels=LEVELS, colors="white", linewidths=0.3, zorder=1)
+        look = {"levels": LEVELS, "extend": "both", "lines": True}
+        draw_plane(axes, axis, axis, arrays[f"l{norm}"], b[None], a[None], size=30, **look)
         axes.plot(*np.stack([a, b]).T, color="white", ls="--", lw=1, zorder=1)
         for name, point, shift in (("A", a, (4, -9)), ("B", b, (5, 3))):
             axes.annotate(name, point, shift, textcoords="offset points")
         axes.annotate("", start + slope, start, arrowprops={"arrowstyle": "-|>", "lw": 1.5})
         unit = circle / np.linalg.norm(circle, ord=norm, axis=1, keepdims=True)
-        ball, said = (
-            a + np.linalg.norm(b - a, ord=norm) * unit,
-            f"|p - A|$_{norm}$ = |B - A|$_{norm}$",
-        )
+        ball = a + np.linalg.norm(b - a, ord=norm) * unit
+        said = f"|p - A|$_{norm}$ = |B - A|$_{norm}$"
         axes.plot(*ball.T, "k", ls=style, lw=0.8, zorder=1, label=said)
         axes.set_title(title)
     panels[0].plot([], [], color="black", marker=">", lw=1.5, label="gradient")
     legend_above(figure, panels, "upper center")
-    figure.colorbar(filled, ax=panels, shrink=0.9, label="value above that at A")
+    colour_bar(panels, "value above that at A", shrink=0.9)
     return figure
 
 

@@ -15,8 +15,6 @@ from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Row, Table
 from gp_lab.probes.text import lines
 
-"""Of the methods, in their order."""
-
 PARTS = {"held_out": ("validation text", "-"), "train": ("training text", ":")}
 """What divergences are from: its name and its line in the picture."""
 

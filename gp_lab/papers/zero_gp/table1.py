@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, Test, Verdict, computed, paired_greater
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.table import Row, Table
+from gp_lab.papers.zero_gp._reading import accuracies
 from gp_lab.theory.dirac_gan import penalty_curvature, spectral_radius, trajectory
 from gp_lab.theory.one_pair import PAIR_PENALTIES, largest_slope
 
@@ -55,13 +56,7 @@ MARKS = {True: ("✓", "#009E73"), False: ("✗", "#D55E00"), None: ("?", "0.4")
 
 
 def measure(run: Run) -> Row:
-    at_data = run.arrays("held_out")
-    row: Row = {}
-    for part in ("train", "held_out"):
-        right = [at_data[f"{part}_real_logit"] > 0, at_data[f"{part}_fake_logit"] < 0]
-        row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
-    row["accuracy_gap"] = row["accuracy_train"] - row["accuracy_held_out"]
-    return row | {"slope_max": float(run.arrays("surface")["probability_slope"].max())}
+    return accuracies(run) | {"slope_max": float(run.arrays("surface")["probability_slope"].max())}
 
 
 def exact() -> list[Row]:
