@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from gp_lab.figures.style import FAKE
+from gp_lab.figures.style import FAKE, REAL
 from gp_lab.theory.dynamics import Measure
 
 MEASURES: dict[Measure, str] = {
@@ -18,8 +18,8 @@ MEASURES: dict[Measure, str] = {
 }
 
 COLOURS = {
-    "fake": "#56B4E9",
-    "real": "#E69F00",
+    "fake": FAKE,
+    "real": REAL,
     "between": "#009E73",
     "midpoint": "#CC79A7",
     "anchor": "#0072B2",

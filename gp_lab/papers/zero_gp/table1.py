@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, Test, Verdict, computed, paired_greater
 from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.style import FAKE
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._reading import accuracies
 from gp_lab.theory.dirac_gan import penalty_curvature, spectral_radius, trajectory
@@ -144,7 +145,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes = figure.add_subplot(grid[1, i], sharex=shared, sharey=shared)
         way = trajectory(penalty, START, LR, WEIGHT, STEPS)
         axes.plot(way[:, 0], way[:, 1], color="#0072B2", lw=0.5)
-        axes.plot(*START, "o", color="#E69F00", ms=4)
+        axes.plot(*START, "o", color=FAKE, ms=4)
         axes.plot(0, 0, "k+", ms=6)
         axes.set(title=f"Dirac-GAN: {table.title(method=penalty)}", xlabel=r"fake $\theta$")
         axes.tick_params(labelleft=shared is None)
