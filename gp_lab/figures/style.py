@@ -64,7 +64,7 @@ def surface(
     """
     axes.contourf(x, y, values, levels=levels, cmap=SURFACE, extend=extend)
     if lines:
-        axes.contour(x, y, values, levels=levels, colors="white", linewidths=0.3)
+        axes.contour(x, y, values, levels=levels, colors="white", linewidths=0.3, zorder=1)
     window(axes, x, y)
 
 

@@ -12,6 +12,7 @@ from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane
 from gp_lab.theory.lipschitz import gradient, largest_slope, optimal_lipschitz
+from gp_lab.theory.surfaces import plane
 
 ROUNDING = 1e-6
 """Numbers that are equal on paper are equal within this."""
@@ -28,11 +29,11 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     a, b = np.array([settings["a"]], dtype=float), np.array([settings["b"]], dtype=float)
     optimum = optimal_lipschitz(b, a, "wasserstein", weight=settings["weight"])
     axis = np.linspace(-1.5, 3.5, settings["side"])
-    plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    grid = plane(axis)
     slope_g, slope_f = gradient(g, a), gradient(optimum, (a + b) / 2)
     row: Row = {
         "function": "counter_example",
-        "l1_slope": largest_slope(plane, g(plane), "cityblock"),
+        "l1_slope": largest_slope(grid, g(grid), "cityblock"),
         "rise": float(g(b)[0] - g(a)[0]),
         "l1_distance": float(np.abs(b - a).sum()),
         "cosine": float(cosines(slope_g, b - a)[0]),
@@ -44,8 +45,8 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     return [row], {
         "axis": axis,
         "points": np.concatenate([a, b]),
-        "l1": g(plane).reshape(shape),
-        "l2": ((optimum(plane) - optimum.at_fake[0]) / optimum.k).reshape(shape),
+        "l1": g(grid).reshape(shape),
+        "l2": ((optimum(grid) - optimum.at_fake[0]) / optimum.k).reshape(shape),
         "gradients": np.concatenate([slope_g, slope_f / optimum.k]),
     }
 

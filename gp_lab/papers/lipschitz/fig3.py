@@ -10,6 +10,7 @@ from gp_lab.figures.style import empty, new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._against_optimum import Comparison, compare
 from gp_lab.papers.lipschitz._scene import draw_coupling, draw_plane, draw_units
+from gp_lab.theory.surfaces import plane
 
 POINTING = 0.9
 """A gradient points to its coupled real above this mean cosine."""
@@ -58,9 +59,9 @@ def draw(runs: Runs, table: Table) -> Figure:
             continue
         found, at_grid = _compare(run), run.arrays("surface")
         stored, axis, trained = found.stored, at_grid["axis"], at_grid["logit"]
-        plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+        at = plane(axis)
         # All optima lie between these two, and agree on the coupled segments.
-        exact = ((found.optimum(plane) + found.optimum.lowest(plane)) / 2).reshape(trained.shape)
+        exact = ((found.optimum(at) + found.optimum.lowest(at)) / 2).reshape(trained.shape)
         cosine = table.mean("cosine", loss=loss)
         titles = (
             f"{name}, trained: cosine {cosine:.2f}, k = {found.slope():.2f}",

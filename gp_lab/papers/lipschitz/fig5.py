@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from gp_lab.errors import counted
 from gp_lab.figures.claims import Claim, Test, computed, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import panels
+from gp_lab.figures.plots import band, panels
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.eq10 import CONDITIONS, conditions, free_offset
@@ -150,15 +150,10 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure, (top,), (below,) = panels_above_curves(1, len(titles), 1, height=5.2)
     drawn = panels(top, runs, table.grid.named("loss"), _curves)
     for (loss, title), (colour, style) in zip(titles.items(), LINES, strict=True):
-        found = [errors(run) for run in runs.at(loss=loss)]
-        if not found:
-            continue
-        steps, every = found[0][0], np.array([error for _, error in found])
-        took = table.mean("steps_to_converge", loss=loss)
+        took, seeds = table.mean("steps_to_converge", loss=loss), runs.at(loss=loss)
         there = int(np.nansum(table.values("converged", loss=loss)))
-        label = f"{title}: {took:,.0f} steps, {there} of {counted(len(found), 'seed')}"
-        below.plot(steps, np.median(every, 0), color=colour, ls=style, lw=1.2, label=label)
-        below.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.12, lw=0)
+        label = f"{title}: {took:,.0f} steps, {there} of {counted(len(seeds), 'seed')}"
+        band(below, seeds, errors, label, np.median, color=colour, ls=style)
     below.axhline(CONVERGED, color="0.5", lw=0.6)
     below.set(yscale="log", xlabel="iterations", ylabel="RMSE to f* / spread of f*")
     below.set_title("how fast each comes to its optimum (median and range over seeds)")

@@ -13,6 +13,7 @@ from gp_lab.figures.style import empty, new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane, draw_units
 from gp_lab.theory.lipschitz import gradient
+from gp_lab.theory.surfaces import plane
 
 UNDIRECTED = 0.5
 """Gradients are called undirected if their mean cosine with (1, 0) lies within this of 0."""
@@ -92,8 +93,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     for axes, (method, title) in zip(grid, table.grid.titles("method").items(), strict=True):
         if method == "counter_example":
             axis, stored = np.linspace(-0.75, 1.75, 101), counter_example()
-            plane = np.stack(np.meshgrid(axis, axis), axis=-1)
-            values = turned_away(plane.reshape(-1, 2)).reshape(plane.shape[:2])
+            values = turned_away(plane(axis)).reshape(len(axis), len(axis))
         elif run := runs.first(method=method):
             at_grid, stored = run.arrays("surface"), run.arrays("pairs")
             axis, values = at_grid["axis"], at_grid["logit"] - stored["fake_logit"].mean()

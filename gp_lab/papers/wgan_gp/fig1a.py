@@ -11,7 +11,7 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, legend_above, panel
 from gp_lab.figures.style import REAL, new_figure, surface
 from gp_lab.figures.table import Row, Table
-from gp_lab.theory.surfaces import polynomial_r2, rmse_up_to_affine
+from gp_lab.theory.surfaces import plane, polynomial_r2, rmse_up_to_affine
 from gp_lab.theory.transport import ExactCritic, exact_critic
 
 NEARLY_QUADRATIC = 0.95
@@ -27,7 +27,7 @@ def measure(run: Run) -> Row:
     f_real, f_fake = at_data["held_out_real_logit"], at_data["held_out_fake_logit"]
     slopes = np.concatenate([at_data["held_out_real_slope"], at_data["held_out_fake_slope"]])
     lipschitz = max(float(at_grid["logit_slope"].max()), float(slopes.max()))
-    plane, values = _plane(at_grid["axis"]), at_grid["logit"].ravel()
+    grid, values = plane(at_grid["axis"]), at_grid["logit"].ravel()
     exact = _exact(real.tobytes(), fake.tobytes())
     i, j = exact.coupling.i, exact.coupling.j
     distance = np.linalg.norm(real[i] - fake[j], axis=1)
@@ -35,8 +35,8 @@ def measure(run: Run) -> Row:
     return {
         "w1": exact.w1,
         "w1_share": (f_real.mean() - f_fake.mean()) / (lipschitz * exact.w1),
-        "r2_affine": polynomial_r2(plane, values, 1),
-        "r2_quadratic": polynomial_r2(plane, values, 2),
+        "r2_affine": polynomial_r2(grid, values, 1),
+        "r2_quadratic": polynomial_r2(grid, values, 2),
         "rmse_exact": rmse_up_to_affine(
             np.concatenate([f_real, f_fake]), exact(np.concatenate([real, fake]))
         ),
@@ -50,11 +50,6 @@ def measure(run: Run) -> Row:
 def _exact(real: bytes, fake: bytes) -> ExactCritic:
     """The optimal critic on held-out samples, which all methods of a seed share: solved once."""
     return exact_critic(np.frombuffer(real).reshape(-1, 2), np.frombuffer(fake).reshape(-1, 2))
-
-
-def _plane(axis: np.ndarray) -> np.ndarray:
-    """The points [n * n, 2] of a square grid, row by row."""
-    return np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
 
 
 def claims(table: Table) -> list[Claim]:
@@ -96,7 +91,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     def exact(axes: Axes, run: Run) -> None:
         real, fake = (run.arrays("held_out")[f"held_out_{kind}"] for kind in ("real", "fake"))
         f = _exact(real.tobytes(), fake.tobytes())
-        _surface(axes, run, f(_plane(run.arrays("surface")["axis"])))
+        _surface(axes, run, f(plane(run.arrays("surface")["axis"])))
 
     for column, (dataset, title) in zip(grid.T, datasets.items(), strict=True):
         for axes, method in zip(column, methods, strict=False):

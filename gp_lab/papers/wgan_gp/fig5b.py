@@ -32,9 +32,7 @@ def measure(run: Run) -> Row:
 
 def losses(run: Run, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps and the negative critic loss on training or on held-out digits, [k] each."""
-    steps = run.steps("critic_losses")
-    stored = [run.arrays("critic_losses", step)[f"{part}_loss"] for step in steps]
-    return np.array(steps), -np.array(stored)
+    return run.course("critic_losses", lambda at: -at[f"{part}_loss"])
 
 
 def distance_at_the_end(steps: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
@@ -80,11 +78,10 @@ def draw(runs: Runs, table: Table) -> Figure:
             course = partial(losses, part=part)
             curves(axes, runs.at(**run.cell), course, name, color=colour, ls=style)
         axes.legend()
+        axes.set_xlabel("iteration")
         axes.locator_params(axis="x", nbins=6, integer=True)
 
     figure, grid = page(runs, both, "method", height=2.8, share=False, legend=None)
-    for axes in grid.flat:
-        axes.set_xlabel("iteration")
     grid[0, 0].set_ylabel("negative critic loss")
     return figure
 

@@ -40,9 +40,7 @@ EARLY, EARLY_OF = 0.1, {"zero_gp_ttur": 0.5}
 
 def largest_norms(run: Run, output: str = "probability") -> tuple[np.ndarray, np.ndarray]:
     """The steps [k] and the largest |grad| on the segments at each [k]."""
-    steps = run.steps("segments")
-    of = [run.arrays("segments", step)[f"{output}_slope"].max() for step in steps]
-    return np.array(steps), np.array(of)
+    return run.course("segments", lambda at: at[f"{output}_slope"].max())
 
 
 def equality_across_regions(at_reals: np.ndarray, nearest: np.ndarray) -> float:

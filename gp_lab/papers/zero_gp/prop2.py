@@ -17,6 +17,7 @@ from gp_lab.theory.epsilon_optimal import (
     steepest_on_segment,
     sufficient_k,
 )
+from gp_lab.theory.surfaces import plane
 
 ALMOST_ALL = 0.95
 """'For large enough k' is called true if it holds for more than this share of random sets."""
@@ -90,8 +91,7 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     real, fake = arrays["real"][0], arrays["fake"][0]
     net = softmax_discriminator(real, fake, rows[0]["k_least"], eps, alpha)
     axis = np.linspace(-1.3, 1.3, 161)
-    plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    arrays |= {"axis": axis, "surface": net(plane).reshape(len(axis), len(axis))}
+    arrays |= {"axis": axis, "surface": net(plane(axis)).reshape(len(axis), len(axis))}
     arrays["eps_alpha"] = np.array([eps, alpha])
     d, n_m = real.shape[1], settings["n"] + settings["m"]
     rows.append({"case": "size", "parameters": net.parameters, "formula": d * n_m + n_m})
@@ -136,8 +136,8 @@ def claims(table: Table) -> list[Claim]:
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
-    figure, ((plane, against_k, near),) = new_panels(1, 3, 2.7)
-    _draw_plane(plane, arrays, table)
+    figure, ((of_one, against_k, near),) = new_panels(1, 3, 2.7)
+    _draw_set(of_one, arrays, table)
 
     eps, alpha = arrays["eps_alpha"]
     k, reached = arrays["relative_k"][0], arrays["reached"]
@@ -164,14 +164,14 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     return figure
 
 
-def _draw_plane(plane: Axes, arrays: Arrays, table: Table) -> None:
+def _draw_set(axes: Axes, arrays: Arrays, table: Table) -> None:
     axis, levels = arrays["axis"], np.linspace(0, 1, 11)
-    surface(plane, axis, axis, arrays["surface"], levels, lines=False)
+    surface(axes, axis, axis, arrays["surface"], levels, lines=False)
     real, fake = arrays["real"][0], arrays["fake"][0]
-    points(plane, real, fake, s=14, linewidths=0.4, clip_on=False)
-    plane.set_title(f"D of one set, k = {table.column('k_least')[0]:.3g}")
-    plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
-    colour_bar([plane], shrink=0.7, ticks=[0, 0.5, 1])
+    points(axes, real, fake, s=14, linewidths=0.4, clip_on=False)
+    axes.set_title(f"D of one set, k = {table.column('k_least')[0]:.3g}")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+    colour_bar([axes], shrink=0.7, ticks=[0, 0.5, 1])
 
 
 ENTRY = Calculation(calculate, claims, draw)
