@@ -14,6 +14,7 @@ from gp_lab.figures.style import FAKE, REAL, points, surface
 from gp_lab.figures.table import Table
 from gp_lab.launching.grid import grid_of
 from gp_lab.runs.folder import RunFolder
+from gp_lab.theory.surfaces import plane
 
 GRID = grid_of(
     {
@@ -103,3 +104,17 @@ def test_reals_and_fakes_have_their_colours_whatever_their_look() -> None:
     assert [to_hex(of.get_facecolor()[0]) for of in (real, fake)] == [REAL.lower(), FAKE.lower()]
     assert [len(of.get_offsets()) for of in (real, fake)] == [200, 200]
     assert real.get_sizes() == [20]
+
+
+def test_a_plane_has_a_point_for_each_pair_of_coordinates_a_row_for_each_y() -> None:
+    np.testing.assert_array_equal(plane(np.array([0.0, 1.0])), [[0, 0], [1, 0], [0, 1], [1, 1]])
+
+
+def test_a_course_is_what_a_probe_wrote_up_to_the_step_that_is_read(tmp_path: Path) -> None:
+    (tmp_path / "arrays").mkdir()
+    folder = RunFolder(tmp_path)
+    for step in (0, 5, 10):
+        folder.write_arrays("norms", step, {"x": np.array([step, 2.0 * step])})
+    run = Run({}, 0, folder, "finished", 5)
+    steps, largest = run.course("norms", lambda at: at["x"].max())
+    assert (steps.tolist(), largest.tolist()) == ([0, 5], [0.0, 10.0])
