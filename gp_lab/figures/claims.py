@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 
 MIN_SEEDS = 5
 
+MOST = 0.5
+"""What happens in more than this share of the runs is said to happen."""
+
 
 class Verdict(StrEnum):
     """What the measurements say about a sentence."""
@@ -99,6 +102,17 @@ class Claim:
             "n_dropped": self.test.n_dropped,
             **interval,
         }
+
+
+def stated(
+    where: str,
+    tests: Mapping[str, Test],
+    *,
+    paper: float | str | None = None,
+    at_any_scale: bool = False,
+) -> list[Claim]:
+    """The sentences of one place in a paper, text -> test, in their order."""
+    return [Claim(text, test, where, paper, at_any_scale) for text, test in tests.items()]
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
@@ -245,6 +259,14 @@ def share_greater(
     """
     method = f"exact binomial, share > {bound:g}"
     return _test_share(successes, trials, level, method, quantity, bound, math.inf)
+
+
+def share_of(
+    happened: ArrayLike, bound: float = MOST, level: float = 0.95, *, quantity: str = ""
+) -> Test:
+    """Is it so in more than `bound` of the runs [n], true or false each? As `share_greater`."""
+    so = np.asarray(happened, dtype=bool)
+    return share_greater(int(so.sum()), len(so), bound, level, quantity=quantity)
 
 
 def share_less(

@@ -19,6 +19,9 @@ from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid, is_at
 from gp_lab.runs.folder import RunFolder, State
 
+Arrays = dict[str, np.ndarray]
+"""What a probe wrote at a step, or what a calculation leaves in arrays.npz for the picture."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -30,13 +33,18 @@ class Run:
     state: str
     step: int
 
-    def arrays(self, probe: str, step: int | None = None) -> dict[str, Any]:
+    def arrays(self, probe: str, step: int | None = None) -> Arrays:
         """What a probe wrote, at the step that the entry reads if no other is given."""
         return self.folder.arrays(probe, self.step if step is None else step)
 
     def steps(self, probe: str) -> list[int]:
         """The steps at which a probe wrote, up to the one that the entry reads."""
         return [step for step in self.folder.array_steps(probe) if step <= self.step]
+
+    def course(self, probe: str, of: Callable[[Arrays], Any]) -> tuple[np.ndarray, np.ndarray]:
+        """The `steps` of a probe [k], and what `of` takes from what it wrote at each [k, ...]."""
+        steps = self.steps(probe)
+        return np.array(steps), np.array([of(self.arrays(probe, step)) for step in steps])
 
     @property
     def head(self) -> Row:
@@ -90,9 +98,6 @@ PAPERS = "gp_lab.papers"
 
 Settings = Mapping[str, Any]
 """`settings:` of an entry's file, those of the scale on top."""
-
-Arrays = dict[str, np.ndarray]
-"""What a calculation leaves in arrays.npz for the picture."""
 
 
 @dataclass(frozen=True)
