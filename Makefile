@@ -1,6 +1,6 @@
 # make figures   sets everything up; a tour of every paper in miniature, on the CPU
 # make edition   every entry in miniature; it goes on where it was stopped
-# make test      sets everything up, passes the tests
+# make test      sets everything up, passes the tests;   make test-fast   units alone, two minutes
 # make figure F=zero_gp/fig1 SCALE=paper   one figure;   make figures SCALE=paper   all of them
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ OUT    ?= outputs
 BIN    := $(VENV)/bin
 LAB    := $(BIN)/gp-lab
 
-.PHONY: figures edition figure test slow-test setup lint clean
+.PHONY: figures edition figure test test-fast slow-test setup lint clean
 .DEFAULT_GOAL := figures
 
 figures: setup
@@ -25,6 +25,9 @@ figure: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-fast: setup
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not seconds' tests/unit
 
 slow-test: setup
 	$(BIN)/pytest --slow

@@ -9,11 +9,10 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printable, show
-from gp_lab.files import is_folder, path_of
+from gp_lab.files import path_of
 from gp_lab.launching.program import exit_status, one_word, outputs_of, parsed
 from gp_lab.terminal import aligned, columns, duration, open_standard_streams
 from gp_lab.training.process_group import quiet, several
@@ -300,36 +299,27 @@ def status(arguments: list[str]) -> Exit:
 
 def compare(arguments: list[str]) -> Exit:
     """`gp-lab compare [OUTPUTS] [METRIC ...]`: a sweep's groups, over their seeds."""
-    usage = "gp-lab compare [OUTPUTS] [METRIC ...] [KEY=VALUE ...] [--sort METRIC] [--csv]"
-    parser = argparse.ArgumentParser("gp-lab compare", description=compare.__doc__)
-    parser.add_argument("words", metavar="OUTPUTS, METRIC or KEY=VALUE", nargs="*")
-    parser.add_argument("--sort", metavar="METRIC", help="the lowest mean first")
-    parser.add_argument("--csv", action="store_true", help="all metrics, for other programs")
-    args = parsed(parser, arguments, usage)
-    folder = args.words[:1] if args.words and is_folder(path_of(args.words[0])) else []
-    only = [word for word in args.words[len(folder) :] if "=" in word]
-    metrics = [*folder, *(word for word in args.words[len(folder) :] if "=" not in word)]
-    # A first word that is no folder is a metric, unless there is nothing that could have it.
-    no_outputs = not Path("outputs").is_dir()
-    first_is_folder = bool(metrics) and (is_folder(path_of(metrics[0])) or no_outputs)
-    root = outputs_of([metrics.pop(0)] if first_is_folder else [], usage)
+    from gp_lab.launching.comparison import comparison
+
+    asked = comparison(arguments, compare.__doc__)
 
     from gp_lab.runs.compare import by_score, check_metric
     from gp_lab.runs.compare import compare as compare_runs
     from gp_lab.runs.compare_table import csv_table, table
 
-    groups = compare_runs(root, only)
+    groups = compare_runs(asked.root, asked.only)
     if not groups:
-        raise BadInput(f"{root}: no runs there{' with ' * bool(only)}{' '.join(only)}")
-    for name in (*metrics, *([args.sort] if args.sort else [])):
+        having = f" with {' '.join(asked.only)}" if asked.only else ""
+        raise BadInput(f"{asked.root}: no runs there{having}")
+    for name in (*asked.metrics, *([asked.sort] if asked.sort else [])):
         check_metric(name, groups)
-    if args.sort:
-        groups = by_score(groups, args.sort)
-    if args.csv:
-        print(csv_table(groups, metrics), end="")
+    if asked.sort:
+        groups = by_score(groups, asked.sort)
+    if asked.csv:
+        print(csv_table(groups, asked.metrics), end="")
     else:
         width = columns(shutil.get_terminal_size((120, 24)).columns)
-        print(table(groups, metrics, width))
+        print(table(groups, asked.metrics, width))
     return Exit.OK
 
 

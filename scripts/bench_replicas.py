@@ -170,6 +170,65 @@ def measured_bytes(size: Size, counts: Sequence[int], device: str) -> list[int]:
     ]  # fmt: skip
 
 
+Record = dict[str, Any]
+
+
+def rates_table(
+    hydra: Any, sizes: Sequence[Size], pairs: int, out: Path, device: str
+) -> list[Record]:
+    """Prints a row of rates for each size as it is measured; what was measured."""
+    top = ceiling(device)
+    name = torch.cuda.get_device_name() if device != "cpu" else f"{torch.get_num_threads()} cores"
+    print(
+        f"PyTorch {torch.__version__}, {name}, {pairs} pairs;"
+        f" load before: {os.getloadavg()[0]:.1f}; ceiling {top / 1e9:.0f} Gflop/s"
+    )
+    print(
+        "width batch replicas   eager compiled  stacked | stacked/eager     min..max wanted"
+        " | /compiled | of ceiling | engine"
+    )
+    records = []
+    for size in sizes:
+        rates, engine = compare(hydra, size, pairs, out, device)
+        middle = {k: statistics.median(v) for k, v in rates.items()}
+        ratios = [s / e for s, e in zip(rates["stacked"], rates["eager"], strict=True)]
+        over = [s / c for s, c in zip(rates["stacked"], rates["compiled"], strict=True)]
+        share = middle["stacked"] * flops(size) / top
+        print(
+            f"{size.width:5} {size.batch:5} {size.replicas:8} {middle['eager']:7.1f}"
+            f" {middle['compiled']:8.1f} {middle['stacked']:8.1f} |"
+            f" {statistics.median(ratios):13.2f} {min(ratios):5.2f}..{max(ratios):5.2f}"
+            f" {size.wanted:6} | {statistics.median(over):9.2f} | {share:10.1%} | {engine}",
+            flush=True,
+        )
+        records.append(
+            {"width": size.width, "batch": size.batch, "replicas": size.replicas,
+             "engine": engine, "rates": rates, "share_of_ceiling": share}
+        )  # fmt: skip
+    return records
+
+
+def memory_table(hydra: Any, sizes: Sequence[Size], out: Path, device: str) -> list[Record]:
+    """Prints for each size that is stacked what a replica takes; what was measured."""
+    print("\nwidth batch | MB a replica: measured, estimated | peak MB of stacks")
+    records: list[Record] = []
+    for size in sizes:
+        if device == "cpu" and size.width == 512:
+            continue  # not stacked there
+        counts = [128, 256, 512]  # fewer are lost beside what importing PyTorch takes
+        peaks = measured_bytes(size, counts, device)
+        each = (peaks[-1] - peaks[0]) / (counts[-1] - counts[0])
+        estimate = bytes_per_replica(setup(configs(hydra, size, 1, "never", out, device)[0]))
+        of_stacks = ", ".join(f"{n}: {p / 1e6:.0f}" for n, p in zip(counts, peaks, strict=True))
+        print(
+            f"{size.width:5} {size.batch:5} | {each / 1e6:22.2f}, {estimate / 1e6:9.2f}"
+            f" | {of_stacks}",
+            flush=True,
+        )
+        records.append({"width": size.width, "bytes_per_replica": each, "peaks": peaks})
+    return records
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5, help="timings of each side (median)")
@@ -188,52 +247,8 @@ def main() -> None:
             return
         sizes = CPU if device == "cpu" else GPU
         sizes = [s for s in sizes if not arguments.sizes or s.width in arguments.sizes]
-        top = ceiling(device)
-        name = (
-            torch.cuda.get_device_name() if device != "cpu" else f"{torch.get_num_threads()} cores"
-        )
-        print(
-            f"PyTorch {torch.__version__}, {name}, {arguments.pairs} pairs;"
-            f" load before: {os.getloadavg()[0]:.1f}; ceiling {top / 1e9:.0f} Gflop/s"
-        )
-        print(
-            "width batch replicas   eager compiled  stacked | stacked/eager     min..max wanted"
-            " | /compiled | of ceiling | engine"
-        )
-        records = []
-        for size in sizes:
-            rates, engine = compare(hydra, size, arguments.pairs, out, device)
-            middle = {k: statistics.median(v) for k, v in rates.items()}
-            ratios = [s / e for s, e in zip(rates["stacked"], rates["eager"], strict=True)]
-            over = [s / c for s, c in zip(rates["stacked"], rates["compiled"], strict=True)]
-            share = middle["stacked"] * flops(size) / top
-            print(
-                f"{size.width:5} {size.batch:5} {size.replicas:8} {middle['eager']:7.1f}"
-                f" {middle['compiled']:8.1f} {middle['stacked']:8.1f} |"
-                f" {statistics.median(ratios):13.2f} {min(ratios):5.2f}..{max(ratios):5.2f}"
-                f" {size.wanted:6} | {statistics.median(over):9.2f} | {share:10.1%} | {engine}",
-                flush=True,
-            )
-            records.append(
-                {"width": size.width, "batch": size.batch, "replicas": size.replicas,
-                 "engine": engine, "rates": rates, "share_of_ceiling": share}
-            )  # fmt: skip
-        print("\nwidth batch | MB a replica: measured, estimated | peak MB of stacks")
-        for size in sizes:
-            if device == "cpu" and size.width == 512:
-                continue  # not stacked there
-            counts = [128, 256, 512]  # fewer are lost beside what importing PyTorch takes
-            peaks = measured_bytes(size, counts, device)
-            each = (peaks[-1] - peaks[0]) / (counts[-1] - counts[0])
-            run = setup(configs(hydra, size, 1, "never", out, device)[0])
-            estimate = bytes_per_replica(run)
-            print(
-                f"{size.width:5} {size.batch:5} | {each / 1e6:22.2f}, {estimate / 1e6:9.2f}"
-                f" | "
-                + ", ".join(f"{n}: {p / 1e6:.0f}" for n, p in zip(counts, peaks, strict=True)),
-                flush=True,
-            )
-            records.append({"width": size.width, "bytes_per_replica": each, "peaks": peaks})
+        records = rates_table(hydra, sizes, arguments.pairs, out, device)
+        records += memory_table(hydra, sizes, out, device)
     if arguments.json:
         arguments.json.write_text(json.dumps(records, indent=1) + "\n")
 

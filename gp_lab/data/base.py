@@ -7,7 +7,7 @@ class by `_target_`, and its constructor's arguments.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -101,7 +101,8 @@ class Dataset(Latent):
     """What a run is trained on. It is drawn from as a latent is, and so can stand for one.
 
     Numbers are float32, layouts [n, dim] for points, [n, channels, height, width] for images and
-    [n, length, characters] for texts; units are the data's own.
+    [n, length, characters] for texts; images are in [-1, 1] unless `kept` says otherwise, and other
+    units are the data's own.
     """
 
     draws_parts: ClassVar[bool] = False
@@ -155,11 +156,24 @@ class Dataset(Latent):
         return None
 
     def kept(self, x: Tensor) -> np.ndarray:
-        """Samples [n, *shape], real or generated, as probes keep them: float64 [n, *shape].
+        """Samples [n, *shape], real or generated, as probes keep them and pictures show them.
 
-        Images are kept as bytes, uint8 [n, C, H, W], texts as strings [n].
+        Images, which have three dimensions, are bytes, uint8 [n, C, H, W], where their numbers are
+        in [-1, 1]; on another scale a data set says here which bytes they stand for. Texts, which
+        have `characters`, are strings [n]. All else is float64 [n, *shape].
         """
-        return x.detach().double().cpu().numpy()
+        x = x.detach().cpu()
+        if self.characters:
+            return np.array(spelt(x, self.characters))
+        if len(self.shape) == 3:
+            return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+        return x.double().numpy()
+
+
+def spelt(x: Tensor, characters: Sequence[str]) -> list[str]:
+    """The texts of sequences [n, length, characters]: the largest entry of each place."""
+    letters = np.array(characters)
+    return ["".join(row) for row in letters[x.argmax(-1).cpu().numpy()]]
 
 
 def check_batch_size(key: str, count: int | None, run: Run, else_: str = "") -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from gp_lab.data.points import Distribution, GaussianRing
+from gp_lab.data.distribution import Distribution
+from gp_lab.data.points import GaussianRing
 from gp_lab.fields import Few, Positive
 
 

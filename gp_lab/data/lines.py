@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gp_lab.data.points import Distribution, Point
+from gp_lab.data.distribution import Distribution, Point
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gp_lab.data.base import Dataset
+from gp_lab.data.base import Dataset, spelt
 from gp_lab.data.contents import Contents
 from gp_lab.data.corpus import (
     BILLION_WORD,
@@ -158,8 +158,7 @@ class Text(Dataset):
 
         `unk` becomes the replacement character U+FFFD; padding stays.
         """
-        letters = np.array(self.letters)
-        return ["".join(row) for row in letters[x.argmax(-1).cpu().numpy()]]
+        return spelt(x, self.letters)
 
     def kept(self, x: Tensor) -> np.ndarray:
         """The strings [n] of sequences, as `decode` gives them."""

@@ -35,6 +35,9 @@ MIN_SEEDS = 5
 LEVEL = 0.95
 """Of all claims of an entry together."""
 
+MOST = 0.5
+"""What happens in more than this share of the runs is said to happen."""
+
 _LEVEL = ContextVar("level", default=LEVEL)
 
 
@@ -48,7 +51,7 @@ def family(claims: int) -> Iterator[None]:
         _LEVEL.reset(token)
 
 
-def seeds_for_share(claims: int, share: float = 0.5) -> int:
+def seeds_for_share(claims: int, share: float = MOST) -> int:
     """How many seeds a claim about more than this share of them needs, in a family of so many.
 
     All of them agreeing, the exact interval at the family's level then lies above the share.
@@ -135,6 +138,19 @@ class Claim:
             "dead": self.dead,
             **interval,
         }
+
+
+def stated(
+    where: str,
+    tests: Mapping[str, Test],
+    paper: float | str | None = None,
+    about: Where | None = None,
+    needs_paper: bool = False,
+) -> list[Claim]:
+    """The sentences of one place in a paper, each with its test; the rest holds for them all."""
+    return [
+        Claim(text, test, where, paper, needs_paper, about or {}) for text, test in tests.items()
+    ]
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
@@ -290,6 +306,14 @@ def share_greater(
     """
     method = f"exact binomial, share > {bound:g}"
     return _test_share(successes, trials, level, method, quantity, bound, math.inf)
+
+
+def share_of(
+    happened: ArrayLike, bound: float = MOST, level: float | None = None, *, quantity: str = ""
+) -> Test:
+    """Is it so in more than `bound` of the runs [n], true or false each? As `share_greater`."""
+    so = np.asarray(happened, dtype=bool)
+    return share_greater(int(so.sum()), len(so), bound, level, quantity=quantity)
 
 
 def share_less(

@@ -23,6 +23,9 @@ from gp_lab.runs.metrics import last_values
 UNITS = "units"
 """The probe that tells dead networks."""
 
+Arrays = dict[str, np.ndarray]
+"""What a probe wrote at a step, or what a calculation leaves in arrays.npz for the picture."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -34,13 +37,18 @@ class Run:
     state: str
     step: int
 
-    def arrays(self, probe: str, step: int | None = None) -> dict[str, Any]:
+    def arrays(self, probe: str, step: int | None = None) -> Arrays:
         """What a probe wrote, at the step that the entry reads if no other is given."""
         return self.folder.arrays(probe, self.step if step is None else step)
 
     def steps(self, probe: str) -> list[int]:
         """The steps at which a probe wrote, up to the one that the entry reads."""
         return [step for step in self.folder.array_steps(probe) if step <= self.step]
+
+    def course(self, probe: str, of: Callable[[Arrays], Any]) -> tuple[np.ndarray, np.ndarray]:
+        """The `steps` of a probe [k], and what `of` takes from what it wrote at each [k, ...]."""
+        steps = self.steps(probe)
+        return np.array(steps), np.array([of(self.arrays(probe, step)) for step in steps])
 
     @property
     def head(self) -> Row:
@@ -98,9 +106,6 @@ PAPERS = "gp_lab.papers"
 
 Settings = Mapping[str, Any]
 """`settings:` of an entry's file, those of the scale on top."""
-
-Arrays = dict[str, np.ndarray]
-"""What a calculation leaves in arrays.npz for the picture."""
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.errors import BadInput, LabError, bad_choice, counted, one_line, show
-from gp_lab.fields import Budget, Execution
+from gp_lab.errors import BadInput, LabError, counted, one_line, show
+from gp_lab.fields import Budget
 from gp_lab.figures.claims import Claim, family
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
 from gp_lab.figures.plan import Plan
 from gp_lab.figures.publishing import publish
 from gp_lab.figures.sentences import claims_table
-from gp_lab.figures.settings import check_kind
+from gp_lab.figures.settings import FREE
 from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Grid, grid_of
@@ -32,9 +32,6 @@ from gp_lab.runs.settings import run_keys
 
 UNDER_WAY = (State.QUEUED, State.RUNNING, State.INTERRUPTED, State.PREEMPTED)
 """States of a run that has not come to its end."""
-
-FREE = run_keys(Execution) | {"seed"}
-"""Keys of the command line that leave an entry what it is."""
 
 BUDGET = run_keys(Budget)
 """Keys of the command line that claims about exact objects do not depend on."""
@@ -102,7 +99,7 @@ def make_calculation(plan: Plan) -> str:
     name = plan.name
     what = entry(name, plan.file, plan.trust)
     assert isinstance(what, Calculation), f"{name} is drawn from runs, but its file has no grid"
-    changed, settings = _of_calculation(plan)
+    changed, settings = plan.calculation()
     with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
         table = Table(rows)
@@ -147,32 +144,6 @@ def _blamed_on(changed: Sequence[str], name: str) -> Iterator[None]:
     except BLAMED as error:
         why = f"{name} cannot work with it ({one_line(error)})"
         raise BadInput(f"{' '.join(changed)}: {why}") from error
-
-
-def calculation_settings(plan: Plan) -> list[str]:
-    """What an entry that needs no runs reads, as overrides. Raises `BadInput` as it does."""
-    _, settings = _of_calculation(plan)
-    return [f"figure.settings.{k}={show(v)}" for k, v in settings.items()]
-
-
-def _of_calculation(plan: Plan) -> tuple[list[str], dict[str, Any]]:
-    """The overrides that change a calculation, and its settings, the scale's on top."""
-    name, text, scale = plan.name, plan.file, plan.scale
-    user, free = plan.words, FREE | {"scale"}
-    changed = [o for o in user if o.partition("=")[0] not in free and not o.startswith("hydra")]
-    for override in changed:
-        if override.partition("=")[0].removeprefix("figure.settings.") not in text["settings"]:
-            raise BadInput(
-                f"{override}: {name} is a calculation without runs; it reads"
-                f" {', '.join(f'figure.settings.{k}' for k in text['settings'])}"
-            )
-    if scale not in text["scales"]:
-        raise bad_choice("scale", scale, text["scales"])
-    for key, value in plan.node["settings"].items():
-        check_kind(f"figure.settings.{key}", value, text["settings"].get(key, value))
-    given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
-    own = {k: v for k, v in text["scales"][scale].get("settings", {}).items() if k not in given}
-    return changed, dict(plan.node["settings"]) | own
 
 
 def _judged(claims: Callable[[Table], list[Claim]], table: Table, scale: str) -> list[Claim]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gp_lab.errors import bad_choice, counted
+from gp_lab.errors import BadInput, bad_choice, counted, show
+from gp_lab.figures.settings import FREE, check_kind
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
 from gp_lab.launching.config_groups import figure_file, figure_ids
 from gp_lab.launching.jobs import jobs_table
@@ -52,10 +53,37 @@ class Plan:
         else:
             self.sweep.check()
 
-    def _settings(self) -> list[str]:
-        from gp_lab.figures.make import calculation_settings
+    def calculation(self) -> tuple[list[str], dict[str, Any]]:
+        """The overrides that change a calculation, and its settings, the scale's on top.
 
-        return calculation_settings(self)
+        Raises `BadInput` for a scale or a setting that the entry does not have.
+        """
+        file, free = self.file, FREE | {"scale"}
+        changed = [
+            o for o in self.words if o.partition("=")[0] not in free and not o.startswith("hydra")
+        ]
+        for override in changed:
+            if override.partition("=")[0].removeprefix("figure.settings.") not in file["settings"]:
+                raise BadInput(
+                    f"{override}: {self.name} is a calculation without runs; it reads"
+                    f" {', '.join(f'figure.settings.{k}' for k in file['settings'])}"
+                )
+        if self.scale not in file["scales"]:
+            raise bad_choice("scale", self.scale, file["scales"])
+        for key, value in self.node["settings"].items():
+            check_kind(f"figure.settings.{key}", value, file["settings"].get(key, value))
+        given = {o.partition("=")[0].removeprefix("figure.settings.") for o in changed}
+        own = {
+            k: v
+            for k, v in file["scales"][self.scale].get("settings", {}).items()
+            if k not in given
+        }
+        return changed, dict(self.node["settings"]) | own
+
+    def _settings(self) -> list[str]:
+        """What a calculation reads, as overrides."""
+        _, settings = self.calculation()
+        return [f"figure.settings.{k}={show(v)}" for k, v in settings.items()]
 
 
 def plan_of(name: str, words: Sequence[str], config_dir: str | None = None) -> Plan:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.intervals import mean_interval
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.style import empty, new_figure
+from gp_lab.launching.grid import Where
 
 Course = Callable[[Run], tuple[Any, Any]]
 """A run -> steps [k], or hours, and a quantity [k] at each."""
@@ -23,17 +25,19 @@ NO_LOOK: Mapping[str, Any] = {}
 def page(
     runs: Runs, draw: Draw, columns: str, rows: str | None = None, *, height: float,
     levels: Sequence[str] | None = None, legend: Mapping[str, Any] | None = NO_LOOK,
+    share: bool | str = True,
 ) -> tuple[Figure, Any]:  # fmt: skip
     """A page of panels, a column for each level of an axis of the grid (or for some `levels`).
 
     With `rows` there is a row for each level of a second axis, its title at the left. The first
     finished run of a cell is drawn; a panel without one says so, a cell that the entry does not
-    train stays white. `legend` is how the legend looks, None for none. Returns the figure, as wide
-    as a text column, and its axes [rows, columns].
+    train stays white. `legend` is how the legend looks, None for none; the panels `share` their
+    axes, or those of a "row" do. Returns the figure, as wide as a text column, and its axes
+    [rows, columns].
     """
     heads = runs.grid.titles(columns, levels)
     sides = runs.grid.titles(rows) if rows else {"": ""}
-    figure, axes = new_figure(len(sides), len(heads), height)
+    figure, axes = new_figure(len(sides), len(heads), height, share)
     drawn = []
     for y, (side, side_title) in enumerate(sides.items()):
         for x, (head, title) in enumerate(heads.items()):
@@ -56,6 +60,24 @@ def panel(axes: Axes, run: Run | None, title: str, draw: Draw) -> bool:
     below = draw(axes, run)
     axes.set_title(f"{title}\n{below}" if below else title)
     return True
+
+
+def panels(axes: Iterable[Axes], runs: Runs, cells: Mapping[str, Where], draw: Draw) -> list[Axes]:
+    """Draw the first run of each titled cell into axes of its own; those in which there is one."""
+    titled = zip(axes, cells.items(), strict=False)
+    return [one for one, (title, at) in titled if panel(one, runs.first(**at), title, draw)]
+
+
+def colour_bar(axes: Iterable[Axes], label: str = "", **look: Any) -> None:
+    """Of the first filled contours, beside all axes that have some; nothing where none has."""
+    drawn = {
+        one: found
+        for one in axes
+        for found in one.collections
+        if isinstance(found, QuadContourSet) and found.filled
+    }
+    for first in list(drawn)[:1]:
+        first.figure.colorbar(drawn[first], ax=list(drawn), label=label, **look)
 
 
 def legend_above(figure: Any, axes: Iterable[Axes], place: str = "upper right", **look: Any) -> Any:

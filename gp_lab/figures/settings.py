@@ -1,9 +1,15 @@
-"""Settings of an entry that is calculated: a value is of the kind that the entry's own is."""
+"""Which keys change an entry, and settings of one that is calculated: each is of the kind that the
+entry's own is."""
 
 import math
 from typing import Any
 
 from gp_lab.errors import BadInput, show
+from gp_lab.fields import Execution
+from gp_lab.runs.settings import run_keys
+
+FREE = run_keys(Execution) | {"seed"}
+"""Keys of the command line that leave an entry what it is."""
 
 LARGEST = 1e9
 """A number in an equation; more are a slip of the keyboard."""

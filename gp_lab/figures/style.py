@@ -37,54 +37,45 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def new_figure(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
-    """A figure as wide as a text column (7 inches), its axes [rows, columns]; height in inches."""
+def new_figure(
+    rows: int, columns: int, height: float, share: Any = True, **more: Any
+) -> tuple[Figure, Any]:
+    """A figure as wide as a text column (7 inches), its axes [rows, columns]; height in inches.
+
+    All panels `share` their axes, or those of a "row" do, or none; `more` is for `subplots`.
+    """
     figure = Figure(figsize=(7.0, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    more = {"squeeze": False, "sharex": share, "sharey": share} | more
+    return figure, figure.subplots(rows, columns, **more)
 
 
-def new_panels(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
+def new_panels(rows: int, columns: int, height: float, **more: Any) -> tuple[Figure, Any]:
     """As `new_figure`, for panels that show different quantities: each has axes of its own."""
-    figure = Figure(figsize=(7.0, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    return new_figure(rows, columns, height, share=False, **more)
 
 
 def surface(
-    axes: Axes, axis: np.ndarray, values: np.ndarray, levels: np.ndarray, title: str
-) -> Any:
-    """Filled contours of values [points, points], row = y, over a square; lines at the levels."""
-    filled = axes.contourf(axis, axis, values, levels=levels, cmap=SURFACE, extend="neither")
-    axes.contour(axis, axis, values, levels=levels, colors="white", linewidths=0.3)
-    axes.set_title(title)
-    axes.set_aspect("equal")
-    return filled
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, levels: Any = 14,
+    lines: bool = True, extend: Any = "neither",
+) -> None:  # fmt: skip
+    """Filled contours of values [n, m] over x [m] and y [n], which become the window.
 
-
-def surface_over(
-    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, levels: np.ndarray, title: str
-) -> Any:
-    """Filled contours of values [n, m] over axes x [m] and y [n], which become the window.
-
-    Values beyond the levels take the end colours.
+    White `lines` stand at the levels; values beyond them take the end colours if they `extend`.
     """
-    filled = axes.contourf(x, y, values, levels=levels, cmap=SURFACE, extend="both")
-    axes.contour(x, y, values, levels=levels, colors="white", linewidths=0.3)
-    axes.set_title(title)
-    axes.set_aspect("equal")
-    axes.set_xlim(x[0], x[-1])
-    axes.set_ylim(y[0], y[-1])
-    return filled
+    axes.contourf(x, y, values, levels=levels, cmap=SURFACE, extend=extend)
+    if lines:
+        axes.contour(x, y, values, levels=levels, colors="white", linewidths=0.3, zorder=1)
+    window(axes, x, y)
 
 
 def points(
-    axes: Axes, real: np.ndarray, fake: np.ndarray, most: int = 200, size: float = 5
+    axes: Axes, real: np.ndarray, fake: np.ndarray, most: int | None = 200, **look: Any
 ) -> None:
-    """Reals and fakes [n, 2], at most so many of each; markers of a size in points squared."""
+    """Reals and fakes [n, 2], at most so many of each; a `look` may differ from the lab's."""
+    look = {"s": 5, "edgecolors": "black", "linewidths": 0.2, "zorder": 2, **look}
     for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):
-        axes.scatter(
-            samples[:most, 0], samples[:most, 1], s=size, c=colour, marker=marker,
-            edgecolors="black", linewidths=0.2, label=label, zorder=2,
-        )  # fmt: skip
+        x, y = samples[:most].T
+        axes.scatter(x, y, **{"c": colour, "marker": marker, "label": label, **look})
 
 
 def panels_above_curves(
@@ -126,10 +117,10 @@ def heat_map(axes: Axes, shares: np.ndarray, columns: Sequence[str], rows: Seque
     return cells
 
 
-def window(axes: Axes, axis: np.ndarray) -> None:
-    """Limit the axes to the grid."""
-    axes.set_xlim(axis[0], axis[-1])
-    axes.set_ylim(axis[0], axis[-1])
+def window(axes: Axes, x: Any, y: Any = None) -> None:
+    """Limit the axes to a grid, square where there is no `y`; both axes to the same scale."""
+    y = x if y is None else y
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
 
 
 def empty(axes: Axes, title: str) -> None:

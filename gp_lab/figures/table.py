@@ -55,6 +55,11 @@ class Table:
             ]
         )
 
+    def column(self, quantity: str, **where: Levels) -> np.ndarray:
+        """A quantity [n] of all rows at these levels that have it, in the order of the rows."""
+        found = [row[quantity] for row in self.at(**where).rows if quantity in row]
+        return np.array(found, dtype=np.float64)
+
     def mean(self, quantity: str, **cell: Levels) -> float:
         """The mean of a cell's known values over seeds; NaN without any."""
         known = [value for value in self.values(quantity, **cell) if not np.isnan(value)]

@@ -69,6 +69,10 @@ class Grid:
         """What a cell is called: the titles of its levels on these axes (or on all), if any."""
         return ", ".join(filter(None, (self.title(axis, cell[axis]) for axis in axes or self.axes)))
 
+    def named(self, *axes: str, **where: str | Collection[str]) -> dict[str, Cell]:
+        """Name -> cell, of the panels at these levels; a name is that on these axes (or on all)."""
+        return {self.name(panel.cell, *axes): panel.cell for panel in self.at(**where)}
+
     def at(self, **where: str | Collection[str]) -> list[Panel]:
         """The panels at these levels. Raises `LookupError` for a name that the grid lacks."""
         self.check(where)

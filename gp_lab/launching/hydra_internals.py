@@ -1,6 +1,6 @@
 """The private parts of Hydra that the lab relies on, and what it does with them.
 
-Nothing else imports them; `tests/test_internals.py` says what is expected of them.
+Nothing else imports them; `tests/unit/house/test_internals.py` says what is expected of them.
 """
 
 from argparse import Namespace

@@ -183,7 +183,8 @@ def _most(
     configs: Sequence[Config], setups: Mapping[str, Any], max_stack: MaxStack, processes: int
 ) -> dict[str, int]:
     """structure_key -> the most replicas in a stack. Raises `BadInput` if a stack cannot fit."""
-    from gp_lab.training.stacking import bytes_per_replica, free_bytes
+    from gp_lab.training.memory import free_bytes
+    from gp_lab.training.stacking import bytes_per_replica
 
     wanted: dict[str, int] = {}
     open_at_once = runs_at_once()

@@ -12,7 +12,7 @@ from gp_lab.networks.conditional import Head
 from gp_lab.networks.convolution import START, Convolution
 from gp_lab.networks.layers import Output
 from gp_lab.networks.mlp import Norm
-from gp_lab.networks.resnet import (
+from gp_lab.networks.residual import (
     FirstBlock,
     ResidualBlock,
     ResidualGenerator,

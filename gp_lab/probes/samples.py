@@ -44,7 +44,7 @@ class Samples(Probe):
         return {"real": view.dataset.kept(real), "fake": view.dataset.kept(fake)}
 
     def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:
-        if arrays["fake"].ndim == 4:
+        if arrays["fake"].ndim == 4 and arrays["fake"].dtype == np.uint8:
             return {"samples": grid_picture(arrays["fake"][:SHOWN])}
         if arrays["real"].shape[1:] != (2,):
             return {}

@@ -7,56 +7,44 @@ programs on a folder of PNG files.
 
 import math
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from gp_lab.data.images import Images, Rows
-from gp_lab.data.random import generator
+from gp_lab.data.images import Images
 from gp_lab.errors import BadInput
-from gp_lab.evaluation.classifier import (
-    STEPS,
-    Classifier,
-    LabelledImages,
-    cached_classifier,
-    classifier_scores,
-    real_moments,
-)
+from gp_lab.evaluation.classifier import STEPS, classifier_scores
 from gp_lab.evaluation.frechet import Moments, frechet_distance
-from gp_lab.evaluation.inception import (
-    FEATURES,
-    Inception,
-    Scan,
-    as_levels,
-    checked_weights,
-    load_inception,
-    scan,
-)
+from gp_lab.evaluation.inception import FEATURES, Scan, as_levels, checked_weights, scan
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score
 from gp_lab.evaluation.kid import kernel_distance
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
 from gp_lab.evaluation.precision_recall import precision_recall
-from gp_lab.evaluation.reference_statistics import (
-    cached_features,
-    cached_moments,
-    fingerprint,
-    once,
-)
 from gp_lab.fields import Count, CountOrZero, Fraction, PathText
 from gp_lab.instantiate import Run
-from gp_lab.probes.base import Arrays, Probe, View, even_batches
-from gp_lab.signals import StoppedEarly
+from gp_lab.probes.base import Arrays, Probe, View
+from gp_lab.probes.references import (
+    classifier_moments,
+    classifier_of,
+    inception_features,
+    inception_moments,
+    inception_or_why,
+    set_aside,
+)
+from gp_lab.probes.scored_images import (
+    all_generated,
+    brightness,
+    generated,
+    images_at,
+    images_of,
+    places,
+    rows_at_once,
+)
 
 CACHE = "outputs/cache"
-BATCH = 64
-"""Images that a network scores at once."""
 
 LARGEST = 4 * 2**30
 """Bytes of the largest set, in float32, that a classifier is trained on: it is held in memory."""
@@ -140,7 +128,7 @@ class InceptionScores(ScoreProbe):
             )
 
     def measure(self, view: View) -> Arrays:
-        network, share = _inception_or_why(self.weights, view.device), view.share
+        network, share = inception_or_why(self.weights, view.device), view.share
         without = share.total(torch.tensor([isinstance(network, str)]).to(view.device, torch.int32))
         if isinstance(network, str) or without.item():
             why = network if isinstance(network, str) else "another rank has no weights"
@@ -155,11 +143,11 @@ class InceptionScores(ScoreProbe):
             share.gather(own.features, start, min(self.subset, self.count)),
         )
         dataset = images_of(view)
-        real = _real_moments(dataset, self.reference, network, self.cache)
+        real = inception_moments(dataset, self.reference, network, self.cache)
         mean, std = inception_score(fake.sums)
         scores = {"fid": frechet_distance(fake.moments, real), "score": mean, "score_std": std}
         if self.subset:
-            features = _real_features(dataset, self.subset, network, self.cache)
+            features = inception_features(dataset, self.subset, network, self.cache)
             rng = view.rng("inception_subsets")
             kid = kernel_distance(features, fake.features, rng)
             scores |= {"kid": kid.mean, "kid_std": kid.std}
@@ -230,9 +218,9 @@ class ClassifierScores(ScoreProbe):
 
     def measure(self, view: View) -> Arrays:
         dataset = images_of(view)
-        classifier = _classifier(replace(dataset, size=None), self.steps, self.cache, view.device)
+        classifier = classifier_of(replace(dataset, size=None), self.steps, self.cache, view.device)
         images = all_generated(view, "classifier", self.count)
-        real = _classified_moments(dataset, classifier, self.cache)
+        real = classifier_moments(dataset, classifier, self.cache)
         found = classifier_scores(classifier, images, real, self.threshold, self.splits)
         scores = {
             "score": found.classifier_score,
@@ -279,10 +267,10 @@ class Neighbours(ScoreProbe):
         dataset = images_of(view)
         assert dataset.train_rows is not None
         fakes = as_levels(all_generated(view, "neighbours", self.count)) / 255
-        size = _rows_at_once(dataset.shape)
-        training = (brightness(x, view.device) for x in _bytes_at(dataset, _places(dataset), size))
+        size = rows_at_once(dataset.shape)
+        training = (brightness(x, view.device) for x in images_at(dataset, places(dataset), size))
         fake = nearest_of_batches(fakes, training)
-        real, spread_real = _set_aside(dataset.train_rows, dataset.stacked, self.count, view.device)
+        real, spread_real = set_aside(dataset.train_rows, dataset.stacked, self.count, view.device)
         bound = torch.quantile(real, self.share)
         return {
             "nearest": fake.distance.cpu().numpy(),
@@ -294,191 +282,3 @@ class Neighbours(ScoreProbe):
             "spread": np.array(spread(fakes)),
             "spread_real": np.array(spread_real),
         }
-
-
-class Fakes(NamedTuple):
-    """A rank's part of the fakes: [n, C, H, W], batch after batch; `start` is the first's place."""
-
-    start: int
-    batches: Iterator[Tensor]
-
-
-def generated(view: View, stream: str, count: int) -> Fakes:
-    """This rank's of so many fakes of a view, as files would hold them: in [-1, 1], rounded to 256
-    levels; NaN where they are not finite. They do not depend on the number of ranks."""
-    # Whole batches of the run's own size, some hundred images: batch norm sees what it has learnt.
-    size = view.batch_size * max(1, 4 * BATCH // view.batch_size)
-    sizes = even_batches(count, size)
-    begin, end = view.share.part(len(sizes))
-
-    def batches() -> Iterator[Tensor]:
-        rng = view.rng(stream)
-        for i, n in enumerate(sizes[:end]):
-            latents = view.latents(rng, n)  # all of them: the numbers are those of one rank
-            if i >= begin:
-                fakes = view.fakes_of(*latents)
-                levels = signed(images_of(view).to_bytes(fakes))
-                yield from torch.where(fakes.isfinite(), levels, torch.nan).split(BATCH)
-
-    return Fakes(sum(sizes[:begin]), batches())
-
-
-def all_generated(view: View, stream: str, count: int) -> Tensor:
-    """The fakes of all ranks as `generated` gives them, [count, C, H, W], on each rank."""
-    start, batches = generated(view, stream, count)
-    none = torch.empty(0, *view.dataset.shape, device=view.device)
-    return view.share.gather(torch.cat([none, *batches]), start, count)
-
-
-def images_of(view: View) -> Images:
-    """The data set of a view whose samples are scored as images."""
-    assert isinstance(view.dataset, Images)
-    return view.dataset
-
-
-def training_images(dataset: Images, most: int | None = None) -> Iterator[Tensor]:
-    """The training images of a run, uint8 [n, C, H, W], batch after batch; evenly spaced ones if
-    they are more than `most`. Stacks of images are drawn at random, as many as there are images."""
-    return _bytes_at(dataset, _places(dataset, most), BATCH)
-
-
-def signed(images: Tensor) -> Tensor:
-    """Bytes as floats in [-1, 1]."""
-    return images.float() / 127.5 - 1
-
-
-def brightness(images: Tensor, device: torch.device) -> Tensor:
-    """Bytes as floats in [0, 1], on a device."""
-    return images.to(device).float() / 255
-
-
-def _places(dataset: Images, most: int | None = None) -> Tensor:
-    """Rows [n, stacked] of the training images, n at most `most`."""
-    assert dataset.train_rows is not None, "a view's data set is prepared"
-    return _rows_of(len(dataset.train_rows), dataset.stacked, most)
-
-
-def _rows_of(n: int, stacked: int, most: int | None) -> Tensor:
-    if stacked == 1:
-        rows = torch.arange(n)[:, None]
-    else:
-        rng = generator(0, "stacked_reference", 0)
-        rows = torch.stack([torch.randperm(n, generator=rng) for _ in range(stacked)], dim=1)
-    return rows if most is None or most >= n else rows[torch.arange(most) * n // most]
-
-
-def _bytes_at(dataset: Images, places: Tensor, size: int) -> Iterator[Tensor]:
-    assert dataset.train_rows is not None
-    return _stacks(dataset.train_rows, places, size)
-
-
-def _stacks(rows: Rows, places: Tensor, size: int) -> Iterator[Tensor]:
-    """Images [k, stacked * C, H, W] at places [n, stacked], `size` at a time."""
-    for some in places.split(size):
-        yield rows.images(some.flatten()).unflatten(0, some.shape).flatten(1, 2)
-
-
-def _rows_at_once(shape: tuple[int, ...]) -> int:
-    """Images whose numbers fill 256 MB in float64."""
-    return max(1, 2**25 // math.prod(shape))
-
-
-def _inception_or_why(weights: str | None, device: torch.device) -> Inception | str:
-    try:
-        return _inception(weights, device)
-    except StoppedEarly as stop:  # not kept: the process may try again
-        return str(stop)
-
-
-@lru_cache(maxsize=1)
-def _inception(weights: str | None, device: torch.device) -> Inception | str:
-    """The network, or why there is none; tried once a process."""
-    try:
-        return load_inception(weights, device)
-    except BadInput as error:
-        return f"probe.inception.{error}"
-
-
-def _key(dataset: Images, most: int | None, network: str) -> str:
-    """Of what a network says of training images, which are read for it once."""
-    assert dataset.train_rows is not None
-    return once(
-        dataset.train_rows.part,
-        ("key", _which(dataset.train_rows), dataset.stacked, most, network),
-        lambda: fingerprint(chain(training_images(dataset, most), [network])),
-    )
-
-
-def _which(rows: Rows) -> str:
-    return "all" if rows.which is None else fingerprint([rows.which])
-
-
-def _real_moments(dataset: Images, most: int | None, network: Inception, folder: str) -> Moments:
-    """Of pool3 features of the training images, on the network's device."""
-
-    def compute() -> Moments:
-        images = training_images(dataset, most)
-        return sum(
-            (Moments.of(network(signed(x))[0]) for x in images),
-            Moments.none(FEATURES, device),
-        )
-
-    device = network.net.fc.weight.device
-    key = _key(dataset, most, network.identity)
-    moments = cached_moments(folder, key, compute)
-    return Moments.from_flat(moments.flat().to(device), FEATURES)
-
-
-def _real_features(dataset: Images, most: int, network: Inception, folder: str) -> Tensor:
-    """Pool3 features of some training images, on the network's device."""
-    key = _key(dataset, most, network.identity)
-
-    def compute() -> Tensor:
-        return torch.cat([network(signed(x))[0] for x in training_images(dataset, most)])
-
-    return cached_features(folder, key, compute).to(network.net.fc.weight.device)
-
-
-@lru_cache(maxsize=2)
-def _classifier(dataset: Images, steps: int, folder: str, device: torch.device) -> Classifier:
-    """Of all training images of a data set, tested on its held-out ones."""
-    whole = dataset.prepare(generator(0, "classifier", 0))
-    assert whole.train_rows is not None
-    assert whole.held_out_rows is not None
-    train, held_out = _labelled(whole.train_rows), _labelled(whole.held_out_rows)
-    return cached_classifier(folder, train, held_out, steps, device=device)
-
-
-def _labelled(rows: Rows) -> LabelledImages:
-    every = torch.arange(len(rows))
-    labels = rows.labels(every)
-    assert labels is not None
-    return LabelledImages(signed(rows.images(every)), labels)
-
-
-def _classified_moments(dataset: Images, classifier: Classifier, folder: str) -> Moments:
-    """Of the classifier's features of the run's training images."""
-    key = _key(dataset, None, classifier.identity)
-
-    def compute() -> Moments:
-        parts = (real_moments(classifier, signed(x)) for x in training_images(dataset))
-        return sum(parts, start=next(parts))
-
-    return cached_moments(folder, key, compute)
-
-
-def _set_aside(rows: Rows, stacked: int, count: int, device: torch.device) -> tuple[Tensor, float]:
-    """Distances [n] of some training images to the nearest of the others, and their spread: once
-    for all measurements of the runs on these images."""
-    places = _rows_of(len(rows), stacked, None)
-    n = min(count, len(places) // 2)
-    aside = torch.arange(n) * len(places) // n
-
-    def compute() -> tuple[Tensor, float]:
-        others = torch.ones(len(places), dtype=torch.bool).index_fill(0, aside, False)
-        (some,) = (brightness(x, device) for x in _stacks(rows, places[aside], n))
-        size = _rows_at_once(some.shape[1:])
-        batches = (brightness(x, device) for x in _stacks(rows, places[others], size))
-        return nearest_of_batches(some, batches).distance, spread(some)
-
-    return once(rows.part, ("set_aside", _which(rows), stacked, n, device), compute)

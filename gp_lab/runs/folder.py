@@ -42,6 +42,7 @@ from gp_lab.files import (
     write_atomically,
 )
 from gp_lab.runs.identity import Config
+from gp_lab.runs.lines import Line, entries_of, read_lines, text_of, whole_lines
 from gp_lab.runs.lock import LOCK, FolderLock, Gone
 from gp_lab.runs.older import modern
 from gp_lab.runs.status import State, parsed
@@ -53,9 +54,6 @@ START_OVER = "force=true starts the run over"
 
 LARGEST_TEXT = 2**20
 """Bytes of the largest config.yaml and status.json."""
-
-LARGEST_METRICS = 2**31
-"""Bytes of the largest metrics.jsonl that is read as a whole."""
 
 SET_ASIDE = "set-aside"
 
@@ -147,18 +145,18 @@ class RunFolder:
 
         Raises `BadInput` for damage anywhere else.
         """
-        return [entries for _, entries in self._lines("metrics.jsonl")]
+        return [line.entries for line in self._metrics()]
 
     def evaluations(self) -> list[dict[str, Any]]:
         """The lines of `evaluations.jsonl`, the newest last; none where nothing was evaluated.
 
         A damaged one is passed over with a warning: it can be worked out again.
         """
-        found: list[dict[str, Any]] = []
+        found = list[dict[str, Any]]()
         path = self.inside("evaluations.jsonl")
-        for number, line in enumerate(self._raw_lines(path), 1):
+        for number, line in enumerate(whole_lines(path), 1):
             try:
-                found.append(_entries(line))
+                found.append(entries_of(line))
             except ValueError as error:
                 warnings.warn(f"{path}: line {number} passed over ({error})", stacklevel=2)
         return found
@@ -220,7 +218,7 @@ class RunFolder:
 
     def append_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`, all or none of them."""
-        append(self.inside("metrics.jsonl"), _text(lines))
+        append(self.inside("metrics.jsonl"), text_of(lines))
 
     def append_evaluations(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `evaluations.jsonl`, all or none: resuming neither cuts nor reads it.
@@ -228,7 +226,7 @@ class RunFolder:
         Raises `BadInput` if it cannot be written.
         """
         with writing_to(path := self.inside("evaluations.jsonl"), key=""):
-            append(path, _text(lines))
+            append(path, text_of(lines))
 
     def write_file(self, data: bytes, *names: str) -> Path:
         """Write a file that is made from the run, in a folder of its own here; its path.
@@ -242,7 +240,7 @@ class RunFolder:
 
     def cut_metrics(self, step: int) -> None:
         """Drop what was written after `step`: the run goes on from a checkpoint there."""
-        kept = [text for text, entries in self._lines("metrics.jsonl") if entries["step"] <= step]
+        kept = [line.written for line in self._metrics() if line.entries["step"] <= step]
         write_atomically(self.inside("metrics.jsonl"), b"".join(kept))
         for _, written, path in self._array_files():
             if written > step:
@@ -326,28 +324,8 @@ class RunFolder:
 
     # --------------------------------------------------------------------------------------
 
-    def _raw_lines(self, path: Path) -> list[bytes]:
-        """The whole lines of a file, without their ends."""
-        try:
-            return read(path, LARGEST_METRICS).split(b"\n")[:-1]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise BadInput(f"{path}: not readable ({one_line(error)})") from error
-
-    def _lines(self, name: str) -> list[tuple[bytes, dict[str, Any]]]:
-        """The whole lines of a file, each as it is written and as what it says."""
-        path = self.inside(name)
-        found: list[tuple[bytes, dict[str, Any]]] = []
-        for number, line in enumerate(self._raw_lines(path), 1):
-            try:
-                found.append((line + b"\n", _entries(line)))
-            except ValueError as error:
-                raise BadInput(
-                    f"{path}: line {number} is no line of metrics ({error}); cut it out, or"
-                    f" {START_OVER}"
-                ) from error
-        return found
+    def _metrics(self) -> list[Line]:
+        return read_lines(self.inside("metrics.jsonl"), START_OVER)
 
     def _array_files(self) -> Iterator[tuple[str, int, Path]]:
         """(probe, step, path) of everything that probes wrote."""
@@ -391,21 +369,6 @@ def _finished_at(status: Mapping[str, Any]) -> int:
     """The furthest step at which a run was finished; -1 if it never was."""
     now = status.get("step", 0) if status.get("state") == State.FINISHED else -1
     return max(now, status.get("finished_at", -1))
-
-
-def _entries(line: bytes) -> dict[str, Any]:
-    """A line of metrics. Raises ValueError, in one line."""
-    try:
-        entries = json.loads(line)
-        if type(entries["step"]) is not int or not 0 <= entries["step"] < 2**53:
-            raise ValueError("its step is no number of a step")
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ValueError(one_line(error)) from error
-    return dict(entries)
-
-
-def _text(lines: Sequence[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gp_lab.files import opened, read
-from gp_lab.runs.folder import LARGEST_METRICS
+from gp_lab.runs.lines import LARGEST
 
 TAIL_BYTES = 1 << 16
 """Of the end of a file, what is read."""
@@ -83,7 +83,7 @@ def number(value: object) -> float | None:
 
 def _whole(path: Path) -> bytes:
     try:
-        return read(path, LARGEST_METRICS)
+        return read(path, LARGEST)
     except OSError:
         return b""
 

@@ -13,6 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
+def plane(axis: Array) -> Array:
+    """The points `[n * n, 2]` of a square grid over an axis `[n]`, row by row (a row is a y)."""
+    return np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+
+
 def rmse(a: ArrayLike, b: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Root of the weighted mean of (a - b)^2, in the units of `a` and `b`, both `[...]`."""
     a, b, w = _samples(a, b, weights)

@@ -9,9 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gp_lab.data.images import Images
 from gp_lab.data.random import generator
-from gp_lab.data.text import Text
 from gp_lab.errors import BadInput, bad_choice
 from gp_lab.files import write_atomically
 from gp_lab.probes.pictures import grid_picture, paths_picture, scatter_picture
@@ -58,15 +56,15 @@ def write_samples(
     asked = f"-n {n or KINDS[kind]}" + f" --points {points}" * (each == points > 1)
     refuse_too_many(asked, (n or 1) * each, run.setup)
     dataset = run.setup.dataset
-    ending = ".txt" if isinstance(dataset, Text) else ".png"
+    ending = ".txt" if dataset.characters else ".png"
     name = f"{kind}-step{run.step}-seed{seed}{ending}"
     path = Path(name if out is None else out)
     if path.suffix != ending:
         raise BadInput(f"--out {path}: a {ending} file is written; give it that ending")
-    if isinstance(dataset, Images):
-        data = _png(_image_grid(run, dataset, kind, n or KINDS[kind], seed, points))
-    elif isinstance(dataset, Text):
-        data = _lines(run, dataset, kind, n or KINDS[kind], seed, points).encode()
+    if dataset.characters:
+        data = _lines(run, kind, n or KINDS[kind], seed, points).encode()
+    elif len(dataset.shape) == 3:
+        data = _png(_image_grid(run, kind, n or KINDS[kind], seed, points))
     elif dataset.shape == (2,):
         data = _png(_plane(run, kind, n, seed, points))
     else:
@@ -96,17 +94,21 @@ def _made(run: LoadedRun, kind: str, n: int, seed: int, points: int) -> tuple[Te
     return made.unflatten(0, (n, run.classes)).transpose(0, 1).flatten(0, 1), n
 
 
-def _image_grid(
-    run: LoadedRun, dataset: Images, kind: str, n: int, seed: int, points: int
-) -> np.ndarray:
-    images, columns = _made(run, kind, n, seed, points)
-    return grid_picture(dataset.to_bytes(images).numpy(), columns)
+def _image_grid(run: LoadedRun, kind: str, n: int, seed: int, points: int) -> np.ndarray:
+    samples, columns = _made(run, kind, n, seed, points)
+    images = run.setup.dataset.kept(samples)
+    if images.dtype != np.uint8:
+        raise BadInput(
+            f"{run.folder.path}: {type(run.setup.dataset).__name__}.kept gives no bytes of images;"
+            " gp_lab.load(run).sample gives the samples in Python"
+        )
+    return grid_picture(images, columns)
 
 
-def _lines(run: LoadedRun, dataset: Text, kind: str, n: int, seed: int, points: int) -> str:
+def _lines(run: LoadedRun, kind: str, n: int, seed: int, points: int) -> str:
     """A line for each text; rows of several stand apart."""
     samples, columns = _made(run, kind, n, seed, points)
-    lines = dataset.decode(samples)
+    lines = [str(line) for line in run.setup.dataset.kept(samples)]
     if columns is None:
         return _joined(lines)
     return "\n".join(_joined(lines[i : i + columns]) for i in range(0, len(lines), columns))

@@ -23,9 +23,9 @@ from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
 from gp_lab.runs.settings import Settings
 from gp_lab.tracking.base import Tracking
+from gp_lab.training.memory import bytes_of_state, free_bytes
 from gp_lab.training.optimizers import Optimizer
 from gp_lab.training.schedules import Schedule
-from gp_lab.training.stacking import bytes_of_state, free_bytes
 from gp_lab.training.step import Game
 
 DTYPES = {

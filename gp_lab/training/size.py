@@ -12,8 +12,8 @@ import torch
 from gp_lab.errors import BadInput
 from gp_lab.probes.base import PlaneProbe, Probe
 from gp_lab.training.batches import batches_at_once
+from gp_lab.training.memory import activations, free_bytes
 from gp_lab.training.setup import Setup
-from gp_lab.training.stacking import activations, free_bytes
 
 FLOAT = 4
 """Bytes of a number as it is drawn, whatever the precision."""

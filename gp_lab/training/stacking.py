@@ -20,9 +20,6 @@ from gp_lab.runs.identity import Config
 from gp_lab.runs.settings import run_keys
 
 if TYPE_CHECKING:  # the launchers ask for groups before anything heavy is imported
-    import torch
-    from torch import Tensor, nn
-
     from gp_lab.training.setup import Setup
     from gp_lab.training.step import Game, Hyper
 
@@ -177,18 +174,6 @@ def stacked_numbers(runs: Sequence["Setup"]) -> "Hyper":
     return hyper
 
 
-def bytes_of_state(run: "Setup", copies: int = 1) -> int:
-    """What the networks' parameters and the optimisers take, so many times, and the gradients."""
-    import torch
-
-    game = run.game
-    nets = (game.discriminator, game.generator, game.encoder)
-    d, g, e = (sum(p.numel() for p in net.parameters()) if net else 0 for net in nets)
-    per_parameter = 1 + len(game.optimizer.start({"p": torch.zeros(1)}).keys() - {"count"})
-    numbers = copies * (d + g + e) * per_parameter + max(d, g, e) + (g if game.average else 0)
-    return numbers * torch.finfo(run.dtype).bits // 8
-
-
 def bytes_per_replica(run: "Setup") -> int:
     """What one more replica adds to the memory of a stack at its peak, about.
 
@@ -199,6 +184,7 @@ def bytes_per_replica(run: "Setup") -> int:
     import torch
 
     from gp_lab.training.batches import batches_at_once
+    from gp_lab.training.memory import activations, bytes_of_state
 
     s, game = run.settings, run.game
     passes = 3 if game.penalty.measure != "none" else 2
@@ -213,41 +199,6 @@ def bytes_per_replica(run: "Setup") -> int:
     block = 2 * batches_at_once(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
     of_numbers = torch.finfo(run.dtype).bits // 8
     return bytes_of_state(run, copies=2) + of_numbers * (work + block)
-
-
-def activations(net: "nn.Module", shape: tuple[int, ...], run: "Setup") -> int:
-    """Numbers that the layers of a network hand on, for one sample."""
-    import torch
-
-    from gp_lab.networks.conditional import classes_of
-
-    counted = [math.prod(shape)]
-
-    def count(_: "nn.Module", __: Any, out: "Tensor") -> None:
-        counted.append(out.numel() // 2)
-
-    leaves = [m for m in net.modules() if not list(m.children())]
-    hooks = [m.register_forward_hook(count) for m in leaves]
-    try:
-        with torch.no_grad():
-            labels = torch.zeros(2, dtype=torch.long, device=run.device)
-            x = torch.zeros(2, *shape, device=run.device, dtype=run.dtype)
-            net(x, *([labels] if classes_of(net) else []))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(counted)
-
-
-def free_bytes(device: "torch.device") -> int:
-    """Memory that is free now: of the GPU, or what this machine leaves to the process."""
-    import torch
-
-    if device.type != "cuda":
-        return machine.free_memory()
-    # What PyTorch keeps of earlier tensors it gives to later ones.
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def _class_of(part: str, config: Config) -> type:

@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
 from gp_lab.evaluation.intervals import mean_interval
-from gp_lab.figures.claims import Claim, Test, computed, greater, inside
+from gp_lab.figures.claims import Claim, Test, computed, greater, inside, stated
 from gp_lab.figures.entry import Arrays, Settings
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
@@ -150,47 +150,36 @@ def shared_claims(table: Table, theorem: str, appendix: str, formula: str) -> li
 
     order = f"slope of log Var theta in log m at {at}"
     circle = "largest relative change of the radius along the solved equations"
-    of_full_batch = {
-        "with the full batch (w, theta) goes round a circle about the equilibrium": computed(
-            full["radius_deviation"], below=ROUND, quantity=circle
-        ),
-        "with the full batch small initial parameters keep |w| <= 1": computed(
-            full["w_norm_max"], below=1.0, quantity="largest |w|"
-        ),
-    }
-    of_formula = {
-        f"{row['case']}: Var theta at {at} is {formula} (within {MARGIN:.0%})": met(
-            "ratio_theta", row["case"]
-        )
-        for row in of_sizes(table)
-    }
-    of_formula[f"{m}: Var w has its formula too (within {MARGIN:.0%})"] = met("ratio_w", m)
-    slope = table.values("slope", case="scaling")
-    throughout = "share of paths with |w| <= 1 throughout"
+    slope, kept = table.values("slope", case="scaling"), table.values("kept", case=m)
     return [
-        *(Claim(text, test, appendix) for text, test in of_full_batch.items()),
-        *(
-            Claim(text, test, f"{theorem}, with the integral worked out")
-            for text, test in of_formula.items()
-        ),
-        Claim(
-            f"the variance of theta is of order 1/m (slope -1 within {SLOPE_MARGIN:g})",
-            inside(slope, -1 - SLOPE_MARGIN, -1 + SLOPE_MARGIN, quantity=order),
-            theorem,
-        ),
-        Claim(
+        *stated(appendix, {
+            "with the full batch (w, theta) goes round a circle about the equilibrium":
+                computed(full["radius_deviation"], below=ROUND, quantity=circle),
+            "with the full batch small initial parameters keep |w| <= 1":
+                computed(full["w_norm_max"], below=1.0, quantity="largest |w|"),
+        }),
+        *stated(f"{theorem}, with the integral worked out", {
+            f"{row['case']}: Var theta at {at} is {formula} (within {MARGIN:.0%})":
+                met("ratio_theta", row["case"])
+            for row in of_sizes(table)
+        } | {
+            f"{m}: Var w has its formula too (within {MARGIN:.0%})": met("ratio_w", m),
+        }),
+        *stated(theorem, {
+            f"the variance of theta is of order 1/m (slope -1 within {SLOPE_MARGIN:g})":
+                inside(slope, -1 - SLOPE_MARGIN, -1 + SLOPE_MARGIN, quantity=order),
+        }),
+        *stated("anomalous, Eqs. 25 and 28", {
             f"{m}: the alternating loop with unit steps of t has Var theta = {loop} at {at}"
-            f" (within {MARGIN:.0%}; the flow: {flow})",
-            met("loop_ratio", m, "that of the loop's recursion"),
-            "anomalous, Eqs. 25 and 28",
-        ),
-        Claim(
+            f" (within {MARGIN:.0%}; the flow: {flow})":
+                met("loop_ratio", m, "that of the loop's recursion"),
+        }),
+        *stated(f"{appendix}, where it is said of the full batch", {
             f"{m}: with batches, too, small initial parameters keep |w| <= 1 (until {at}, in"
-            f" {KEPT:.0%} of the runs), as the theorem's equations take for granted",
-            greater(table.values("kept", case=m), KEPT, quantity=throughout),
-            f"{appendix}, where it is said of the full batch",
-        ),
-    ]
+            f" {KEPT:.0%} of the runs), as the theorem's equations take for granted":
+                greater(kept, KEPT, quantity="share of paths with |w| <= 1 throughout"),
+        }),
+    ]  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table, steps: Steps, formula: str) -> Figure:

@@ -11,13 +11,11 @@ from gp_lab.papers.anomalous._variance import calculate, draw, middle, shared_cl
 def claims(table: Table) -> list[Claim]:
     m = middle(table)["case"]
     end, half_way = (table.values(f"m_var_theta_{t}", case=m) for t in ("end", "middle"))
+    text = f"{m}: the variance of theta grows as training goes on"
+    test = paired_greater(end, half_way, quantity="m Var theta at the end minus half-way")
     return [
         *shared_claims(table, "Theorem 1", "App. B", "(t - sin(2t)/2)/m"),
-        Claim(
-            f"{m}: the variance of theta grows as training goes on",
-            paired_greater(end, half_way, quantity="m Var theta at the end minus half-way"),
-            "anomalous, sec. 3.3 and Theorem 1",
-        ),
+        Claim(text, test, "anomalous, sec. 3.3 and Theorem 1"),
     ]
 
 

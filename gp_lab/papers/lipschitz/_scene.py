@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from gp_lab.figures.entry import Run
-from gp_lab.figures.style import FAKE, REAL, SURFACE, points, surface_over
+from gp_lab.figures.style import points, surface
 from gp_lab.instantiate import instantiate
 from gp_lab.theory.lipschitz import OptimalDiscriminator
 from gp_lab.theory.optimal import optimal_least_squares
@@ -18,6 +17,9 @@ VANISHED = 0.01
 """A gradient has vanished below this share of (beta - alpha) / gap, that of a straight ramp."""
 
 LEVELS = np.linspace(-1.2, 1.2, 13)
+
+BAR: dict[str, Any] = {"label": "f", "ticks": LEVELS[1::5]}
+"""How their colour bar looks."""
 
 DRAWN_FAKES = 60
 
@@ -62,15 +64,8 @@ def draw_surface(axes: Axes, run: Run, values: np.ndarray | None = None) -> None
     """f of a run over its window (or `values` in its place), reals, fakes."""
     at_grid, at_data = run.arrays("surface"), run.arrays("gradients")
     shown = at_grid["logit"] if values is None else values
-    surface_over(axes, at_grid["axis"], at_grid["axis_y"], shown, LEVELS, "")
+    surface(axes, at_grid["axis"], at_grid["axis_y"], shown, LEVELS, extend="both")
     points(axes, at_data["real"], at_data["fake"], most=DRAWN_FAKES)
-
-
-def colour_bar(figure: Figure, grid: np.ndarray, shrink: float) -> None:
-    """Of `LEVELS`, beside the panels, if a surface is drawn in one."""
-    drawn = [axes.collections[0] for axes in grid.ravel() if axes.collections]
-    if drawn:
-        figure.colorbar(drawn[0], ax=grid, shrink=shrink, ticks=LEVELS[1::5], label="f")
 
 
 def draw_directions(axes: Axes, x: np.ndarray, gradient: np.ndarray, steep: float) -> None:
@@ -87,19 +82,10 @@ def draw_directions(axes: Axes, x: np.ndarray, gradient: np.ndarray, steep: floa
 def draw_plane(
     axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, real: np.ndarray,
     fake: np.ndarray, size: float, **look: Any,
-) -> Any:  # fmt: skip
-    """Filled contours of values [m, n] over x [n] and y [m], which become the window; samples.
-
-    Reals and fakes [k, 2] are markers of a `size`. Returns the contours, for a colour bar.
-    """
-    filled = axes.contourf(x, y, values, cmap=SURFACE, **({"levels": 14} | look))
-    for samples, colour, marker, label in ((real, REAL, "o", "real"), (fake, FAKE, "^", "fake")):
-        axes.scatter(
-            samples[:, 0], samples[:, 1], s=size, c=colour, marker=marker, edgecolors="black",
-            linewidths=0.3, label=label, zorder=2,
-        )  # fmt: skip
-    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
-    return filled
+) -> None:  # fmt: skip
+    """A surface without lines, and reals and fakes [k, 2] as markers of a `size`."""
+    surface(axes, x, y, values, **({"lines": False} | look))
+    points(axes, real, fake, most=None, s=size, linewidths=0.3)
 
 
 def draw_units(axes: Axes, x: np.ndarray, gradient: np.ndarray, scale: float) -> None:

@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 from gp_lab.evaluation.points import cosines
 from gp_lab.figures.claims import Claim, computed
 from gp_lab.figures.entry import Arrays, Calculation, Settings
-from gp_lab.figures.plots import legend_above
+from gp_lab.figures.plots import colour_bar, legend_above
 from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane
 from gp_lab.theory.lipschitz import gradient, largest_slope, optimal_lipschitz
+from gp_lab.theory.surfaces import plane
 
 ROUNDING = 1e-6
 """Numbers that are equal on paper are equal within this."""
@@ -28,11 +29,11 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     a, b = np.array([settings["a"]], dtype=float), np.array([settings["b"]], dtype=float)
     optimum = optimal_lipschitz(b, a, "wasserstein", weight=settings["weight"])
     axis = np.linspace(-1.5, 3.5, settings["side"])
-    plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    grid = plane(axis)
     slope_g, slope_f = gradient(g, a), gradient(optimum, (a + b) / 2)
     row: Row = {
         "function": "counter_example",
-        "l1_slope": largest_slope(plane, g(plane), "cityblock"),
+        "l1_slope": largest_slope(grid, g(grid), "cityblock"),
         "rise": float(g(b)[0] - g(a)[0]),
         "l1_distance": float(np.abs(b - a).sum()),
         "cosine": float(cosines(slope_g, b - a)[0]),
@@ -44,8 +45,8 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     return [row], {
         "axis": axis,
         "points": np.concatenate([a, b]),
-        "l1": g(plane).reshape(shape),
-        "l2": ((optimum(plane) - optimum.at_fake[0]) / optimum.k).reshape(shape),
+        "l1": g(grid).reshape(shape),
+        "l2": ((optimum(grid) - optimum.at_fake[0]) / optimum.k).reshape(shape),
         "gradients": np.concatenate([slope_g, slope_f / optimum.k]),
     }
 
@@ -87,25 +88,20 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     for axes, norm, title, start, slope, style in zip(
         panels, (1, 2), (l1, l2), starts, arrays["gradients"], ("-", ":"), strict=True
     ):
-        values = arrays[f"l{norm}"]
-        filled = draw_plane(
-            axes, axis, axis, values, b[None], a[None], size=30, levels=LEVELS, extend="both"
-        )
-        axes.contour(axis, axis, values, levels=LEVELS, colors="white", linewidths=0.3, zorder=1)
+        look = {"levels": LEVELS, "extend": "both", "lines": True}
+        draw_plane(axes, axis, axis, arrays[f"l{norm}"], b[None], a[None], size=30, **look)
         axes.plot(*np.stack([a, b]).T, color="white", ls="--", lw=1, zorder=1)
         for name, point, shift in (("A", a, (4, -9)), ("B", b, (5, 3))):
             axes.annotate(name, point, shift, textcoords="offset points")
         axes.annotate("", start + slope, start, arrowprops={"arrowstyle": "-|>", "lw": 1.5})
         unit = circle / np.linalg.norm(circle, ord=norm, axis=1, keepdims=True)
-        ball, said = (
-            a + np.linalg.norm(b - a, ord=norm) * unit,
-            f"|p - A|$_{norm}$ = |B - A|$_{norm}$",
-        )
+        ball = a + np.linalg.norm(b - a, ord=norm) * unit
+        said = f"|p - A|$_{norm}$ = |B - A|$_{norm}$"
         axes.plot(*ball.T, "k", ls=style, lw=0.8, zorder=1, label=said)
         axes.set_title(title)
     panels[0].plot([], [], color="black", marker=">", lw=1.5, label="gradient")
     legend_above(figure, panels, "upper center")
-    figure.colorbar(filled, ax=panels, shrink=0.9, label="value above that at A")
+    colour_bar(panels, "value above that at A", shrink=0.9)
     return figure
 
 

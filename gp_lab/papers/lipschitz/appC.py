@@ -8,9 +8,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 from gp_lab.evaluation.points import cosines, wasserstein
-from gp_lab.figures.claims import Claim, inside, less, paired_greater
+from gp_lab.figures.claims import Claim, inside, less, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.plots import legend_above, panels
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane, draw_units, known_mean
@@ -79,45 +79,28 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    where = "lipschitz, App. C"
-    still = table.at(fakes="fixed")
+    still, where = table.at(fakes="fixed"), "lipschitz, App. C"
     nearest, second = (
-        inside(
-            still.values(quantity, targets="two", noise="0"),
-            *BETWEEN,
-            quantity=f"mean cosine of grad f with the {which} target",
-        )
-        for quantity, which in (("cosine", "nearest"), ("cosine_second", "second"))
+        still.values(quantity, targets="two", noise="0") for quantity in ("cosine", "cosine_second")
     )
+    of = "mean cosine of grad f with the"
     noise = "mean cosine with the nearest target, with noise minus without"
     along = "rank correlation of cosine and W1 between fakes and reals, along a run"
-    found = [
-        Claim(
-            "without noise a gradient points between its targets (n = 2: cosine .707 with each)",
-            nearest,
-            where,
-            paper=0.707,
-        ),
-        Claim("so it does to the other target (n = 2)", second, where, paper=0.707),
-    ]
+    found = stated(where, {
+        "without noise a gradient points between its targets (n = 2: cosine .707 with each)":
+            inside(nearest, *BETWEEN, quantity=f"{of} nearest target"),
+        "so it does to the other target (n = 2)":
+            inside(second, *BETWEEN, quantity=f"{of} second target"),
+    }, paper=0.707)  # fmt: skip
+    tests = {}
     for targets, n in table.grid.titles("targets").items():
         without, with_noise = still.by("noise", "cosine", targets=targets).values()
-        found.append(
-            Claim(
-                f"noise on the fakes turns gradients to single targets ({n})",
-                paired_greater(with_noise, without, quantity=noise),
-                where,
-            )
-        )
+        text = f"noise on the fakes turns gradients to single targets ({n})"
+        tests[text] = paired_greater(with_noise, without, quantity=noise)
     for title, values in table.by("noise", "correlation", fakes="moving").items():
-        found.append(
-            Claim(
-                f"the nearer p_G is to p_data, the better gradients point to one target ({title})",
-                less(values, 0.0, quantity=along),
-                where,
-            )
-        )
-    return found
+        text = f"the nearer p_G is to p_data, the better gradients point to one target ({title})"
+        tests[text] = less(values, 0.0, quantity=along)
+    return found + stated(where, tests)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -129,9 +112,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         return f"cosine {table.mean('cosine', **run.cell):.2f}"
 
     figure, ((*planes,),), (cosine, distance) = panels_above_curves(1, 4, 2, height=4.6)
-    for axes, one in zip(planes, runs.grid.at(fakes="fixed"), strict=True):
-        title = runs.grid.name(one.cell, "targets", "noise")
-        panel(axes, runs.first(**one.cell), title, surface)
+    panels(planes, runs, runs.grid.named("targets", "noise", fakes="fixed"), surface)
     legend_above(planes[0].figure, planes, "upper center")
     for noise, colour in COLOURS.items():
         courses = [_course(run) for run in runs.at(fakes="moving", noise=noise)]
@@ -142,10 +123,9 @@ def draw(runs: Runs, table: Table) -> Figure:
                 mean = np.nanmean([found[quantity] for _, found in courses], axis=0)
                 title = runs.grid.title("noise", noise)
                 axes.plot(steps, mean, color=colour, linewidth=1.5, label=title)
-    cosine.set_title("moving fakes: cosine of grad f with the nearest target")
-    distance.set_title("moving fakes: W1 to the reals")
-    for axes in (cosine, distance):
-        axes.set_xlabel("iteration")
+    title = "moving fakes: cosine of grad f with the nearest target"
+    cosine.set(title=title, xlabel="iteration")
+    distance.set(title="moving fakes: W1 to the reals", xlabel="iteration")
     cosine.axhline(np.sqrt(0.5), color="black", linewidth=0.6, linestyle=":")
     legend_above(distance.figure, [distance], "lower center")
     return figure

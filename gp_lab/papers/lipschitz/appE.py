@@ -4,7 +4,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.claims import Claim, computed, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.plots import legend_above
 from gp_lab.figures.style import FAKE, REAL, new_panels
@@ -55,23 +55,20 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
 
 
 def claims(table: Table) -> list[Claim]:
-    row, where = table.one(), "lipschitz, App. E"
+    row = table.one()
     said = "largest difference of the marginals' distribution functions"
-    seen = "an optimal f under lambda k(f)^2 sees it: k > 0 (phi = x, lambda 1)"
-    k = computed(row["k"], above=ROUNDING, quantity="k (W1 / 2 = 1 on paper)")
     return [
-        Claim(
-            "the four-point example agrees along every coordinate",
-            computed(row["marginal_gap"], below=ROUNDING, quantity=said),
-            where,
-        ),
-        Claim(
-            "yet p_G is not p_data",
-            computed(row["w1"], above=ROUNDING, quantity="W1 (2 on paper)"),
-            where,
-        ),
-        Claim(seen, k, "lipschitz, Theorem 3.3.1"),
-    ]
+        *stated("lipschitz, App. E", {
+            "the four-point example agrees along every coordinate":
+                computed(row["marginal_gap"], below=ROUNDING, quantity=said),
+            "yet p_G is not p_data":
+                computed(row["w1"], above=ROUNDING, quantity="W1 (2 on paper)"),
+        }),
+        *stated("lipschitz, Theorem 3.3.1", {
+            "an optimal f under lambda k(f)^2 sees it: k > 0 (phi = x, lambda 1)":
+                computed(row["k"], above=ROUNDING, quantity="k (W1 / 2 = 1 on paper)"),
+        }),
+    ]  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:

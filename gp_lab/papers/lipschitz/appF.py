@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import wasserstein
-from gp_lab.figures.claims import Claim, greater, less, paired_greater
+from gp_lab.figures.claims import Claim, greater, less, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import by_seed, panel
+from gp_lab.figures.plots import by_seed, panels
 from gp_lab.figures.style import FAKE, REAL, new_panels, points
 from gp_lab.figures.table import Row, Table
 
@@ -48,48 +48,37 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    where = "lipschitz, App. F, type-I gradient vanishing"
-    share = "median |psi'(f)| at the fakes over its largest"
-    found = []
-    for one in table.grid.at(fakes="disjoint"):
-        name = table.grid.name(one.cell, "loss", "gamma")
-        values = table.values("psi_slope_share", **one.cell)
-        text = f"{name}: the scale stays (above {STAYS:.0%})"
-        test = greater(values, STAYS, quantity=share)
-        if one.cell["loss"] == "saturating":
-            text = (
-                f"{name}: a D that separates leaves the generator no gradient scale"
-                f" (below {VANISHED:.0%})"
-            )
+    tests, share = {}, "median |psi'(f)| at the fakes over its largest"
+    for name, cell in table.grid.named("loss", "gamma", fakes="disjoint").items():
+        values = table.values("psi_slope_share", **cell)
+        if cell["loss"] == "saturating":
+            text = "a D that separates leaves the generator no gradient scale"
             test = less(values, VANISHED, quantity=share)
-        found.append(Claim(text, test, where))
+            tests[f"{name}: {text} (below {VANISHED:.0%})"] = test
+        else:
+            test = greater(values, STAYS, quantity=share)
+            tests[f"{name}: the scale stays (above {STAYS:.0%})"] = test
     where = "lipschitz, App. F, the target point of the generator"
     far, near = table.by("gamma", "w1", COLOURS, fakes="trained").values()
     w1 = "final W1, gamma = (alpha + beta) / 2 minus gamma = beta"
     middle, beta = table.by("gamma", "psi_slope", COLOURS, fakes="at_data").values()
-    less_left = paired_greater(
-        NONE_LEFT * np.array(beta),
-        middle,
-        quantity=f"mean |psi'(f)| at the fakes, {NONE_LEFT:.0%} of gamma = beta's minus"
-        " gamma = (alpha + beta) / 2's",
-    )
+    of, tenth = "mean |psi'(f)| at the fakes,", NONE_LEFT * np.array(beta)
+    less_left = f"{of} {NONE_LEFT:.0%} of gamma = beta's minus gamma = (alpha + beta) / 2's"
     return [
-        *found,
-        Claim(
-            "LSGAN with gamma = beta comes nearer to the data than with (alpha + beta) / 2",
-            paired_greater(far, near, quantity=w1),
-            where,
-        ),
-        Claim(
-            "gamma = beta leaves a gradient scale at p_G = p_data",
-            greater(beta, STAYS * 2, quantity="mean |psi'(f)| at the fakes, gamma = beta"),
-            where,
-            paper="non-zero (2 at f*)",
-        ),
-        Claim(
-            f"gamma = (alpha + beta) / 2 leaves less than {NONE_LEFT:.0%} of that", less_left, where
-        ),
-    ]
+        *stated("lipschitz, App. F, type-I gradient vanishing", tests),
+        *stated(where, {
+            "LSGAN with gamma = beta comes nearer to the data than with (alpha + beta) / 2":
+                paired_greater(far, near, quantity=w1),
+        }),
+        *stated(where, {
+            "gamma = beta leaves a gradient scale at p_G = p_data":
+                greater(beta, STAYS * 2, quantity=f"{of} gamma = beta"),
+        }, paper="non-zero (2 at f*)"),
+        *stated(where, {
+            f"gamma = (alpha + beta) / 2 leaves less than {NONE_LEFT:.0%} of that":
+                paired_greater(tenth, middle, quantity=less_left),
+        }),
+    ]  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -102,22 +91,16 @@ def draw(runs: Runs, table: Table) -> Figure:
         return f"W1 {table.mean('w1', **run.cell):.2g}"
 
     figure, grid = new_panels(2, 4, 4.4)
-    for axes, one in zip(grid[0], runs.grid.at(fakes="disjoint"), strict=True):
-        title = runs.grid.name(one.cell, "loss", "gamma")
-        panel(axes, runs.first(**one.cell), title, _draw_slope)
+    panels(grid[0], runs, runs.grid.named("loss", "gamma", fakes="disjoint"), _draw_slope)
     grid[0, 0].set_ylabel("psi'(f)")
-    for axes, gamma in zip(grid[1], COLOURS, strict=False):
-        run = runs.first(fakes="trained", gamma=gamma)
-        panel(axes, run, runs.grid.title("gamma", gamma), samples)
+    panels(grid[1], runs, runs.grid.named("gamma", fakes="trained"), samples)
     for axes, fakes, quantity, title in (
         (grid[1, 2], "trained", "w1", "final W1 by seed"),
         (grid[1, 3], "at_data", "psi_slope", "mean |psi'| at\np_G = p_data"),
     ):
         found = {gamma: table.values(quantity, fakes=fakes, gamma=gamma) for gamma in COLOURS}
         by_seed(axes, found, list(COLOURS.values()))
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("gamma")
-        axes.set_title(title)
+        axes.set(ylim=(0, None), xlabel="gamma", title=title)
     return figure
 
 

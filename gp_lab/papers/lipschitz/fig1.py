@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import cosines
-from gp_lab.figures.claims import Claim, holds, less
+from gp_lab.figures.claims import Claim, holds, less, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import page
+from gp_lab.figures.plots import colour_bar, page
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz import _scene as scene
 
@@ -47,23 +47,18 @@ def at_fakes(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    where = "lipschitz, Fig. 1 and sec. 2.1, case 1"
     norm = "median |grad f| at inner fakes over (beta - alpha) / gap"
     cosine = "mean cosine of grad f at border fakes with the way to the nearest real"
-    vanishes = Claim(
+    inner = table.values("norm_inner", surface="converged")
+    return stated("lipschitz, Fig. 1 and sec. 2.1, case 1", {
         f"converged: inside p_G the gradient vanishes (below {scene.VANISHED:.0%} of a straight"
-        " ramp's)",
-        less(table.values("norm_inner", surface="converged"), scene.VANISHED, quantity=norm),
-        where,
-    )
-    return [vanishes] + [
-        Claim(
-            f"{title}: at isolated fakes on the border the gradient has no direction",
-            holds(values, 0.0, NARROW, quantity=cosine),
-            where,
-        )
+        " ramp's)":
+            less(inner, scene.VANISHED, quantity=norm),
+    } | {
+        f"{title}: at isolated fakes on the border the gradient has no direction":
+            holds(values, 0.0, NARROW, quantity=cosine)
         for title, values in table.by("surface", "cosine_border").items()
-    ]
+    })  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -74,11 +69,10 @@ def draw(runs: Runs, table: Table) -> Figure:
         border = np.abs(fake - [-1, 0]).max(1) > 0.4
         which = np.concatenate([which[border], which[~border][::60]])
         scene.draw_directions(axes, data["fake"][which], data["fake_gradient"][which], steep=4.0)
-        norm = table.mean("norm_inner", **run.cell)
-        return f"slope inside {norm:.2g} of a ramp's"
+        return f"slope inside {table.mean('norm_inner', **run.cell):.2g} of a ramp's"
 
     figure, grid = page(runs, surface, "surface", height=2.9)
-    scene.colour_bar(figure, grid, shrink=0.8)
+    colour_bar(grid.flat, shrink=0.8, **scene.BAR)
     return figure
 
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import cosines
-from gp_lab.figures.claims import Claim, greater
+from gp_lab.figures.claims import Claim, greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.plots import colour_bar, legend_above, panels
 from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz import _scene as scene
@@ -89,25 +89,21 @@ def _ramp(run: Run, gap: float) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    inner = f"share of inner fakes with |grad f| < {scene.VANISHED:.0%} of (beta - alpha) / gap"
-    lost = (
-        f"share of fakes with |grad f| < {scene.VANISHED:.0%} of (beta - alpha) / distance, or a"
-        " gradient towards the near mode"
-    )
+    inside = table.values("share_vanish", dataset="squares")
+    lost = table.values("share_lost", dataset="gaussians")
+    steep = f"fakes with |grad f| < {scene.VANISHED:.0%} of (beta - alpha)"
     return [
-        Claim(
+        *stated("lipschitz, Fig. 2 (left), sec. 2.1, case 2", {
             f"left: where the supports overlap totally, more than {MOST:.0%} of the fakes inside"
-            " them get no gradient",
-            greater(table.values("share_vanish", dataset="squares"), MOST, quantity=inner),
-            "lipschitz, Fig. 2 (left), sec. 2.1, case 2",
-        ),
-        Claim(
-            f"right: more than {MOST:.0%} of the fakes get no gradient or head to the near mode",
-            greater(table.values("share_lost", dataset="gaussians"), MOST, quantity=lost),
-            "lipschitz, Fig. 2 (right), sec. 2.1, case 3",
-            paper="the vast majority",
-        ),
-    ]
+            " them get no gradient":
+                greater(inside, MOST, quantity=f"share of inner {steep} / gap"),
+        }),
+        *stated("lipschitz, Fig. 2 (right), sec. 2.1, case 3", {
+            f"right: more than {MOST:.0%} of the fakes get no gradient or head to the near mode":
+                greater(lost, MOST, quantity=f"share of {steep} / distance, or a gradient"
+                        " towards the near mode"),
+        }, paper="the vast majority"),
+    ]  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -125,12 +121,9 @@ def draw(runs: Runs, table: Table) -> Figure:
         return "f*, Eq. 3"
 
     figure, grid = new_figure(2, 2, 5.4)
-    for (above, below), (dataset, title) in zip(
-        grid.T, runs.grid.titles("dataset").items(), strict=True
-    ):
-        panel(above, runs.first(dataset=dataset), title, trained)
-        panel(below, runs.first(dataset=dataset), title, exact)
-    scene.colour_bar(figure, grid, shrink=0.6)
+    for line, of in zip(grid, (trained, exact), strict=True):
+        panels(line, runs, runs.grid.named("dataset"), of)
+    colour_bar(grid.flat, shrink=0.6, **scene.BAR)
     legend_above(figure, grid.ravel())
     return figure
 

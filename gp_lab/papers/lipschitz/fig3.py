@@ -3,13 +3,14 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, paired_greater
+from gp_lab.figures.claims import Claim, greater, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above
+from gp_lab.figures.plots import colour_bar, legend_above
 from gp_lab.figures.style import empty, new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._against_optimum import Comparison, compare
 from gp_lab.papers.lipschitz._scene import draw_coupling, draw_plane, draw_units
+from gp_lab.theory.surfaces import plane
 
 POINTING = 0.9
 """A gradient points to its coupled real above this mean cosine."""
@@ -36,23 +37,16 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    where = "lipschitz, Fig. 3 and sec. 3.3"
-    cosine = "mean cosine of grad f at fakes with the way to the coupled real"
-    found = []
+    tests = {}
     for loss, name in table.grid.titles("loss").items():
         coupled, random = (table.values(q, loss=loss) for q in ("cosine", "cosine_random"))
-        more = paired_greater(
-            coupled, random, quantity="mean cosine, coupled minus random directions"
-        )
-        found += [
-            Claim(
-                f"{name}: gradients at fakes point to their coupled reals (cosine > {POINTING})",
-                greater(coupled, POINTING, quantity=cosine),
-                where,
-            ),
-            Claim(f"{name}: more so than in random directions", more, where),
-        ]
-    return found
+        text = f"{name}: gradients at fakes point to their coupled reals (cosine > {POINTING})"
+        cosine = "mean cosine of grad f at fakes with the way to the coupled real"
+        tests[text] = greater(coupled, POINTING, quantity=cosine)
+        minus = "mean cosine, coupled minus random directions"
+        more = paired_greater(coupled, random, quantity=minus)
+        tests[f"{name}: more so than in random directions"] = more
+    return stated("lipschitz, Fig. 3 and sec. 3.3", tests)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -65,9 +59,9 @@ def draw(runs: Runs, table: Table) -> Figure:
             continue
         found, at_grid = _compare(run), run.arrays("surface")
         stored, axis, trained = found.stored, at_grid["axis"], at_grid["logit"]
-        plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+        at = plane(axis)
         # All optima lie between these two, and agree on the coupled segments.
-        exact = ((found.optimum(plane) + found.optimum.lowest(plane)) / 2).reshape(trained.shape)
+        exact = ((found.optimum(at) + found.optimum.lowest(at)) / 2).reshape(trained.shape)
         cosine = table.mean("cosine", loss=loss)
         titles = (
             f"{name}, trained: cosine {cosine:.2f}, k = {found.slope():.2f}",
@@ -76,9 +70,9 @@ def draw(runs: Runs, table: Table) -> Figure:
         inside = np.abs(axis) <= HIGHEST
         real, fake = (stored[kind][: 2 * SHOWN] for kind in ("real", "fake"))
         for axes, values, title in zip(column, (trained, exact), titles, strict=True):
-            filled = draw_plane(axes, axis, axis[inside], values[inside], real, fake, size=7)
+            draw_plane(axes, axis, axis[inside], values[inside], real, fake, size=7)
             axes.set_title(title)
-            figure.colorbar(filled, ax=axes, shrink=0.8, label="f")
+            colour_bar([axes], "f", shrink=0.8)
         draw_units(column[0], fake[:SHOWN], stored["fake_gradient"][:SHOWN], scale=14)
         draw_coupling(column[1], found.optimum, SHOWN, "coupled segment")
     legend_above(figure, grid.ravel(), "upper center", facecolor="0.7")

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
 from gp_lab.errors import counted
-from gp_lab.figures.claims import Claim, Test, computed, paired_greater
+from gp_lab.figures.claims import Claim, Test, computed, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import panel
+from gp_lab.figures.plots import band, panels
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.eq10 import CONDITIONS, conditions, free_offset
@@ -108,13 +108,13 @@ def claims(table: Table) -> list[Claim]:
         found += [claim for row in measured[:1] for claim in _of_loss(loss, row)]
     took = {loss: table.values("steps_to_converge", loss=loss) for loss in WORDS}
     said = f"steps until the error stays below {CONVERGED:.0%} of the spread of f* (or the budget)"
-    for ours in ("combined", "combined_tenth"):
-        for other in ("wasserstein", "vanilla", "sqrt", "exp"):
-            text = f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}"
-            quantity = f"{said}, {WORDS[other]} minus combination"
-            test = paired_greater(took[other], took[ours], quantity=quantity)
-            found.append(Claim(text, test, "lipschitz, App. D"))
-    return found
+    return found + stated("lipschitz, App. D", {
+        f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}":
+            paired_greater(took[other], took[ours],
+                           quantity=f"{said}, {WORDS[other]} minus combination")
+        for ours in ("combined", "combined_tenth")
+        for other in ("wasserstein", "vanilla", "sqrt", "exp")
+    })  # fmt: skip
 
 
 def _of_loss(loss: str, row: Row) -> list[Claim]:
@@ -124,11 +124,9 @@ def _of_loss(loss: str, row: Row) -> list[Claim]:
     def add(says: str, test: Test, where: str, paper: str | None = None) -> None:
         found.append(Claim(f"phi = {WORDS[loss]} {says}", test, where, paper))
 
-    eq10, said = (
-        "lipschitz, Eq. 10, App. D and Fig. 5",
-        f"conditions that hold, of {len(CONDITIONS)}",
-    )
-    add("meets Eq. 10", computed(row["conditions_met"], len(CONDITIONS) - 0.5, quantity=said), eq10)
+    eq10, most = "lipschitz, Eq. 10, App. D and Fig. 5", len(CONDITIONS)
+    said = f"conditions that hold, of {most}"
+    add("meets Eq. 10", computed(row["conditions_met"], most - 0.5, quantity=said), eq10)
     share, said = row["free_offset"] / row["axis"], "optimal offsets as a share of the axis"
     if loss == "wasserstein":
         add("leaves the offset free", computed(share, 0.5, 2.0, quantity=said), eq10)
@@ -150,21 +148,12 @@ def draw(runs: Runs, table: Table) -> Figure:
     """phi and varphi of each loss; below them the way of each to its optimum."""
     titles = table.grid.titles("loss")
     figure, (top,), (below,) = panels_above_curves(1, len(titles), 1, height=5.2)
-    drawn = [
-        axes
-        for axes, (loss, title) in zip(top, titles.items(), strict=True)
-        if panel(axes, runs.first(loss=loss), title, _curves)
-    ]
+    drawn = panels(top, runs, table.grid.named("loss"), _curves)
     for (loss, title), (colour, style) in zip(titles.items(), LINES, strict=True):
-        found = [errors(run) for run in runs.at(loss=loss)]
-        if not found:
-            continue
-        steps, every = found[0][0], np.array([error for _, error in found])
-        took = table.mean("steps_to_converge", loss=loss)
+        took, seeds = table.mean("steps_to_converge", loss=loss), runs.at(loss=loss)
         there = int(np.nansum(table.values("converged", loss=loss)))
-        label = f"{title}: {took:,.0f} steps, {there} of {counted(len(found), 'seed')}"
-        below.plot(steps, np.median(every, 0), color=colour, ls=style, lw=1.2, label=label)
-        below.fill_between(steps, every.min(0), every.max(0), color=colour, alpha=0.12, lw=0)
+        label = f"{title}: {took:,.0f} steps, {there} of {counted(len(seeds), 'seed')}"
+        band(below, seeds, errors, label, np.median, color=colour, ls=style)
     below.axhline(CONVERGED, color="0.5", lw=0.6)
     below.set(yscale="log", xlabel="iterations", ylabel="RMSE to f* / spread of f*")
     below.set_title("how fast each comes to its optimum (median and range over seeds)")

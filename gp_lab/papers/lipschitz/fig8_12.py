@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater
+from gp_lab.figures.claims import Claim, greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import panel
-from gp_lab.figures.style import COLOURS, surface_over
+from gp_lab.figures.plots import colour_bar, panel
+from gp_lab.figures.style import COLOURS, surface
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell
-from gp_lab.papers.lipschitz._scene import LEVELS, colour_bar, known_mean
+from gp_lab.papers.lipschitz._scene import BAR, LEVELS, known_mean
 from gp_lab.papers.lipschitz.fig1 import at_fakes
 from gp_lab.theory.surfaces import roughness
 
@@ -42,8 +42,6 @@ SENTENCES = {
     "activation": "a strongly nonlinear activation gives a more complex surface (SELU, ReLU)",
 }
 
-"""Of the smaller and of the larger network."""
-
 
 def measure(run: Run) -> Row:
     return {"roughness": roughness(run.arrays("surface")["logit"])} | at_fakes(run)
@@ -63,13 +61,12 @@ def effect(table: Table, factor: str) -> np.ndarray:
 
 
 def claims(table: Table) -> list[Claim]:
-    found = []
+    found = {}
     for factor, sentence in SENTENCES.items():
         low, high = table.grid.titles(factor, FACTORS[factor]).values()
         said = f"log2 roughness, {high} minus {low}, mean over the other factors"
-        test = greater(effect(table, factor), 0.0, quantity=said)
-        found.append(Claim(sentence, test, "lipschitz, App. G, Figs. 8 to 12"))
-    return found
+        found[sentence] = greater(effect(table, factor), 0.0, quantity=said)
+    return stated("lipschitz, App. G, Figs. 8 to 12", found)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -95,13 +92,13 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes.texts[0].set_fontsize(5)
         axes.set_ylabel(cell["capacity"] if x == 0 else "")
     _draw_roughness(figure.add_subplot(grid[3, :]), table)
-    colour_bar(figure, np.array(top), shrink=0.9)
+    colour_bar(top, shrink=0.9, **BAR)
     return figure
 
 
 def _surface(axes: Axes, run: Run) -> None:
     at = run.arrays("surface")
-    surface_over(axes, at["axis"], at["axis_y"], at["logit"], LEVELS, "")
+    surface(axes, at["axis"], at["axis_y"], at["logit"], LEVELS, extend="both")
 
 
 def _draw_roughness(axes: Axes, table: Table) -> None:

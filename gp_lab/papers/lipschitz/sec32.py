@@ -6,13 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import cosines
-from gp_lab.figures.claims import Claim, computed, greater, holds
+from gp_lab.figures.claims import Claim, computed, greater, holds, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above
+from gp_lab.figures.plots import colour_bar, legend_above
 from gp_lab.figures.style import empty, new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane, draw_units
 from gp_lab.theory.lipschitz import gradient
+from gp_lab.theory.surfaces import plane
 
 UNDIRECTED = 0.5
 """Gradients are called undirected if their mean cosine with (1, 0) lies within this of 0."""
@@ -64,33 +65,26 @@ def exact() -> list[Row]:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, away = "lipschitz, sec. 3.2", table.one(method="counter_example")
+    away = table.one(method="counter_example")
     pairs, constrained = (table.values("cosine", method=m) for m in ("pairs", "lipschitz"))
     mean = "mean cosine of grad f at fakes with (1, 0)"
     # One number that is -1 only if the function is an optimum and its gradients point away.
     optimal = away["excess"] < ROUNDING and abs(away["w1_share"] - 1) < ROUNDING
+    cosine = away["cosine"] if optimal else float("nan")
+    of_cosine = "cosine with (1, 0) of x - 2x(1 - x), which meets Eq. 7 and reaches W1"
     return [
-        Claim(
+        *stated("lipschitz, sec. 3.2", {
             "Eq. 7 on pairs alone: trained gradients at fakes have no direction"
-            f" (the interval holds 0, and is no wider than +-{UNDIRECTED})",
-            holds(pairs, 0.0, UNDIRECTED, quantity=mean),
-            where,
-        ),
-        Claim(
-            f"with the Lipschitz constraint they point to the reals (cosine > {POINTING})",
-            greater(constrained, POINTING, quantity=mean),
-            where,
-        ),
-        Claim(
-            "Eq. 7 has an optimum whose gradients at fakes point away from the reals",
-            computed(
-                away["cosine"] if optimal else float("nan"),
-                below=0.0,
-                quantity="cosine with (1, 0) of x - 2x(1 - x), which meets Eq. 7 and reaches W1",
-            ),
-            f"{where}, Eq. 9",
-        ),
-    ]
+            f" (the interval holds 0, and is no wider than +-{UNDIRECTED})":
+                holds(pairs, 0.0, UNDIRECTED, quantity=mean),
+            f"with the Lipschitz constraint they point to the reals (cosine > {POINTING})":
+                greater(constrained, POINTING, quantity=mean),
+        }),
+        *stated("lipschitz, sec. 3.2, Eq. 9", {
+            "Eq. 7 has an optimum whose gradients at fakes point away from the reals":
+                computed(cosine, below=0.0, quantity=of_cosine),
+        }),
+    ]  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -99,8 +93,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     for axes, (method, title) in zip(grid, table.grid.titles("method").items(), strict=True):
         if method == "counter_example":
             axis, stored = np.linspace(-0.75, 1.75, 101), counter_example()
-            plane = np.stack(np.meshgrid(axis, axis), axis=-1)
-            values = turned_away(plane.reshape(-1, 2)).reshape(plane.shape[:2])
+            values = turned_away(plane(axis)).reshape(len(axis), len(axis))
         elif run := runs.first(method=method):
             at_grid, stored = run.arrays("surface"), run.arrays("pairs")
             axis, values = at_grid["axis"], at_grid["logit"] - stored["fake_logit"].mean()
@@ -108,13 +101,13 @@ def draw(runs: Runs, table: Table) -> Figure:
             empty(axes, title)
             continue
         real, fake = stored["real"][:60], stored["fake"][:60]
-        filled = draw_plane(axes, axis, axis, values, real, fake, 6, levels=LEVELS, extend="both")
+        draw_plane(axes, axis, axis, values, real, fake, 6, levels=LEVELS, extend="both")
         some = slice(None, None, max(1, len(stored["fake"]) // 25))
         draw_units(axes, stored["fake"][some], stored["fake_gradient"][some], scale=9)
         axes.set(xlim=(-0.6, 1.6), ylim=(-0.5, 1.5))
-        cosine = np.nanmean([row.get("cosine", np.nan) for row in table.at(method=method).rows])
+        cosine = np.nanmean(table.column("cosine", method=method))
         axes.set_title(f"{title}\ncosine with (1, 0): {cosine:.2f}")
-    figure.colorbar(filled, ax=grid, shrink=0.8, label="f above its mean on fakes")
+    colour_bar(grid, "f above its mean on fakes", shrink=0.8)
     legend_above(figure, grid, "upper center")
     return figure
 

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.spatial.distance import cdist
 
-from gp_lab.figures.claims import Claim, greater, less
+from gp_lab.figures.claims import Claim, Test, greater, less, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.plots import legend_above
-from gp_lab.figures.style import COLOURS, FAKE, REAL
+from gp_lab.figures.style import COLOURS, FAKE, REAL, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.lipschitz import (
     TIGHT,
@@ -145,49 +145,50 @@ def claims(table: Table) -> list[Claim]:
             [[table.values(quantity, loss=loss, sets=s) for s in sets] for loss in losses]
         )
 
-    where, corollary = "lipschitz, Theorem 3.3.1", "lipschitz, Corollary 3.3.1.1"
-    residuals = (
-        ("each point is in a bound pair, or nothing pulls on f there",
-         "bullet1", f"{where}, first bullet", tuple(DIFFERENT)),
-        ("each point of one distribution alone is in a bound pair",
-         "bullet2", f"{where}, second bullet", ("disjoint", "overlapping")),
-        ("the same support with other weights: some pair is bound",
-         "bullet3", f"{where}, third bullet", ("common",)),
-        ("a point in a bound pair is in one with a fake below and a real above",
-         "corollary", corollary, ("disjoint",)),
-        ("so too where supports overlap (the corollary does not leave them out)",
-         "corollary", corollary, ("overlapping", "common")),
-    )  # fmt: skip
-    found = []
-    for text, quantity, place, sets in residuals:
+    def bound(quantity: str, *sets: str) -> Test:
         said = ", ".join(DIFFERENT[name] for name in sets)
         said = f"largest residual over the losses ({said}), as a share of k d"
-        test = less(of(quantity, *sets).max((0, 1)), BOUND, quantity=said)
-        found.append(Claim(text, test, place))
-    start = of("k", "disjoint")
+        return less(of(quantity, *sets).max((0, 1)), BOUND, quantity=said)
+
+    start, theorem = of("k", "disjoint"), "lipschitz, Theorem 3.3.1"
     equal = (of("k", "equal") / start).max((0, 1))
     other = (of("k", "overlapping", "common") / start).min((0, 1))
-    said = "k at equality over k between disjoint sets, largest over the losses"
-    at_equality = less(equal, VANISHED, quantity=said)
-    said = "k over k between disjoint sets, least over the losses and other sets"
-    elsewhere = greater(other, VANISHED, quantity=said)
-    error = "largest error of the gradient over k, all losses and sets"
-    lemma = less(of("lemma", *DIFFERENT).max((0, 1)), BOUND, quantity=error)
-    fourth = f"{where}, fourth bullet"
+    of_equal = "k at equality over k between disjoint sets, largest over the losses"
+    of_other = "k over k between disjoint sets, least over the losses and other sets"
+    of_lemma = "largest error of the gradient over k, all losses and sets"
     return [
-        *found,
-        Claim("p_G = p_data: k(f*) = 0", at_equality, fourth),
-        Claim("p_G other than p_data: k(f*) > 0, so no equilibrium", elsewhere, fourth),
-        Claim(
-            "on bound segments the gradient is k (y - x) / d(x, y)", lemma, "lipschitz, Lemma 3.3.2"
-        ),
-    ]
+        *stated(f"{theorem}, first bullet", {
+            "each point is in a bound pair, or nothing pulls on f there":
+                bound("bullet1", *DIFFERENT),
+        }),
+        *stated(f"{theorem}, second bullet", {
+            "each point of one distribution alone is in a bound pair":
+                bound("bullet2", "disjoint", "overlapping"),
+        }),
+        *stated(f"{theorem}, third bullet", {
+            "the same support with other weights: some pair is bound": bound("bullet3", "common"),
+        }),
+        *stated("lipschitz, Corollary 3.3.1.1", {
+            "a point in a bound pair is in one with a fake below and a real above":
+                bound("corollary", "disjoint"),
+            "so too where supports overlap (the corollary does not leave them out)":
+                bound("corollary", "overlapping", "common"),
+        }),
+        *stated(f"{theorem}, fourth bullet", {
+            "p_G = p_data: k(f*) = 0": less(equal, VANISHED, quantity=of_equal),
+            "p_G other than p_data: k(f*) > 0, so no equilibrium":
+                greater(other, VANISHED, quantity=of_other),
+        }),
+        *stated("lipschitz, Lemma 3.3.2", {
+            "on bound segments the gradient is k (y - x) / d(x, y)":
+                less(of("lemma", *DIFFERENT).max((0, 1)), BOUND, quantity=of_lemma),
+        }),
+    ]  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
     """The bound pairs of an optimum, for each kind of sets; k on the way of p_G to p_data."""
-    figure = Figure(figsize=(7.0, 2.6), layout="constrained")
-    *maps, curve = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.1])
+    figure, ((*maps, curve),) = new_panels(1, 4, 2.6, width_ratios=[1, 1, 1, 1.1])
     for axes, (name, title) in zip(maps, DIFFERENT.items(), strict=True):
         if f"{name}_real" in arrays:
             _draw_pairs(axes, arrays, name)

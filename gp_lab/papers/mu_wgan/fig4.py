@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import wasserstein
-from gp_lab.figures.claims import Claim, equivalent
+from gp_lab.figures.claims import Claim, equivalent, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import page
-from gp_lab.figures.style import FAKE, REAL
+from gp_lab.figures.style import points, window
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.mu_wgan._measures import MEASURES
 
@@ -43,8 +43,7 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    where = "mu_wgan, sec. 5.1 and Fig. 4"
-    found = []
+    found = {}
     for dataset, name in table.grid.titles("dataset").items():
         tested = [
             ("w1", SAME_W1, "exact W1 to the data"),
@@ -53,32 +52,22 @@ def claims(table: Table) -> list[Claim]:
         if dataset in SAME_MODES:
             tested.append(("modes", SAME_MODES[dataset], "modes hit"))
         for one, other in itertools.combinations(MEASURES, 2):
+            text = f"{name}: the measures {one} and {other} are equivalent in"
             for quantity, margin, words in tested:
-                mine, its = (
-                    table.values(quantity, dataset=dataset, method=m) for m in (one, other)
-                )
-                found.append(
-                    Claim(
-                        f"{name}: the measures {one} and {other} are equivalent in {quantity}"
-                        f" (within {margin:g})",
-                        equivalent(mine, its, margin, quantity=f"{words}, {one} minus {other}"),
-                        where,
-                    )
-                )
-    return found
+                a, b = (table.values(quantity, dataset=dataset, method=m) for m in (one, other))
+                test = equivalent(a, b, margin, quantity=f"{words}, {one} minus {other}")
+                found[f"{text} {quantity} (within {margin:g})"] = test
+    return stated("mu_wgan, sec. 5.1 and Fig. 4", found)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
     def samples(axes: Axes, run: Run) -> str:
-        axes.set(xlim=(-WINDOW, WINDOW), ylim=(-WINDOW, WINDOW), aspect="equal")
-        arrays = run.arrays("samples")
-        for kind, colour in (("real", REAL), ("fake", FAKE)):
-            x, y = arrays[kind].T
-            axes.scatter(x, y, s=1.5, c=colour, linewidths=0, label=kind)
+        window(axes, (-WINDOW, WINDOW))
+        arrays, look = run.arrays("samples"), {"s": 1.5, "marker": "o", "linewidths": 0}
+        points(axes, arrays["real"], arrays["fake"], most=None, edgecolors="face", zorder=1, **look)
         return f"$W_1$ {table.mean('w1', **run.cell):.2f}"
 
-    figure, _ = page(runs, samples, "method", "dataset", height=4.1, legend={"markerscale": 4})
-    return figure
+    return page(runs, samples, "method", "dataset", height=4.1, legend={"markerscale": 4})[0]
 
 
 ENTRY = Entry(measure, claims, draw)

@@ -1,5 +1,7 @@
 """mu_wgan, Lemma 1: the Dirac-GAN's basin of attraction under a penalty measure of finite mass."""
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,8 +10,9 @@ from matplotlib.patches import Circle
 from gp_lab.figures.claims import Claim, computed
 from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.plots import legend_above
-from gp_lab.figures.style import FAKE, REAL, new_figure
+from gp_lab.figures.style import REAL, new_figure
 from gp_lab.figures.table import Row, Table
+from gp_lab.papers.mu_wgan._measures import streams
 from gp_lab.theory.dynamics import (
     Mass,
     constant_mass,
@@ -94,15 +97,9 @@ def draw(arrays: Arrays, table: Table) -> Figure:
 
 
 def _portrait(axes: Axes, mass: Mass, rho: float) -> None:
-    """Streamlines of the field, psi across and theta up."""
-    axis = np.linspace(-WINDOW, WINDOW, 41)
-    field = dirac_field(np.stack(np.meshgrid(axis, axis), axis=-1), rho, mass)
-    axes.streamplot(
-        axis, axis, field[..., 0], field[..., 1], color=FAKE, linewidth=0.5, density=0.8,
-        arrowsize=0.6,
-    )  # fmt: skip
-    limits = (-WINDOW, WINDOW)
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel=r"$\psi$")
+    field, limits = partial(dirac_field, rho=rho, mass=mass), (-WINDOW, WINDOW)
+    streams(axes, limits, limits, field, density=0.8, arrowsize=0.6)
+    axes.set_aspect("equal")
 
 
 ENTRY = Calculation(calculate, claims, draw)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.claims import Claim, computed, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.plots import legend_above
 from gp_lab.figures.style import new_panels
@@ -81,35 +81,35 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, rows, found = "mu_wgan, Lemma 2 and App. A", table.rows, []
+    tests, of = {}, "largest error over measures, rho and both equilibria"
     # At rho E = 1/3 the two eigenvalues meet, and a square root halves the digits there.
-    apart = [row for row in rows if abs(row["rho"] * row["moment"] - 1 / 3) >= 1e-6]
-    of = "largest error over measures, rho and both equilibria"
+    apart = np.abs(table.column("rho") * table.column("moment") - 1 / 3) >= 1e-6
     for name, what in (("field", "the field"), ("update", "the actual update")):
-        kinds = (f"{name}_trace_error", f"{name}_determinant_error")
-        error = max(row[kind] for row in rows for kind in kinds)
+        trace, determinant, value = (
+            table.column(f"{name}_{kind}_error") for kind in ("trace", "determinant", "eigenvalue")
+        )
         text = f"trace and determinant of the Jacobian of {what} at (0, +-1) are -4 rho E and 4/9"
-        found.append(Claim(text, computed(error, below=EXACT, quantity=of), where))
-        error = max(row[f"{name}_eigenvalue_error"] for row in apart)
-        test = computed(error, below=EXACT, quantity=f"{of}, away from rho E = 1/3")
+        error = max(trace.max(), determinant.max())
+        tests[text] = computed(error, below=EXACT, quantity=of)
         text = f"eigenvalues of {what} are -2 rho E +- sqrt(4 rho^2 E^2 - 4/9)"
-        found.append(Claim(text, test, where))
-    largest = max(row["update_largest_real"] for row in table.at(measure=MEASURES).rows)
+        away = f"{of}, away from rho E = 1/3"
+        tests[text] = computed(value[apart].max(), below=EXACT, quantity=away)
+    largest = table.column("update_largest_real", measure=MEASURES).max()
     of = "largest real part of an eigenvalue of the update"
-    test = computed(largest, below=0.0, quantity=of)
-    found.append(Claim("locally stable for all five measures", test, where))
-    away = max(
-        abs(row["update_largest_real"]) + abs(row["update_largest_imaginary"] - 2 / 3)
-        for row in table.at(measure="origin").rows
+    tests["locally stable for all five measures"] = computed(largest, below=0.0, quantity=of)
+    real, imaginary = (
+        table.column(f"update_largest_{part}", measure="origin") for part in ("real", "imaginary")
     )
+    off = (np.abs(real) + np.abs(imaginary - 2 / 3)).max()
     of = "distance of the update's eigenvalues from +-2i/3"
     text = "not so if mu* = C delta_0: the eigenvalues are +-2i/3"
-    return [*found, Claim(text, computed(away, below=EXACT, quantity=of), where)]
+    return stated(
+        "mu_wgan, Lemma 2 and App. A", tests | {text: computed(off, below=EXACT, quantity=of)}
+    )
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
-    figure, grid = new_panels(1, 3, 2.9)
-    plane, rate, curve = grid[0]
+    figure, ((plane, rate, curve),) = new_panels(1, 3, 2.9)
     for measure, label in LABELS.items():
         style = {"color": COLOURS[measure], "lw": 1.2}
         largest = arrays[f"{measure}_eigenvalues"].real.max(axis=1)

@@ -1,12 +1,15 @@
 """mu_wgan, Lemma 3 and Fig. 3: where the curves of a GAN that violates Assumption 2 end."""
 
+from functools import partial
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.claims import Claim, computed, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
-from gp_lab.figures.style import FAKE, REAL
+from gp_lab.figures.style import REAL, new_panels
 from gp_lab.figures.table import Row, Table
+from gp_lab.papers.mu_wgan._measures import streams
 from gp_lab.theory.dynamics import conserved, squared_dirac_field, squared_dirac_limit, trajectory
 
 ARRIVED = 1e-6
@@ -64,58 +67,39 @@ def _on_nullclines(psis: np.ndarray, thetas: np.ndarray, rho: float) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    rows, where = table.rows, "mu_wgan, Lemma 3, App. B and Fig. 3"
-    change = float(np.nanmax([row["conserved_change"] for row in rows]))
-    null = max(row["on_nullclines"] for row in rows)
-    error = max(row["end_error"] for row in rows)
-    farthest = max(max(row["limit"], row["end_psi"]) for row in rows)
+    null, error = (table.column(q).max() for q in ("on_nullclines", "end_error"))
+    farthest = max(table.column(q).max() for q in ("limit", "end_psi"))
+    change = float(np.nanmax(table.column("conserved_change")))
     of_change = "largest change along a curve, relative to 1 + its size"
     of_null = (
         "largest of |psi'| on psi = -3/(4 rho) and theta = 0, |theta'| on psi = 0 and theta = 0"
     )
     of_end = "largest a, of the exact limits and of the integrated ends"
-    return [
-        Claim(
-            "psi/c - log|1 + c psi|/c^2 + theta^2/4 is conserved, c = 4 rho/3",
+    return stated("mu_wgan, Lemma 3, App. B and Fig. 3", {
+        "psi/c - log|1 + c psi|/c^2 + theta^2/4 is conserved, c = 4 rho/3":
             computed(change, below=KEPT, quantity=of_change),
-            where,
-        ),
-        Claim(
-            "the nullclines are theta = 0, psi = 0 and psi = -3/(4 rho), here -2",
+        "the nullclines are theta = 0, psi = 0 and psi = -3/(4 rho), here -2":
             computed(null, below=NULL, quantity=of_null),
-            where,
-        ),
-        Claim(
-            "a curve ends at the (a, 0) that the conserved quantity gives",
+        "a curve ends at the (a, 0) that the conserved quantity gives":
             computed(error, below=ARRIVED, quantity="largest distance from the exact limit"),
-            where,
-        ),
-        Claim(
-            "no curve with theta0 != 0 ends at (b, 0) with b >= 0, so none at (0, 0)",
+        "no curve with theta0 != 0 ends at (b, 0) with b >= 0, so none at (0, 0)":
             computed(farthest, below=0.0, quantity=of_end),
-            where,
-        ),
-    ]
+    })  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
     rho = float(arrays["rho"])
     (left, right), (low, high) = arrays["psi_window"], arrays["theta_window"]
-    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
-    axes = figure.subplots()
-    psi, theta = np.linspace(left, right, 41), np.linspace(low, high, 41)
-    field = squared_dirac_field(np.stack(np.meshgrid(psi, theta), axis=-1), rho)
-    axes.streamplot(
-        psi, theta, field[..., 0], field[..., 1], color=FAKE, linewidth=0.5, density=1.1,
-        arrowsize=0.7,
-    )  # fmt: skip
+    figure, ((axes,),) = new_panels(1, 1, 4.6)
+    field = partial(squared_dirac_field, rho=rho)
+    streams(axes, (left, right), (low, high), field, density=1.1, arrowsize=0.7)
     edge = -3 / (4 * rho)
     axes.axvline(edge, color="#D55E00", lw=1.2, ls="--", label=rf"nullcline $\psi$ = {edge:g}")
     axes.axvline(0, color="#009E73", lw=1.2, ls="--", label=r"nullcline $\psi$ = 0")
     axes.axhline(0, color="black", lw=1.2, label=r"nullcline $\theta$ = 0: equilibria")
     for i, curve in enumerate(arrays["curves"]):
         axes.plot(*curve.T, color="0.35", lw=0.6, label="integrated curves" if i == 0 else None)
-    limits = [row["limit"] for row in table.rows]
+    limits = table.column("limit")
     axes.scatter(
         limits, np.zeros(len(limits)), s=16, color=REAL, edgecolors="black", linewidths=0.4,
         zorder=3, label="exact limits (a, 0)",
@@ -126,7 +110,7 @@ def draw(arrays: Arrays, table: Table) -> Figure:
             x, high - 0.06 * (high - low), name, weight="bold", ha="center", va="center",
             bbox={"fc": "white", "ec": "none", "pad": 1.5},
         )  # fmt: skip
-    axes.set(xlim=(left, right), ylim=(low, high), xlabel=r"$\psi$", ylabel=r"$\theta$")
+    axes.set_ylabel(r"$\theta$")
     axes.set_title(
         rf"$\dot\psi = -\theta^2(1 + 4\rho\psi/3)$,  $\dot\theta = 2\psi\theta$,  $\rho$ = {rho:g}"
     )

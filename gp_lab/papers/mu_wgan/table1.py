@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim
 from gp_lab.figures.entry import Arrays, Calculation, Settings
-from gp_lab.figures.style import FAKE, REAL, new_figure
+from gp_lab.figures.style import new_figure, points
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.mu_wgan._measures import MEASURES
 
@@ -63,9 +63,8 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     figure, grid = new_figure(2, 4, 4.0)
     *panels, last = grid.ravel()
     for axes, (method, (measure, title)) in zip(panels, METHODS.items(), strict=True):
-        for name, colour, marker in (("real", REAL, "o"), ("fake", FAKE, "^")):
-            x, y = arrays[name][:POINTS].T
-            axes.scatter(x, y, s=3, c=colour, marker=marker, linewidths=0, label=name)
+        look = {"s": 3, "linewidths": 0, "edgecolors": "face", "zorder": 1}
+        points(axes, arrays["real"], arrays["fake"], POINTS, **look)
         if measure != "none":
             x, y = arrays[method][:POINTS].T
             look = {"c": "none", "edgecolors": "black", "linewidths": 0.35}

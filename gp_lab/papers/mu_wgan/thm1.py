@@ -1,6 +1,7 @@
 """mu_wgan, Theorem 1: spectra of the actual update, speed against weight, WGAN-GP's oscillation."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from math import nan
 
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.claims import Claim, computed, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
 from gp_lab.figures.plots import legend_above
 from gp_lab.figures.style import new_panels
@@ -120,42 +121,27 @@ def least_growth(rates: Sequence[Row]) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    return [*_of_stability(table), *_of_rates(table), *_of_curves(table)]
-
-
-def _of_stability(table: Table) -> list[Claim]:
     found = []
     for loss, label in LOSSES.items():
+        of = partial(table.column, case="spectrum", loss=loss, measure=MEASURES)
+        differ = int(np.abs(of("removed") - of("zero_eigenvalues")).max())
         where = "mu_wgan, Theorem 1 and App. C" if loss == "wasserstein" else "mu_wgan, sec. 4.2"
-        rows = table.at(case="spectrum", loss=loss, measure=MEASURES).rows
-        real = max(row["largest_real"] for row in rows)
-        differ = max(abs(row["removed"] - row["zero_eigenvalues"]) for row in rows)
-        inside = 1 - max(row["alternating_radius"] for row in rows)
         of_real = "largest real part of the projected Jacobian of the update"
         of_differ = "largest difference between dimensions removed and zero eigenvalues"
         of_inside = "1 minus the largest modulus of its eigenvalues off the equilibria"
-        found += [
-            Claim(
-                f"{label}: locally stable off the equilibria, five measures and {len(GANS)} GANs",
-                computed(real, below=0.0, quantity=of_real),
-                where,
-            ),
-            Claim(
-                f"{label}: what the projection takes away are zero eigenvalues and no others",
+        found += stated(where, {
+            f"{label}: locally stable off the equilibria, five measures and {len(GANS)} GANs":
+                computed(of("largest_real").max(), below=0.0, quantity=of_real),
+            f"{label}: what the projection takes away are zero eigenvalues and no others":
                 computed(differ, below=0.5, quantity=of_differ),
-                where,
-            ),
-            Claim(
-                f"{label}: the alternating update of the trainer contracts as well",
-                computed(inside, above=0.0, quantity=of_inside),
-                where,
-            ),
-        ]
-    bare = table.at(case="spectrum", loss="wasserstein", measure="none").rows
-    real = max(abs(row["moving_real"]) for row in bare)
+            f"{label}: the alternating update of the trainer contracts as well":
+                computed(1 - of("alternating_radius").max(), above=0.0, quantity=of_inside),
+        })  # fmt: skip
+    bare = table.column("moving_real", case="spectrum", loss="wasserstein", measure="none")
     text = "without a penalty WGAN is not asymptotically stable: no real part is negative"
-    test = computed(real, below=EXACT, quantity="largest |real part| of the update's Jacobian")
-    return [*found, Claim(text, test, "mu_wgan, sec. 3")]
+    of_bare = "largest |real part| of the update's Jacobian"
+    test = computed(np.abs(bare).max(), below=EXACT, quantity=of_bare)
+    return [*found, Claim(text, test, "mu_wgan, sec. 3"), *_of_rates(table), *_of_curves(table)]
 
 
 def _of_rates(table: Table) -> list[Claim]:
@@ -165,46 +151,35 @@ def _of_rates(table: Table) -> list[Claim]:
     of_growth = "least ratio of the rates at two successive weights"
     of_error = "largest |rate - 2 rho E_mu* x^2|, from Lemma 2's spectrum"
     return [
-        Claim(
-            f"the rate grows with the weight, up to {UNDERDAMPED:g}",
-            computed(least_growth(slow), above=1.0, quantity=of_growth),
-            "mu_wgan, sec. 1 and 4.2",
-        ),
-        Claim(
-            "the rate grows with the weight, at all weights",
-            computed(least_growth(rates), above=1.0, quantity=of_growth),
-            "mu_wgan, sec. 1 and 4.2",
-        ),
-        Claim(
-            f"the weight on the limit measure sets the speed: rate 2 rho E, up to {UNDERDAMPED:g}",
-            computed(error, below=EXACT, quantity=of_error),
-            "mu_wgan, sec. 1 and Lemma 2",
-        ),
-    ]
+        *stated("mu_wgan, sec. 1 and 4.2", {
+            f"the rate grows with the weight, up to {UNDERDAMPED:g}":
+                computed(least_growth(slow), above=1.0, quantity=of_growth),
+            "the rate grows with the weight, at all weights":
+                computed(least_growth(rates), above=1.0, quantity=of_growth),
+        }),
+        *stated("mu_wgan, sec. 1 and Lemma 2", {
+            f"the weight on the limit measure sets the speed: rate 2 rho E, up to {UNDERDAMPED:g}":
+                computed(error, below=EXACT, quantity=of_error),
+        }),
+    ]  # fmt: skip
 
 
 def _of_curves(table: Table) -> list[Claim]:
-    where, of_gan = "mu_wgan, sec. 2.2", "Dirac-GAN from theta = 1"
+    of_gan = "Dirac-GAN from theta = 1"
     of_swing = "the smaller of its swings to both sides in the last half of the steps"
     of_end = "largest |theta| in the last half of the steps"
-    curves = table.at(case="curve", shape="two_sided").rows
-    found = [
-        Claim(
-            f"WGAN-GP, lambda {row['weight']:g}: the dynamics keep oscillating about the"
-            " equilibrium",
-            computed(row["last_swing"], above=OSCILLATES, quantity=f"{of_swing}, {of_gan}"),
-            where,
-        )
-        for row in curves
-    ]
-    away = min(row["last_distance"] for row in curves)
-    text = "WGAN-GP does not come to rest at the equilibrium, whatever lambda"
-    test = computed(away, above=OSCILLATES, quantity=f"{of_end}, least over lambda")
-    found.append(Claim(text, test, where))
+    away = table.column("last_distance", case="curve", shape="two_sided").min()
     simple = table.one(case="curve", shape="squared")["last_distance"]
-    text = "with the simple penalty the dynamics come to rest there"
-    test = computed(simple, below=OSCILLATES, quantity=f"{of_end}, {of_gan}")
-    return [*found, Claim(text, test, where)]
+    return stated("mu_wgan, sec. 2.2", {
+        f"WGAN-GP, lambda {row['weight']:g}: the dynamics keep oscillating about the equilibrium":
+            computed(row["last_swing"], above=OSCILLATES, quantity=f"{of_swing}, {of_gan}")
+        for row in table.at(case="curve", shape="two_sided").rows
+    } | {
+        "WGAN-GP does not come to rest at the equilibrium, whatever lambda":
+            computed(away, above=OSCILLATES, quantity=f"{of_end}, least over lambda"),
+        "with the simple penalty the dynamics come to rest there":
+            computed(simple, below=OSCILLATES, quantity=f"{of_end}, {of_gan}"),
+    })  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
@@ -223,9 +198,8 @@ def draw(arrays: Arrays, table: Table) -> Figure:
         axes.axvline(0, color="black", lw=0.8)
         axes.axhline(0, color="0.8", lw=0.5, zorder=0)
         axes.set_xscale("symlog", linthresh=0.01)
-        axes.set_xlim(right=0.005)
-        axes.set(xlabel="real part", ylabel="imaginary part")
-        axes.set_title(f"{label}: projected spectra, {len(GANS)} GANs")
+        title = f"{label}: projected spectra, {len(GANS)} GANs"
+        axes.set(xlim=(None, 0.005), xlabel="real part", ylabel="imaginary part", title=title)
     rate.set(xscale="log", yscale="log", xlabel=r"$\rho$", ylabel="rate of convergence")
     rate.set_title("Lemma 2's GAN: speed against weight")
     legend_above(figure, [rate], "upper center")

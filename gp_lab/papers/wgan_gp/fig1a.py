@@ -1,18 +1,17 @@
 """wgan_gp, Fig. 1a: value surfaces of critics trained to optimality, and of the exact critic."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, less, paired_greater
+from gp_lab.figures.claims import Claim, greater, less, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above, panel
-from gp_lab.figures.style import REAL, new_figure, surface, window
+from gp_lab.figures.plots import colour_bar, legend_above, panel
+from gp_lab.figures.style import REAL, new_figure, surface
 from gp_lab.figures.table import Row, Table
-from gp_lab.theory.surfaces import polynomial_r2, rmse_up_to_affine
+from gp_lab.theory.surfaces import plane, polynomial_r2, rmse_up_to_affine
 from gp_lab.theory.transport import ExactCritic, exact_critic
 
 NEARLY_QUADRATIC = 0.95
@@ -28,7 +27,7 @@ def measure(run: Run) -> Row:
     f_real, f_fake = at_data["held_out_real_logit"], at_data["held_out_fake_logit"]
     slopes = np.concatenate([at_data["held_out_real_slope"], at_data["held_out_fake_slope"]])
     lipschitz = max(float(at_grid["logit_slope"].max()), float(slopes.max()))
-    plane, values = _plane(at_grid["axis"]), at_grid["logit"].ravel()
+    grid, values = plane(at_grid["axis"]), at_grid["logit"].ravel()
     exact = _exact(real.tobytes(), fake.tobytes())
     i, j = exact.coupling.i, exact.coupling.j
     distance = np.linalg.norm(real[i] - fake[j], axis=1)
@@ -36,8 +35,8 @@ def measure(run: Run) -> Row:
     return {
         "w1": exact.w1,
         "w1_share": (f_real.mean() - f_fake.mean()) / (lipschitz * exact.w1),
-        "r2_affine": polynomial_r2(plane, values, 1),
-        "r2_quadratic": polynomial_r2(plane, values, 2),
+        "r2_affine": polynomial_r2(grid, values, 1),
+        "r2_quadratic": polynomial_r2(grid, values, 2),
         "rmse_exact": rmse_up_to_affine(
             np.concatenate([f_real, f_fake]), exact(np.concatenate([real, fake]))
         ),
@@ -53,60 +52,46 @@ def _exact(real: bytes, fake: bytes) -> ExactCritic:
     return exact_critic(np.frombuffer(real).reshape(-1, 2), np.frombuffer(fake).reshape(-1, 2))
 
 
-def _plane(axis: np.ndarray) -> np.ndarray:
-    """The points [n * n, 2] of a square grid, row by row."""
-    return np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-
-
 def claims(table: Table) -> list[Claim]:
-    where, fit = "wgan_gp, Fig. 1a and sec. 3.1", "R2 of a quadratic fit"
-    share = "(E_r f - E_g f) / (Lip f * W1)"
+    fit, share = "R2 of a quadratic fit", "(E_r f - E_g f) / (Lip f * W1)"
     rmse = "RMSE to the exact critic after best scale and offset, clipping minus penalty"
     unit = "largest |slope - 1| over coupled pairs"
     found = []
     for dataset, name in table.grid.titles("dataset").items():
-        clipping, penalty = (table.at(dataset=dataset, method=m) for m in ("clipping", "penalty"))
-        tests = {
-            f"a clipped critic is nearly quadratic (R2 > {NEARLY_QUADRATIC})": greater(
-                clipping.values("r2_quadratic"), NEARLY_QUADRATIC, quantity=fit
-            ),
-            f"a clipped critic reaches little of W1 (below {LITTLE:.0%})": less(
-                clipping.values("w1_share"), LITTLE, quantity=share
-            ),
-            "a penalised critic is not nearly quadratic": less(
-                penalty.values("r2_quadratic"), NEARLY_QUADRATIC, quantity=fit
-            ),
-            "a penalised critic reaches more than little of W1": greater(
-                penalty.values("w1_share"), LITTLE, quantity=share
-            ),
-            "the penalty comes nearer to the optimal critic than clipping": paired_greater(
-                clipping.values("rmse_exact"), penalty.values("rmse_exact"), quantity=rmse
-            ),
-        }
-        found += [Claim(f"{name}: {text}", test, where) for text, test in tests.items()]
-        found.append(
-            Claim(
-                f"{name}: the exact critic has unit gradient on coupled segments",
-                less(penalty.values("exact_slope_error"), 1e-6, quantity=unit),
-                "wgan_gp, Proposition 1 and Corollary 1",
-            )
+        clipping, penalty = (
+            table.at(dataset=dataset, method=method).values for method in ("clipping", "penalty")
         )
+        found += stated("wgan_gp, Fig. 1a and sec. 3.1", {
+            f"{name}: a clipped critic is nearly quadratic (R2 > {NEARLY_QUADRATIC})":
+                greater(clipping("r2_quadratic"), NEARLY_QUADRATIC, quantity=fit),
+            f"{name}: a clipped critic reaches little of W1 (below {LITTLE:.0%})":
+                less(clipping("w1_share"), LITTLE, quantity=share),
+            f"{name}: a penalised critic is not nearly quadratic":
+                less(penalty("r2_quadratic"), NEARLY_QUADRATIC, quantity=fit),
+            f"{name}: a penalised critic reaches more than little of W1":
+                greater(penalty("w1_share"), LITTLE, quantity=share),
+            f"{name}: the penalty comes nearer to the optimal critic than clipping":
+                paired_greater(clipping("rmse_exact"), penalty("rmse_exact"), quantity=rmse),
+        })  # fmt: skip
+        found += stated("wgan_gp, Proposition 1 and Corollary 1", {
+            f"{name}: the exact critic has unit gradient on coupled segments":
+                less(penalty("exact_slope_error"), 1e-6, quantity=unit),
+        })  # fmt: skip
     return found
 
 
 def draw(runs: Runs, table: Table) -> Figure:
     datasets, methods = (runs.grid.titles(axis) for axis in ("dataset", "method"))
     figure, grid = new_figure(len(methods) + 1, len(datasets), 7.4)
-    surfaces: list[Any] = []
 
     def critic(axes: Axes, run: Run) -> str:
-        surfaces.append(_surface(axes, run, run.arrays("surface")["logit"]))
-        return f"{np.nanmean(table.values('w1_share', **run.cell)):.0%} of W1"
+        _surface(axes, run, run.arrays("surface")["logit"])
+        return f"{table.mean('w1_share', **run.cell):.0%} of W1"
 
     def exact(axes: Axes, run: Run) -> None:
         real, fake = (run.arrays("held_out")[f"held_out_{kind}"] for kind in ("real", "fake"))
         f = _exact(real.tobytes(), fake.tobytes())
-        surfaces.append(_surface(axes, run, f(_plane(run.arrays("surface")["axis"]))))
+        _surface(axes, run, f(plane(run.arrays("surface")["axis"])))
 
     for column, (dataset, title) in zip(grid.T, datasets.items(), strict=True):
         for axes, method in zip(column, methods, strict=False):
@@ -114,22 +99,18 @@ def draw(runs: Runs, table: Table) -> Figure:
         panel(column[-1], runs.first(dataset=dataset), title, exact)
     for axes, side in zip(grid[:, 0], (*methods.values(), "exact critic"), strict=True):
         axes.set_ylabel(side)
-    if surfaces:
-        scaled = "critic, scaled to the window"
-        figure.colorbar(surfaces[0], ax=grid, shrink=0.5, ticks=[0, 0.5, 1], label=scaled)
+    colour_bar(grid.flat, "critic, scaled to the window", shrink=0.5, ticks=[0, 0.5, 1])
     legend_above(figure, grid.flat)
     return figure
 
 
-def _surface(axes: Axes, run: Run, values: np.ndarray) -> Any:
+def _surface(axes: Axes, run: Run, values: np.ndarray) -> None:
     """A critic's scale and offset are free: 0 and 1 are its extremes on the window."""
     axis, low, high = run.arrays("surface")["axis"], values.min(), values.max()
     unit = (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
-    filled = surface(axes, axis, unit.reshape(len(axis), -1), np.linspace(0, 1, 15), "")
+    surface(axes, axis, axis, unit.reshape(len(axis), -1), np.linspace(0, 1, 15))
     x, y = run.arrays("held_out")["held_out_real"][:200].T
     axes.scatter(x, y, s=5, c=REAL, edgecolors="black", linewidths=0.2, label="real")
-    window(axes, axis)
-    return filled
 
 
 ENTRY = Entry(measure, claims, draw)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, less
+from gp_lab.figures.claims import Claim, greater, less, stated
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panel
 from gp_lab.figures.style import new_panels
@@ -66,24 +66,27 @@ def share_at_bound(weights: Arrays, c: float) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, quantity = "wgan_gp, Fig. 1b and sec. 3.2", "|slope| of ln |gradient| a layer"
-    at_bound = "share of weights within 1 % of +-c"
-    found = []
-    for method, c in CLIPPING.items():
-        text = f"clipping at {c:g}: gradients vanish or explode exponentially (beyond {STEEP:g})"
-        steepness = table.values("steepness", method=method)
-        found.append(Claim(text, greater(steepness, STEEP, quantity=quantity), where))
-    text = f"with the penalty they do neither (below {STEEP:g})"
-    steepness = table.values("steepness", method="penalty")
-    found.append(Claim(text, less(steepness, STEEP, quantity=quantity), where))
-    for method, c in CLIPPING.items():
-        text = f"clipping at {c:g}: weights pile up at the two ends of their range"
-        test = greater(table.values("share_at_bound", method=method), PILED_UP, quantity=at_bound)
-        found.append(Claim(text, test, "wgan_gp, Fig. 1b, right"))
-    for title, steepness in table.by("method", "steepness", OTHERS).items():
-        text = f"{title}: a similar problem (beyond {STEEP:g})"
-        found.append(Claim(text, greater(steepness, STEEP, quantity=quantity), "wgan_gp, sec. 3"))
-    return found
+    slopes = {m: table.values("steepness", method=m) for m in (*CLIPPING, "penalty")}
+    slope, at_bound = "|slope| of ln |gradient| a layer", "share of weights within 1 % of +-c"
+    return [
+        *stated("wgan_gp, Fig. 1b and sec. 3.2", {
+            f"clipping at {c:g}: gradients vanish or explode exponentially (beyond {STEEP:g})":
+                greater(slopes[method], STEEP, quantity=slope)
+            for method, c in CLIPPING.items()
+        } | {
+            f"with the penalty they do neither (below {STEEP:g})":
+                less(slopes["penalty"], STEEP, quantity=slope),
+        }),
+        *stated("wgan_gp, Fig. 1b, right", {
+            f"clipping at {c:g}: weights pile up at the two ends of their range":
+                greater(table.values("share_at_bound", method=m), PILED_UP, quantity=at_bound)
+            for m, c in CLIPPING.items()
+        }),
+        *stated("wgan_gp, sec. 3", {
+            f"{title}: a similar problem (beyond {STEEP:g})": greater(values, STEEP, quantity=slope)
+            for title, values in table.by("method", "steepness", OTHERS).items()
+        }),
+    ]  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, less, rank_correlations
+from gp_lab.figures.claims import Claim, greater, less, rank_correlations, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import curves, panel
-from gp_lab.figures.style import new_panels
+from gp_lab.figures.plots import curves, page
 from gp_lab.figures.table import Row, Table
 
 APART = 0.1
@@ -33,9 +32,7 @@ def measure(run: Run) -> Row:
 
 def losses(run: Run, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps and the negative critic loss on training or on held-out digits, [k] each."""
-    steps = run.steps("critic_losses")
-    stored = [run.arrays("critic_losses", step)[f"{part}_loss"] for step in steps]
-    return np.array(steps), -np.array(stored)
+    return run.course("critic_losses", lambda at: -at[f"{part}_loss"])
 
 
 def distance_at_the_end(steps: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
@@ -56,25 +53,20 @@ def trend(steps: np.ndarray, values: np.ndarray) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    where = "wgan_gp, sec. 5.6 and Fig. 5b"
     apart = "(train - validation) over train, last tenth of the run"
-    correlation = (
-        "rank correlation of the negative critic loss with the iteration, last half of the run"
+    curve = "rank correlation of the negative critic loss with the iteration, last half of the run"
+    train, held_out = (
+        table.values(f"trend_{of}", method="penalty") for of in ("train", "held_out")
     )
-    tests = {
-        f"{title}: the losses on training and validation digits part": greater(
-            values, APART, quantity=apart
-        )
+    return stated("wgan_gp, sec. 5.6 and Fig. 5b", {
+        f"{title}: the losses on training and validation digits part":
+            greater(values, APART, quantity=apart)
         for title, values in table.by("method", "apart").items()
-    }
-    penalty = table.at(method="penalty")
-    tests["gradient penalty: the training loss rises"] = greater(
-        penalty.values("trend_train"), 0.0, quantity=correlation
-    )
-    tests["gradient penalty: the validation loss falls all the while"] = less(
-        penalty.values("trend_held_out"), 0.0, quantity=correlation
-    )
-    return [Claim(text, test, where) for text, test in tests.items()]
+    } | {
+        "gradient penalty: the training loss rises": greater(train, 0.0, quantity=curve),
+        "gradient penalty: the validation loss falls all the while":
+            less(held_out, 0.0, quantity=curve),
+    })  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -86,13 +78,10 @@ def draw(runs: Runs, table: Table) -> Figure:
             course = partial(losses, part=part)
             curves(axes, runs.at(**run.cell), course, name, color=colour, ls=style)
         axes.legend()
+        axes.set_xlabel("iteration")
         axes.locator_params(axis="x", nbins=6, integer=True)
 
-    titles = runs.grid.titles("method")
-    figure, grid = new_panels(1, len(titles), 2.8)
-    for axes, (method, title) in zip(grid[0], titles.items(), strict=True):
-        panel(axes, runs.first(method=method), title, both)
-        axes.set_xlabel("iteration")
+    figure, grid = page(runs, both, "method", height=2.8, share=False, legend=None)
     grid[0, 0].set_ylabel("negative critic loss")
     return figure
 

@@ -15,8 +15,6 @@ from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Row, Table
 from gp_lab.probes.text import lines
 
-"""Of the methods, in their order."""
-
 PARTS = {"held_out": ("validation text", "-"), "train": ("training text", ":")}
 """What divergences are from: its name and its line in the picture."""
 
@@ -91,9 +89,8 @@ def draw(runs: Runs, table: Table) -> Figure:
 def _divergences(axes: Axes, runs: Runs, n: int) -> None:
     """From both texts over the iterations, each method's, and the floors of the first run."""
 
-    def course(run: Run, part: str) -> tuple[list[int], list[float]]:
-        steps = run.steps("ngrams")
-        return steps, [run.arrays("ngrams", step)[part][n - 1] for step in steps]
+    def course(run: Run, part: str) -> tuple[np.ndarray, np.ndarray]:
+        return run.course("ngrams", lambda at: at[part][n - 1])
 
     for (method, title), colour in zip(runs.grid.titles("method").items(), cycle(COLOURS)):
         for part, (text, style) in PARTS.items():

@@ -1,17 +1,16 @@
 """What pictures of zero_gp have in common: D's values or its gradients, with the samples."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.contour import QuadContourSet
-from matplotlib.figure import Figure
 
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.plots import Course, curves
 from gp_lab.figures.style import arrows, points, surface, window
+from gp_lab.papers.zero_gp._reading import MODES, over_time
 
 LEVELS = np.linspace(0, 1, 11)
+
+LABEL = "D, the probability of real"
 
 COLOURS = {
     "none": "#000000", "none_ttur": "#999999", "zero_gp": "#0072B2", "zero_gp_ttur": "#56B4E9",
@@ -25,22 +24,8 @@ def draw_values(
     """D's probability, or other values on its grid, and samples of a part of `held_out`."""
     at_grid, at_data = run.arrays("surface"), run.arrays("held_out")
     shown = at_grid["probability"] if values is None else values
-    surface(axes, at_grid["axis"], shown, LEVELS, "")
+    surface(axes, at_grid["axis"], at_grid["axis"], shown, LEVELS)
     points(axes, at_data[f"{part}_real"], at_data[f"{part}_fake"], most)
-    window(axes, at_grid["axis"])
-
-
-def bar_of_values(figure: Figure, **look: Any) -> None:
-    """A colour bar beside all axes in which values were drawn, if there are any."""
-    drawn = {
-        axes: found
-        for axes in figure.axes
-        for found in axes.collections
-        if isinstance(found, QuadContourSet) and found.filled
-    }
-    if drawn:
-        filled = next(iter(drawn.values()))
-        figure.colorbar(filled, ax=list(drawn), label="D, the probability of real", **look)
 
 
 def draw_field(axes: Axes, run: Run, step: int, most: int = 200) -> float:
@@ -49,12 +34,15 @@ def draw_field(axes: Axes, run: Run, step: int, most: int = 200) -> float:
     points(axes, samples["real"], samples["fake"], most)
     longest = arrows(axes, field["axis"], field["gradient"])
     low = field["axis"][0]
-    window(axes, np.array([low, -low]))
+    window(axes, (low, -low))
     return longest
 
 
-def draw_methods(axes: Axes, runs: Runs, course: Course, title: str) -> None:
-    """A quantity over the iterations of each method's runs, in its colour."""
+def draw_evolution(axes: Axes, of_modes: Axes, runs: Runs, course: Course, title: str) -> None:
+    """A quantity over the iterations of each method's runs, in its colour; beside it the modes."""
     for method, name in runs.grid.titles("method").items():
-        curves(axes, runs.at(method=method), course, name, color=COLOURS.get(method))
-    axes.set(title=title, xlabel="iteration")
+        for one, what in ((axes, course), (of_modes, over_time("modes"))):
+            curves(one, runs.at(method=method), what, name, color=COLOURS.get(method))
+    axes.set(title=title, xlabel="iteration", yscale="log")
+    of_modes.set(title="modes hit", xlabel="iteration", ylim=(-0.3, MODES + 0.3))
+    of_modes.set_yticks(range(0, MODES + 1, 2))

@@ -1,5 +1,4 @@
-"""What the entries of zero_gp read from a run: its modes, its samples' scores over time; how a
-sentence about most seeds is tested."""
+"""What the entries of zero_gp read from a run: its modes, its samples' scores over time."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -8,7 +7,6 @@ import numpy as np
 
 from gp_lab.data.points import Points
 from gp_lab.evaluation.points import balance, modes_hit, share_on_ring
-from gp_lab.figures.claims import Test, share_greater
 from gp_lab.figures.entry import Run
 from gp_lab.figures.plots import Course
 from gp_lab.figures.table import Row
@@ -21,16 +19,6 @@ HIT = 0.01
 """A mode is hit by this share of all samples."""
 
 MODES = 8
-
-MOST_SEEDS = 0.5
-"""What a GAN does in more than this share of the seeds, it is said to do."""
-
-
-def of_most_seeds(happened: np.ndarray, what: str) -> Test:
-    """Is it so in most seeds [n]?"""
-    return share_greater(
-        int(happened.sum()), len(happened), MOST_SEEDS, quantity=f"share of seeds {what}"
-    )
 
 
 def dataset(run: Run) -> Points:
@@ -59,6 +47,15 @@ def steps_at(run: Run, probe: str, shares: Sequence[float]) -> list[int]:
         found.append(min(left, key=lambda step: abs(step - share * run.step)))
         left.remove(found[-1])
     return sorted(found)
+
+
+def accuracies(run: Run) -> Row:
+    """Of D on its training and on held-out samples, and how much better it is on the first."""
+    at, row = run.arrays("held_out"), Row()
+    for part in ("train", "held_out"):
+        right = [at[f"{part}_real_logit"] > 0, at[f"{part}_fake_logit"] < 0]
+        row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
+    return row | {"accuracy_gap": row["accuracy_train"] - row["accuracy_held_out"]}
 
 
 def mode_scores(fake: np.ndarray, modes: np.ndarray) -> Row:

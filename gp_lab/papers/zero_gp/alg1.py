@@ -11,10 +11,10 @@ from scipy.special import logsumexp
 from gp_lab.evaluation.points import balance, modes_hit, share_near
 from gp_lab.figures.claims import Claim
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import panel
+from gp_lab.figures.plots import colour_bar, panel, panels
 from gp_lab.figures.style import FAKE, REAL, new_panels, window
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import bar_of_values, draw_values
+from gp_lab.papers.zero_gp._drawing import LABEL, draw_values
 from gp_lab.papers.zero_gp._reading import NEAR, centers
 from gp_lab.theory.optimal import optimal_discriminator
 from gp_lab.theory.surfaces import rmse
@@ -67,11 +67,9 @@ def draw(runs: Runs, table: Table) -> Figure:
         modes, error = (table.mean(q, **run.cell) for q in ("modes", "rmse_optimal"))
         return f"{modes:.1f} modes, RMSE to D* {error:.2f}"
 
-    methods = runs.grid.titles("method")
+    methods = runs.grid.named("method")
     figure, ((*surfaces, paths),) = new_panels(1, len(methods) + 1, 2.5)
-    for axes, (method, title) in zip(surfaces, methods.items(), strict=True):
-        panel(axes, runs.first(method=method), title, values)
-    bar_of_values(figure, shrink=0.8, ticks=[0, 0.5, 1])
+    colour_bar(panels(surfaces, runs, methods, values), LABEL, shrink=0.8, ticks=[0, 0.5, 1])
     panel(paths, runs.first(method=PATHS), "paths of Alg. 1", _paths)
     return figure
 
@@ -85,7 +83,6 @@ def _paths(axes: Axes, run: Run, most: int = 12) -> str:
     axes.plot(*path.T, color="0.3", lw=0.8)
     missed, *_ = axes.plot(*np.stack([path[:, -1], real], 1).T, color="0.6", lw=0.6, ls=":")
     missed.set_label("G(E(x)) to x")
-    axes.set_aspect("equal")
     window(axes, run.arrays("surface")["axis"])
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     return "(dotted: what the encoder misses)"

@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import multivariate_normal
 
-from gp_lab.figures.claims import Claim, greater, less, paired_greater
+from gp_lab.figures.claims import Claim, greater, less, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.plots import colour_bar, legend_above, panel
 from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import LEVELS, bar_of_values, draw_values
+from gp_lab.papers.zero_gp._drawing import LABEL, LEVELS, draw_values
+from gp_lab.papers.zero_gp._reading import accuracies
 from gp_lab.theory.optimal import optimal_discriminator
 from gp_lab.theory.surfaces import rmse
 
@@ -25,8 +26,7 @@ NOT_BETTER = 0.05
 
 def _densities(run: Run, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log p_r and log p_g [points, points] on the grid, from the run's own config."""
-    grid = np.stack(np.meshgrid(axis, axis), axis=-1)
-    config = run.folder.config
+    grid, config = np.stack(np.meshgrid(axis, axis), axis=-1), run.folder.config
     found = []
     for source in (config["dataset"], config["architecture"]["latent"]):
         gaussian = source["distribution"]
@@ -45,10 +45,7 @@ def measure(run: Run) -> Row:
         "rmse_plain": rmse(values, optimal),
         "rmse_weighted": rmse(values, optimal, density),
     }
-    for part in ("train", "held_out"):
-        right = [at_data[f"{part}_real_logit"] > 0, at_data[f"{part}_fake_logit"] < 0]
-        row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
-    row["accuracy_gap"] = row["accuracy_train"] - row["accuracy_held_out"]
+    row |= accuracies(run)
     row["slope_max"], row["slope_mean"] = float(slope.max()), float(slope.mean())
     logit, of_logit = (
         np.concatenate([at_data[f"train_{kind}_{what}"] for kind in ("real", "fake")])
@@ -62,11 +59,10 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    found, weighted = [], "RMSE to D* weighted by p_r + p_g"
+    tests, weighted = {}, "RMSE to D* weighted by p_r + p_g"
     error = partial(table.values, "rmse_weighted", samples="100")
     none = error(method="none")
     for output, label in (("probability", ""), ("logit", " (penalty on the logit)")):
-        where = "zero_gp, Fig. 1 and sec. 6.1"
         one, zero, sample = (
             error(method=m, output=output) for m in ("one_gp", "zero_gp", "zero_gp_sample")
         )
@@ -74,23 +70,23 @@ def claims(table: Table) -> list[Claim]:
             ("0-GP comes nearer to D* than 1-GP", zero, one, "1-GP minus 0-GP"),
             ("1-GP comes nearer to D* than no penalty", one, none, "none minus 1-GP"),
         ):
-            test = paired_greater(far, near, quantity=f"{weighted}, {words}")
-            found.append(Claim(text + label, test, where))
+            tests[text + label] = paired_greater(far, near, quantity=f"{weighted}, {words}")
         text = f"0-GP-sample does not help: at most {NOT_BETTER:.0%} nearer to D* than no penalty"
         words = f"{weighted}, 0-GP-sample minus {1 - NOT_BETTER:.0%} of none"
-        test = paired_greater(sample, none, NOT_BETTER, relative=True, quantity=words)
-        found.append(Claim(text + label, test, where))
+        tests[text + label] = paired_greater(sample, none, NOT_BETTER, True, quantity=words)
     gap = table.values("accuracy_gap", method="none", samples="1000")
-    test = greater(gap, 0.0, quantity="accuracy on training minus on held-out samples, (b)")
-    text = "with more samples D without penalty still overfits"
-    found.append(Claim(text, test, "zero_gp, sec. 4.2"))
+    overfits = greater(gap, 0.0, quantity="accuracy on training minus on held-out samples, (b)")
+    text = "gradients on training points are tiny beside those between them"
+    words = "mean |grad D| on training points over its maximum on the grid"
+    cell, tiny = {"output": "probability", "samples": "100"}, {}
     for method, name in (("none", "no penalty"), ("zero_gp_sample", "0-GP-sample")):
-        cell = {"method": method, "output": "probability", "samples": "100"}
-        words = "mean |grad D| on training points over its maximum on the grid"
-        test = less(table.values("slope_train_share", **cell), TINY, quantity=words)
-        text = "gradients on training points are tiny beside those between them"
-        found.append(Claim(f"{name}: {text} (below {TINY:.0%})", test, "zero_gp, sec. 5.3"))
-    return found
+        share = table.values("slope_train_share", method=method, **cell)
+        tiny[f"{name}: {text} (below {TINY:.0%})"] = less(share, TINY, quantity=words)
+    return [
+        *stated("zero_gp, Fig. 1 and sec. 6.1", tests),
+        Claim("with more samples D without penalty still overfits", overfits, "zero_gp, sec. 4.2"),
+        *stated("zero_gp, sec. 5.3", tiny),
+    ]
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -109,7 +105,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     for i, (axes, cell) in enumerate(zip(places, cells, strict=False)):
         letter = f"({'abcde'[i]}) " if i < 5 else ""
         panel(axes, runs.first(**cell), letter + runs.grid.name(cell), trained)
-    bar_of_values(figure, shrink=0.5, ticks=LEVELS)
+    colour_bar(grid.flat, LABEL, shrink=0.5, ticks=LEVELS)
     legend_above(figure, grid.flat)
     return figure
 

@@ -8,20 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.paths import equality_of_norms, largest_over_mean_step, step_lengths
-from gp_lab.figures.claims import Claim, Test, greater, paired_greater, paired_greatest
+from gp_lab.figures.claims import (
+    Claim,
+    Test,
+    greater,
+    paired_greater,
+    paired_greatest,
+    share_of,
+    stated,
+)
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panel
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import draw_field, draw_methods
-from gp_lab.papers.zero_gp._reading import (
-    MODES,
-    centers,
-    mode_scores,
-    of_most_seeds,
-    over_time,
-    step_at,
-)
+from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field
+from gp_lab.papers.zero_gp._reading import MODES, centers, mode_scores, step_at
 
 READS = (
     ("none", 0.1), ("none", 1), ("none_ttur", 0.1),
@@ -39,9 +40,7 @@ EARLY, EARLY_OF = 0.1, {"zero_gp_ttur": 0.5}
 
 def largest_norms(run: Run, output: str = "probability") -> tuple[np.ndarray, np.ndarray]:
     """The steps [k] and the largest |grad| on the segments at each [k]."""
-    steps = run.steps("segments")
-    of = [run.arrays("segments", step)[f"{output}_slope"].max() for step in steps]
-    return np.array(steps), np.array(of)
+    return run.course("segments", lambda at: at[f"{output}_slope"].max())
 
 
 def equality_across_regions(at_reals: np.ndarray, nearest: np.ndarray) -> float:
@@ -84,61 +83,58 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    return [*_of_modes(table), *_of_explosions(table), *_of_zero_gp(table)]
+    title = table.grid.titles("method")
+    modes = {method: table.outcomes("modes", method=method) for method in title}
 
-
-def _of_modes(table: Table) -> list[Claim]:
-    found, where = [], "zero_gp, sec. 6.2 and Fig. 2"
-    for method, place in (("zero_gp", "(e)"), ("zero_gp_ttur", "(g)")):
-        all_modes = table.outcomes("modes", method=method) == MODES
-        test = of_most_seeds(all_modes, f"with all 8 modes, {place}")
-        found.append(Claim(f"{table.title(method=method)} keeps all 8 modes", test, where))
-    for method in OTHERS:
-        fewer = table.outcomes("modes", method=method) != MODES
-        test = of_most_seeds(fewer, "that miss a mode or diverge, at the end")
-        found.append(Claim(f"{table.title(method=method)} fails to keep all 8 modes", test, where))
-    return found
-
-
-def _of_explosions(table: Table) -> list[Claim]:
-    norm = "log10 of the largest |grad D| on segments"
-    text = "with TTUR and no penalty the largest gradient between reals and fakes"
-    least = "smallest of the last half over a tenth of the run"
-    grows = table.values("norm_growth_probability", method="none_ttur")
-    stays = table.values("norm_stays_probability", method="none_ttur")
-    without = table.values("norm_stays_probability", method="none")
-    grown = greater(grows, 0.0, quantity=f"{norm}, at the end over a tenth of the run")
-    stayed = greater(stays, 0.0, quantity=f"{norm}, {least}")
-    more = paired_greater(stays, without, quantity=f"{norm}, {least}, with TTUR minus without")
-    where = "zero_gp, sec. 4.2.2 and Figs. 2c, 2d"
-    return [
-        Claim(f"{text} grows", grown, where),
-        Claim(f"{text} stays", stayed, where),
-        Claim("without TTUR the explosion does not persist as it does with it", more, where),
-    ]
-
-
-def _of_zero_gp(table: Table) -> list[Claim]:
     def greatest(quantity: str, words: str) -> Test:
         mine = table.values(quantity, method="zero_gp")
         others = table.by("method", quantity, OTHERS)
         return paired_greatest(mine, others, quantity=f"{words}, 0-GP")
 
-    found, where = [], "zero_gp, sec. 6.2"
-    for quantity, what in (
-        ("equality_probability", "on segments"),
-        ("equality_regions_probability", "at the reals of the 8 modes"),
-    ):
-        test = greatest(quantity, f"(E |grad D|)^2 / E |grad D|^2 {what}")
-        text = f"0-GP's gradient norms are the most equal, {what}"
-        found.append(Claim(text, test, "zero_gp, sec. 5.5"))
-    mine = table.values("jump", method="zero_gp")
-    for name, jumps in table.by("method", "jump", ("none", "zero_gp_sample")).items():
-        what = f"largest over mean step on latent lines, {name} minus 0-GP"
-        test = paired_greater(jumps, mine, quantity=what)
-        found.append(Claim(f"{name} jumps between modes, more than 0-GP", test, where))
-    text = "0-GP generates points on the circle: a larger share than the others"
-    return [*found, Claim(text, greatest("ring", "share of samples on the ring"), where)]
+    norm = "log10 of the largest |grad D| on segments"
+    text = "with TTUR and no penalty the largest gradient between reals and fakes"
+    at_end = f"{norm}, at the end over a tenth of the run"
+    least = f"{norm}, smallest of the last half over a tenth of the run"
+    of_norm = "norm_growth_probability", "norm_stays_probability"
+    grows, stays = (table.values(q, method="none_ttur") for q in of_norm)
+    without = table.values("norm_stays_probability", method="none")
+    jump = table.values("jump", method="zero_gp")
+    return [
+        *stated("zero_gp, sec. 6.2 and Fig. 2", {
+            f"{title[method]} keeps all 8 modes":
+                share_of(modes[method] == MODES,
+                         quantity=f"share of seeds with all 8 modes, {place}")
+            for method, place in (("zero_gp", "(e)"), ("zero_gp_ttur", "(g)"))
+        } | {
+            f"{title[method]} fails to keep all 8 modes":
+                share_of(modes[method] != MODES,
+                         quantity="share of seeds that miss a mode or diverge, at the end")
+            for method in OTHERS
+        }),
+        *stated("zero_gp, sec. 4.2.2 and Figs. 2c, 2d", {
+            f"{text} grows": greater(grows, 0.0, quantity=at_end),
+            f"{text} stays": greater(stays, 0.0, quantity=least),
+            "without TTUR the explosion does not persist as it does with it":
+                paired_greater(stays, without, quantity=f"{least}, with TTUR minus without"),
+        }),
+        *stated("zero_gp, sec. 5.5", {
+            f"0-GP's gradient norms are the most equal, {what}":
+                greatest(quantity, f"(E |grad D|)^2 / E |grad D|^2 {what}")
+            for quantity, what in (
+                ("equality_probability", "on segments"),
+                ("equality_regions_probability", "at the reals of the 8 modes"),
+            )
+        }),
+        *stated("zero_gp, sec. 6.2", {
+            f"{name} jumps between modes, more than 0-GP":
+                paired_greater(its, jump, quantity="largest over mean step on latent lines,"
+                               f" {name} minus 0-GP")
+            for name, its in table.by("method", "jump", ("none", "zero_gp_sample")).items()
+        } | {
+            "0-GP generates points on the circle: a larger share than the others":
+                greatest("ring", "share of samples on the ring"),
+        }),
+    ]  # fmt: skip
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -149,10 +145,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         title = f"({letter}) {methods[method]}"
         panel(axes, runs.first(method=method), title, partial(_field, share))
     legend_above(figure, fields.flat)
-    draw_methods(norms, runs, largest_norms, "largest |grad D| on segments")
-    draw_methods(modes, runs, over_time("modes"), "modes hit")
-    norms.set_yscale("log")
-    modes.set(ylim=(-0.3, MODES + 0.3), yticks=range(0, MODES + 1, 2))
+    draw_evolution(norms, modes, runs, largest_norms, "largest |grad D| on segments")
     if runs.finished:
         norms.legend(ncols=2, fontsize=6)
     return figure

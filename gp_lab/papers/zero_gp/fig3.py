@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, rank_correlations
+from gp_lab.figures.claims import Claim, greater, rank_correlations, share_of, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import panel
 from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._reading import of_most_seeds
 from gp_lab.probes.pictures import grid_picture
 
 READS = (
@@ -73,17 +72,16 @@ def by_weight(table: Table, quantity: str) -> tuple[list[int], np.ndarray]:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, found = "zero_gp, Fig. 3 and sec. 6.2", []
+    tests, others = {}, table.grid.titles("method", OTHERS)
 
     def of_most(method: str, quantity: str, so: bool, text: str, what: str) -> None:
         values = table.outcomes(f"{quantity}_early", method=method, weight=WEIGHTS[method])
         # A seed that diverged has learnt nothing.
-        test = of_most_seeds((values == 1) == so, f"where the classifier is {what}")
-        found.append(Claim(f"{text} after 1,000 iterations", test, where))
+        said = f"share of seeds where the classifier is {what}"
+        tests[f"{text} after 1,000 iterations"] = share_of((values == 1) == so, quantity=said)
 
     sure = f"sure (> .9) of more than {CONFIDENT:.0%} of the samples"
     bounds = "the entropy of classes or the spread is below its bound"
-    others = table.grid.titles("method", OTHERS)
     of_most("zero_gp", "confident", True, "most samples of 0-GP are recognised", sure)
     for method, name in others.items():
         text = f"most samples of {name} are not recognised"
@@ -93,19 +91,17 @@ def claims(table: Table) -> list[Claim]:
     for method, name in others.items():
         text = f"{name} has collapsed or has learnt nothing"
         of_most(method, "learnt", False, text, f"not {sure}, or {bounds}")
+    diverse = {}
     for quantity, what in (
         ("classifier_class_entropy", "the entropy of the samples' classes"),
         ("spread", "the mean distance of a sample to the nearest other one"),
     ):
         weights, values = by_weight(table, quantity)
-        lambdas = ", ".join(map(str, weights))
-        test = greater(
-            rank_correlations(weights, values), 0.0,
-            quantity=f"Spearman's correlation of lambda ({lambdas}) with {what}",
-        )  # fmt: skip
-        text = f"a higher weight of 0-GP makes samples more diverse: {what}"
-        found.append(Claim(text, test, "zero_gp, sec. 6.2"))
-    return found
+        said = f"Spearman's correlation of lambda ({', '.join(map(str, weights))}) with {what}"
+        test = greater(rank_correlations(weights, values), 0.0, quantity=said)
+        diverse[f"a higher weight of 0-GP makes samples more diverse: {what}"] = test
+    found = stated("zero_gp, Fig. 3 and sec. 6.2", tests)
+    return found + stated("zero_gp, sec. 6.2", diverse)
 
 
 def draw(runs: Runs, table: Table) -> Figure:

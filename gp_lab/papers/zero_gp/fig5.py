@@ -7,13 +7,13 @@ from itertools import zip_longest
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim
+from gp_lab.figures.claims import Claim, share_of, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above
 from gp_lab.figures.style import empty, panels_above_curves
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import draw_field, draw_methods
-from gp_lab.papers.zero_gp._reading import MODES, evolution, of_most_seeds, over_time, steps_at
+from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field
+from gp_lab.papers.zero_gp._reading import MODES, evolution, over_time, steps_at
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 1)
 """How far in the run it is drawn."""
@@ -45,17 +45,16 @@ def measure(run: Run) -> Row:
 
 def claims(table: Table) -> list[Claim]:
     what = (
-        f"whose median radial error falls below {ON_CIRCLE:.0%} before the 8th mode is hit, as it"
-        " is at last"
+        f"share of seeds whose median radial error falls below {ON_CIRCLE:.0%} before the 8th mode"
+        " is hit, as it is at last"
     )
-    return [
-        Claim(
-            f"{title} learns the circle first and its eighth mode later",
-            of_most_seeds(table.outcomes("circle_first", method=method) == 1, what),
-            "zero_gp, sec. 6.2 and Fig. 5",
+    first = {
+        f"{title} learns the circle first and its eighth mode later": share_of(
+            table.outcomes("circle_first", method=method) == 1, quantity=what
         )
         for method, title in table.grid.titles("method").items()
-    ]
+    }
+    return stated("zero_gp, sec. 6.2 and Fig. 5", first)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -73,11 +72,9 @@ def draw(runs: Runs, table: Table) -> Figure:
                 draw_field(axes, run, step)
                 weight = run.folder.config["penalty"]["weight"]
                 axes.set_title(f"{title}, $\\lambda$ = {weight:g}\niteration {step:,}")
-    draw_methods(errors, runs, over_time("radial_error"), "median radial error / radius")
-    draw_methods(modes, runs, over_time("modes"), "modes hit")
+    course = over_time("radial_error")
+    draw_evolution(errors, modes, runs, course, "median radial error / radius")
     errors.axhline(ON_CIRCLE, color="0.6", lw=0.6, ls="--")
-    errors.set_yscale("log")
-    modes.set(ylim=(-0.3, MODES + 0.3), yticks=range(0, MODES + 1, 2))
     if runs.finished:
         errors.legend()
         grid[0, 0].plot([], [], color="0.25", marker=">", ms=3, lw=0.8, label=ARROWS)

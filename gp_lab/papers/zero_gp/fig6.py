@@ -1,7 +1,6 @@
 """zero_gp, Fig. 6: the swiss roll at scale 1 and 10, under each gradient penalty."""
 
 import math
-from itertools import product
 
 import numpy as np
 import torch
@@ -10,12 +9,12 @@ from matplotlib.figure import Figure
 
 from gp_lab.data.points import SwissRoll
 from gp_lab.evaluation.points import coverage, distance_to_curve, wasserstein
-from gp_lab.figures.claims import Claim
+from gp_lab.figures.claims import Claim, share_of, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above, panel
+from gp_lab.figures.plots import page
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._drawing import draw_field
-from gp_lab.papers.zero_gp._reading import dataset, of_most_seeds
+from gp_lab.papers.zero_gp._reading import dataset
 
 NEAR = 0.1
 """Near the curve is within this share of the distance between two arms of the roll."""
@@ -56,7 +55,7 @@ def measure(run: Run) -> Row:
 
 def claims(table: Table) -> list[Claim]:
     rule = f"(median distance < {NEAR:g} of the arms', coverage > {COVERED:g})"
-    found = []
+    tests = {}
     for method, scale, text, learns in (
         ("one_gp", "1", "1-GP learns the swiss roll at scale 1", True),
         ("one_gp", "10", "1-GP fails to learn it at scale 10", False),
@@ -64,9 +63,9 @@ def claims(table: Table) -> list[Claim]:
         ("zero_gp", "10", "0-GP learns it at scale 10", True),
     ):
         learnt = table.outcomes("learnt", method=method, scale=scale) == 1
-        what = f"that {'learn it' if learns else 'do not learn it'} {rule}"
-        found.append(Claim(text, of_most_seeds(learnt == learns, what), "zero_gp, Fig. 6"))
-    return found
+        what = f"share of seeds that {'learn it' if learns else 'do not learn it'} {rule}"
+        tests[text] = share_of(learnt == learns, quantity=what)
+    return stated("zero_gp, Fig. 6", tests)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -77,15 +76,8 @@ def draw(runs: Runs, table: Table) -> Figure:
         off, covered = (table.mean(q, **run.cell) for q in ("distance_median", "coverage"))
         return f"{off:.2f} arms off, covers {covered:.0%}\narrows to {longest:.2g}"
 
-    methods, scales = (runs.grid.axes[axis] for axis in ("method", "scale"))
-    figure = Figure(figsize=(7.0, 4.3), layout="constrained")
     # Each scale has a plane of its own, which the penalties share.
-    grid = figure.subplots(len(scales), len(methods), squeeze=False, sharex="row", sharey="row")
-    for axes, (scale, method) in zip(grid.flat, product(scales, methods), strict=True):
-        cell = {"method": method, "scale": scale}
-        panel(axes, runs.first(**cell), runs.grid.name(cell), field)
-    legend_above(figure, grid.flat)
-    return figure
+    return page(runs, field, "method", "scale", height=4.3, share="row")[0]
 
 
 ENTRY = Entry(measure, claims, draw)

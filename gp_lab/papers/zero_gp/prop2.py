@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, computed, greater, inside, share_greater
+from gp_lab.figures.claims import Claim, computed, greater, inside, share_of, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
-from gp_lab.figures.style import FAKE, REAL, SURFACE
+from gp_lab.figures.plots import colour_bar
+from gp_lab.figures.style import new_panels, points, surface
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.epsilon_optimal import (
     eps_reached,
@@ -16,6 +17,7 @@ from gp_lab.theory.epsilon_optimal import (
     steepest_on_segment,
     sufficient_k,
 )
+from gp_lab.theory.surfaces import plane
 
 ALMOST_ALL = 0.95
 """'For large enough k' is called true if it holds for more than this share of random sets."""
@@ -89,8 +91,7 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
     real, fake = arrays["real"][0], arrays["fake"][0]
     net = softmax_discriminator(real, fake, rows[0]["k_least"], eps, alpha)
     axis = np.linspace(-1.3, 1.3, 161)
-    plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    arrays |= {"axis": axis, "surface": net(plane).reshape(len(axis), len(axis))}
+    arrays |= {"axis": axis, "surface": net(plane(axis)).reshape(len(axis), len(axis))}
     arrays["eps_alpha"] = np.array([eps, alpha])
     d, n_m = real.shape[1], settings["n"] + settings["m"]
     rows.append({"case": "size", "parameters": net.parameters, "formula": d * n_m + n_m})
@@ -100,55 +101,43 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
 
 def claims(table: Table) -> list[Claim]:
     optimal = [row["eps_at_k_enough"] >= row["eps"] for row in table.at(case="set").rows]
-    of_optimal = "share of sets with eps reached"
+    exponents, over_bound = (table.values(q, case="set") for q in ("exponent", "least_over_bound"))
     size = table.one(case="size")
     excess = abs(size["parameters"] - size["formula"])
-    exponents = table.values("exponent", case="set")
     of_exponent = "exponent of the largest derivative on the segment in the distance"
-    over_bound = table.values("least_over_bound", case="set")
     of_bound = "least of derivative * distance / eps over the distances"
-    found = [
-        Claim(
+    millions = {name: table.one(case=name)["parameters"] / 1e6 for name in DATA}
+    return [
+        *stated("zero_gp, Prop. 2 and App. B", {
             f"for k large enough the construction is eps-optimal (on more than {ALMOST_ALL:.0%} of"
-            " random sets, at the k that a bound gives)",
-            share_greater(sum(optimal), len(optimal), ALMOST_ALL, quantity=of_optimal),
-            "zero_gp, Prop. 2 and App. B",
-        ),
-        Claim(
-            "it has d_x (m+n) + (m+n) parameters",
-            computed(excess, below=0.5, quantity="numbers in W1 and W2 less the formula"),
-            "zero_gp, App. B",
-        ),
-        Claim(
+            " random sets, at the k that a bound gives)":
+                share_of(optimal, ALMOST_ALL, quantity="share of sets with eps reached"),
+        }),
+        *stated("zero_gp, App. B", {
+            "it has d_x (m+n) + (m+n) parameters":
+                computed(excess, below=0.5, quantity="numbers in W1 and W2 less the formula"),
+        }),
+        *stated("zero_gp, sec. 4.2.2", {
             "kept eps-optimal, its directional derivative grows as 1/distance where a fake"
-            f" approaches a real (exponent in {EXPONENT[0]} to {EXPONENT[1]})",
-            inside(exponents, *EXPONENT, quantity=of_exponent),
-            "zero_gp, sec. 4.2.2",
-        ),
-        Claim(
-            "the derivative exceeds eps/distance somewhere on the segment",
-            greater(over_bound, 1.0, quantity=of_bound),
-            "zero_gp, sec. 4.2.2 and Eq. 4",
-        ),
-    ]
-    for name in DATA:
-        millions = table.one(case=name)["parameters"] / 1e6
-        found.append(
-            Claim(
-                "a shallow eps-optimal discriminator for real-world data has a few to hundreds of"
-                f" millions of parameters: {name}",
-                computed(millions, above=1, below=1000, quantity="millions of parameters"),
-                "zero_gp, sec. 4.2.1",
-                paper="a few to hundreds of millions",
-            )
-        )
-    return found
+            f" approaches a real (exponent in {EXPONENT[0]} to {EXPONENT[1]})":
+                inside(exponents, *EXPONENT, quantity=of_exponent),
+        }),
+        *stated("zero_gp, sec. 4.2.2 and Eq. 4", {
+            "the derivative exceeds eps/distance somewhere on the segment":
+                greater(over_bound, 1.0, quantity=of_bound),
+        }),
+        *stated("zero_gp, sec. 4.2.1", {
+            "a shallow eps-optimal discriminator for real-world data has a few to hundreds of"
+            f" millions of parameters: {name}":
+                computed(millions[name], above=1, below=1000, quantity="millions of parameters")
+            for name in DATA
+        }, paper="a few to hundreds of millions"),
+    ]  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
-    figure = Figure(figsize=(7.0, 2.7), layout="constrained")
-    plane, against_k, near = figure.subplots(1, 3)
-    _draw_plane(figure, plane, arrays, table)
+    figure, ((of_one, against_k, near),) = new_panels(1, 3, 2.7)
+    _draw_set(of_one, arrays, table)
 
     eps, alpha = arrays["eps_alpha"]
     k, reached = arrays["relative_k"][0], arrays["reached"]
@@ -163,15 +152,8 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     against_k.legend(loc="lower right", frameon=False)
 
     distance, steepest = arrays["distance"], arrays["steepest"][:SHOWN]
-    near.loglog(
-        distance[:SHOWN].ravel(),
-        steepest.ravel(),
-        ".",
-        color="0.5",
-        ms=4,
-        mew=0,
-        label="random sets",
-    )
+    dots = {"color": "0.5", "ms": 4, "mew": 0, "label": "random sets"}
+    near.loglog(distance[:SHOWN].ravel(), steepest.ravel(), ".", **dots)
     span = np.array([distance.min(), distance.max()])
     pair = steepest_of_a_pair(span, eps, alpha)
     near.loglog(span, pair, color="#0072B2", ls="--", lw=1.2, label="one pair, closed form")
@@ -182,19 +164,14 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     return figure
 
 
-def _draw_plane(figure: Figure, plane: Axes, arrays: Arrays, table: Table) -> None:
+def _draw_set(axes: Axes, arrays: Arrays, table: Table) -> None:
     axis, levels = arrays["axis"], np.linspace(0, 1, 11)
-    filled = plane.contourf(axis, axis, arrays["surface"], levels=levels, cmap=SURFACE)
-    for kind, colour, marker in (("real", REAL, "o"), ("fake", FAKE, "^")):
-        x, y = arrays[kind][0].T
-        plane.scatter(
-            x, y, s=14, c=colour, marker=marker, edgecolors="black", linewidths=0.4,
-            label=kind, clip_on=False,
-        )  # fmt: skip
-    least = table.at(case="set").rows[0]["k_least"]
-    plane.set(title=f"D of one set, k = {least:.3g}", aspect="equal")
-    plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
-    figure.colorbar(filled, ax=plane, shrink=0.7, ticks=[0, 0.5, 1])
+    surface(axes, axis, axis, arrays["surface"], levels, lines=False)
+    real, fake = arrays["real"][0], arrays["fake"][0]
+    points(axes, real, fake, s=14, linewidths=0.4, clip_on=False)
+    axes.set_title(f"D of one set, k = {table.column('k_least')[0]:.3g}")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+    colour_bar([axes], shrink=0.7, ticks=[0, 0.5, 1])
 
 
 ENTRY = Calculation(calculate, claims, draw)

@@ -3,8 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, computed
+from gp_lab.figures.claims import Claim, computed, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
+from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.alternating import (
     LinearPair,
@@ -87,52 +88,47 @@ def _exponent(rows: list[Row], quantity: str) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, rows = "zero_gp, App. C", list(table.at(case="distance").rows)
-    steps = _exponent(rows, "steps_exact")
-    followed = _exponent([r for r in rows if r.get("steps_vanilla", np.nan) > 0], "steps_vanilla")
-    increase = float(np.diff([row["steps_exact"] for row in rows]).min())
+    rows = list(table.at(case="distance").rows)
+    followed = [row for row in rows if row.get("steps_vanilla", np.nan) > 0]
+    increase = float(np.diff(table.column("steps_exact", case="distance")).min())
+    floor = table.one(case="floor")["distance"]
     of_steps = "exponent of the D steps in the distance, at the least distances"
     of_increase = "least increase of the D steps from one distance to the next"
     of_ratio = "exponent of the ratio in the distance, at the least distances"
     of_share = "share of rounds after which D is eps-optimal"
     of_floor = "distance below which a G step leads away from the real"
-    found = [
-        Claim(
+    return [
+        *stated("zero_gp, App. C and Prop. 3", {
             "the number of D steps back to eps-optimal grows without bound as the distance goes"
-            f" to 0 (at least as distance^{WITHOUT_BOUND:g})",
-            computed(steps, below=WITHOUT_BOUND, quantity=of_steps),
-            f"{where} and Prop. 3",
-        ),
-        Claim(
-            "so it does for Eq. 1's objective, as far as it was followed",
-            computed(followed, below=WITHOUT_BOUND, quantity=f"{of_steps} followed"),
-            f"{where} and Prop. 3",
-        ),
-        Claim(
-            "it increases with each approach",
-            computed(increase, above=0, quantity=of_increase),
-            where,
-        ),
-    ]
-    for objective, (name, _) in OBJECTIVES.items():
-        test = computed(_exponent(rows, f"ratio_{objective}"), above=0, quantity=of_ratio)
-        text = f"the ratio of the gradients goes to 0 ({name})"
-        found.append(Claim(text, test, "zero_gp, Eq. 13"))
-    for row in table.at(case="fixed").rows:
-        test = computed(row["share_optimal"], below=1, quantity=of_share)
-        text = f"with {row['d_steps']} D steps to a G step D does not stay eps-optimal"
-        found.append(Claim(text, test, "zero_gp, Prop. 3"))
-    test = computed(table.one(case="floor")["distance"], below=1e-9, quantity=of_floor)
-    text = (
-        "if the learning rate is small enough the distance goes to 0 while D is kept eps-optimal"
-        " (the premise of the limit)"
-    )
-    return [*found, Claim(text, test, where)]
+            f" to 0 (at least as distance^{WITHOUT_BOUND:g})":
+                computed(_exponent(rows, "steps_exact"), below=WITHOUT_BOUND, quantity=of_steps),
+            "so it does for Eq. 1's objective, as far as it was followed":
+                computed(_exponent(followed, "steps_vanilla"), below=WITHOUT_BOUND,
+                         quantity=f"{of_steps} followed"),
+        }),
+        *stated("zero_gp, App. C", {
+            "it increases with each approach": computed(increase, above=0, quantity=of_increase),
+        }),
+        *stated("zero_gp, Eq. 13", {
+            f"the ratio of the gradients goes to 0 ({name})":
+                computed(_exponent(rows, f"ratio_{objective}"), above=0, quantity=of_ratio)
+            for objective, (name, _) in OBJECTIVES.items()
+        }),
+        *stated("zero_gp, Prop. 3", {
+            f"with {row['d_steps']} D steps to a G step D does not stay eps-optimal":
+                computed(row["share_optimal"], below=1, quantity=of_share)
+            for row in table.at(case="fixed").rows
+        }),
+        *stated("zero_gp, App. C", {
+            "if the learning rate is small enough the distance goes to 0 while D is kept"
+            " eps-optimal (the premise of the limit)":
+                computed(floor, below=1e-9, quantity=of_floor),
+        }),
+    ]  # fmt: skip
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:
-    figure = Figure(figsize=(7.0, 2.6), layout="constrained")
-    steps, ratio, fixed = figure.subplots(1, 3)
+    figure, ((steps, ratio, fixed),) = new_panels(1, 3, 2.6)
     rows, floor = table.at(case="distance").rows, table.one(case="floor")["distance"]
     fine, eps = arrays["fine"], float(arrays["eps"])
     steps.loglog(fine, arrays["steps"], color="#0072B2", lw=1, label="closed form")

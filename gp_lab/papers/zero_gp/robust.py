@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
-from gp_lab.figures.claims import Claim, inside, less, paired_greater, paired_greatest
+from gp_lab.figures.claims import Claim, inside, less, paired_greater, paired_greatest, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.style import heat_map
+from gp_lab.figures.style import heat_map, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Where
 from gp_lab.papers.zero_gp._reading import MODES, centers, mode_scores
@@ -78,19 +78,16 @@ def rank_correlation(values: Sequence[float]) -> float:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, found = "zero_gp, contribution 4 and sec. 6.2", []
-    titles = table.grid.titles("method")
+    titles, largest = table.grid.titles("method"), {}
     for varied in ("all settings", *REGIONS):
         regions = [REGIONS[varied]] if varied in REGIONS else REGIONS.values()
         others = {title: share_kept(table, m, *regions) for m, title in titles.items()}
         mine = others.pop(titles["zero_gp"])
         quantity = "share of the cells in which a seed keeps all modes, 0-GP"
         text = f"the region in which all 8 modes are kept is the largest with 0-GP: {varied}"
-        found.append(Claim(text, paired_greatest(mine, others, quantity=quantity), where))
-    weights = _weights(table)
-    of_lambda = [
-        table.values("power", **FIG2, method="zero_gp", lr="0.003", weight=w) for w in weights
-    ]
+        largest[text] = paired_greatest(mine, others, quantity=quantity)
+    weights, cell = _weights(table), {**FIG2, "method": "zero_gp", "lr": "0.003"}
+    of_lambda = [table.values("power", **cell, weight=weight) for weight in weights]
     correlations = [rank_correlation(of_seed) for of_seed in zip(*of_lambda, strict=True)]
     power_of = "E D(real) - E D(fake) at the end"
     one_low, one_high, zero_high = (
@@ -100,28 +97,20 @@ def claims(table: Table) -> list[Claim]:
     fewer = f"modes of 1-GP in {LOW} minus in {HIGH} dimensions"
     more = f"modes in {HIGH} dimensions, 0-GP minus 1-GP"
     return [
-        *found,
-        Claim(
-            "the larger lambda, the less 0-GP's discriminator discriminates",
-            less(correlations, 0.0, quantity=f"rank correlation of lambda and {power_of}"),
-            "zero_gp, sec. 5.2",
-        ),
-        Claim(
-            f"as lambda grows 0-GP's discriminator loses its power (lambda {weights[-1]})",
-            inside(of_lambda[-1], -NO_POWER, NO_POWER, quantity=power_of),
-            "zero_gp, sec. 5.2",
-        ),
-        Claim(
-            "1-GP keeps fewer modes in more dimensions",
-            paired_greater(one_low, one_high, quantity=fewer),
-            "zero_gp, sec. 5.3",
-        ),
-        Claim(
-            f"in {HIGH} dimensions 0-GP keeps more modes than 1-GP",
-            paired_greater(zero_high, one_high, quantity=more),
-            "zero_gp, sec. 5.3",
-        ),
-    ]
+        *stated("zero_gp, contribution 4 and sec. 6.2", largest),
+        *stated("zero_gp, sec. 5.2", {
+            "the larger lambda, the less 0-GP's discriminator discriminates":
+                less(correlations, 0.0, quantity=f"rank correlation of lambda and {power_of}"),
+            f"as lambda grows 0-GP's discriminator loses its power (lambda {weights[-1]})":
+                inside(of_lambda[-1], -NO_POWER, NO_POWER, quantity=power_of),
+        }),
+        *stated("zero_gp, sec. 5.3", {
+            "1-GP keeps fewer modes in more dimensions":
+                paired_greater(one_low, one_high, quantity=fewer),
+            f"in {HIGH} dimensions 0-GP keeps more modes than 1-GP":
+                paired_greater(zero_high, one_high, quantity=more),
+        }),
+    ]  # fmt: skip
 
 
 def _weights(table: Table) -> list[str]:
@@ -138,8 +127,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         for level in levels
     ]
     rows = -(-(len(methods) + len(maps) + 1) // 3)
-    figure = Figure(figsize=(7.0, 2.2 * rows), layout="constrained")
-    grid = figure.subplots(rows, 3)
+    figure, grid = new_panels(rows, 3, 2.2 * rows)
     panels = iter(grid.flat)
     none, *penalties = methods.items()
     for name, method in penalties:

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, Test, Verdict, computed, paired_greater
 from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.style import FAKE
 from gp_lab.figures.table import Row, Table
+from gp_lab.papers.zero_gp._reading import accuracies
 from gp_lab.theory.dirac_gan import penalty_curvature, spectral_radius, trajectory
 from gp_lab.theory.one_pair import PAIR_PENALTIES, largest_slope
 
@@ -55,13 +57,7 @@ MARKS = {True: ("✓", "#009E73"), False: ("✗", "#D55E00"), None: ("?", "0.4")
 
 
 def measure(run: Run) -> Row:
-    at_data = run.arrays("held_out")
-    row: Row = {}
-    for part in ("train", "held_out"):
-        right = [at_data[f"{part}_real_logit"] > 0, at_data[f"{part}_fake_logit"] < 0]
-        row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
-    row["accuracy_gap"] = row["accuracy_train"] - row["accuracy_held_out"]
-    return row | {"slope_max": float(run.arrays("surface")["probability_slope"].max())}
+    return accuracies(run) | {"slope_max": float(run.arrays("surface")["probability_slope"].max())}
 
 
 def exact() -> list[Row]:
@@ -148,7 +144,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes = figure.add_subplot(grid[1, i], sharex=shared, sharey=shared)
         way = trajectory(penalty, START, LR, WEIGHT, STEPS)
         axes.plot(way[:, 0], way[:, 1], color="#0072B2", lw=0.5)
-        axes.plot(*START, "o", color="#E69F00", ms=4)
+        axes.plot(*START, "o", color=FAKE, ms=4)
         axes.plot(0, 0, "k+", ms=6)
         axes.set(title=f"Dirac-GAN: {table.title(method=penalty)}", xlabel=r"fake $\theta$")
         axes.tick_params(labelleft=shared is None)

@@ -1,0 +1,83 @@
+"""Every entry of the catalogue draws, and says what it was made from."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from helpers import CLONE
+from PIL import Image
+
+from gp_lab.cli import main
+from gp_lab.errors import Exit
+from gp_lab.figures.claims import Verdict
+from gp_lab.figures.entry import Calculation, Entry, entry
+from gp_lab.figures.make import not_budget
+from gp_lab.launching.config_groups import figure_file, figure_ids
+
+LONG = {"zero_gp/robust", "lipschitz/fig8-12"}
+"""Hundreds of small runs, networks of 64 layers of 1024: a minute or more even at smoke."""
+
+SYNTHETIC = {
+    "zero_gp": "fig1 fig2 fig5 fig6 table1 prop2 prop3 alg1 robust",
+    "lipschitz": "fig1 fig2 fig3 fig5 fig8-12 sec32 thm331 appA appB appC appE appF",
+    "mu_wgan": "lemma1 lemma2 lemma3 thm1 fig4 table1",
+    "wgan_gp": "fig1a fig1b",
+    "anomalous": "thm1 thm2 thm3",
+}
+"""The rows of the catalogue whose data is in the plane or an equation."""
+
+
+def test_every_synthetic_row_of_the_catalogue_is_an_entry() -> None:
+    rows = {f"{paper}/{item}" for paper, items in SYNTHETIC.items() for item in items.split()}
+    assert rows <= set(figure_ids())
+
+
+@pytest.mark.parametrize("name", figure_ids())
+def test_an_entrys_file_states_its_scales_costs_and_assumptions(name: str) -> None:
+    text = figure_file(name)
+    assert text["id"] == name
+    assert text["title"]
+    assert set(text["scales"]) == {"paper", "quick", "smoke"}
+    assert text["scales"]["paper"]["decides"]
+    assert set(text["cost"]) >= {"paper", "quick"}
+    assert text["assumptions"]
+    runs = bool(text.get("grid"))
+    assert isinstance(entry(name, text), Entry if runs else Calculation)
+    first = (CLONE / "configs" / "figure" / f"{name}.yaml").read_text()
+    assert f"gp-lab figure {name}" in first
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in figure_ids()],
+)
+def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None:
+    command = ["figure", name, "scale=smoke", f"out={tmp_path}"]
+    if figure_file(name).get("grid"):
+        command += ["tracking=none", "hydra.launcher.processes=1"]
+    assert main(command) == Exit.OK
+    folder = tmp_path / "figures" / name / "smoke"
+    with Image.open(folder / "figure.png") as picture:
+        assert picture.width > 600
+        assert len(picture.convert("RGB").getcolors(1 << 24) or ()) > 10
+    assert (folder / "figure.pdf").read_bytes().startswith(b"%PDF")
+    assert list(csv.DictReader((folder / "data.csv").open()))
+    summary = json.loads((folder / "claims.json").read_text())
+    assert summary["figure"] == name
+    assert summary["assumptions"] == figure_file(name)["assumptions"]
+    for claim in summary["claims"]:
+        assert claim["verdict"] in {str(v) for v in Verdict}
+        assert claim["text"]
+        assert claim["quantity"]
+        assert claim["where"].startswith(name.split("/")[0])
+
+
+def test_what_a_scale_changes_beside_how_long_it_runs_is_named() -> None:
+    def not_the_papers(name: str) -> list[str]:
+        return not_budget(figure_file(name)["scales"]["quick"])
+
+    assert not_the_papers("wgan_gp/table4") == [
+        "architecture.filters=32", "architecture.blocks=2", "optimizer.lr=1e-3"
+    ]  # fmt: skip
+    assert not_the_papers("zero_gp/fig3") == []
