@@ -1,8 +1,8 @@
 """What the lab takes from inside wandb, all of it here: settings, credentials, its own process.
 
 What W&B would do alone is for its own code to say. None of this is public there; a test
-(`tests/unit/tracking/test_wandb_inside.py`) says what is relied on, and a version that has it elsewhere keeps
-runs offline.
+(`tests/unit/tracking/test_wandb_inside.py`) says what is relied on, and a version that has it
+elsewhere keeps runs offline.
 """
 
 import os
