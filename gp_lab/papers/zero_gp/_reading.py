@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gp_lab.data.points import Points
 from gp_lab.evaluation.points import balance, modes_hit, share_on_ring
 from gp_lab.figures.entry import Run
 from gp_lab.figures.plots import Course
 from gp_lab.figures.table import Row
-from gp_lab.instantiate import instantiate
+
+if TYPE_CHECKING:
+    from gp_lab.data.points import Points
 
 NEAR = 0.1
 """A sample is at a mode, or on the ring, within this share of the ring's radius."""
@@ -21,8 +23,11 @@ HIT = 0.01
 MODES = 8
 
 
-def dataset(run: Run) -> Points:
+def dataset(run: Run) -> "Points":
     """The data set of the run, from its own config."""
+    from gp_lab.data.points import Points
+    from gp_lab.instantiate import instantiate
+
     found = instantiate(run.folder.config["dataset"], "dataset")
     assert isinstance(found, Points)
     return found

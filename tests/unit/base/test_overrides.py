@@ -319,6 +319,7 @@ def test_a_wrong_word_after_a_run_is_refused_by_all(
     assert says in line
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("trust", ["trust=own_loss", "trust=[own_loss]", "trust='own_loss'"])
 def test_one_package_or_a_list_is_trusted_by_all(
     trust: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -125,6 +125,7 @@ def runs(home: Path) -> list[RunFolder]:
     return [RunFolder(path) for path in sorted((home / "out" / "runs").iterdir())]
 
 
+@pytest.mark.seconds
 def test_one_class_each_trains_and_is_probed(runs: list[RunFolder]) -> None:
     assert [run.config["dataset"]["turns"] for run in runs] == [1.5, 1.5]
     samples, held_out = runs[0].arrays("samples"), runs[0].arrays("held_out")

@@ -103,6 +103,7 @@ def test_a_truncated_array_is_refused(tmp_path: Path) -> None:
         map_array(array)
 
 
+@pytest.mark.seconds
 def test_the_script_prepares_what_a_config_describes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

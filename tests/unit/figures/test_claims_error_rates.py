@@ -173,6 +173,7 @@ def test_the_greatest_is_rarely_called_so_where_one_rival_is_its_equal() -> None
     assert claims.paired_greatest(draw[1, 0], far).verdict == Verdict.SUPPORTED
 
 
+@pytest.mark.seconds
 def test_rank_correlations_of_unrelated_values_are_rarely_called_growth() -> None:
     values = np.random.default_rng(0).normal(size=(500, 8, 4))
     count = Counter(

@@ -125,6 +125,7 @@ def test_what_does_not_fit_on_the_disk_changes_nothing(
     assert contents(tmp_path) == {"a": b"old", "b": b"old"}
 
 
+@pytest.mark.seconds
 def test_an_entry_whose_runs_another_process_trains_is_not_drawn_from_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_choice_of_ones_own_inherits_in_every_group(group: str, tmp_path: Path
     assert again[group] == own[group] | {"name": "again"}
 
 
+@pytest.mark.seconds
 def test_a_probe_and_an_entry_of_ones_own_inherit(tmp_path: Path) -> None:
     own_file(
         tmp_path, "probe/fine",
@@ -146,6 +147,7 @@ def jobs_of(*words: str) -> list[Any]:
         return sweep_of(hydra, list(words)).jobs
 
 
+@pytest.mark.seconds
 def test_a_key_that_another_choice_knows_is_left_out_and_named_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_key_that_another_choice_knows_is_left_out_and_named_once(
     assert run_hash(plain.config) in {run_hash(job.config) for job in jobs}
 
 
+@pytest.mark.seconds
 def test_one_run_of_a_command_says_what_it_leaves_out_too(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -187,6 +190,7 @@ def test_one_run_of_a_command_says_what_it_leaves_out_too(
     assert yaml.safe_load(said.out)["penalty"] == usual["penalty"]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("words", "says"),
     [

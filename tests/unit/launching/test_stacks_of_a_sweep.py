@@ -24,6 +24,7 @@ def seeds_of(stacks: list[list[Config]]) -> list[list[int]]:
     return [[config["seed"] for config in stack] for stack in stacks]
 
 
+@pytest.mark.seconds
 def test_runs_that_differ_only_in_seed_form_stacks_of_at_most_the_size_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -45,6 +46,7 @@ def test_a_killed_stack_goes_on_together_and_a_run_begun_alone_goes_on_alone(
     assert seeds_of(groups(configs, 64)) == [[0, 1], [2], [3]]
 
 
+@pytest.mark.seconds
 def test_an_override_of_a_figure_may_name_a_key_that_only_its_panels_have(tmp_path: Path) -> None:
     command = ["figure", "zero_gp/fig1", "scale=smoke", "steps=1", "probe.held_out.count=30"]
     assert main([*command, "tracking=none", f"out={tmp_path}"]) == Exit.OK
@@ -53,6 +55,7 @@ def test_an_override_of_a_figure_may_name_a_key_that_only_its_panels_have(tmp_pa
     assert {len(run.arrays("held_out")["held_out_real"]) for run in runs} == {30}
 
 
+@pytest.mark.seconds
 def test_a_figure_says_which_runs_it_would_train_and_trains_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

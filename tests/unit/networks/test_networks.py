@@ -354,6 +354,7 @@ def test_an_input_is_not_written_to(connection: str) -> None:
     assert torch.equal(x, before)
 
 
+@pytest.mark.seconds
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
 def test_a_compiled_gradient_penalty_is_the_eager_one_in_one_graph() -> None:
     net = make(activation="softplus_elu", connection="concatenate", norm="layer", init="equalized")

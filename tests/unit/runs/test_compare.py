@@ -317,6 +317,7 @@ def test_keys_are_cut_to_their_last_part_where_the_terminal_is_narrow(
     assert {"width", "weight", "weight_decay", "lr", "factor"} < set(short.split())
 
 
+@pytest.mark.seconds
 def test_groups_are_sorted_by_a_metric_and_those_without_it_are_last(
     make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

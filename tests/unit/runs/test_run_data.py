@@ -98,6 +98,7 @@ def test_the_same_command_begins_anew_on_a_text_that_changed_and_says_so(
     assert files(first) == before
 
 
+@pytest.mark.seconds
 def test_going_on_with_any_data_is_noted_with_its_step(
     run: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -280,6 +280,7 @@ def test_a_dashboard_that_fails_is_no_reason_for_a_run_to_die(
     assert "the dashboard is gone" in caplog.text
 
 
+@pytest.mark.seconds
 def test_a_picture_that_cannot_be_drawn_is_no_reason_for_a_run_to_die(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -166,6 +166,7 @@ def test_a_compiled_stack_is_the_runs_alone_and_is_compiled_once_for_all_stacks_
 # -- divergence and resuming ---------------------------------------------------------------
 
 
+@pytest.mark.seconds
 def test_a_replica_whose_rate_makes_it_diverge_leaves_the_others_as_they_are(
     tmp_path: Path,
 ) -> None:
