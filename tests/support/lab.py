@@ -45,6 +45,9 @@ SMALL = (
 BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
 """SMALL without probes."""
 
+STACK = ("steps=2", "compile=never", "checkpoint_every=2")
+"""What runs of two steps say that are stacked."""
+
 LANGUAGE = (
     "dataset=python_topics",
     "architecture=char_cnn",
