@@ -45,6 +45,9 @@ SMALL = (
 BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
 """SMALL without probes."""
 
+QUICK = ("log_every=1", "steps=10")
+"""A run of ten iterations, with the metrics of each."""
+
 LANGUAGE = (
     "dataset=python_topics",
     "architecture=char_cnn",
