@@ -47,6 +47,8 @@ BARE = (*(override for override in SMALL if not override.startswith("probe.")), 
 
 STACK = ("steps=2", "compile=never", "checkpoint_every=2")
 """What runs of two steps say that are stacked."""
+QUICK = ("log_every=1", "steps=10")
+"""A run of ten iterations, with the metrics of each."""
 
 LANGUAGE = (
     "dataset=python_topics",
