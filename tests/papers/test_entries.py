@@ -55,7 +55,7 @@ def test_an_entrys_file_states_its_scales_costs_and_assumptions(name: str) -> No
 def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None:
     command = ["figure", name, "scale=smoke", f"out={tmp_path}"]
     if figure_file(name).get("grid"):
-        command += ["tracking=none", "hydra.launcher.processes=1"]
+        command += ["tracking=none", "threads=1", "hydra.launcher.processes=1"]
     assert main(command) == Exit.OK
     folder = tmp_path / "figures" / name / "smoke"
     with Image.open(folder / "figure.png") as picture:

@@ -45,6 +45,11 @@ SMALL = (
 BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
 """SMALL without probes."""
 
+STACK = ("steps=2", "compile=never", "checkpoint_every=2")
+"""What runs of two steps say that are stacked."""
+QUICK = ("log_every=1", "steps=10")
+"""A run of ten iterations, with the metrics of each."""
+
 LANGUAGE = (
     "dataset=python_topics",
     "architecture=char_cnn",

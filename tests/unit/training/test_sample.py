@@ -7,8 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lab import config_of, trained
+from lab import trained
 from PIL import Image
+from sampled import CLASSES, IMAGES, SIDE, sampled
+from sampled import conditional as conditional
+from sampled import home as home
+from sampled import made as made
+from sampled import own_networks as own_networks
+from sampled import plain as plain
+from sampled import points as points
 
 import gp_lab
 from gp_lab.cli import main
@@ -18,101 +25,6 @@ from gp_lab.data.sources import loaded
 from gp_lab.errors import BadInput, Exit
 from gp_lab.probes.pictures import GAP, grid_picture
 from gp_lab.runs.folder import RunFolder
-from gp_lab.training.load import LoadedRun
-
-SIDE, CLASSES = 8, 3
-BASE = ("tracking=none", "threads=1", "device=cpu", "steps=2", "batch_size=4", "penalty=none")
-
-NETS = '''
-import torch
-from torch import nn
-
-class Generator(nn.Module):
-    """Brightness is the class: dark, grey, bright."""
-    def __init__(self, classes: int = 0) -> None:
-        super().__init__()
-        self.classes = classes
-        self.shift = nn.Parameter(torch.zeros(()))
-
-    def forward(self, z, labels=None):
-        level = z.mean(1) if labels is None else labels.to(z.dtype) - 1
-        return (level + self.shift)[:, None, None, None].expand(-1, 1, 8, 8).tanh()
-
-class Discriminator(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.slope = nn.Parameter(torch.ones(()))
-
-    def forward(self, x):
-        return self.slope * x.mean((1, 2, 3))
-'''
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with grey images of three classes, networks of its own, and a text."""
-    home = tmp_path_factory.mktemp("sample")
-    (home / "sample_nets.py").write_text(NETS)
-    images = np.random.default_rng(0).integers(0, 256, (30, 1, SIDE, SIDE), dtype=np.uint8)
-    np.save(home / "train.npy", images)
-    np.save(home / "train_labels.npy", np.arange(30) % CLASSES)
-    (home / "text.txt").write_text("".join(f"line number {i}\n" for i in range(20)))
-    group = home / "configs" / "architecture"
-    group.mkdir(parents=True)
-    for name, classes in (("plain", 0), ("conditional", CLASSES)):
-        (group / f"{name}.yaml").write_text(
-            f"name: {name}\nlatent: {{_target_: gp_lab.data.latent.Normal, dim: 5}}\n"
-            f"generator: {{_target_: sample_nets.Generator, classes: {classes}}}\n"
-            "discriminator: {_target_: sample_nets.Discriminator}\n"
-        )
-    return home
-
-
-@pytest.fixture(scope="module")
-def made(home: Path) -> Callable[..., RunFolder]:
-    """Trains a run of two steps with these overrides; its folder."""
-
-    def make(*overrides: str) -> RunFolder:
-        out = home / "out"
-        before = set((out / "runs").glob("*")) if out.exists() else set()
-        own = f"--config-dir={home / 'configs'}"
-        assert main(["train", own, *BASE, f"out={out}", *overrides]) == Exit.OK
-        (path,) = set((out / "runs").glob("*")) - before
-        return RunFolder(path)
-
-    return make
-
-
-IMAGES = ("dataset=image_array", f"dataset.source.image_size={SIDE}", "dataset.source.channels=1")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_networks(home: Path) -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(home)
-        yield
-
-
-@pytest.fixture(scope="module")
-def plain(home: Path, made: Callable[..., RunFolder]) -> RunFolder:
-    return made(*IMAGES, f"dataset.root={home}", "architecture=plain", "trust=[sample_nets]")
-
-
-@pytest.fixture(scope="module")
-def conditional(home: Path, made: Callable[..., RunFolder]) -> RunFolder:
-    return made(*IMAGES, f"dataset.root={home}", "architecture=conditional", "trust=[sample_nets]")
-
-
-@pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return trained("steps=2", f"out={tmp_path_factory.mktemp('points')}")
-
-
-def sampled(capsys: pytest.CaptureFixture[str], folder: RunFolder, *flags: str) -> Path:
-    """The file that the command says it wrote."""
-    capsys.readouterr()
-    assert main(["sample", str(folder.path), "trust=sample_nets", *flags]) == Exit.OK
-    return Path(capsys.readouterr().out.strip())
 
 
 def tiles(path: Path, rows: int, columns: int) -> np.ndarray:
@@ -264,15 +176,6 @@ def test_a_package_of_ones_own_is_trusted_in_one_way_by_all_commands(
         assert main([*command, "trust=[sample_nets]"]) == Exit.OK
 
 
-def test_arrays_of_a_probe_that_was_not_there_name_those_that_were(points: RunFolder) -> None:
-    with pytest.raises(BadInput) as refusal:
-        gp_lab.load(points.path).arrays("surfac")
-    assert str(refusal.value) == (
-        f"{points.path}: probe=surfac: no such choice; choose from samples, surface; did you mean"
-        " surface?"
-    )
-
-
 def test_a_loaded_run_is_one_line_on_the_terminal(points: RunFolder) -> None:
     assert repr(gp_lab.load(points.path)) == f"LoadedRun({str(points.path)!r}, step=2)"
 
@@ -320,73 +223,6 @@ def test_the_samples_probe_keeps_images_as_the_bytes_that_they_stand_for(plain: 
         "samples"
     ].pictures(arrays).values()  # fmt: skip
     np.testing.assert_array_equal(picture, grid_picture(arrays["fake"][:64]))
-
-
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [
-        (["-n", "0"], "-n 0: must be at least 1"),
-        (["-n", "many"], "-n many: not a whole number"),
-        (["-n", "2.5"], "-n 2.5: not a whole number"),
-        (["-n", "\N{SUPERSCRIPT TWO}"], "-n \N{SUPERSCRIPT TWO}: not a whole number"),
-        (["-n", "9" * 20], f"-n {'9' * 20}: must be at most 100000000"),
-        (["-n", "9" * 5000], "not a whole number"),
-        (["-n", "100000000", "--kind", "interpolation", "--points", "100000000"], "too large for"),
-        (["--seed", "-1"], "--seed -1: must be at least 0"),
-        (["--seed", str(2**63)], f"--seed {2**63}: must be at most {2**63 - 1}"),
-        (["--step", "1e400"], "--step 1e400: not a whole number"),
-        (["--step", str(10**30)], f"--step {10**30}: must be at most"),
-        (["--points", "0x10"], "--points 0x10: not a whole number"),
-        (["--kind", "classes"], "--kind classes: the generator of architecture=plain takes no"),
-        (["--kind", "gird"], "--kind=gird: no such choice; choose from classes"),
-        (["--points", "1"], "--points 1: a line has two ends"),
-        (["--step", "7"], "no checkpoint at step 7, only at [2]"),
-        (["--out", "x.jpg"], "--out x.jpg: a .png file is written"),
-        (["--out", "nowhere/x.png"], "nowhere/x.png: cannot write there"),
-        (["--nope"], "unrecognized arguments: --nope"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_what_cannot_be_sampled_is_refused_in_one_sentence(
-    plain: RunFolder, flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
-    command = ["sample", str(plain.path), "trust=sample_nets", *flags]
-    assert main(command) == Exit.BAD_INPUT
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert sentence in said[0]
-
-
-def test_a_folder_without_a_run_or_a_checkpoint_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["sample", str(tmp_path / "nowhere")]) == Exit.BAD_INPUT
-    assert "nowhere: no run there (it has no config.yaml)" in capsys.readouterr().err
-    folder = RunFolder(tmp_path / "run")
-    folder.path.mkdir()
-    folder.create(config_of(f"out={tmp_path}"), "run")
-    assert main(["sample", str(folder.path)]) == Exit.BAD_INPUT
-    assert "the run has no checkpoint yet" in capsys.readouterr().err
-    for without_run in ([], ["-n", "3"], ["dataset.root=/data"]):
-        assert main(["sample", *without_run]) == Exit.BAD_INPUT
-        said = capsys.readouterr().err
-        assert said.startswith("gp-lab: sample: which run? write gp-lab sample RUN [-n 64]")
-
-
-def test_samples_that_are_neither_images_nor_points_nor_texts_stay_in_python(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = trained(
-        "steps=2", "dataset=point_masses", "dataset.distribution.points=[[0,0,0],[1,1,1]]",
-        "architecture.generator.outputs=3", "architecture.discriminator.inputs=3", "probe=[]",
-        f"out={tmp_path}", base=("tracking=none", "threads=1", "device=cpu"),
-    )  # fmt: skip
-    run = gp_lab.load(folder.path)
-    assert isinstance(run, LoadedRun)
-    assert run.sample(3).shape == (3, *run.setup.dataset.shape)
-    assert main(["sample", str(folder.path)]) == Exit.BAD_INPUT
-    assert "gp_lab.load(run).sample gives them in Python" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("channels", "shown"), [(1, 10), (2, 15), (3, None), (4, 25)])

@@ -1,4 +1,4 @@
-"""A step is the textbook's, compiled or stacked it is the same step, and it is pure."""
+"""A step is the textbook's, in fp32 and near it in bf16, and it is pure."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,25 +10,20 @@ from games import GAMES, NONE, game
 from helpers import (
     built,
     copied,
-    normal,
     parameters,
-    replica,
     same,
     small_mlp,
-    stacked,
-    uniform,
 )
+from iterations import D_STEPS, STEPS, data, iterate, rates, started
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gp_lab.objectives.constraints import SpectralNorm
 from gp_lab.objectives.losses import (
-    Hinge,
-    LeastSquares,
     Vanilla,
     Wasserstein,
 )
-from gp_lab.training.engine import Engine, choose, make_engine
+from gp_lab.training.engine import Engine
 from gp_lab.training.optimizers import SGD
 from gp_lab.training.step import (
     AUTOGRAD,
@@ -36,68 +31,9 @@ from gp_lab.training.step import (
     Game,
     discriminator_step,
     generator_step,
-    start_state,
 )
 
-BATCH, STEPS, D_STEPS = 12, 50, 2
 each_engine = pytest.mark.parametrize("differentiate", [AUTOGRAD, FUNC], ids=["autograd", "func"])
-
-
-def started(g: Game, seed: int | None = None, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
-    """The state before the first step; with a seed, from networks of their own."""
-    if seed is None:
-        d, generator = g.discriminator, g.generator
-    else:
-        depth = len(g.discriminator.hidden)  # type: ignore[arg-type]
-        d = small_mlp(seed=100 + seed, depth=depth)
-        generator = small_mlp(outputs=2, seed=200 + seed)
-    encoder = g.encoder
-    if encoder is not None and seed is not None:
-        encoder = small_mlp(outputs=2, seed=300 + seed)
-    of_d, of_g, of_e = (
-        None if net is None else {k: p.to(dtype) for k, p in parameters(net).items()}
-        for net in (d, generator, encoder)
-    )
-    assert of_d is not None
-    assert of_g is not None
-    return start_state(g, of_d, of_g, BATCH, (2,), of_e)
-
-
-def data(step: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
-    """Two Gaussians to the right as reals, latents, and u; each step's own."""
-    at = 1000 * seed + 10 * step
-    real = normal(BATCH, 2, seed=at, scale=0.3) + torch.tensor([1.5, 0.0], dtype=torch.float64)
-    real[::2, 1] += 1
-    fields = {
-        "real": real,
-        "latent": normal(BATCH, 2, seed=at + 1),
-        "u": uniform(BATCH, seed=at + 2),
-        "latent_g": normal(BATCH, 2, seed=at + 3),
-    }
-    return {k: v.to(dtype) for k, v in fields.items()}
-
-
-def rates(step: int) -> tuple[float, float]:
-    return 1.0 / (1 + step / 100), 0.5
-
-
-def iterate(
-    engine: Engine, state: dict[str, Any], hyper: dict[str, Any], step: int, seeds: list[int]
-) -> tuple[dict[str, Any], Tensor]:
-    """D_STEPS updates of D and one of G: the state, and the metrics of the last updates."""
-    for j in range(D_STEPS + 1):
-        each = [data(3 * step + j, seed) for seed in seeds]
-        d = stacked(each) if len(seeds) > 1 else each[0]
-        lr_d, lr_g = (torch.tensor(r, dtype=torch.float64) for r in rates(step))
-        if len(seeds) > 1:
-            lr_d, lr_g = lr_d.expand(len(seeds)), lr_g.expand(len(seeds))
-        if j < D_STEPS:
-            state, of_d = engine.discriminator_step(
-                state, hyper, lr_d, d["real"], d["latent"], d["u"]
-            )
-        else:
-            state, of_g = engine.generator_step(state, hyper, lr_g, d["latent_g"])
-    return state, torch.cat([of_d, of_g], dim=-1)
 
 
 def lab(g: Game, differentiate: Any, state: dict[str, Any], steps: int = STEPS) -> Any:
@@ -282,131 +218,6 @@ def test_with_batch_norm_reals_and_fakes_go_through_d_in_batches_of_their_own() 
     same(metrics[0], loss.detach())
     for name, p in D.named_parameters():
         same(state["d"][name], (p - 0.1 * p.grad).detach())
-
-
-# Compiled, and stacked
-
-
-@pytest.mark.seconds
-@pytest.mark.usefixtures("needs_compiler")
-@pytest.mark.parametrize("name", ["max_gp", "latent_path"])  # they use every part of the state
-def test_compiled_steps_are_the_eager_ones(name: str) -> None:
-    g = replace(GAMES[name], average=0.9)
-    assert choose("always", g, 1, torch.device("cpu"))[0] == "compiled"
-    ends = []
-    for kind in ("eager", "compiled"):
-        engine, state = make_engine(g, kind), started(g)
-        for step in range(STEPS):
-            state, metrics = iterate(engine, state, {}, step, [0])
-        ends.append((state, metrics))
-    same(ends[1][0], ends[0][0])
-    same(ends[1][1], ends[0][1])
-
-
-@pytest.mark.seconds
-@pytest.mark.usefixtures("needs_compiler")
-def test_a_process_may_compile_more_runs_than_pytorch_would_compile_one_function() -> None:
-    linear = game(Wasserstein(), NONE, SGD(0.1), depth=0)
-    batch = data(0)
-    arguments = (1.0, batch["real"], batch["latent"], batch["u"])
-    with torch._dynamo.config.patch(recompile_limit=1):
-        for loss in (Wasserstein(), LeastSquares(), Hinge()):
-            g = replace(linear, loss=loss)
-            state = started(g)
-            ends = [
-                make_engine(g, name).discriminator_step(state, {}, *arguments)
-                for name in ("eager", "compiled")
-            ]
-            same(ends[1][0], ends[0][0])
-
-
-@pytest.mark.seconds
-@pytest.mark.parametrize("name", list(GAMES))
-def test_four_stacked_replicas_are_each_what_they_are_alone(name: str) -> None:
-    g, seeds = GAMES[name], [0, 1, 2, 3]
-    engine = make_engine(g, "eager", stack=4)
-    state = stacked([started(g, seed) for seed in seeds])
-    log = []
-    for step in range(STEPS):
-        state, metrics = iterate(engine, state, {}, step, seeds)
-        log.append(metrics)
-    alone = make_engine(g, "eager")
-    for r, seed in enumerate(seeds):
-        own = started(g, seed)
-        for step in range(STEPS):
-            own, metrics = iterate(alone, own, {}, step, [seed])
-            same(log[step][r], metrics)
-        same(replica(state, r), own)
-
-
-def test_in_fp32_a_stacked_step_is_the_one_alone_to_1e_5() -> None:
-    g, seeds = GAMES["wgan_gp"], [0, 1, 2, 3]
-    state = stacked([started(g, seed, torch.float32) for seed in seeds])
-    batch = stacked([data(0, seed, torch.float32) for seed in seeds])
-    arguments = (batch["real"], batch["latent"], batch["u"])
-    lr = torch.ones(4, dtype=torch.float64)
-    new, metrics = make_engine(g, "eager", stack=4).discriminator_step(state, {}, lr, *arguments)
-    assert {p.dtype for p in new["d"].values()} == {torch.float32}
-    alone = make_engine(g, "eager")
-    for r in range(4):
-        own, of_own = alone.discriminator_step(
-            replica(state, r), {}, lr[r], *(a[r] for a in arguments)
-        )
-        same(replica(new, r)["d"], own["d"], tolerance=1e-5)
-        same(metrics[r], of_own, tolerance=1e-5)
-
-
-# part -> field -> the number of each of three replicas
-OWN_NUMBERS: list[tuple[str, dict[str, dict[str, list[Any]]]]] = [
-    (
-        "wgan_gp",
-        {
-            "optimizer": {
-                "lr": [0.001, 0.005, 0.01],
-                "betas": [(0.0, 0.9), (0.5, 0.99), (0.9, 0.9)],
-            },
-            "penalty": {"weight": [10.0, 0.0, 1.0], "center": [1.0, 0.5, 0.0]},
-        },
-    ),
-    ("wgan", {"constraint": {"value": [0.1, 0.3, 0.05]}, "optimizer": {"alpha": [0.9, 0.5, 0.99]}}),
-    (
-        "combined",
-        {
-            "loss": {"alpha": [0.1, 1.0, 3.0], "beta": [1.0, 2.0, 0.5]},
-            "penalty": {"anchor": [(2.0, -1.0), (0.0, 0.0), (-3.0, 1.0)]},
-        },
-    ),
-]
-
-
-@pytest.mark.seconds
-@pytest.mark.parametrize(("name", "numbers"), OWN_NUMBERS, ids=[name for name, _ in OWN_NUMBERS])
-def test_replicas_with_numbers_of_their_own_are_each_what_they_are_alone(
-    name: str, numbers: dict[str, dict[str, list[Any]]]
-) -> None:
-    g, seeds = GAMES[name], [0, 1, 2]
-    engine = make_engine(g, "eager", stack=3)
-    hyper: dict[str, dict[str, Any]] = {
-        part: {
-            field: tuple(torch.tensor(v, dtype=torch.float64) for v in zip(*of, strict=True))
-            if isinstance(of[0], tuple)
-            else torch.tensor(of, dtype=torch.float64)
-            for field, of in fields.items()
-        }
-        for part, fields in numbers.items()
-    }
-    state = stacked([started(g, seed) for seed in seeds])
-    for step in range(STEPS):
-        state, _ = iterate(engine, state, hyper, step, seeds)
-    for r, seed in enumerate(seeds):
-        own_game = g
-        for part, fields in numbers.items():
-            values = {field: of[r] for field, of in fields.items()}
-            own_game = replace(own_game, **{part: replace(getattr(g, part), **values)})
-        alone, own = make_engine(own_game, "eager"), started(own_game, seed)
-        for step in range(STEPS):
-            own, _ = iterate(alone, own, {}, step, [seed])
-        same(replica(state, r), own)
 
 
 # Precision

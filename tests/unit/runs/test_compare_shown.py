@@ -1,0 +1,102 @@
+"""`gp-lab compare`: what the table, the CSV and the report show of the groups."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from compared import Make, runs_of
+from compared import make as make
+from compared import sweep as sweep
+from compared import trained as trained
+
+import gp_lab
+from gp_lab.cli import main
+from gp_lab.errors import Exit
+from gp_lab.report.page import write_report
+from gp_lab.runs.compare import by_score, metrics_of, telling_metrics
+from gp_lab.runs.compare_table import cells, table
+from gp_lab.runs.folder import State, find_runs
+
+
+def test_scores_are_shown_first_and_losses_where_there_are_none(make: Make, tmp_path: Path) -> None:
+    losses = {"step": 10, "loss_d": 1.0, "loss_g": 1.0, "f_real": 1.0, "surface/slope_max": 1.0}
+    folder = make(metrics=[losses])
+    assert telling_metrics(gp_lab.compare(tmp_path)) == ["loss_d", "loss_g"]
+    folder.append_metrics([{"step": 10, "modes/w1": 1, "inception/is": 1, "inception/is_std": 1}])
+    folder.append_metrics([{"step": 10, "inception/fid": 1, "inception/is": 1}])
+    groups = gp_lab.compare(tmp_path)
+    assert telling_metrics(groups) == ["inception/fid", "inception/is", "modes/w1"]
+    assert metrics_of(groups)[-2:] == ["f_real", "surface/slope_max"]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_table_fits_the_terminal_and_names_what_it_leaves_out(
+    width: int, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["compare", str(sweep)]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= width
+    assert "held_out/accuracy_held_out" in shown.splitlines()[0]
+    assert set(metrics_of(gp_lab.compare(sweep))) <= set(re.findall(r"[\w/]+", shown))
+
+
+def test_keys_are_cut_to_their_last_part_where_the_terminal_is_narrow(
+    make: Make, tmp_path: Path
+) -> None:
+    for i in range(2):
+        given = [f"{key}={i + 1}" for key in ("penalty.weight", "optimizer.lr", "schedule.factor")]
+        make(*given, f"architecture.width={i + 8}", f"optimizer.weight_decay={i}")
+    groups = gp_lab.compare(tmp_path)
+    full, short = table(groups).splitlines()[0], table(groups, width=80).splitlines()[0]
+    assert "architecture.width" in full.split()
+    assert {"width", "weight", "weight_decay", "lr", "factor"} < set(short.split())
+
+
+@pytest.mark.seconds
+def test_groups_are_sorted_by_a_metric_and_those_without_it_are_last(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for weight, value in ((1, 3.0), (2, None), (3, 1.0), (4, 2.0)):
+        lines = [{"step": 10, "loss_d": value}] if value else []
+        make(f"penalty.weight={weight}", metrics=lines)
+    groups = gp_lab.compare(tmp_path)
+    assert [g.values["penalty.weight"] for g in groups] == [1, 2, 3, 4]
+    assert [g.values["penalty.weight"] for g in by_score(groups, "loss_d")] == [3, 4, 1, 2]
+    assert main(["compare", "--sort", "loss_d", str(tmp_path), "loss_d"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()[1:5]
+    assert [line.split()[0] for line in lines] == ["3", "4", "1", "2"]
+
+
+def test_csv_has_all_metrics_and_counts_and_is_read_back(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_of(sweep, "none")[0].set_status(State.FAILED, step=3)
+    assert main(["compare", str(sweep), "--csv"]) == Exit.OK
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    groups = gp_lab.compare(sweep)
+    assert [line["penalty"] for line in lines] == ["none", "one_gp"]
+    assert [(line["finished"], line["failed"], line["steps"]) for line in lines] == [
+        ("2", "1", "3-4"),
+        ("3", "0", "4"),
+    ]
+    for line, group in zip(lines, groups, strict=True):
+        for name, score in group.scores.items():
+            assert float(line[f"{name}.mean"]) == score.interval.estimate
+            assert float(line[f"{name}.half_width"]) == score.interval.half_width
+            assert line[f"{name}.n"] == "3"
+
+
+def test_the_report_compares_the_runs_that_belong_to_no_figure(
+    make: Make, sweep: Path, tmp_path: Path
+) -> None:
+    page = write_report(sweep).read_text()
+    for line in cells(gp_lab.compare(sweep), ["held_out/accuracy_train"]):
+        for cell in line:
+            assert f">{cell}</t" in page
+    for folder in find_runs(sweep):
+        config = folder.config
+        folder.write_config(config | {"figure": {"id": "zero_gp/fig1"}})
+    assert "Comparison" not in write_report(sweep).read_text()
