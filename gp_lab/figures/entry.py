@@ -54,7 +54,7 @@ class Run:
     def head(self) -> Row:
         """What a row of data.csv begins with; `dead` is what `probe.units` saw last, if it did."""
         head: Row = {**self.cell, "seed": self.seed, "state": self.state}
-        if UNITS not in self.folder.config["probe"]:
+        if UNITS not in (self.folder.config.get("probe") or {}):
             return head
         dead = last_values(self.folder.inside("metrics.jsonl"), [UNITS]).get(f"{UNITS}/dead")
         return head if dead is None else head | {"dead": int(dead.value)}

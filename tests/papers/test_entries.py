@@ -38,9 +38,8 @@ def test_an_entrys_file_states_its_scales_costs_and_assumptions(name: str) -> No
     text = figure_file(name)
     assert text["id"] == name
     assert text["title"]
-    assert set(text["scales"]) == {"paper", "quick", "smoke"}
-    assert text["scales"]["paper"]["decides"]
-    assert set(text["cost"]) >= {"paper", "quick"}
+    assert set(text["scales"]) == {"paper", "miniature", "smoke"}
+    assert set(text["minutes"]) >= {"paper", "miniature"}
     assert text["assumptions"]
     runs = bool(text.get("grid"))
     assert isinstance(entry(name, text), Entry if runs else Calculation)
@@ -75,7 +74,7 @@ def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None
 
 def test_what_a_scale_changes_beside_how_long_it_runs_is_named() -> None:
     def not_the_papers(name: str) -> list[str]:
-        return not_budget(figure_file(name)["scales"]["quick"])
+        return not_budget(figure_file(name)["scales"]["miniature"])
 
     assert not_the_papers("wgan_gp/table4") == [
         "architecture.filters=32", "architecture.blocks=2", "optimizer.lr=1e-3"

@@ -17,8 +17,8 @@ grid:
 without:
   - {dataset: roll, width: 16}
 scales:
-  paper: {seeds: 5, decides: true, overrides: [steps=1000]}
-  smoke: {seeds: 2, decides: false, overrides: [steps=2, probe.samples.count=50]}
+  paper: {seeds: 5, overrides: [steps=1000]}
+  smoke: {seeds: 2, overrides: [steps=2, probe.samples.count=50]}
 cost: {paper: a minute}
 assumptions: [These are nobody's settings but mine.]
 """

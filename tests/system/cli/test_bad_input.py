@@ -269,8 +269,8 @@ def test_every_command_says_what_it_cannot_do(
 def test_an_entry_without_runs_says_so() -> None:
     with pytest.raises(BadInput, match="figure=mine: its file has no grid of runs"):
         panel_overrides({"id": "mine", "scales": {"paper": {}}}, "paper", {})
-    entry = {"id": "mine", "grid": {"method": {"a": []}}, "scales": {"quick": {"seeds": 1}}}
-    with pytest.raises(BadInput, match=r"figure=mine scale=paper: no such choice.*quick"):
+    entry = {"id": "mine", "grid": {"method": {"a": []}}, "scales": {"smoke": {"seeds": 1}}}
+    with pytest.raises(BadInput, match=r"figure=mine scale=paper: no such choice.*smoke"):
         panel_overrides(entry, "paper", {})
 
 

@@ -241,7 +241,7 @@ def claims(**more: object) -> dict[str, Any]:
     numbers = {"estimate": 1.0, "low": 0.5, "high": None, "n": 5, "n_dropped": 0}
     words = dict.fromkeys(("text", "where", "quantity", "method"), "words")
     return {
-        "figure": "a/b", "title": "t", "scale": "quick", "seeds": 5, "steps": [10],
+        "figure": "a/b", "title": "t", "scale": "miniature", "seeds": 5, "steps": [10],
         "command": "c", "assumptions": ["a"], "settings": {"p": ["steps=1"]}, "made_by": [{}],
         "claims": [{**words, **numbers, "verdict": "supported"}],
     } | more  # fmt: skip

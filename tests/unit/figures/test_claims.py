@@ -174,13 +174,6 @@ def test_claim_is_json_with_its_verdict_interval_and_the_papers_number() -> None
     assert (stored["paper"], stored["where"]) == (1.2, "wgan_gp Fig. 1, sec. 3")
 
 
-def test_claim_that_was_not_run_says_so_in_json() -> None:
-    claim = Claim("FID falls below 20.", claims.not_run("FID"), where="zero_gp Table 1", paper=19.0)
-    stored = json.loads(json.dumps(claim.as_dict(), allow_nan=False))
-    assert stored["verdict"] == "not run at paper scale"
-    assert (stored["estimate"], stored["low"], stored["n"]) == (None, None, 0)
-
-
 def test_impossible_questions_are_refused() -> None:
     with pytest.raises(ValueError, match="not paired"):
         claims.paired_greater(values(5), values(6))
@@ -204,13 +197,38 @@ def test_impossible_questions_are_refused() -> None:
         claims.greater(np.zeros((5, 2)), 0.0)
 
 
-def test_a_smaller_budget_leaves_claims_about_exact_objects_and_other_settings_leave_none() -> None:
+def test_a_verdict_is_what_the_scale_and_living_networks_allow() -> None:
     test = claims.computed(1.0, below=2.0)
-    exact = claims.Claim("exact", test, "here", at_any_scale=True)
-    trained = claims.Claim("trained", test, "here")
-    assert exact.undecided().test.verdict == Verdict.SUPPORTED
-    assert trained.undecided().test.verdict == Verdict.NOT_RUN
-    assert exact.undecided(changed=True).test.verdict == Verdict.NOT_RUN
+    claim = claims.Claim("f falls", test, "here")
+    published = claims.Claim("an FID of 29", test, "here", needs_paper=True)
+    assert claim.at("miniature") == claim.at("paper") == claim
+    assert claim.at("smoke").test.verdict == Verdict.NEEDS_MINIATURE
+    assert published.at("miniature").test.verdict == Verdict.NEEDS_PAPER
+    assert published.at("paper").test.verdict == Verdict.SUPPORTED
+    dead = claim.at("miniature", "1-GP in 6 of 6 seeds")
+    assert dead.test.verdict == Verdict.INCONCLUSIVE
+    assert dead.as_dict()["dead"] == "1-GP in 6 of 6 seeds"
+
+
+def test_each_claim_of_a_family_has_its_share_of_the_level() -> None:
+    values = np.array([0.1, 0.4, 0.2, 0.5, 0.3])
+    alone = claims.greater(values, 0.0)
+    with claims.family(10):
+        one_of_ten = claims.greater(values, 0.0)
+    assert alone.interval.level == 0.95
+    assert one_of_ten.interval.level == pytest.approx(0.995)
+    assert one_of_ten.interval.low < alone.interval.low
+    assert claims.greater(values, 0.0) == alone
+
+
+@pytest.mark.parametrize("family", [1, 2, 10, 100])
+def test_as_many_seeds_as_a_claim_about_most_of_them_can_be_decided_with(family: int) -> None:
+    seeds = claims.seeds_for_share(family)
+    with claims.family(family):
+        assert claims.share_greater(seeds, seeds, 0.5).verdict == Verdict.SUPPORTED
+        fewer = seeds - 1
+        if fewer >= claims.MIN_SEEDS:
+            assert claims.share_greater(fewer, fewer, 0.5).verdict == Verdict.INCONCLUSIVE
 
 
 def test_a_number_that_could_not_be_computed_decides_nothing() -> None:

@@ -38,11 +38,11 @@ def runs(tmp_path: Path) -> Runs:
 
 def test_sentences_of_one_place_share_what_is_said_of_it() -> None:
     tests = {"one is positive": computed(1.0, above=0), "so is minus one": computed(-1.0, above=0)}
-    first, second = stated("mine, Eq. 1", tests, paper=0.5, at_any_scale=True)
+    first, second = stated("mine, Eq. 1", tests, paper=0.5, about={"method": "a"})
     assert (first.text, second.text) == tuple(tests)
     assert (first.test.verdict, second.test.verdict) == (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED)
     for claim in (first, second):
-        assert (claim.where, claim.paper, claim.at_any_scale) == ("mine, Eq. 1", 0.5, True)
+        assert (claim.where, claim.paper, claim.about) == ("mine, Eq. 1", 0.5, {"method": "a"})
 
 
 def test_a_share_of_runs_is_their_count_against_the_bound() -> None:

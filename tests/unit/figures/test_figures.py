@@ -54,7 +54,7 @@ def made_up(out: Path, name: str, write: Writer, diverged: Sequence[tuple[str, i
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local, "train_all", pretend)
         seeds = "seed=" + ",".join(map(str, SEEDS))
-        assert main(["figure", name, "scale=quick", seeds, f"out={out}"]) == 0
+        assert main(["figure", name, "scale=miniature", seeds, f"out={out}"]) == 0
 
 
 ERROR = {
@@ -107,7 +107,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made_up(out, "zero_gp/fig1", write_fig1, DIVERGED)
 
     out = once(tmp_path_factory, "known", make)
-    return out / "figures" / "zero_gp" / "fig1" / "quick"
+    return out / "figures" / "zero_gp" / "fig1" / "miniature"
 
 
 def claim(folder: Path, *words: str) -> dict:
@@ -284,7 +284,7 @@ def verdicts_of(name: str, verdicts: Sequence[str]) -> dict:
     """A claims.json with nothing but verdicts."""
     empty = {"title": "", "command": "", "steps": [], "assumptions": [], "settings": {}}
     claims = {"claims": [{"verdict": v} for v in verdicts]}
-    return {"figure": name, "scale": "quick", "seeds": 5, "made_by": []} | empty | claims
+    return {"figure": name, "scale": "miniature", "seeds": 5, "made_by": []} | empty | claims
 
 
 def test_one_seed_has_no_interval_and_is_not_called_seeds() -> None:
@@ -305,7 +305,7 @@ def test_one_seed_has_no_interval_and_is_not_called_seeds() -> None:
 def test_the_table_counts_verdicts_and_says_what_an_entry_took(tmp_path: Path) -> None:
     verdicts = {"a/one": ["supported", "supported", "inconclusive"], "b/two": ["not supported"]}
     for name, found in verdicts.items():
-        folder = tmp_path / "figures" / name / "quick"
+        folder = tmp_path / "figures" / name / "miniature"
         folder.mkdir(parents=True)
         (folder / "claims.json").write_text(json.dumps(verdicts_of(name, found)))
     header, *lines = summary_table(tmp_path, {"a/one": 1.26}).splitlines()
@@ -313,7 +313,7 @@ def test_the_table_counts_verdicts_and_says_what_an_entry_took(tmp_path: Path) -
     starts = [header.index(name) for name in columns]
     assert starts == sorted(starts)
     assert [line.split() for line in lines] == [
-        ["a/one", "quick", "5", "2", "0", "1", "0", "1.3"],
-        ["b/two", "quick", "5", "0", "1", "0", "0", "0.0"],
+        ["a/one", "miniature", "5", "2", "0", "1", "0", "0", "1.3"],
+        ["b/two", "miniature", "5", "0", "1", "0", "0", "0", "0.0"],
     ]
-    assert [line.index("quick") for line in lines] == [header.index("scale")] * 2
+    assert [line.index("miniature") for line in lines] == [header.index("scale")] * 2

@@ -30,7 +30,7 @@ TEXT: dict[str, Any] = {
     "stand_ins": {"mnist_5k": DIGITS, "fashion_mnist": CLOTHES},
     "common": [],
     "grid": {"digits": {"a": [], "b": []}},
-    "scales": {"quick": {"seeds": 1, "decides": True, "overrides": []}},
+    "scales": {"miniature": {"seeds": 1, "overrides": []}},
 }
 
 IDX_FILES = {"_target_": "gp_lab.data.digits.MNIST"}
@@ -60,7 +60,7 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
     results: list[RunResult] = []
     for panel, dataset in datasets.items():
         config = {
-            "dataset": NODES.get(dataset, {"name": dataset}), "scale": {"name": "quick"},
+            "dataset": NODES.get(dataset, {"name": dataset}), "scale": {"name": "miniature"},
             "out": str(out), "seed": 0, "steps": 3,
         }  # fmt: skip
         folder = RunFolder(out / "runs" / panel)
@@ -69,7 +69,7 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
         folder.set_status(State.FINISHED, step=3)
         jobs.append(Job(config=config, panel=panel, overrides=()))
         results.append(result_of(folder))
-    plan = Plan("wgan_gp/fig9", TEXT, "quick", user, out, [], Sweep(jobs, None))
+    plan = Plan("wgan_gp/fig9", TEXT, "miniature", user, out, [], Sweep(jobs, None))
     return Path(make_figure(plan, results).rpartition(": ")[2])
 
 
@@ -86,7 +86,7 @@ def test_a_stand_in_is_named_in_claims_table_picture_and_report(
     assert (claim["verdict"], claim["stand_in"]) == ("supported", True)
     table = claims_table(summary)
     assert f"stand-in: {DIGITS}" in table
-    assert "supported (stand-in)  It is so." in table
+    assert "supported in miniature (stand-in)  It is so." in table
     assert "wgan_gp/fig9 (stand-in)" in summary_table(tmp_path, {})
     page = write_report(tmp_path).read_text()
     assert f"<b>Stand-in: {CLOTHES}</b>" in page
@@ -100,7 +100,7 @@ def test_what_is_not_the_papers_is_named_in_claims_table_picture_and_report(
     below: list[str] = []
     monkeypatch.setattr(make, "footer", lambda figure, text: below.append(text))
     own = ["steps=3", "optimizer.lr=1", "architecture.width=8"]
-    monkeypatch.setitem(TEXT["scales"]["quick"], "overrides", own)
+    monkeypatch.setitem(TEXT["scales"]["miniature"], "overrides", own)
     user = ("dataset=mnist", "optimizer.lr=3", "steps=3", "probe.samples.every=1")
     folder = made(tmp_path, monkeypatch, {"a": "mnist"}, *user)
     apart = "not the paper's: optimizer.lr=3, architecture.width=8"
@@ -118,8 +118,8 @@ def test_the_papers_own_data_are_not_called_a_stand_in(
     folder = made(tmp_path, monkeypatch, {"a": "mnist", "b": "mnist"}, *user)
     summary = json.loads((folder / "claims.json").read_text())
     assert summary["stand_ins"] == summary["overrides"] == []
-    assert folder.name == "quick-mnist"  # beside that of the entry's own data set
-    assert summary["command"] == "gp-lab figure wgan_gp/fig9 scale=quick dataset=mnist"
+    assert folder.name == "miniature-mnist"  # beside that of the entry's own data set
+    assert summary["command"] == "gp-lab figure wgan_gp/fig9 scale=miniature dataset=mnist"
     assert summary["claims"][0]["verdict"] == "supported"
     assert not summary["claims"][0]["stand_in"]
     assert "stand-in" not in claims_table(summary)
@@ -134,7 +134,7 @@ def test_a_paper_s_data_without_checksums_keep_the_verdict_and_the_command_says_
     folder = made(tmp_path, monkeypatch, {"a": "billion_word"}, *user)
     summary = json.loads((folder / "claims.json").read_text())
     assert summary["claims"][0]["verdict"] == "supported"
-    assert summary["command"] == f"gp-lab figure wgan_gp/fig9 scale=quick {' '.join(user)}"
+    assert summary["command"] == f"gp-lab figure wgan_gp/fig9 scale=miniature {' '.join(user)}"
 
 
 def test_the_label_stands_above_the_picture(

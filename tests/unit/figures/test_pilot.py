@@ -1,0 +1,74 @@
+"""How a miniature is chosen: criteria that look at no claim, on seeds that no entry uses."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gp_lab.errors import BadInput
+from gp_lab.figures.pilot import FIRST_SEED, levelled, meets
+from gp_lab.launching.config_groups import figure_file, figure_ids
+
+STEPS = np.arange(0, 1000, 10)
+
+
+def test_a_loss_that_still_falls_has_not_levelled_and_one_at_its_end_has() -> None:
+    assert levelled(STEPS, 1 - STEPS / 1000) == pytest.approx(1 / 3, abs=0.01)
+    assert levelled(STEPS, np.exp(-STEPS / 50)) < 0.01
+    noise = np.random.default_rng(0).normal(scale=0.05, size=len(STEPS))
+    assert levelled(STEPS, np.exp(-STEPS / 50) + noise) < 0.1
+    assert np.isnan(levelled(STEPS[:7], np.arange(7.0)))
+    assert np.isnan(levelled(STEPS, np.ones(100)))
+
+
+def rows(**modes: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"method": method, "seed": str(seed), "modes": "" if value != value else str(value)}
+        for method, values in modes.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+AT_LEAST = {"some": ["method"], "quantity": "modes", "at_least": 8}
+
+
+def test_some_method_has_to_do_it_on_every_seed() -> None:
+    passed, worst = meets(AT_LEAST, rows(a=[8, 8, 8], b=[8, 3, 8]))
+    assert passed
+    assert worst == {"a": 8, "b": 3}
+    assert not meets(AT_LEAST, rows(a=[8, 8, 7], b=[8, 3, 8]))[0]
+    every = {"every": ["method"], "quantity": "modes", "at_least": 3}
+    assert meets(every, rows(a=[8, 8, 8], b=[8, 3, 8]))[0]
+    assert not meets(every, rows(a=[8, 8, 8], b=[8, 2, 8]))[0]
+
+
+def test_a_seed_that_diverged_has_not_done_it() -> None:
+    assert not meets(AT_LEAST, rows(a=[8, float("nan"), 8]))[0]
+    at_most = {"some": ["method"], "quantity": "modes", "at_most": 8}
+    assert not meets(at_most, rows(a=[8, float("nan"), 8]))[0]
+    assert meets(at_most, rows(a=[8, 7, 8]))[0]
+
+
+def test_only_the_rows_that_it_names_are_looked_at() -> None:
+    found = rows(a=[8, 8], b=[1, 1])
+    assert meets(AT_LEAST | {"where": {"method": "a"}}, found)[1] == {"a": 8}
+    assert not meets(AT_LEAST | {"where": {"method": "b"}}, found)[0]
+    with pytest.raises(BadInput, match="no rows with"):
+        meets(AT_LEAST | {"where": {"method": "c"}}, found)
+    with pytest.raises(BadInput, match="pilot.measured=best: no such choice"):
+        meets(AT_LEAST | {"best": 1}, found)
+
+
+PILOTS = {n: f for n in figure_ids() if "pilot" in (f := figure_file(n))}
+
+
+@pytest.mark.parametrize("name", PILOTS)
+def test_a_pilot_has_a_criterion_and_candidates_and_no_entry_its_seeds(name: str) -> None:
+    text = PILOTS[name]
+    pilot = text["pilot"]
+    assert pilot["criterion"]
+    assert set(pilot["measured"]) & {"some", "every"}
+    assert all(set(candidate) <= {"overrides", "cells"} for candidate in pilot["candidates"])
+    assert all(scale["seeds"] < FIRST_SEED for scale in text["scales"].values())
+    axes = next(v for k, v in pilot["measured"].items() if k in ("some", "every"))
+    assert set(axes) <= set(text["grid"])
