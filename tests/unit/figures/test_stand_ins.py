@@ -90,7 +90,7 @@ def test_a_stand_in_is_named_in_claims_table_picture_and_report(
     assert "wgan_gp/fig9 (stand-in)" in summary_table(tmp_path, {})
     page = write_report(tmp_path).read_text()
     assert f"<b>Stand-in: {CLOTHES}</b>" in page
-    assert "supported (stand-in)</td>" in page
+    assert "supported in miniature (stand-in)</td>" in page
     assert "wgan_gp/fig9 (stand-in)</a>" in page
 
 
