@@ -136,7 +136,7 @@ def packages(value: Any) -> list[str]:
 
 
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:
-    """`target(**values)` with the checks of `build`; keys are named as they stand below `key`."""
+    """`target(**values)`, checked as by `instantiate`; keys are named as they stand below `key`."""
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return _construct(target, plain, key, given)
 
@@ -176,7 +176,7 @@ def instantiate(
 
 
 def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
-    """Raises `BadInput` for keys and values that `build` would refuse by a part's signature alone.
+    """Raises `BadInput` for what `instantiate` would refuse by a part's signature alone.
 
     Nothing is made.
     """

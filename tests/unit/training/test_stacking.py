@@ -73,7 +73,7 @@ def test_runs_of_one_loss_with_weights_and_rates_of_their_own_are_what_they_are_
         ("seed=0", "penalty.weight=10", "optimizer.lr=1e-2"),
         ("seed=1", "penalty.weight=0", "optimizer.lr=1e-3"),
     ]
-    compare(tmp_path, own, *common, "steps=20", tolerance=1e-9)
+    compare(tmp_path, own, *common, "steps=50", tolerance=1e-9)
 
 
 @pytest.mark.seconds
@@ -90,7 +90,7 @@ def test_runs_of_one_penalty_with_numbers_of_their_own_are_what_they_are_alone(
     common = (f"penalty={penalty}", "precision=fp64", "optimizer.lr=1e-2", "d_steps=2")
     if penalty == "zero_gp_latent_path":
         common += ("architecture=mlp_zero_gp_encoder",)
-    compare(tmp_path, own, *common, "steps=20", tolerance=1e-9)
+    compare(tmp_path, own, *common, "steps=50", tolerance=1e-9)
 
 
 OWN = {
@@ -107,7 +107,7 @@ OWN = {
 def test_runs_of_one_update_rule_with_numbers_of_their_own_are_what_they_are_alone(
     optimizer: str, tmp_path: Path
 ) -> None:
-    common = (f"optimizer={optimizer}", "optimizer.lr=1e-3", "precision=fp64", "steps=20")
+    common = (f"optimizer={optimizer}", "optimizer.lr=1e-3", "precision=fp64", "steps=50")
     compare(tmp_path, OWN[optimizer], *common, "average=0.9", tolerance=1e-9)
 
 
@@ -117,7 +117,7 @@ def test_clipping_values_data_sets_and_loss_constants_may_differ_in_a_stack(tmp_
         ("constraint.value=0.2", "loss.beta=2", "dataset=eight_gaussians", "dataset.size=64"),
     ]
     common = ("constraint=clipping", "loss=least_squares", "penalty=none", "optimizer=rmsprop")
-    compare(tmp_path, own, *common, "precision=fp64", "steps=20", tolerance=1e-9)
+    compare(tmp_path, own, *common, "precision=fp64", "steps=50", tolerance=1e-9)
 
 
 def test_in_fp32_one_step_with_numbers_of_their_own_is_the_one_alone_to_1e_5(
