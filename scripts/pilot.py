@@ -2,8 +2,8 @@
 
     python scripts/pilot.py zero_gp/fig2 [outputs/pilot]
 
-Candidates are trained in the order of the entry's file, on seeds 1000, 1001 and 1002, until one
-passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Finished runs
+Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up), until
+one passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Finished runs
 are kept, so the script goes on where it was stopped.
 """
 
@@ -50,7 +50,8 @@ def draw(
         file.parent.mkdir(parents=True)
         node = text | {"id": own, "module": module, "scales": scales}
         file.write_text("# @package figure\n" + yaml.safe_dump(node, sort_keys=False))
-        seeds = f"seed=range({FIRST_SEED},{FIRST_SEED + SEEDS})"
+        first = text["pilot"].get("first_seed", FIRST_SEED)
+        seeds = f"seed=range({first},{first + SEEDS})"
         command = [sys.executable, "-m", "gp_lab", "figure", own, f"--config-dir={folder}"]
         command += ["scale=miniature", seeds, f"out={root}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -3,6 +3,7 @@
     pilot:                                  # in an entry's file
       criterion: some method hits all 8 modes on every seed
       measured: {some: [method], quantity: modes, at_least: 8}
+      first_seed: 1003                      # 1000 where it is not said
       candidates:                           # what the scale would set, as under `scales:`
         - {overrides: [architecture.width=64]}
         - {overrides: [architecture.width=64], cells: [{method: none, set: [steps=500]}]}
@@ -28,6 +29,7 @@ FIRST_SEED = 1000
 """Seeds from here on are for pilots, and no run of an entry has one."""
 
 SEEDS = 3
+"""Pilots have so many, from `first_seed` on: a criterion that had to be replaced gets new ones."""
 
 LEVELLED = "levelled"
 """What D's loss still changes from the third quarter of a run to its last, over its range."""
