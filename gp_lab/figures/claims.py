@@ -35,6 +35,9 @@ MIN_SEEDS = 5
 LEVEL = 0.95
 """Of all claims of an entry together."""
 
+SMOKE = "smoke"
+"""The scale that tries the code, and decides nothing."""
+
 MOST = 0.5
 """What happens in more than this share of the runs is said to happen."""
 
@@ -112,7 +115,7 @@ class Claim:
 
     def at(self, scale: str, dead: str = "") -> "Claim":
         """The same numbers with the verdict that this scale, and living networks, allow."""
-        if scale == "smoke":
+        if scale == SMOKE:
             return replace(self, test=replace(self.test, verdict=Verdict.NEEDS_MINIATURE))
         if scale != "paper" and self.needs_paper:
             return replace(self, test=replace(self.test, verdict=Verdict.NEEDS_PAPER))

@@ -1,7 +1,9 @@
 """From runs to figure.png, figure.pdf, data.csv and claims.json, and the table of verdicts."""
 
+import hashlib
 import io
 import os
+import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput, LabError, counted, one_line, show
 from gp_lab.fields import Budget
-from gp_lab.figures.claims import Claim, family
+from gp_lab.figures.claims import SMOKE, Claim, family
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
 from gp_lab.figures.plan import Plan
 from gp_lab.figures.publishing import publish
@@ -35,6 +37,9 @@ UNDER_WAY = (State.QUEUED, State.RUNNING, State.INTERRUPTED, State.PREEMPTED)
 
 BUDGET = run_keys(Budget)
 """Keys of the command line that claims about exact objects do not depend on."""
+
+LONGEST = 48
+"""Letters of one's own settings in a folder's name."""
 
 MAKER = ("device", "engine", "versions", "commit", "dirty")
 """What `claims.json` says of the machine and the versions that made the runs."""
@@ -79,6 +84,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
+        left_out=table.left_out(),
         seeds=seeds,
         steps=steps,
         settings={panel.name: settings_of(text, scale, panel) for panel in grid.panels},
@@ -162,24 +168,29 @@ def _publish(
     stand_ins: Sequence[str],
     chosen: Sequence[str] = (),
     places: Sequence[str] = (),
+    left_out: Sequence[str] = (),
     arrays: bytes | None = None,
     **more: Any,
 ) -> str:
     """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims.
 
-    A data set that was `chosen` among those of the entry's file has a folder of its own. `places`
-    are overrides that say where files without checksums lie: a reader of the command sees them.
+    A data set that was `chosen` among those of the entry's file has a folder of its own, and so
+    has what was made with settings of one's own. `places` are overrides that say where files
+    without checksums lie: a reader of the command sees them.
     """
     name, text, scale = plan.name, plan.file, plan.scale
-    folder = plan.out / "figures" / name / "-".join([scale, *chosen])
+    folder = plan.out / "figures" / name / "-".join([scale, *chosen, *_own(changed)])
     of_user = [o for o in changed if group_of(o) not in BUDGET]
     apart = merged([*not_budget(text["scales"][scale]), *of_user])
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
         picture = draw()
-        if stand_ins:
-            header(picture, f"stand-in: {'; '.join(stand_ins)}")
-        footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}")
+        above = [f"stand-in: {'; '.join(stand_ins)}"] if stand_ins else []
+        if scale == SMOKE:
+            above.append("scale=smoke: a trial of the code, nothing of the paper's")
+        if above:
+            header(picture, "; ".join(above))
+        footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}", left_out)
     summary = {
         "figure": name,
         "title": text["title"],
@@ -196,6 +207,7 @@ def _publish(
         "overrides": list(changed),
         "not_the_papers": apart,
         "stand_ins": list(stand_ins),
+        "left_out": list(left_out),
         "claims": [c.as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
         "assumptions": text.get("assumptions", []),
         "minutes": text.get("minutes", {}),
@@ -204,6 +216,14 @@ def _publish(
     with paper_style():
         publish(folder, picture, rows, summary, arrays)
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
+
+
+def _own(changed: Sequence[str]) -> list[str]:
+    """The settings of one's own as a part of a folder's name: what fits, and a digest of all."""
+    if not changed:
+        return []
+    words = re.sub(r"[^\w.=-]+", "_", ",".join(changed))[:LONGEST]
+    return [f"{words}-{hashlib.sha256(repr(sorted(changed)).encode()).hexdigest()[:6]}"]
 
 
 def stand_ins(text: Mapping[str, Any], datasets: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,6 +1,7 @@
 """The claims of entries as a terminal and the report say them: verdicts, numbers, tables."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def claims_table(summary: dict[str, Any]) -> str:
     lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
     if apart := summary.get("not_the_papers"):
         lines.append(f"not the paper's: {', '.join(apart)}")
+    lines += [f"left out: {text}" for text in summary.get("left_out", [])]
     for claim in summary["claims"]:
         lines.append(f"  {verdict_text(claim, summary):>26}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':28}  {claim['quantity']} = {interval_text(claim)}")
@@ -44,6 +46,13 @@ def summary_table(root: Path, minutes: dict[str, float]) -> str:
 def entry_text(summary: dict[str, Any]) -> str:
     """An entry's name in a table; it says so where its data are a stand-in."""
     return summary["figure"] + " (stand-in)" * bool(summary.get("stand_ins"))
+
+
+def budget_text(summary: Mapping[str, Any]) -> str:
+    """At what an entry was drawn: scale, data set, settings of one's own, seeds."""
+    own = [str(o) for o in summary.get("overrides") or ()]
+    chosen = [f"dataset={summary['dataset']}"] if summary.get("dataset") else []
+    return ", ".join([summary["scale"], *chosen, *own, counted(summary["seeds"], "seed")])
 
 
 def verdict_text(claim: dict[str, Any], summary: dict[str, Any]) -> str:

@@ -18,6 +18,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 SURFACE = "cividis"
 
+LEFT_OUT = 6
+"""Of what was left out so many lines stand below a picture."""
+
 
 @contextmanager
 def paper_style() -> Iterator[None]:
@@ -135,6 +138,10 @@ def header(figure: Figure, text: str) -> None:
     figure.text(0.5, 1.01, lines, ha="center", va="bottom", weight="bold")
 
 
-def footer(figure: Figure, text: str) -> None:
-    """What the picture was made from, below it."""
-    figure.text(0.5, -0.01, text, ha="center", va="top", fontsize=7, color="0.35")
+def footer(figure: Figure, text: str, left_out: Sequence[str] = ()) -> None:
+    """What the picture was made from, below it, and what is not in it."""
+    lines = [text]
+    if left_out:
+        more = [f"{len(left_out) - LEFT_OUT} more in claims.json"][: len(left_out) > LEFT_OUT]
+        lines += textwrap.wrap(f"left out: {'; '.join([*left_out[:LEFT_OUT], *more])}", 130)
+    figure.text(0.5, -0.01, "\n".join(lines), ha="center", va="top", fontsize=7, color="0.35")

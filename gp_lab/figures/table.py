@@ -1,12 +1,14 @@
 """The rows of an entry's data.csv, read by factor."""
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gp_lab.errors import counted
 from gp_lab.launching.grid import Grid, Where, is_at
 from gp_lab.runs.folder import State
 
@@ -83,15 +85,27 @@ class Table:
     def dead(self, where: Where) -> str:
         """Which cells at these levels have networks that are dead in most seeds; "" if none."""
         seen: dict[str, list[int]] = {}
-        for row in self.at(**where).rows if where else ():
-            if "dead" in row:
-                cell = self.grid.name({axis: row[axis] for axis in self.grid.axes})
-                seen.setdefault(cell, []).append(row["dead"])
+        for cell, rows in self.at(**where)._cells().items() if where else ():
+            seen[cell] = [row["dead"] for row in rows if "dead" in row]
         return ", ".join(
             f"{cell} in {sum(dead)} of {len(dead)} seeds"
             for cell, dead in seen.items()
             if 2 * sum(dead) > len(dead)
         )
+
+    def left_out(self) -> list[str]:
+        """What no mean holds: runs that did not finish, by cell; quantities that are undefined."""
+        found: list[str] = []
+        for name, rows in self._cells().items():
+            for state in (State.DIVERGED, State.FAILED):
+                if ended := sum(row.get("state") == state for row in rows):
+                    found.append(f"{name}: {ended} of {len(rows)} {state}")
+        finished = [row for row in self.rows if row.get("state") == State.FINISHED]
+        for quantity in dict.fromkeys(key for row in finished for key in row):
+            undefined = sum(_is_nan(row.get(quantity)) for row in finished)
+            if undefined:
+                found.append(f"{quantity} undefined in {counted(undefined, 'finished run')}")
+        return found
 
     def one(self, **where: Levels) -> Row:
         """The row at these levels. Raises `LookupError` if there are none or several."""
@@ -105,9 +119,22 @@ class Table:
         ((axis, name),) = level.items()
         return self.grid.title(axis, name)
 
+    def _cells(self) -> dict[str, list[Row]]:
+        """Name of a cell -> the rows of its runs."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if "seed" in row and self.grid.axes:
+                cell = self.grid.name({axis: row[axis] for axis in self.grid.axes})
+                found.setdefault(cell, []).append(row)
+        return found
+
     def _of_one_cell(self, cell: Mapping[str, Levels]) -> list[Row]:
         runs = [row for row in self.at(**cell).rows if "seed" in row]
         rows = sorted(runs, key=lambda row: row["seed"])
         if len({row["seed"] for row in rows}) < len(rows):
             raise LookupError(f"{dict(cell)}: not one cell")
         return rows
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

@@ -6,6 +6,7 @@ elsewhere are not followed, and the page itself forbids scripts.
 
 import base64
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from gp_lab.errors import BadInput, LabError, counted
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.publishing import belonging, published, summary_of
-from gp_lab.figures.sentences import entry_text, interval_text, verdict_text
+from gp_lab.figures.sentences import budget_text, entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
 from gp_lab.runs.compare import compare, not_comparable, telling_metrics
 from gp_lab.runs.compare_table import cells
@@ -32,9 +33,11 @@ def write_report(root: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    figures = [f for path in published(_inside(root, "figures")) if (f := _figure(path))]
     page = environment.get_template("page.html").render(
         root=root.name or str(root.resolve().name),
-        figures=[f for path in published(_inside(root, "figures")) if (f := _figure(path))],
+        figures=figures,
+        budgets=by_budget(figures),
         sweep=_sweep(_inside(root, "runs")),
         runs=[_run(folder) for folder in find_runs(_inside(root, "runs"))],
         verdicts=[str(v) for v in Verdict],
@@ -62,6 +65,7 @@ def _figure(path: Path) -> dict[str, Any] | None:
             "entry": entry_text(summary),
             "stand_ins": [str(text) for text in summary.get("stand_ins", [])],
             "not_the_papers": [str(text) for text in summary.get("not_the_papers", [])],
+            "left_out": [str(text) for text in summary.get("left_out", [])],
             "claims": [
                 c
                 | {
@@ -77,6 +81,28 @@ def _figure(path: Path) -> dict[str, Any] | None:
         what = str(error) if isinstance(error, BadInput) else f"{path}: {error!r}"
         warnings.warn(f"{what}; left out of the report", stacklevel=3)
         return None
+
+
+def by_budget(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each entry that was drawn more than once: each sentence's verdict at each budget.
+
+    figures: summaries of claims.json. Sentences are told apart by text and place.
+    """
+    drawn: dict[str, list[Mapping[str, Any]]] = {}
+    for figure in figures:
+        drawn.setdefault(str(figure["figure"]), []).append(figure)
+    found = []
+    for name, several in drawn.items():
+        said = [
+            {(str(c["text"]), str(c["where"])): str(c["verdict"]) for c in figure["claims"]}
+            for figure in several
+        ]
+        sentences = dict.fromkeys(sentence for one in said for sentence in one)
+        if len(several) > 1:
+            columns = [budget_text(figure) for figure in several]
+            lines = [(text, [one.get((text, at), "") for one in said]) for text, at in sentences]
+            found.append({"figure": name, "columns": columns, "lines": lines})
+    return found
 
 
 def _image(path: Path, summary: dict[str, Any]) -> str:

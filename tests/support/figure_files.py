@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import multivariate_normal
 
-UNDECIDED = "not run at paper scale"
+UNDECIDED = "needs scale=miniature"
 
 
 def claims_of(folder: Path) -> dict:

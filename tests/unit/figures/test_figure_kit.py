@@ -1,5 +1,6 @@
 """What entries say and draw with: sentences and their tests, columns of rows, panels, bars."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Verdict, computed, share_greater, share_of, stated
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.plots import colour_bar, page, panels
-from gp_lab.figures.style import FAKE, REAL, points, surface
+from gp_lab.figures.style import FAKE, LEFT_OUT, REAL, footer, points, surface
 from gp_lab.figures.table import Table
 from gp_lab.launching.grid import grid_of
 from gp_lab.runs.folder import RunFolder
@@ -58,6 +59,32 @@ def test_a_column_is_of_the_rows_that_have_it_in_their_order() -> None:
     )
     np.testing.assert_array_equal(table.column("x"), [3, 1, 2])
     np.testing.assert_array_equal(table.column("x", case="a"), [3, 2])
+
+
+def test_what_was_left_out_is_said_of_cells_that_did_not_finish_and_of_what_is_undefined() -> None:
+    grid = grid_of({"id": "mine", "grid": {"method": {"a": [], "b": []}}})
+    rows = [
+        {"method": "a", "seed": 0, "state": "finished", "w1": 1.0, "gap": math.nan},
+        {"method": "a", "seed": 1, "state": "diverged"},
+        {"method": "b", "seed": 0, "state": "finished", "w1": 2.0},
+        {"method": "b", "seed": 1, "state": "failed"},
+    ]
+    assert Table(rows, grid).left_out() == [
+        "a: 1 of 2 diverged",
+        "b: 1 of 2 failed",
+        "gap undefined in 1 finished run",
+    ]
+    assert Table(rows[2:3], grid).left_out() == []
+
+
+def test_a_picture_says_below_what_it_leaves_out_and_how_many_lines_more() -> None:
+    figure = Figure()
+    footer(figure, "made from", [f"cell {i}: 1 of 5 diverged" for i in range(LEFT_OUT + 2)])
+    said = " ".join(figure.texts[0].get_text().split())
+    assert said.startswith("made from left out: cell 0: 1 of 5 diverged; ")
+    assert said.endswith("; 2 more in claims.json")
+    footer(figure, "made from")
+    assert figure.texts[1].get_text() == "made from"
 
 
 def test_cells_are_named_by_the_axes_that_matter() -> None:

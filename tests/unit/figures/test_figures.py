@@ -227,7 +227,7 @@ def test_the_report_lists_every_claim_with_its_verdict_and_every_run(known: Path
     cells = [text.strip() for text in page.text.splitlines() if text.strip()]
     for found in claims_of(known)["claims"]:
         place = cells.index(f"{found['text']}{found['where']}")
-        assert cells[place - 1] == found["verdict"]
+        assert cells[place - 1] == found["verdict"] + " in miniature"
     for assumption in claims_of(known)["assumptions"]:
         assert assumption in page.text
     runs = list(find_runs(out))

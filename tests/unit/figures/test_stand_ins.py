@@ -29,7 +29,7 @@ TEXT: dict[str, Any] = {
     "data": "mnist",
     "stand_ins": {"mnist_5k": DIGITS, "fashion_mnist": CLOTHES},
     "common": [],
-    "grid": {"digits": {"a": [], "b": []}},
+    "grid": {"digits": {"a": [], "b": [], "c": []}},
     "scales": {"miniature": {"seeds": 1, "overrides": []}},
 }
 
@@ -53,7 +53,13 @@ ENTRY = Entry(
 )
 
 
-def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *user: str) -> Path:
+def made(
+    out: Path,
+    patch: pytest.MonkeyPatch,
+    datasets: Mapping[str, str],
+    *user: str,
+    scale: str = "miniature",
+) -> Path:
     """The figure of a run for each panel, on these data sets; its folder."""
     patch.setattr(make, "entry", lambda name, file, trust: ENTRY)
     jobs: list[Job] = []
@@ -69,7 +75,7 @@ def made(out: Path, patch: pytest.MonkeyPatch, datasets: Mapping[str, str], *use
         folder.set_status(State.FINISHED, step=3)
         jobs.append(Job(config=config, panel=panel, overrides=()))
         results.append(result_of(folder))
-    plan = Plan("wgan_gp/fig9", TEXT, "miniature", user, out, [], Sweep(jobs, None))
+    plan = Plan("wgan_gp/fig9", TEXT, scale, user, out, [], Sweep(jobs, None))
     return Path(make_figure(plan, results).rpartition(": ")[2])
 
 
@@ -98,7 +104,7 @@ def test_what_is_not_the_papers_is_named_in_claims_table_picture_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     below: list[str] = []
-    monkeypatch.setattr(make, "footer", lambda figure, text: below.append(text))
+    monkeypatch.setattr(make, "footer", lambda figure, text, left_out: below.append(text))
     own = ["steps=3", "optimizer.lr=1", "architecture.width=8"]
     monkeypatch.setitem(TEXT["scales"]["miniature"], "overrides", own)
     user = ("dataset=mnist", "optimizer.lr=3", "steps=3", "probe.samples.every=1")
@@ -179,3 +185,32 @@ def test_every_entry_names_data_sets_that_there_are() -> None:
         assert text.get("data") in (None, *known)
         assert not text.get("stand_ins") or text.get("data")
         assert all(stand_ins(text, [{"name": stand}]) for stand in text.get("stand_ins", {}))
+
+
+def test_settings_of_ones_own_have_a_folder_of_their_own_and_the_report_shows_how_verdicts_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_s = made(tmp_path, monkeypatch, {"a": "mnist"})
+    assert entry_s.name == "miniature"
+    assert "Verdicts by budget" not in write_report(tmp_path).read_text()
+    own = made(tmp_path, monkeypatch, {"b": "mnist"}, "steps=7", "optimizer.lr=.1")
+    other = made(tmp_path, monkeypatch, {"c": "mnist"}, "steps=7", "optimizer.lr=.2")
+    assert own.name.startswith("miniature-steps=7_optimizer.lr=.1-")
+    assert len({entry_s, own, other}) == 3
+    assert json.loads((entry_s / "claims.json").read_text())["overrides"] == []
+    summary = json.loads((own / "claims.json").read_text())
+    assert "supported at these settings  It is so." in claims_table(summary)
+    page = write_report(tmp_path).read_text()
+    (table,) = page.split("Verdicts by budget")[1:]
+    assert "<th>miniature, steps=7, optimizer.lr=.1, 1 seed</th>" in table
+    assert table.count("<td>It is so.</td><td>supported</td><td>supported</td>") == 1
+
+
+def test_a_picture_at_smoke_scale_says_that_it_shows_nothing_of_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(make, "header", lambda figure, text: texts.append(text))
+    monkeypatch.setitem(TEXT["scales"], "smoke", {"seeds": 1, "overrides": []})
+    made(tmp_path, monkeypatch, {"a": "mnist"}, scale="smoke")
+    assert texts == ["scale=smoke: a trial of the code, nothing of the paper's"]
