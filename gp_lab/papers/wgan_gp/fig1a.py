@@ -11,7 +11,7 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, legend_above, panel
 from gp_lab.figures.style import REAL, new_figure, surface
 from gp_lab.figures.table import Row, Table
-from gp_lab.theory.surfaces import plane, polynomial_r2, rmse_up_to_affine, roughness
+from gp_lab.theory.surfaces import plane, polynomial_r2, rmse_up_to_affine
 from gp_lab.theory.transport import ExactCritic, exact_critic
 
 
@@ -27,14 +27,15 @@ def measure(run: Run) -> Row:
     distance = np.linalg.norm(real[i] - fake[j], axis=1)
     rise = exact(real[i]) - exact(fake[j])
     optimal = exact(np.concatenate([real, fake]))
-    error = rmse_up_to_affine(np.concatenate([f_real, f_fake]), optimal)
+    trained = np.concatenate([f_real, f_fake])
+    error = rmse_up_to_affine(trained, optimal)
     return {
         "w1": exact.w1,
         "w1_share": (f_real.mean() - f_fake.mean()) / (lipschitz * exact.w1),
         "r2_affine": polynomial_r2(grid, values, 1),
         "r2_quadratic": polynomial_r2(grid, values, 2),
-        "simplicity": simplicity(at_grid["logit"]),
-        "simplicity_exact": simplicity(exact(grid).reshape(at_grid["logit"].shape)),
+        "simplicity": simplicity(trained, slopes),
+        "simplicity_exact": simplicity(optimal, np.ones(len(optimal))),  # Corollary 1
         "rmse_exact": error,
         "unexplained": float(error**2 / optimal.var()),
         "slope_mean": float(slopes.mean()),
@@ -43,14 +44,13 @@ def measure(run: Run) -> Row:
     }
 
 
-def simplicity(values: np.ndarray) -> float:
-    """How straight a surface on a grid [n, m] rises: its range over its mean |step|.
+def simplicity(values: np.ndarray, slopes: np.ndarray) -> float:
+    """How far a critic rises without a turn: sd of its values over its mean slope, at points [k].
 
-    The inverse of `roughness`: free of scale and offset, largest where all slopes lead one way.
-    Infinite for a constant.
+    A length in the units of the data, free of the critic's scale and offset; the larger, the
+    simpler. NaN for a critic that is flat at all points.
     """
-    rough = roughness(values)
-    return 1 / rough if rough > 0 else float("inf")
+    return float(values.std() / slopes.mean()) if slopes.any() else float("nan")
 
 
 @lru_cache(maxsize=64)
@@ -73,7 +73,7 @@ def claims(table: Table) -> list[Claim]:
         found += stated("wgan_gp, Fig. 1a and sec. 3.1", {
             f"{name}: a clipped critic is simpler than the optimal one and than a penalised one":
                 paired_greatest(clipping("simplicity"), others,
-                                quantity="range over mean step of the surface, clipped critic"),
+                                quantity="sd over mean slope, clipped critic"),
             f"{name}: a clipped critic is farther from the optimal one than a penalised one":
                 paired_greater(clipping("unexplained"), penalty("unexplained"),
                                quantity="1 - R2 of the optimal critic by the trained one,"
