@@ -2,7 +2,7 @@
 entries).
 
 Samples that are not finite (a diverged generator's) are near nothing and count as samples all the
-same. A score of no samples at all is NaN, which a claim takes for a diverged seed.
+same. A score of no samples at all is NaN, which a claim leaves out.
 """
 
 from typing import Literal

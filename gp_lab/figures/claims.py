@@ -8,9 +8,9 @@ Skewed values can take that of a mean to about 10 % with five seeds, and values 
 equal (0 or 1, say) to anything: they belong to the tests of shares. The k claims of an entry are a
 family: each is tested at `1 - 0.05 / k` (Bonferroni; Holm's steps would need p-values), so that all
 intervals of an entry hold at once in 95 % of its repetitions.
-Fewer than `MIN_SEEDS` values are inconclusive whatever they say. A NaN is a diverged seed: it is
-dropped, with its partner where values are paired, and counted; an infinite value cannot be averaged
-and makes the test inconclusive.
+Fewer than `MIN_SEEDS` values are inconclusive whatever they say. A NaN is a seed that did not
+finish, or whose quantity is not defined: it is left out, with its partner where values are paired,
+and counted; an infinite value cannot be averaged and makes the test inconclusive.
 """
 
 import math
@@ -87,11 +87,11 @@ class Test:
 
     @property
     def n(self) -> int:
-        """How many seeds (pairs, trials) count; the diverged ones are left out."""
+        """How many seeds (pairs, trials) count; the others are left out."""
         return self.interval.n
 
     def __str__(self) -> str:
-        dropped = f", {self.n_dropped} diverged left out" if self.n_dropped else ""
+        dropped = f", {self.n_dropped} left out" if self.n_dropped else ""
         quantity = f"{self.quantity} = " if self.quantity else ""
         return f"{self.verdict}: {quantity}{self.interval}{dropped}; {self.method}"
 
@@ -157,7 +157,7 @@ def stated(
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
-    """a - b of the same seeds, `[n]` each: NaN where either diverged, infinite if either is.
+    """a - b of the same seeds, `[n]` each: NaN where either is, infinite if either is.
 
     Raises ValueError if the lengths differ.
     """

@@ -71,7 +71,7 @@ def verdict_text(claim: dict[str, Any], summary: dict[str, Any]) -> str:
 
 
 def interval_text(claim: dict[str, Any]) -> str:
-    """Estimate, interval if there is one (not of one seed), how many seeds, how many diverged."""
+    """Estimate, interval if there is one (not of one seed), how many seeds count, how many not."""
     estimate, low, high = (claim[k] for k in ("estimate", "low", "high"))
     mean, *bounds = ("?" if x is None else f"{x:.3g}" for x in (estimate, low, high))
     interval = ", no interval" if low is high is None else f" [{', '.join(bounds)}]"

@@ -1,6 +1,7 @@
 """Configs of older runs as they would be written today.
 
-A part once carried keys of other choices of its group, which it never read.
+A part once carried keys of other choices of its group, which it never read, and lacked keys that it
+has got since.
 """
 
 from collections.abc import Mapping
@@ -32,11 +33,17 @@ UNREAD: Mapping[str, frozenset[str]] = {
 }
 """Target -> keys that stood beside it and that it did not read."""
 
+SINCE: Mapping[str, Mapping[str, Any]] = {
+    "gp_lab.training.optimizers.RMSProp": {"accumulator": 0.0},
+}
+"""Target -> keys that it has got since, with what it did before."""
+
 GROUPS = ("architecture", "constraint", "loss", "penalty", "tracking", "optimizer")
 
 
 def modern(config: dict[str, Any]) -> dict[str, Any]:
-    """A config without the keys that never had an effect; today's is as it was."""
+    """A config without the keys that never had an effect and with those that came later; today's is
+    as it was."""
     return config | {g: _modern(config[g]) for g in GROUPS if isinstance(config.get(g), dict)}
 
 
@@ -46,7 +53,10 @@ def _modern(node: dict[str, Any]) -> dict[str, Any]:
     unread = UNREAD.get(str(node.get("_target_")), frozenset())
     if _hands_on_fixed_points(node):
         unread = frozenset({"latent_dim"})
-    return {k: v for k, v in node.items() if k not in unread}
+    since = SINCE.get(str(node.get("_target_")), {})
+    return {k: v for k, v in node.items() if k not in unread} | {
+        k: v for k, v in since.items() if k not in node
+    }
 
 
 def _hands_on_fixed_points(architecture: dict[str, Any]) -> bool:

@@ -23,7 +23,7 @@ class Optimizer(Protocol):
     lr: float
 
     def start(self, params: Tensors) -> State:
-        """The state before the first update: zeros, and the number of updates made."""
+        """The state before the first update: accumulators, and the number of updates made."""
         ...
 
     def update(
@@ -84,16 +84,23 @@ class Adam:
 
 @dataclass(frozen=True)
 class RMSProp:
-    """RMSProp as torch.optim has it: eps outside the root, no centring, optional momentum."""
+    """RMSProp as torch.optim has it: eps outside the root, no centring, optional momentum.
+
+    accumulator: what the mean of squared gradients starts from, in the gradients' units squared. 0
+    is torch.optim's; TensorFlow's 1 makes the first steps, of about lr / sqrt(1 - alpha) with 0,
+    as small as the gradients.
+    """
 
     lr: Annotated[Positive, Stackable] = 1e-2
     alpha: Annotated[BelowOne, Stackable] = 0.99
     eps: Annotated[Positive, Stackable] = 1e-8
     momentum: Annotated[BelowOne, Stackable] = 0.0
     weight_decay: Annotated[NonNegative, Stackable] = 0.0
+    accumulator: Annotated[NonNegative, Stackable] = 0.0
 
     def start(self, params: Tensors) -> State:
-        return {"v": _zeros(params)} | _buffer(params, self.momentum)
+        v = {k: torch.full_like(p, self.accumulator) for k, p in params.items()}
+        return {"v": v} | _buffer(params, self.momentum)
 
     def update(
         self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float

@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import multivariate_normal
 
+from gp_lab.figures.claims import Verdict, family
+from gp_lab.figures.entry import Calculation, Entry
+from gp_lab.figures.table import Table
+
 UNDECIDED = "needs scale=miniature"
 
 
@@ -21,6 +25,20 @@ def rows_of(folder: Path) -> dict[tuple[str, int], dict[str, str]]:
         rows = csv.DictReader(file)
         axes = list(takewhile(lambda column: column != "seed", rows.fieldnames or ()))
         return {("-".join(row[axis] for axis in axes), int(row["seed"])): row for row in rows}
+
+
+def judged(entry: Entry | Calculation, table: Table) -> dict[str, Verdict]:
+    """Verdicts by sentence on a table's rows, tested as one family at the paper's scale."""
+    with family(len(entry.claims(table))):
+        claims = [claim.at("paper", table.dead(claim.about)) for claim in entry.claims(table)]
+    return {claim.text: claim.test.verdict for claim in claims}
+
+
+def those(said: dict[str, Verdict], *words: str) -> set[Verdict]:
+    """The verdicts on the sentences with all these words."""
+    found = {verdict for text, verdict in said.items() if all(word in text for word in words)}
+    assert found, words
+    return found
 
 
 def densities(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,24 +1,19 @@
-"""Entries of mu_wgan and Fig. 1b of wgan_gp on made-up arrays and at their smallest scale."""
+"""Entries of mu_wgan on made-up arrays and rows, and at their smallest scale."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from helpers import normal, small_mlp
-from torch import nn
+from figure_files import judged, those
 
-from gp_lab.figures.claims import Verdict
+from gp_lab.figures.claims import Verdict, seeds_for_share
 from gp_lab.figures.entry import Run, Runs
-from gp_lab.figures.table import Table
+from gp_lab.figures.table import Row, Table
 from gp_lab.launching.config_groups import figure_file
-from gp_lab.launching.grid import grid_of
-from gp_lab.objectives.losses import Wasserstein
+from gp_lab.launching.grid import grid_of, is_at
 from gp_lab.papers.mu_wgan import fig4, lemma2, lemma3, table1, thm1
-from gp_lab.papers.wgan_gp import fig1b
-from gp_lab.probes.base import View
-from gp_lab.probes.layers import LayerGradients, WeightHistogram
 from gp_lab.runs.folder import RunFolder
 
 
@@ -27,116 +22,115 @@ def settings(name: str, scale: str) -> dict[str, Any]:
     return text["settings"] | text["scales"][scale]["settings"]
 
 
-# Gradients and weights of deep critics
-
-
-class Fixed:
-    """A data set and a latent that are the same points whoever asks."""
-
-    def __init__(self, points: torch.Tensor) -> None:
-        self.points = points
-
-    @property
-    def shape(self) -> torch.Size:
-        return self.points.shape[1:]
-
-    def draw(self, rng: object, count: int, partners: object = None) -> torch.Tensor:
-        return self.points
-
-
-def view(net: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> View:
-    return View(
-        step=0, critic=net, generate=lambda z: z, dataset=Fixed(real), latent=Fixed(fake),
-        loss=Wasserstein(), discriminator=net, d=dict(net.named_parameters()),
-        batch_size=len(real), device=torch.device("cpu"), dtype=torch.float64,
-        rng=lambda stream: torch.Generator(),
-    )  # fmt: skip
-
-
-def test_gradients_with_respect_to_what_relus_put_out_are_those_of_backpropagation_by_hand() -> (
-    None
-):
-    net = small_mlp(depth=3, width=8, activation="relu")
-    real, fake = normal(16, 2), normal(16, 2, seed=1)
-    found = LayerGradients().measure(view(net, real, fake))
-    x = torch.cat([real, fake])
-    of_f = torch.cat([torch.full((16,), -1 / 16), torch.full((16,), 1 / 16)]).double()
-    masks = []
-    for layer in net.hidden:
-        x = layer.linear(x)
-        masks.append(x > 0)
-        x = x * masks[-1]
-    after = [of_f[:, None] * net.output.weight]
-    for mask, layer in zip(masks[:0:-1], list(net.hidden)[:0:-1], strict=True):
-        after.insert(0, (after[0] * mask) @ layer.linear.weight)
-    expected = [g.norm().item() for g in after]
-    before = [(g * mask).norm().item() for g, mask in zip(after, masks, strict=True)]
-    assert list(found["nonlinearities"]) == [f"hidden.{i}.activation" for i in range(3)]
-    assert found["after"] == pytest.approx(expected, rel=1e-9)
-    assert found["activations"] == pytest.approx([*before, float(of_f.norm())], rel=1e-9)
-
-
-def test_the_slope_is_that_of_an_exponential_and_a_gradient_that_has_underflown_is_steep() -> None:
-    norms = 3 * np.exp(-0.7 * np.arange(12))
-    assert fig1b.slope(norms) == pytest.approx(-0.7, rel=1e-9)
-    vanished = np.array([0.0, 0.0, 1e-20, 1.0])
-    assert fig1b.slope(vanished) > fig1b.slope(np.array([1e-30, 1e-30, 1e-20, 1.0])) > 20
-    assert np.isnan(fig1b.slope(np.zeros(3)))
-
-
-def test_the_share_at_the_bound_counts_weights_of_tensors_that_reach_it() -> None:
-    net = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2)).double()
-    with torch.no_grad():
-        net[0].weight.copy_(0.01 * torch.tensor([[1.0, -1, 0.995, 0.98]] * 5))
-        net[0].bias.zero_()
-        net[1].weight.fill_(0.005)
-        net[1].bias.fill_(-0.01)
-    some = normal(2, 4)
-    stored = WeightHistogram().measure(view(net, some, some))
-    share = fig1b.share_at_bound(stored, 0.01)
-    assert share == pytest.approx((3 * 5 + 2) / (20 + 5 + 10 + 2))
-
-
 # Fig. 4
 
 
-def made_up(tmp_path: Path, method: str, dataset: str, seed: int, w1: float) -> Run:
+def made_up(
+    tmp_path: Path, method: str, dataset: str, seed: int, hit: int = 3, near: float = 0.9
+) -> Run:
     folder = RunFolder(tmp_path / f"{method}-{dataset}-{seed}")
     folder.path.mkdir()
     config = {"dataset": {"name": dataset}, "seed": seed, "out": str(tmp_path), "panel": None}
     folder.create(config, f"{method}{dataset}{seed}")
     real = np.random.default_rng(seed).normal(size=(40, 2))
     folder.write_arrays("samples", 5, {"real": real, "fake": real + 1})
-    scores = {"w1": np.array(w1), "near": np.array(0.9), "coverage": np.array(0.8)}
-    modes = {"hit": np.array([True, True, False]), "balance": np.array(0.7)}
+    scores = {"w1": np.array(0.3), "near": np.array(near), "coverage": np.array(0.95)}
+    modes = {"hit": np.arange(3) < hit, "balance": np.array(0.7)}
     probe = "curve" if dataset == "swiss_roll" else "modes"
     folder.write_arrays(probe, 5, scores if probe == "curve" else scores | modes)
     return Run({"dataset": dataset, "method": method}, seed, folder, "finished", 5)
 
 
-def test_measures_are_equivalent_if_their_distances_are_and_not_if_one_lies_far_off(
-    tmp_path: Path,
-) -> None:
-    offset = {"fake": 0.01, "real": -0.01, "between": 0.0, "midpoint": 0.5, "anchor": 0.02}
+def test_fig_4_reads_from_a_run_whether_it_has_learnt_its_data(tmp_path: Path) -> None:
+    def learnt(dataset: str, **scores: Any) -> int:
+        seed = len(list(tmp_path.iterdir()))
+        return int(fig4.measure(made_up(tmp_path, "fake", dataset, seed, **scores))["learnt"])
+
+    assert learnt("eight_gaussians") == 1
+    assert learnt("eight_gaussians", hit=2) == 0
+    assert learnt("swiss_roll", near=0.5) == 1
+    assert learnt("swiss_roll", near=0.49) == 0
+
+
+def test_fig_4_draws_each_method_on_each_data_set_with_its_distance(tmp_path: Path) -> None:
     grid = grid_of(figure_file("mu_wgan/fig4"))
-    runs = Runs(
-        grid,
-        [
-            made_up(tmp_path, **panel.cell, seed=s, w1=0.3 + away + 0.004 * s)
-            for panel in grid.panels
-            for away in [offset.get(panel.cell["method"], 0)]
-            for s in range(5)
-        ],
+    runs = Runs(grid, [made_up(tmp_path, **panel.cell, seed=0) for panel in grid.panels])
+    titles = [axes.get_title() for axes in fig4.draw(runs, Table(fig4.ENTRY.rows(runs), grid)).axes]
+    assert sum(title.endswith("0.30") for title in titles) == 3 * 7
+
+
+SEEDS = seeds_for_share(20)
+
+
+def fig4_verdicts(
+    *changes: tuple[dict[str, str], dict[str, Any]], seeds: int = SEEDS
+) -> dict[str, Verdict]:
+    """Of the claims when all methods have learnt all data alike, but for these rows' changes.
+
+    A changed value may be a function of the seed.
+    """
+    grid = grid_of(figure_file("mu_wgan/fig4"))
+    rows: list[Row] = []
+    for panel, seed in product(grid.panels, range(seeds)):
+        noise = 0.01 * np.random.default_rng((len(rows), seed)).normal()
+        row: Row = {**panel.cell, "seed": seed, "state": "finished", "learnt": 1}
+        row |= {"w1": 0.3 + noise, "quality": 0.9 + noise}
+        for where, changed in changes:
+            if is_at(panel.cell, where):
+                row |= {k: v(seed) if callable(v) else v for k, v in changed.items()}
+        if row["state"] != "finished":
+            row = {k: row[k] for k in ("dataset", "method", "seed", "state")}
+        rows.append(row)
+    return judged(fig4.ENTRY, Table(rows, grid))
+
+
+def test_measures_that_learn_all_that_wgan_gp_learns_are_similar_to_it() -> None:
+    said = fig4_verdicts()
+    assert len(said) == 20  # 5 measures: modes of two mixtures, quality and W1 of the roll
+    assert set(said.values()) == {Verdict.SUPPORTED}
+    assert figure_file("mu_wgan/fig4")["scales"]["miniature"]["seeds"] == SEEDS
+    assert set(fig4_verdicts(seeds=SEEDS - 1).values()) >= {Verdict.INCONCLUSIVE}
+
+
+def test_a_measure_that_misses_a_mode_or_strays_from_the_roll_is_not_similar() -> None:
+    said = fig4_verdicts(
+        ({"method": "fake", "dataset": "eight_gaussians"}, {"learnt": 0}),
+        ({"method": "real", "dataset": "eight_gaussians"}, {"learnt": lambda seed: seed % 2}),
+        ({"method": "midpoint", "dataset": "swiss_roll"}, {"quality": 0.6, "w1": 0.31}),
+        ({"method": "anchor", "dataset": "swiss_roll"}, {"w1": lambda seed: 0.3 + 0.05 * seed}),
     )
-    table = Table(fig4.ENTRY.rows(runs), grid)
-    assert {row["modes"] for row in table.rows if row["dataset"] != "swiss_roll"} == {2}
-    claims = {claim.text: claim.test for claim in fig4.claims(table)}
-    assert len(claims) == 10 * (3 * 2 + 2)  # pairs; W1 and quality, modes where there are some
-    for text, test in claims.items():
-        far = "midpoint" in text and "in w1" in text
-        assert test.verdict == (Verdict.NOT_SUPPORTED if far else Verdict.SUPPORTED), text
-    titles = [axes.get_title() for axes in fig4.draw(runs, table).axes]
-    assert sum(title.endswith("0.81") for title in titles) == 3  # midpoint: .3 + .5 + .008
+    assert those(said, "8 Gaussians", "fake") == {Verdict.NOT_SUPPORTED}
+    assert those(said, "8 Gaussians", "real") == {Verdict.INCONCLUSIVE}
+    assert those(said, "Swiss Roll", "midpoint", "share") == {Verdict.NOT_SUPPORTED}
+    assert those(said, "Swiss Roll", "midpoint", "W1") == {Verdict.SUPPORTED}
+    assert those(said, "Swiss Roll", "anchor", "W1") == {Verdict.INCONCLUSIVE}
+    assert list(said.values()).count(Verdict.SUPPORTED) == 20 - 4
+
+
+def test_to_fail_as_wgan_gp_does_is_not_to_be_similar_to_it() -> None:
+    said = fig4_verdicts(({"dataset": "twenty_five_gaussians"}, {"learnt": 0}),
+                         ({"dataset": "swiss_roll"}, {"learnt": 0}))  # fmt: skip
+    assert those(said, "25 Gaussians") == those(said, "Swiss Roll") == {Verdict.INCONCLUSIVE}
+    assert those(said, "8 Gaussians") == {Verdict.SUPPORTED}
+    only_wgan_gp = {"method": "one_gp", "dataset": "eight_gaussians"}, {"state": "diverged"}
+    assert those(fig4_verdicts(only_wgan_gp), "8 Gaussians") == {Verdict.INCONCLUSIVE}
+
+
+def test_a_measure_that_diverges_where_wgan_gp_learns_is_not_similar() -> None:
+    said = fig4_verdicts(({"method": "real"}, {"state": "diverged"}))
+    assert those(said, "real", "modes") == those(said, "real", "share") == {Verdict.NOT_SUPPORTED}
+    assert those(said, "real", "W1") == {Verdict.INCONCLUSIVE}
+
+
+def test_it_is_said_that_wgan_gp_itself_has_not_learnt_the_data() -> None:
+    grid = grid_of(figure_file("mu_wgan/fig4"))
+    rows = [
+        {**p.cell, "seed": s, "state": "finished", "learnt": int(s < 2), "w1": 0.3, "quality": 0.9}
+        for p in grid.panels for s in range(SEEDS)
+    ]  # fmt: skip
+    for claim in fig4.claims(Table(rows, grid)):
+        assert f"WGAN-GP itself learns the data on 2 of {SEEDS} seeds" in claim.test.quantity
+        assert claim.about["method"][0] == "one_gp"
 
 
 # Calculations

@@ -269,11 +269,54 @@ def test_a_run_of_before_is_read_and_goes_on_as_one_of_today(
     assert "penalty.wieght: no such key" in capsys.readouterr().err
 
 
+def test_an_rmsprop_run_of_before_its_accumulator_had_a_key_goes_on_as_one_that_starts_at_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wgan = ("optimizer=rmsprop", "penalty=none", "constraint=clipping")
+    assert main(["train", *BARE, *wgan, "steps=4"]) == Exit.OK
+    (run,) = (tmp_path / "outputs" / "runs").iterdir()
+    before = Path(shutil.copytree(run, tmp_path / "before"))
+    text = (before / "config.yaml").read_text()
+    (before / "config.yaml").write_text(text.replace("  accumulator: 0.0\n", ""))
+    assert "accumulator" in text
+    assert "accumulator" not in (before / "config.yaml").read_text()
+    assert RunFolder(before).config == RunFolder(run).config
+    for folder in (run, before):
+        assert main(["resume", str(folder), "steps=8"]) == Exit.OK
+    assert_same_run(RunFolder(before), RunFolder(run))
+
+
+def test_a_run_with_tensorflows_accumulator_stops_and_goes_on_as_if_it_had_not_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wgan = ("optimizer=rmsprop", "penalty=none", "constraint=clipping")
+    made = []
+    for out, steps, v in (("stopped", 4, 1), ("whole", 8, 1), ("other", 8, 0)):
+        own = [
+            "log_every=1",
+            f"optimizer.accumulator={v}",
+            f"steps={steps}",
+            f"out={tmp_path / out}",
+        ]
+        assert main(["train", *BARE, *wgan, *own]) == Exit.OK
+        made.append(RunFolder(next((tmp_path / out / "runs").iterdir())))
+    stopped, whole, other = made
+    assert main(["resume", str(stopped.path), "steps=8"]) == Exit.OK
+    assert_same_run(stopped, whole)
+    with pytest.raises(AssertionError):
+        assert_same_run(other, whole)
+
+
 def test_a_key_counts_as_unread_only_where_its_part_does_not_read_it() -> None:
     for target, keys in UNREAD.items():
         assert not keys & set(inspect.signature(resolve(target)).parameters), target
     with hydra_session() as hydra:
-        for words in ([], ["penalty=cross_pairs"], ["loss=least_squares", "optimizer=sgd"]):
+        for words in (
+            [], ["penalty=cross_pairs"], ["loss=least_squares", "optimizer=sgd"],
+            ["optimizer=rmsprop", "optimizer.accumulator=1"],
+        ):  # fmt: skip
             config = compose(hydra, words)
             assert modern(config) == config
         fixed, noisy = (compose(hydra, [f"architecture={n}"]) for n in ("fixed_line", "noisy_data"))

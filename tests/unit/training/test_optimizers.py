@@ -210,6 +210,20 @@ def test_the_first_step_of_adam_is_the_rate_in_the_direction_of_the_sign() -> No
         torch.testing.assert_close(new[k], p - 0.02 * grads[k].sign(), rtol=1e-12, atol=1e-12)
 
 
+def test_tensorflows_rmsprop_starts_its_accumulator_at_1_and_its_first_steps_are_small() -> None:
+    """By hand, with alpha 3/4: v is 3/4 + 1, then 3/4 7/4 + 4, then 3/4 85/16 + 1/4."""
+    rule = RMSProp(lr=0.5, alpha=0.75, eps=1e-10, accumulator=1.0)
+    params: Tensors = {"p": torch.zeros((), dtype=torch.float64)}
+    state, passed = rule.start(params), 0.0
+    for gradient, v in ((2.0, 7 / 4), (-4.0, 85 / 16), (1.0, 271 / 64)):
+        grads = {"p": torch.tensor(gradient, dtype=torch.float64)}
+        params, state = rule.update(params, grads, state, rule.lr)
+        passed -= 0.5 * gradient / v**0.5
+        assert state["v"]["p"].item() == pytest.approx(v, rel=1e-14)
+        assert params["p"].item() == pytest.approx(passed, rel=1e-9)
+    assert RMSProp().start(params)["v"]["p"].item() == 0  # torch.optim's
+
+
 def test_without_momentum_no_buffer_is_kept() -> None:
     assert SGD().start(start()) == {}
     assert set(RMSProp().start(start())) == {"v"}
@@ -233,6 +247,7 @@ def test_the_adam_of_wgan_gp_has_no_first_moment() -> None:
         ("adam", "lr", 0.0),
         ("sgd", "momentum", -0.1),
         ("rmsprop", "alpha", 1.0),
+        ("rmsprop", "accumulator", -1.0),
         ("sgd", "weight_decay", -1.0),
     ],
 )

@@ -97,7 +97,7 @@ OWN = {
     "adam": [("optimizer.betas=[0.5,0.9]", "optimizer.eps=1e-4", "schedule=ttur"),
              ("optimizer.betas=[0,0.99]", "optimizer.weight_decay=0.1", "schedule=inverse")],
     "rmsprop": [("optimizer.alpha=0.9", "optimizer.momentum=0.5", "optimizer.weight_decay=0.1"),
-                ("optimizer.alpha=0.99", "optimizer.momentum=0.9")],
+                ("optimizer.alpha=0.99", "optimizer.momentum=0.9", "optimizer.accumulator=1")],
     "sgd": [("optimizer.momentum=0.5", "dataset.scale=2"), ("optimizer.momentum=0.9",)],
 }  # fmt: skip
 """Numbers of each update rule; the data and the schedule differ too."""
