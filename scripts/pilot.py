@@ -3,8 +3,8 @@
     python scripts/pilot.py zero_gp/fig2 [outputs/pilot]
 
 Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up), until
-one passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Finished runs
-are kept, so the script goes on where it was stopped.
+one passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Finished
+runs are kept, so the script goes on where it was stopped.
 """
 
 import subprocess
