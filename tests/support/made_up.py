@@ -21,6 +21,13 @@ def verdicts(name: str, rows: list[Row]) -> dict[str, Verdict]:
     return {claim.text: claim.test.verdict for claim in what.claims(Table(rows, grid))}
 
 
+def told(name: str, rows: list[Row]) -> dict[str, Verdict]:
+    """As `verdicts`, in miniature, where dead networks decide nothing."""
+    what, grid = entry_of(name)
+    table = Table(rows, grid)
+    return {c.text: c.at("miniature", table.dead(c.about)).test.verdict for c in what.claims(table)}
+
+
 def claim_of(name: str, rows: list[Row], text: str) -> Claim:
     what, grid = entry_of(name)
     (claim,) = (c for c in what.claims(Table(rows, grid)) if c.text == text)

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from made_up import changed, claim_of, entry_of, rows_of, verdicts
+from made_up import changed, claim_of, rows_of, told, verdicts
 from scipy.stats import multivariate_normal
 
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.table import Row, Table
+from gp_lab.figures.table import Row
 from gp_lab.papers.zero_gp import fig1
 from gp_lab.papers.zero_gp._gradients import equality_across_regions, over_the_run
 from gp_lab.theory.optimal import optimal_discriminator
@@ -170,11 +170,7 @@ def test_0_gp_prevents_an_explosion_if_it_is_an_order_of_magnitude_below() -> No
 
 def test_what_dead_networks_fail_at_is_not_held_against_their_method() -> None:
     rows = changed(fig2_rows(), {"method": "one_gp"}, dead=1)
-    what, grid = entry_of(FIG2)
-    table = Table(rows, grid)
-    found = {
-        c.text: c.at("miniature", table.dead(c.about)).test.verdict for c in what.claims(table)
-    }
+    found = told(FIG2, rows)
     undecided = {text for text, v in found.items() if v == Verdict.INCONCLUSIVE}
     assert undecided == {
         "1-GP fails to keep all 8 modes",

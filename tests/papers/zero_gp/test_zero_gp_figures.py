@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lab import config_of
-from made_up import changed, claim_of, entry_of, rows_of, verdicts
+from made_up import changed, claim_of, entry_of, rows_of, told, verdicts
 
 from gp_lab.data.points import SwissRoll
 from gp_lab.figures.claims import Verdict
@@ -113,6 +113,21 @@ def test_an_eighth_mode_that_never_comes_was_not_learnt_and_together_is_not_befo
         ring_run.folder.write_arrays("samples", step, {"fake": fake})
     row = fig5.measure(ring_run)
     assert row["circle_first"] == first
+
+
+def test_an_order_is_told_by_most_seeds_and_not_by_networks_that_died() -> None:
+    text = "WGAN-GP learns the circle first and its eighth mode later"
+    never, always, half = (
+        [r | {"circle_first": of(r["seed"]), "dead": 0} for r in rows_of("zero_gp/fig5", 10)]
+        for of in (lambda _: 0, lambda _: 1, lambda seed: seed % 2)
+    )
+    for rows, verdict in (
+        (always, Verdict.SUPPORTED), (never, Verdict.NOT_SUPPORTED), (half, Verdict.INCONCLUSIVE)
+    ):  # fmt: skip
+        assert claim_of("zero_gp/fig5", rows, text).test.verdict == verdict
+    found = told("zero_gp/fig5", changed(never, {"method": "wgan_gp"}, dead=1))
+    assert found.pop(text) == Verdict.INCONCLUSIVE
+    assert set(found.values()) == {Verdict.NOT_SUPPORTED}
 
 
 # -- Figure 6 ------------------------------------------------------------------------------
