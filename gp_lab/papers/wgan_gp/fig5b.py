@@ -25,7 +25,7 @@ def measure(run: Run) -> Row:
         "train_end": train[-1],
         "held_out_end": held_out[-1],
         "apart": distance_at_the_end(steps, train, held_out),
-        "turned": turned(train),
+        "turned": turned(train[steps > 0]),
         "trend_train": trend(steps, train),
         "trend_held_out": trend(steps, held_out),
     }
@@ -46,8 +46,10 @@ def turned(values: np.ndarray) -> float:
     """The least of what comes after a curve's [k] largest value, over that: 1 if it is the last.
 
     Of the estimate of W1 on training digits: how far G has brought it down since the critic knew
-    it. Infinite where the estimate is never positive.
+    it. Infinite where it is never positive, or there is none.
     """
+    if not len(values):
+        return np.inf
     peak = values.argmax()
     return float(values[peak:].min() / values[peak]) if values[peak] > 0 else np.inf
 
