@@ -101,7 +101,8 @@ def claims(table: Table) -> list[Claim]:
     ):
         weights, values = by_weight(table, quantity)
         said = f"Spearman's correlation of lambda ({', '.join(map(str, weights))}) with {what}"
-        test = greater(rank_correlations(weights, values), 0.0, quantity=said)
+        correlations = rank_correlations(weights, values)
+        test = greater(correlations, 0.0, within=(-1, 1), quantity=said)
         diverse[f"a higher weight of 0-GP makes samples more diverse: {what}"] = test
     return found + stated("zero_gp, sec. 6.2", diverse)
 
