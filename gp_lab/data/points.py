@@ -88,8 +88,8 @@ class GaussianMixture(Distribution):
 
 @dataclass(frozen=True)
 class GaussianRing(EqualGaussians):
-    """Equal Gaussians on a circle, the first at angle 0 (the 8 Gaussians of `papers/wgan_gp.txt`,
-    Fig. 1a; `papers/zero_gp.txt`, Fig. 2; `papers/mu_wgan.txt`, Fig. 4).
+    """Equal Gaussians on a circle, the first at angle 0 (the 8 Gaussians of wgan_gp,
+    Fig. 1a; zero_gp, Fig. 2; mu_wgan, Fig. 4).
 
     Args:
         modes: how many.
@@ -112,8 +112,8 @@ class GaussianRing(EqualGaussians):
 
 @dataclass(frozen=True)
 class GaussianGrid(EqualGaussians):
-    """Equal Gaussians on a square grid about the origin (the 25 Gaussians of `papers/wgan_gp.txt`,
-    Fig. 1a; `papers/mu_wgan.txt`, Fig. 4).
+    """Equal Gaussians on a square grid about the origin (the 25 Gaussians of wgan_gp,
+    Fig. 1a; mu_wgan, Fig. 4).
 
     Args:
         side: side x side Gaussians.
@@ -138,8 +138,8 @@ class GaussianGrid(EqualGaussians):
 class SwissRoll(AboutCurve):
     """(t cos t, t sin t) + N(0, noise^2 I) with t uniform on [1.5 pi, 4.5 pi].
 
-    This is axes 0 and 2 of scikit-learn's `make_swiss_roll`, as `papers/wgan_gp.txt`, Fig. 1a,
-    draws it (before its division by 7.5); `papers/zero_gp.txt`, Fig. 6; `papers/mu_wgan.txt`,
+    This is axes 0 and 2 of scikit-learn's `make_swiss_roll`, as wgan_gp, Fig. 1a,
+    draws it (before its division by 7.5); zero_gp, Fig. 6; mu_wgan,
     Fig. 4.
 
     Args:
@@ -221,7 +221,7 @@ class Circles(Distribution):
 
 @dataclass(frozen=True)
 class UniformSquare(Distribution):
-    """Uniform on a square (cube, ...) with sides along the axes (`papers/lipschitz.txt`, Fig. 2).
+    """Uniform on a square (cube, ...) with sides along the axes (lipschitz, Fig. 2).
 
     Args:
         center: of the square; its length is the number of dimensions.
@@ -255,7 +255,7 @@ class UniformSquare(Distribution):
 
 @dataclass(frozen=True)
 class PointMasses(Distribution):
-    """A few points, drawn again and again (`papers/lipschitz.txt`, App. A and C); no density.
+    """A few points, drawn again and again (lipschitz, App. A and C); no density.
 
     Args:
         points: m points of dim coordinates.
@@ -291,7 +291,7 @@ class PointMasses(Distribution):
 
 @dataclass(frozen=True)
 class Mixture(Distribution):
-    """Each sample comes from one of several distributions (`papers/lipschitz.txt`, Figs. 1, 2).
+    """Each sample comes from one of several distributions (lipschitz, Figs. 1, 2).
 
     Args:
         components: m distributions of the same dimension.
@@ -379,7 +379,7 @@ class Points(Supply):
     def plus_noise(self, std: float) -> "Points | None":
         """The endless supply of scale * X + N(0, std^2 I); None without a closed form.
 
-        With std=1 this is the fixed generator of `papers/wgan_gp.txt`, Fig. 1a.
+        With std=1 this is the fixed generator of wgan_gp, Fig. 1a.
         """
         noisy = self.distribution.plus_noise(std / self.scale)
         if noisy is None:

@@ -1,4 +1,4 @@
-"""Characters as one-hot sequences: the language model of `papers/wgan_gp.txt`, Table 4.
+"""Characters as one-hot sequences: the language model of wgan_gp, Table 4.
 
 A line is a sequence: cut to its first `length` characters, or filled up with the pad character.
 The vocabulary is the most frequent characters (the padding counted among them) after `unk`, which

@@ -1,6 +1,6 @@
 """Scores from a small classifier of the data itself: for digits, which Inception never saw.
 
-`papers/zero_gp.txt`, Figs. 3, 7 and 8; `papers/mu_wgan.txt`, Figs. 1 and 5 (MNIST). They are named
+zero_gp, Figs. 3, 7 and 8; mu_wgan, Figs. 1 and 5 (MNIST). They are named
 classifier score and classifier FID: they have the formulas of the Inception score and of FID, but
 another network, and no number of one is comparable to a number of the other.
 """
@@ -245,7 +245,7 @@ def real_moments(classifier: Classifier, images: Tensor) -> Moments:
 def confidence_share(probabilities: Tensor, threshold: float = 0.9) -> float:
     """Share of samples `[n, classes]` whose largest probability is above `threshold`; NaN for none.
 
-    `papers/zero_gp.txt`, Fig. 3, as this lab measures it.
+    zero_gp, Fig. 3, as this lab measures it.
     """
     return (probabilities.max(1).values > threshold).double().mean().item()
 

@@ -1,6 +1,6 @@
 """First and second moments of features, and the Fréchet distance between two of them (FID).
 
-`papers/mu_wgan.txt`, Table 2; `papers/wgan_gp.txt`, `papers/zero_gp.txt`, `papers/anomalous.txt`.
+mu_wgan, Table 2; wgan_gp, zero_gp, anomalous.
 The distance is that of Heusel et al. 2017 ("GANs trained by a two time-scale update rule").
 """
 

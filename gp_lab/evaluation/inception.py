@@ -1,8 +1,8 @@
 """The Inception network of FID and of the Inception score: pool3 features and logits in one pass.
 
 The network and its weights are pytorch-fid's, ported from the TensorFlow graph of 2015-12-05 that
-the papers' scores were made with (`papers/wgan_gp.txt`, Table 3; `papers/mu_wgan.txt`, Table 2;
-`papers/zero_gp.txt`, Fig. 4; `papers/anomalous.txt`, Table 1).
+the papers' scores were made with (wgan_gp, Table 3; mu_wgan, Table 2;
+zero_gp, Fig. 4; anomalous, Table 1).
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The Inception score from class probabilities, streamed over batches and ranks.
 
-Salimans et al. 2016 ("Improved techniques for training GANs"); `papers/wgan_gp.txt`, Tables 2, 3
-and 5; `papers/mu_wgan.txt`, Table 2; `papers/zero_gp.txt`, Fig. 4. It is an *Inception* score only
+Salimans et al. 2016 ("Improved techniques for training GANs"); wgan_gp, Tables 2, 3
+and 5; mu_wgan, Table 2; zero_gp, Fig. 4. It is an *Inception* score only
 where the probabilities are those of `gp_lab.evaluation.inception`.
 """
 

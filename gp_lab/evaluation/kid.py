@@ -3,6 +3,7 @@
 Binkowski et al. 2018 ("Demystifying MMD GANs"), sec. 4; beside FID in all image entries.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 
 class Distance(NamedTuple):
-    """Mean over the subsets, and the standard deviation of one subset's value (over n)."""
+    """Mean over the subsets, and the standard deviation of one subset's value (over n); NaN where
+    a subset is the whole of one set: nothing is drawn there, and the spread is not known."""
 
     mean: float
     std: float
@@ -41,18 +43,22 @@ def kernel_distance(
     """KID of features `[n, d]` and `[m, d]`: over random subsets of both, each without replacement.
 
     100 subsets of 1000 are the authors'; with fewer samples the subsets are as large as they can
-    be. Raises ValueError as `squared_discrepancy` does, or for less than one subset.
+    be, and their spread is not known (with no more samples than that in both sets there is one
+    value). Raises ValueError as `squared_discrepancy` does, or for less than one subset.
     """
     if subsets < 1:
         raise ValueError(f"subsets={subsets}: must be 1 or more")
     size = min(size, len(x), len(y))
+    if len(x) == len(y) == size:
+        subsets = 1
     values = torch.stack(
         [
             squared_discrepancy(x[_some(x, size, rng)], y[_some(y, size, rng)])
             for _ in range(subsets)
         ]
     )
-    return Distance(values.mean().item(), values.std(correction=0).item())
+    drawn = size < min(len(x), len(y))
+    return Distance(values.mean().item(), values.std(correction=0).item() if drawn else math.nan)
 
 
 def _some(x: Tensor, size: int, rng: torch.Generator) -> Tensor:

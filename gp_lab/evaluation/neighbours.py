@@ -1,6 +1,6 @@
 """How near samples are to the training images: memorising and diversity.
 
-`papers/zero_gp.txt`, Figs. 3 and 9; `papers/wgan_gp.txt`, Fig. 2; `papers/anomalous.txt`, Fig. 7.
+zero_gp, Figs. 3 and 9; wgan_gp, Fig. 2; anomalous, Fig. 7.
 Distances are Euclidean, in the units of what is given: pixels or features. How much a path between
 samples jumps is in `gp_lab.evaluation.paths`.
 """
@@ -75,7 +75,7 @@ def duplicate_distance(training: Tensor, share: float = 0.01) -> float:
 
 def spread(samples: Tensor) -> float:
     """Mean distance of each sample `[n, ...]` to the nearest other one: 0 for a mode collapsed to a
-    point (diversity, `papers/wgan_gp.txt`, Fig. 2). NaN where a sample is not finite.
+    point (diversity, wgan_gp, Fig. 2). NaN where a sample is not finite.
 
     Raises ValueError for fewer than two samples.
     """

@@ -1,4 +1,4 @@
-"""Divergence of the n-grams of two sets of token sequences (`papers/wgan_gp.txt`, Table 4)."""
+"""Divergence of the n-grams of two sets of token sequences (wgan_gp, Table 4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 def equality_of_norms(norms: ArrayLike) -> float:
     """(E |g|)^2 / E |g|^2 of gradient norms of any shape, in [0, 1]: 1 where all are equal.
 
-    `papers/zero_gp.txt`, sec. 5.5: for a given penalty E |g|^2 the mean norm is the largest where
+    zero_gp, sec. 5.5: for a given penalty E |g|^2 the mean norm is the largest where
     all norms are equal, by the Cauchy-Schwarz inequality; this is how near it comes. NaN where
     there are none, all are zero, or one is not finite.
     """
@@ -36,7 +36,7 @@ def largest_over_mean_step(paths: ArrayLike) -> Array:
     """How much each path `[n, points, ...]` jumps -> `[n]`: its largest step over its mean step.
 
     1 for a path at constant speed, points - 1 for one that stands still but for one jump
-    (`papers/zero_gp.txt`, sec. 6.2 and Fig. 9: "mode jumping"). NaN for a path that does not move.
+    (zero_gp, sec. 6.2 and Fig. 9: "mode jumping"). NaN for a path that does not move.
     """
     steps = step_lengths(paths)
     mean = steps.mean(1)

@@ -2,7 +2,7 @@
 
 Precision and recall: Kynkäänniemi et al. 2019 ("Improved precision and recall metric"), Eqs. 1, 2;
 density and coverage: Naeem et al. 2020 ("Reliable fidelity and diversity metrics"), Eqs. 2, 3.
-For diversity in `papers/wgan_gp.txt`, Fig. 2, and mode dropping in `papers/zero_gp.txt`, Fig. 3.
+For diversity in wgan_gp, Fig. 2, and mode dropping in zero_gp, Fig. 3.
 """
 
 from typing import NamedTuple

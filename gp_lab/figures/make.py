@@ -24,7 +24,7 @@ from gp_lab.figures.settings import FREE
 from gp_lab.figures.style import footer, header, paper_style
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Grid, grid_of
-from gp_lab.launching.jobs import Job, merged, settings_of
+from gp_lab.launching.jobs import Job, settings_of
 from gp_lab.overrides import group_of
 from gp_lab.runs.folder import State
 from gp_lab.runs.identity import WHERE_IT_LIES, is_checked
@@ -181,7 +181,9 @@ def _publish(
     name, text, scale = plan.name, plan.file, plan.scale
     folder = plan.out / "figures" / name / "-".join([scale, *chosen, *_own(changed)])
     of_user = [o for o in changed if group_of(o) not in BUDGET]
-    apart = merged([*not_budget(text["scales"][scale]), *of_user])
+    last = {o.partition("=")[0]: o for o in of_user}  # cells of a scale may differ in a key
+    both = [*not_budget(text["scales"][scale]), *of_user]
+    apart = list(dict.fromkeys(last.get(o.partition("=")[0], o) for o in both))
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
         picture = draw()

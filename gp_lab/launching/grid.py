@@ -7,13 +7,15 @@
       method:
         real: {title: $p_d$, set: [penalty=mu_real]}
       lr: {each: [0.001, 0.01], set: ["optimizer.lr={}"], title: "rate {}"}
+      layers: {4: [], 16: {set: [architecture.depth=16], fixed: [steps=1]}}  # of nets as they begin
     cells:                                  # the product of all axes, where this is left out
       - {method: real}                      # all levels of the axes that it does not name
       - {dataset: swiss_roll, method: [real, fake], set: [batch_size=64]}
     without:                                # cells that are left out again
       - {dataset: swiss_roll, lr: 0.01}
 
-A cell that several lines of `cells` name is one cell, with the overrides of them all.
+A cell that several lines of `cells` name is one cell, with the overrides of them all. What is
+`fixed` makes a cell what it is: no scale and no override of the command line changes it there.
 """
 
 import itertools
@@ -37,6 +39,7 @@ class Level:
 
     title: str
     overrides: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Panel:
 
     cell: Cell
     overrides: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    """Overrides that nothing after them changes."""
 
     @property
     def name(self) -> str:
@@ -103,8 +108,10 @@ def grid_of(figure: Mapping[str, Any]) -> Grid:
     panels = []
     for levels, own in cells.items():
         cell = dict(zip(axes, levels, strict=True))
-        of_levels = [o for axis, level in cell.items() for o in axes[axis][level].overrides]
-        panels.append(Panel(cell, (*of_levels, *own)))
+        of = [axes[axis][level] for axis, level in cell.items()]
+        overrides = [o for level in of for o in level.overrides]
+        fixed = tuple(o for level in of for o in level.fixed)
+        panels.append(Panel(cell, (*overrides, *own), fixed))
     return Grid(axes, tuple(panels))
 
 
@@ -147,9 +154,10 @@ def _levels(key: str, node: Mapping[str, Any]) -> dict[str, Level]:
     found = {}
     for level, of in node.items():
         own = of if isinstance(of, Mapping) else {"set": of or ()}
-        if wrong := set(own) - {"title", "set"}:
-            raise bad_choice(f"{key}.{level}", min(map(str, wrong)), ["title", "set"])
-        found[str(level)] = Level(str(own.get("title", level)), tuple(own.get("set", ())))
+        if wrong := set(own) - (known := {"title", "set", "fixed"}):
+            raise bad_choice(f"{key}.{level}", min(map(str, wrong)), known)
+        title, *overrides = own.get("title", level), own.get("set", ()), own.get("fixed", ())
+        found[str(level)] = Level(str(title), *map(tuple, overrides))
     return found
 
 

@@ -26,12 +26,15 @@ def panel_overrides(
     """(panel, the override lists of its runs) for every panel of a figure at a scale.
 
     The entry's `common` overrides come first, then the panel's, then the scale's, then the
-    user's, which may be sweeps (key -> values). Seeds are 0 .. n-1, n by scale, unless the user
-    says which. Raises `BadInput` if the entry has no grid or no such scale.
+    user's, which may be sweeps (key -> values), and last what is fixed in a panel: of a key that
+    is, the user's values are not for it. Seeds are 0 .. n-1, n by scale, unless the user says
+    which. Raises `BadInput` if the entry has no grid or no such scale.
     """
     found = []
     for panel in grid_of(figure).panels:
-        own, swept = settings_of(figure, scale, panel), dict(user)
+        fixed = {override.partition("=")[0] for override in panel.fixed}
+        swept = {key: values for key, values in user.items() if key.lstrip("+") not in fixed}
+        own = settings_of(figure, scale, panel)
         swept.setdefault("seed", [str(n) for n in range(int(figure["scales"][scale]["seeds"]))])
         runs = [merged([*own, f"panel={panel.name}", *choice]) for choice in product(swept)]
         found.append((panel.name, runs))
@@ -39,9 +42,9 @@ def panel_overrides(
 
 
 def settings_of(figure: Mapping[str, Any], scale: str, panel: Panel) -> list[str]:
-    """The overrides of a panel at a scale: the entry's, its own, then the scale's."""
-    own = scale_overrides(figure, scale, panel)
-    return [*(figure.get("common") or ()), *panel.overrides, *own]
+    """The overrides of a panel at a scale: the entry's, its own, the scale's, what is fixed."""
+    of_scale = scale_overrides(figure, scale, panel)
+    return [*(figure.get("common") or ()), *panel.overrides, *of_scale, *panel.fixed]
 
 
 def product(swept: Mapping[str, Sequence[str]]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""1-D convolutional networks of characters (`papers/wgan_gp.txt`, sec. 5.5 and Table 4).
+"""1-D convolutional networks of characters (wgan_gp, sec. 5.5 and Table 4).
 
 A text of `length` characters is [batch, length, characters]: one-hot where it is real, a
 distribution over the characters at each place where it is generated.

@@ -40,7 +40,7 @@ class Head(nn.Module):
             class (Miyato & Koyama, 2018, Fig. 1d); 0 for none.
         head_classes: of an auxiliary classifier, a second linear layer: what is returned is then
             (f, class logits [batch, head_classes]) (Odena et al., 2017; the authors' CIFAR-10 code
-            of `papers/wgan_gp.txt`, Table 3); 0 for none.
+            of wgan_gp, Table 3); 0 for none.
 
     Weights are Glorot's, from the global generator; biases 0.
     """

@@ -27,7 +27,7 @@ def draw(layer: nn.Module, fan_in: float, fan_out: float, init: ConvInit) -> Non
 
     Standard deviations: `he` sqrt(4/(fan_in + fan_out)), `glorot` sqrt(2/(fan_in + fan_out)),
     `small` .02 (DCGAN's number). `default` leaves PyTorch's weights and biases as they are.
-    The authors' code of `papers/wgan_gp.txt`.
+    The authors' code of wgan_gp.
     """
     if init == "default":
         return
@@ -105,7 +105,7 @@ def norm_layer(name: Norm, channels: int, classes: int = 0) -> nn.Module:
 
     `batch`: over the batch and the pixels, of the batch at hand at all times, no statistics kept
     (the network stays a pure function); with `classes` see `ConditionalBatchNorm`. `layer`: of each
-    sample by itself, over channels and pixels (`papers/wgan_gp.txt`, sec. 4: for critics whose
+    sample by itself, over channels and pixels (wgan_gp, sec. 4: for critics whose
     gradient is penalised). Raises ValueError for `classes` with another norm than `batch`.
     """
     if classes and name != "batch":
@@ -126,7 +126,7 @@ class ConditionalBatchNorm(nn.Module):
     """Batch norm of [batch, channels, h, w], a scale and a shift of a channel for each class.
 
     The batch's moments are those of all classes together; scales begin at 1, shifts at 0 (Dumoulin
-    et al., 2017; the authors' code of `papers/wgan_gp.txt`, Table 3). labels int64 [batch].
+    et al., 2017; the authors' code of wgan_gp, Table 3). labels int64 [batch].
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -145,7 +145,7 @@ class ConditionalBatchNorm(nn.Module):
 class UnitBatchNorm(nn.Module):
     """Batch norm of each unit of [batch, channels, h, w] by itself, over the batch alone.
 
-    It follows the first linear layer in the authors' CIFAR-10 code of `papers/wgan_gp.txt`.
+    It follows the first linear layer in the authors' CIFAR-10 code of wgan_gp.
     """
 
     def __init__(self, channels: int, height: int, width: int) -> None:
@@ -159,7 +159,7 @@ class UnitBatchNorm(nn.Module):
 class Gate(nn.Module):
     """[batch, 2c, h, w] -> sigmoid(a) tanh(b) [batch, c, h, w], a the even and b the odd channels.
 
-    The gated multiplicative nonlinearity of `papers/wgan_gp.txt`, sec. 5.2 (van den Oord et al.,
+    The gated multiplicative nonlinearity of wgan_gp, sec. 5.2 (van den Oord et al.,
     2016).
     """
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 class Identity(nn.Module):
     """Latent [batch, ...] -> the same tensor: the latent is already a sample.
 
-    The fake is a distribution as it is (`papers/zero_gp.txt`, Fig. 1) or real data plus noise
-    (`papers/wgan_gp.txt`, Fig. 1a).
+    The fake is a distribution as it is (zero_gp, Fig. 1) or real data plus noise
+    (wgan_gp, Fig. 1a).
     """
 
     def __init__(self) -> None:  # a config is checked against this signature: no keys

@@ -30,7 +30,7 @@ _GAINS = {
 class SoftplusELU(nn.Module):
     """softplus(2x + 2)/2 - 1, a smooth ELU: its second derivative exists everywhere.
 
-    Any shape, kept. `papers/wgan_gp.txt`, App. D.
+    Any shape, kept. wgan_gp, App. D.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class SoftplusELU(nn.Module):
 def activation(name: Activation) -> nn.Module:
     """The nonlinearity of that name, applied element by element; leaky_relu has slope 0.2.
 
-    `papers/wgan_gp.txt`, Table 2 and App. D; `papers/lipschitz.txt`, Figs. 8 to 12 (SELU). Raises
+    wgan_gp, Table 2 and App. D; lipschitz, Figs. 8 to 12 (SELU). Raises
     `ValueError` for an unknown name.
     """
     match name:
@@ -91,7 +91,7 @@ class EqualizedLinear(nn.Module):
 
     `scale` = gain/sqrt(inputs) is applied at run time, so an optimiser whose steps do not depend on
     the gradient's size (Adam) moves all layers by the same share of their scale: a learning rate
-    means something else here than with `nn.Linear`. The authors' code of `papers/lipschitz.txt`
+    means something else here than with `nn.Linear`. The authors' code of lipschitz
     (2-D figures). Draws from the global generator.
     """
 
@@ -115,7 +115,7 @@ def initialize(layer: nn.Linear, init: Init, gain: float = 1.0, last: bool = Fal
     - default: PyTorch's, weights and biases U(+-1/sqrt(fan_in)); nothing is drawn again;
     - he_uniform, he_normal: standard deviation sqrt(2/fan_in), and Glorot's of the same family,
       sqrt(2/(fan_in + fan_out)), in the `last` layer (he_uniform: the toy code of
-      `papers/wgan_gp.txt`, Fig. 1a);
+      wgan_gp, Fig. 1a);
     - glorot_uniform: U(+-sqrt(6/(fan_in + fan_out))) in all layers;
     - orthogonal: orthonormal rows or columns times `gain`.
 

@@ -22,11 +22,11 @@ class MLP(nn.Module):
     Points [batch, inputs], or anything that flattens to that, to [batch, outputs]; a discriminator
     has `outputs` None and gives logits [batch]. Samples that are no vectors have a shape: images
     of C x H x W go in with `inputs` [C, H, W] and come out with `outputs` [C, H, W], which
-    `output_activation` then brings to their range (`papers/wgan_gp.txt`, Fig. 2: the MLP generator
-    of images; `papers/zero_gp.txt`, Fig. 3: both nets). Depth 0 is a linear map (the linear nets of
-    `papers/zero_gp.txt`, App. C). `init` is a scheme of `layers.initialize`, or `equalized` for
+    `output_activation` then brings to their range (wgan_gp, Fig. 2: the MLP generator
+    of images; zero_gp, Fig. 3: both nets). Depth 0 is a linear map (the linear nets of
+    zero_gp, App. C). `init` is a scheme of `layers.initialize`, or `equalized` for
     layers scaled at run time. With `concatenate` each layer, the last one too, sees the input and
-    the outputs of all hidden layers before it (the dense net of `papers/lipschitz.txt`, Fig. 4;
+    the outputs of all hidden layers before it (the dense net of lipschitz, Fig. 4;
     its growth is `width`).
     `bias` is that of the linear layers; norms keep theirs. Batch norm uses the statistics of the
     batch at hand at all times and keeps none, so that the network stays a pure function; it makes

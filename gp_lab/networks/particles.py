@@ -11,7 +11,7 @@ from gp_lab.networks.mlp import MLP
 class Moved(nn.Module):
     """z + MLP(z), latents [batch, dim] to fakes [batch, dim]; the MLP is zero at the start.
 
-    With a latent of a few points each of them moves by itself (`papers/lipschitz.txt`, App. C).
+    With a latent of a few points each of them moves by itself (lipschitz, App. C).
     """
 
     def __init__(

@@ -22,7 +22,7 @@ CriticNorm = Literal["batch", "layer"]
 
 @dataclass(frozen=True)
 class NetChoice:
-    """One row of choices for one network (`papers/wgan_gp.txt`, Table 1).
+    """One row of choices for one network (wgan_gp, Table 1).
 
     Args:
         activation: one of NONLINEARITIES.
@@ -63,7 +63,7 @@ class PairChoice:
 
 
 def sample(seed: int, n: int = 200) -> list[PairChoice]:
-    """n pairs, every choice uniform and independent (`papers/wgan_gp.txt`, sec. 5.1 and Table 1).
+    """n pairs, every choice uniform and independent (wgan_gp, sec. 5.1 and Table 1).
 
     The same seed gives the same pairs on every machine, and the first of them for a smaller n.
     """

@@ -34,7 +34,7 @@ class ResidualBlock(nn.Module):
 
     f is norm, ReLU, 3 x 3 convolution, norm, ReLU, 3 x 3 convolution. `up` doubles the pixels
     (nearest neighbour) before the first convolution, as in the authors' code of
-    `papers/wgan_gp.txt` (App. F says: before the second); `down` takes means of 2 x 2 pixels after
+    wgan_gp (App. F says: before the second); `down` takes means of 2 x 2 pixels after
     the second. The shortcut is the identity, or a 1 x 1 convolution where the shape changes.
 
     Args:
@@ -102,7 +102,7 @@ class BottleneckBlock(nn.Module):
     without bias), then a norm. `down` halves the pixels in the middle convolution by stride 2 and
     in the shortcut, `up` doubles them by a transposed convolution and, in the shortcut, by a 1 x 1
     convolution to four times the channels that are laid out as 2 x 2 pixels. The authors' code of
-    `papers/wgan_gp.txt`, Fig. 2.
+    wgan_gp, Fig. 2.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Resnet2Block(nn.Module):
 
     f is twice leaky ReLU (.2) and a 3 x 3 convolution, with min(inputs, outputs) channels between;
     the shortcut a 1 x 1 convolution without bias where the channels change. PyTorch's
-    initialisation. GAN_stability's code, for `papers/zero_gp.txt`, App. E.2.
+    initialisation. GAN_stability's code, for zero_gp, App. E.2.
     """
 
     def __init__(self, inputs: Count, outputs: Count) -> None:

@@ -1,8 +1,8 @@
 """Residual generators and discriminators of images.
 
-`ResNet*`: CIFAR-10 (`papers/wgan_gp.txt`, App. F). `WideningResNet*`: the authors' 64 x 64 nets.
+`ResNet*`: CIFAR-10 (wgan_gp, App. F). `WideningResNet*`: the authors' 64 x 64 nets.
 `BottleneckResNet*`: 101 layers (`wgan_gp`, Fig. 2). `Resnet2*`: GAN_stability's `resnet2`
-(`papers/zero_gp.txt`, App. E.2). With `classes` a net takes labels, int64 [batch], beside its
+(zero_gp, App. E.2). With `classes` a net takes labels, int64 [batch], beside its
 input; the 101 layers take none.
 """
 
@@ -32,7 +32,7 @@ from gp_lab.networks.residual import (
 class ResNetGenerator(ResidualGenerator):
     """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` in every block.
 
-    A block that doubles the pixels until `size` is reached. `papers/wgan_gp.txt`, App. F (128
+    A block that doubles the pixels until `size` is reached. wgan_gp, App. F (128
     filters, batch norm); the norm before the last convolution is in the code, as are the norms of
     each class (Table 3, supervised). Raises ValueError for a `size` that is not 4 times a power of
     2, or `classes` without batch norm.
@@ -59,7 +59,7 @@ class ResNetDiscriminator(nn.Module):
     """Images [batch, channels, h, w] -> logits [batch], `filters` in every block.
 
     Two blocks that halve the pixels, `blocks` that do not, ReLU, mean over the pixels, linear.
-    `papers/wgan_gp.txt`, App. F (128 filters, 2 blocks, no norm). `norm` is inside the blocks, not
+    wgan_gp, App. F (128 filters, 2 blocks, no norm). `norm` is inside the blocks, not
     in the first one. `classes` and `head_classes`: see `conditional.Head`.
     """
 
@@ -89,7 +89,7 @@ class WideningResNetGenerator(ResidualGenerator):
     """z [batch, latent_dim] -> images [batch, channels, size, size], `filters` at full size.
 
     As `ResNetGenerator`, the filters halved from block to block: for 64 pixels 8, 8, 4, 2, 1 times
-    `filters`. The authors' `GoodGenerator` for 64 x 64 images (`papers/wgan_gp.txt`, sec. 5); at
+    `filters`. The authors' `GoodGenerator` for 64 x 64 images (wgan_gp, sec. 5); at
     128 pixels, Fig. 4, whose nets are not described, it is an assumption.
     """
 
@@ -117,7 +117,7 @@ class WideningResNetDiscriminator(nn.Module):
     """Images [batch, channels, size, size] -> logits [batch].
 
     A 3 x 3 convolution to `filters`, blocks that halve the pixels (for 64 pixels to 2, 4, 8 and 8
-    times `filters`), linear. The authors' `GoodDiscriminator` (`papers/wgan_gp.txt`, sec. 5).
+    times `filters`), linear. The authors' `GoodDiscriminator` (wgan_gp, sec. 5).
     With `classes` a projection discriminator, see `conditional.Head`.
     """
 
@@ -150,7 +150,7 @@ class BottleneckResNetGenerator(nn.Module):
 
     A linear layer to 4 x 4; at each resolution `blocks` blocks (one fewer at the last) and one
     that doubles it; a 1 x 1 convolution; a fifth of that through `output`. From 8 `filters` at
-    4 x 4 to filters/2 at 64 x 64, where 6 blocks make 101 layers. `papers/wgan_gp.txt`, Fig. 2.
+    4 x 4 to filters/2 at 64 x 64, where 6 blocks make 101 layers. wgan_gp, Fig. 2.
     Raises ValueError unless `filters` is a multiple of 4 and `size` 4 times a power of 2. Weights
     come from the global generator.
     """
@@ -219,7 +219,7 @@ class Resnet2Generator(nn.Module):
 
     A linear layer to size/32 pixels a side, then two blocks at each of six resolutions, with 16,
     16, 8, 4, 2, 1 times `filters`, nearest neighbours between them. No norm. GAN_stability's
-    `resnet2` (`papers/zero_gp.txt`, App. E.2: 32 filters; the text counts 5 residual blocks, the
+    `resnet2` (zero_gp, App. E.2: 32 filters; the text counts 5 residual blocks, the
     code has 12). Raises ValueError for a `size` that is not a multiple of 32.
 
     Args:

@@ -1,6 +1,6 @@
 """SAGAN: residual nets of images with one self-attention layer each (Zhang et al., 2018).
 
-`papers/anomalous.txt`, Table 1. The paper normalises both nets' weights by their spectral norm:
+anomalous, Table 1. The paper normalises both nets' weights by their spectral norm:
 here that is `constraint=spectral_norm`, of the discriminator alone.
 """
 

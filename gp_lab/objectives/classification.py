@@ -12,7 +12,7 @@ from gp_lab.fields import NonNegative
 class AuxiliaryClassifier:
     """Cross-entropies of a discriminator's class logits, added to both players' losses.
 
-    AC-GAN (Odena et al., 2017) as `papers/wgan_gp.txt`, App. F, and its code have it: D learns the
+    AC-GAN (Odena et al., 2017) as wgan_gp, App. F, and its code have it: D learns the
     classes of reals alone, G gets a tenth of the loss.
 
     Args:

@@ -51,7 +51,7 @@ class WeightClipping(NoConstraint):
 class L2NormClipping(NoConstraint):
     """Each weight matrix and bias scaled back to an L2 norm of at most `value` after each update.
 
-    One of the constraints that `papers/wgan_gp.txt`, sec. 3, tried beside clipping; that the norm
+    One of the constraints that wgan_gp, sec. 3, tried beside clipping; that the norm
     is taken of each tensor by itself is an assumption.
     """
 
@@ -68,7 +68,7 @@ class L2NormClipping(NoConstraint):
 class WeightNorm(NoConstraint):
     """The weights of each unit scaled to an L2 norm of `value` where the network sees them.
 
-    Weight normalisation (`papers/wgan_gp.txt`, sec. 3) with its gain held fixed: a gain that is
+    Weight normalisation (wgan_gp, sec. 3) with its gain held fixed: a gain that is
     learned would bound nothing. Weights of more than two dimensions are matrices [out, rest];
     vectors (biases, norms' scales) are left alone.
     """
@@ -87,7 +87,7 @@ class WeightNorm(NoConstraint):
 class L1Decay(NoConstraint):
     """Every weight and bias moved towards 0 by `value` after each update, and not past it.
 
-    L1 weight decay (`papers/wgan_gp.txt`, sec. 3) as its proximal step, beside the optimiser: its
+    L1 weight decay (wgan_gp, sec. 3) as its proximal step, beside the optimiser: its
     strength does not depend on the learning rate.
     """
 
@@ -101,7 +101,7 @@ class L1Decay(NoConstraint):
 class L2Decay(NoConstraint):
     """Every weight and bias multiplied by 1 - `value` after each update.
 
-    L2 weight decay (`papers/wgan_gp.txt`, sec. 3), beside the optimiser: its strength does not
+    L2 weight decay (wgan_gp, sec. 3), beside the optimiser: its strength does not
     depend on the learning rate.
     """
 

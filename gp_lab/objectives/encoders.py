@@ -40,7 +40,7 @@ def normality(codes: Tensor, mean: Mean = of_batch) -> Tensor:
 def encoder_loss(real: Tensor, rebuilt: Tensor, codes: Tensor, mean: Mean = of_batch) -> Tensor:
     """SCALE (`rebuilding` + `normality`), for an encoder E against a generator held fixed.
 
-    `papers/zero_gp.txt`, App. F: E "is trained to map real data to normally distributed latent
+    zero_gp, App. F: E "is trained to map real data to normally distributed latent
     codes". The paper gives no loss: this one is ours.
     """
     return SCALE * (rebuilding(real, rebuilt, mean) + normality(codes, mean))

@@ -1,7 +1,7 @@
 """GAN losses as three scalar functions of the logit f, for all five papers.
 
 D minimises E_fake[phi(f)] + E_real[varphi(f)] and G minimises E_fake[psi(f)]
-(`papers/lipschitz.txt`, sec. 2). Each function maps f of any shape, elementwise; averages over
+(lipschitz, sec. 2). Each function maps f of any shape, elementwise; averages over
 samples, with weights where a correction or an uneven split needs them, are taken outside.
 """
 
@@ -51,7 +51,7 @@ def softplus(f: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Vanilla:
-    """The original GAN, saturating (`papers/zero_gp.txt`, Eq. 1): G minimises log(1 - D)."""
+    """The original GAN, saturating (zero_gp, Eq. 1): G minimises log(1 - D)."""
 
     meets_eq10: ClassVar[bool] = True
 
@@ -75,7 +75,7 @@ class NonSaturating(Vanilla):
 
 @dataclass(frozen=True)
 class Wasserstein:
-    """`papers/wgan_gp.txt`, Eq. 2: the critic's values as they are."""
+    """wgan_gp, Eq. 2: the critic's values as they are."""
 
     meets_eq10: ClassVar[bool] = True
 
@@ -91,7 +91,7 @@ class Wasserstein:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """LSGAN (`papers/lipschitz.txt`, sec. 2.1): squares about alpha, beta and gamma."""
+    """LSGAN (lipschitz, sec. 2.1): squares about alpha, beta and gamma."""
 
     meets_eq10: ClassVar[bool] = False  # a square falls on one side of its centre
 
@@ -146,7 +146,7 @@ class _Mirrored:
 
 @dataclass(frozen=True)
 class SquareRoot(_Mirrored):
-    """phi(f) = sqrt(f^2 + 1) + f (`papers/lipschitz.txt`, Fig. 5)."""
+    """phi(f) = sqrt(f^2 + 1) + f (lipschitz, Fig. 5)."""
 
     def phi(self, f: Tensor) -> Tensor:
         # For f < 0 the sum cancels; 1 / (sqrt(f^2 + 1) - f) is the same number, exactly.
@@ -156,7 +156,7 @@ class SquareRoot(_Mirrored):
 
 @dataclass(frozen=True)
 class Exponential(_Mirrored):
-    """phi(f) = exp(f) (`papers/lipschitz.txt`, Fig. 5)."""
+    """phi(f) = exp(f) (lipschitz, Fig. 5)."""
 
     def phi(self, f: Tensor) -> Tensor:
         return torch.exp(f)
@@ -164,7 +164,7 @@ class Exponential(_Mirrored):
 
 @dataclass(frozen=True)
 class Combined(_Mirrored):
-    """phi(f) = -(alpha/beta) log sigmoid(-beta f) + f (`papers/lipschitz.txt`, Fig. 6).
+    """phi(f) = -(alpha/beta) log sigmoid(-beta f) + f (lipschitz, Fig. 6).
 
     Wasserstein plus vanilla: the slope stays inside (1, 1 + alpha) and there is no free offset.
     """

@@ -42,7 +42,7 @@ InputGradient = Callable[[Critic, Tensor], Tensor]
 def interpolate(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
     """u x + (1 - u) y for pairs of reals x and fakes y [batch, ...] and u [batch] in [0, 1].
 
-    `papers/wgan_gp.txt`, Algorithm 1, line 6; `papers/zero_gp.txt`, Eq. 6.
+    wgan_gp, Algorithm 1, line 6; zero_gp, Eq. 6.
     """
     u = u.reshape(-1, *[1] * (real.dim() - 1))
     return u * real + (1 - u) * fake
@@ -51,7 +51,7 @@ def interpolate(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
 def points_of(measure: Measure, real: Tensor, fake: Tensor, u: Tensor, anchor: Tensor) -> Tensor:
     """Where the gradient is penalised: [batch, ...], or [2 batch, ...] for `both`.
 
-    `papers/mu_wgan.txt`, Table 1, names between mu_GP, midpoint mu_mid and anchor mu_g,anc; `both`
+    mu_wgan, Table 1, names between mu_GP, midpoint mu_mid and anchor mu_g,anc; `both`
     is the union of reals and fakes, each with the same weight.
     """
     if measure == "between":
@@ -181,7 +181,7 @@ class Penalty(NoPenalty):
         """The points of this step [n, ...]; `hardest` [k, ...] of the last replace the first k.
 
         NaN in `hardest` (there was no last step) leaves the fresh points. `path` is what the
-        measure `latent_path` follows (`papers/zero_gp.txt`, Algorithm 1).
+        measure `latent_path` follows (zero_gp, Algorithm 1).
         """
         if self.measure == "latent_path":
             if path is None:
@@ -243,7 +243,7 @@ class Penalty(NoPenalty):
 
 @dataclass(frozen=True)
 class CrossPairs(NoPenalty):
-    """f(x) - f(y) <= center |x - y| for reals x and fakes y alone (`papers/lipschitz.txt`, Eq. 7).
+    """f(x) - f(y) <= center |x - y| for reals x and fakes y alone (lipschitz, Eq. 7).
 
     No gradient is penalised: weight times the mean (or the largest) of
     max(0, f(x) - f(y) - center |x - y|)^2 over all pairs of a batch.

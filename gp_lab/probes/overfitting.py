@@ -1,4 +1,4 @@
-"""The probe of a critic that learns its training set by heart (`papers/wgan_gp.txt`, Fig. 5b)."""
+"""The probe of a critic that learns its training set by heart (wgan_gp, Fig. 5b)."""
 
 from dataclasses import dataclass
 from typing import ClassVar

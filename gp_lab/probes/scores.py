@@ -74,7 +74,7 @@ class ScoreProbe(Probe):
 
 @dataclass(frozen=True)
 class InceptionScores(ScoreProbe):
-    """FID and what else the Inception network of 2015 says: `papers/wgan_gp.txt`, Tables 2, 3, 5.
+    """FID and what else the Inception network of 2015 says: wgan_gp, Tables 2, 3, 5.
 
     Without its weights (they are downloaded once) a run goes on, and a warning says that it has no
     such scores. Several ranks generate and look at a part of the images each; what is kept of
@@ -157,7 +157,7 @@ class InceptionScores(ScoreProbe):
 
 @dataclass(frozen=True)
 class ClassifierScores(ScoreProbe):
-    """What a small classifier of the data itself says: `papers/zero_gp.txt`, Fig. 3, as measured
+    """What a small classifier of the data itself says: zero_gp, Fig. 3, as measured
     in this lab. It is trained once for each data set, on all its training images, and kept. Several
     ranks generate a part of the images each, and see all of them.
 
@@ -236,7 +236,7 @@ class ClassifierScores(ScoreProbe):
 @dataclass(frozen=True)
 class Neighbours(ScoreProbe):
     """How near generated images are to training images and to one another: memorising, diversity
-    (`papers/zero_gp.txt`, Fig. 3; `papers/wgan_gp.txt`, Fig. 2).
+    (zero_gp, Fig. 3; wgan_gp, Fig. 2).
 
     Distances are Euclidean, of brightness in [0, 1]. Beside the generated images stand as many
     training images (half of them at most), looked for among the others: what a generator that draws

@@ -1,4 +1,4 @@
-"""The probe of the character language model (`papers/wgan_gp.txt`, sec. 5.5 and Table 4)."""
+"""The probe of the character language model (wgan_gp, sec. 5.5 and Table 4)."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -1,5 +1,6 @@
 """Scores of a stored run: what its probes would have said, worked out later."""
 
+import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ def evaluate(
                 raise BadInput(str(missing)) from missing
         if not scores:
             raise BadInput(f"probe.{name}: gives arrays alone, and no numbers to evaluate")
+        scores = {k: v for k, v in scores.items() if math.isfinite(v)}  # NaN: it is not known
         found.append(
             {
                 "step": loaded.step,

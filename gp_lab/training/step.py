@@ -100,7 +100,7 @@ class Game:
     def latent_path(self, state: State, real: Tensor, latent: Tensor, u: Tensor) -> Tensor:
         """G(u E(x) + (1 - u) z) [batch, ...] for pairs of reals x and latents z, u [batch].
 
-        `papers/zero_gp.txt`, App. F, Algorithm 1: from the fake G(z), at u = 0, to G(E(x)).
+        zero_gp, App. F, Algorithm 1: from the fake G(z), at u = 0, to G(E(x)).
         """
         codes = self.encode(state["encoder"], real)
         return self.generate(state["g"], interpolate(codes, latent, u))

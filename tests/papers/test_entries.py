@@ -73,10 +73,8 @@ def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None
 
 
 def test_what_a_scale_changes_beside_how_long_it_runs_is_named() -> None:
-    def not_the_papers(name: str) -> list[str]:
-        return not_budget(figure_file(name)["scales"]["miniature"])
-
-    assert not_the_papers("wgan_gp/table4") == [
-        "architecture.filters=32", "architecture.blocks=2", "optimizer.lr=1e-3"
-    ]  # fmt: skip
-    assert not_the_papers("zero_gp/fig3") == []
+    scales = figure_file("wgan_gp/table4")["scales"]
+    assert not_budget(scales["smoke"]) == ["architecture.filters=8", "architecture.blocks=1"]
+    assert not_budget(scales["paper"]) == []
+    own = {"overrides": ["batch_size=8", "steps=9"], "cells": [{"a": "b", "set": ["seed=1"]}]}
+    assert not_budget(own) == ["batch_size=8"]

@@ -29,7 +29,7 @@ LEVELS = np.linspace(-0.5, 1.5, 17)
 def turned_away(z: np.ndarray) -> np.ndarray:
     """f(x, y) = x - 2 x (1 - x), `[n, 2]` -> `[n]`: 0 on fakes, 1 on reals, falling at the fakes.
 
-    It is as optimal for Eq. 7 as any other f of `papers/lipschitz.txt`, Eq. 9.
+    It is as optimal for Eq. 7 as any other f of lipschitz, Eq. 9.
     """
     x = z[:, 0]
     return np.asarray(x - 2 * x * (1 - x))

@@ -22,6 +22,9 @@ HIT = 0.01
 
 MODES = 8
 
+A_POINT = 0.01
+"""Differences in accuracy of more than this count."""
+
 
 def dataset(run: Run) -> "Points":
     """The data set of the run, from its own config."""
@@ -61,6 +64,12 @@ def accuracies(run: Run) -> Row:
         right = [at[f"{part}_real_logit"] > 0, at[f"{part}_fake_logit"] < 0]
         row[f"accuracy_{part}"] = float(np.mean([r.mean() for r in right]))
     return row | {"accuracy_gap": row["accuracy_train"] - row["accuracy_held_out"]}
+
+
+def power(logit: np.ndarray) -> float:
+    """Mean probability of reals minus that of fakes, from logits [n, points] on the segments."""
+    p = np.exp(-np.logaddexp(0, -logit[:, [0, -1]])).mean(0)
+    return float(p[1] - p[0])
 
 
 def mode_scores(fake: np.ndarray, modes: np.ndarray) -> Row:

@@ -22,6 +22,7 @@ from gp_lab.figures.plots import legend_above, panel
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field
+from gp_lab.papers.zero_gp._gradients import equality_across_regions, largest_norms, over_the_run
 from gp_lab.papers.zero_gp._reading import MODES, centers, mode_scores, step_at
 
 READS = (
@@ -37,23 +38,8 @@ OTHERS = ("none", "none_ttur", "one_gp", "zero_gp_sample")
 EARLY, EARLY_OF = 0.1, {"zero_gp_ttur": 0.5}
 """The share of the run at which it is read a first time."""
 
-
-def largest_norms(run: Run, output: str = "probability") -> tuple[np.ndarray, np.ndarray]:
-    """The steps [k] and the largest |grad| on the segments at each [k]."""
-    return run.course("segments", lambda at: at[f"{output}_slope"].max())
-
-
-def equality_across_regions(at_reals: np.ndarray, nearest: np.ndarray) -> float:
-    """Equality of the mean norms of the regions, from norms at reals [n] and their modes [n]."""
-    return equality_of_norms([at_reals[nearest == mode].mean() for mode in np.unique(nearest)])
-
-
-def growth(steps: np.ndarray, norms: np.ndarray, early: int) -> tuple[float, float]:
-    """log10 of how often norms [k] at steps [k] are those at `early`: at the end, and the smallest
-    of the last half."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        over = np.log10(norms / norms[steps == early][0])
-    return float(over[-1]), float(over[steps >= steps[-1] / 2].min())
+EXPLODED = 1.0
+"""A gradient has exploded beside another one that is smaller by so many powers of ten."""
 
 
 def measure(run: Run) -> Row:
@@ -72,7 +58,7 @@ def measure(run: Run) -> Row:
         row[f"equality_regions_{output}"] = equality_across_regions(slope[:, -1], nearest)
         steps, norms = largest_norms(run, output)
         row[f"norm_max_{output}"], row[f"norm_mean_{output}"] = norms[-1], float(slope.mean())
-        row[f"norm_growth_{output}"], row[f"norm_stays_{output}"] = growth(steps, norms, first)
+        row |= {f"{k}_{output}": v for k, v in over_the_run(steps, norms, first).items()}
 
     lines = run.arrays("lines")["fake"]
     jumps = largest_over_mean_step(lines)
@@ -83,58 +69,86 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    title = table.grid.titles("method")
+    title, where = table.grid.titles("method"), "zero_gp, sec. 6.2 and Fig. 2"
     modes = {method: table.outcomes("modes", method=method) for method in title}
+    found = stated(where, {
+        f"{title[method]} keeps all 8 modes":
+            share_of(modes[method] == MODES, quantity=f"share of seeds with all 8 modes, {place}")
+        for method, place in (("zero_gp", "(e)"), ("zero_gp_ttur", "(g)"))
+    })  # fmt: skip
+    missed = "share of seeds that miss a mode or diverge, at the end"
+    for method in OTHERS:
+        test = share_of(modes[method] != MODES, quantity=missed)
+        text = f"{title[method]} fails to keep all 8 modes"
+        found += stated(where, {text: test}, about={"method": method})
+    return found + _explosion(table) + _others(table)
+
+
+def _explosion(table: Table) -> list[Claim]:
+    """Of the largest gradient: within a run (whose vanishing would be no dead network but the
+    opposite of what is said), and method against method."""
+    of = {
+        (method, quantity): table.values(f"norm_{quantity}_probability", method=method)
+        for method in ("none", "none_ttur", "zero_gp_ttur")
+        for quantity in ("early", "end", "least", "growth", "stays")
+    }
+    text = "with TTUR and no penalty the largest gradient between reals and fakes"
+    where, norm = "zero_gp, sec. 4.2.2 and Figs. 2c, 2d", "log10 of the largest |grad D|"
+    at = {"early": "at a tenth of the run", "end": "at the end", "least": "least of the last half"}
+    within = {
+        f"{text} {does}":
+            greater(of["none_ttur", q], 0.0, quantity=f"{norm}, {what} over a tenth of the run")
+        for q, does, what in (("growth", "grows", at["end"]), ("stays", "stays", at["least"]))
+    }  # fmt: skip
+
+    def more(quantity: str, other: str, margin: float = 0.0) -> Test:
+        mine, words = of["none_ttur", quantity], f"{norm}, {at[quantity]}, no GP with TTUR minus"
+        name = table.title(method=other)
+        return paired_greater(mine, of[other, quantity], margin, quantity=f"{words} {name}")
+
+    without = {f"{text} is above that without, {at[q]}": more(q, "none") for q in ("early", "end")}
+    without["without TTUR the explosion does not persist as it does"] = more("least", "none")
+    prevents = (
+        f"0-GP prevents it: with TTUR its largest gradient is below {10**-EXPLODED:g} of that of"
+        " no penalty"
+    )
+    return [
+        *stated(where, within),
+        *stated(where, without, about={"method": "none"}),
+        *stated("zero_gp, Table 1 and Figs. 2d, 2g",
+                {prevents: more("end", "zero_gp_ttur", EXPLODED)},
+                about={"method": "zero_gp_ttur"}),
+    ]  # fmt: skip
+
+
+def _others(table: Table) -> list[Claim]:
+    """What 0-GP does and the others do not. They vanish where there are no fakes, the paper says;
+    one that is dead, and flat everywhere, shows none of that."""
 
     def greatest(quantity: str, words: str) -> Test:
         mine = table.values(quantity, method="zero_gp")
         others = table.by("method", quantity, OTHERS)
         return paired_greatest(mine, others, quantity=f"{words}, 0-GP")
 
-    norm = "log10 of the largest |grad D| on segments"
-    text = "with TTUR and no penalty the largest gradient between reals and fakes"
-    at_end = f"{norm}, at the end over a tenth of the run"
-    least = f"{norm}, smallest of the last half over a tenth of the run"
-    of_norm = "norm_growth_probability", "norm_stays_probability"
-    grows, stays = (table.values(q, method="none_ttur") for q in of_norm)
-    without = table.values("norm_stays_probability", method="none")
+    about = {"method": OTHERS}
+    found = stated("zero_gp, sec. 5.5", {
+        f"0-GP's gradient norms are the most equal, {what}":
+            greatest(quantity, f"(E |grad D|)^2 / E |grad D|^2 {what}")
+        for quantity, what in (
+            ("equality_probability", "on segments"),
+            ("equality_regions_probability", "at the reals of the 8 modes"),
+        )
+    }, about=about)  # fmt: skip
     jump = table.values("jump", method="zero_gp")
-    return [
-        *stated("zero_gp, sec. 6.2 and Fig. 2", {
-            f"{title[method]} keeps all 8 modes":
-                share_of(modes[method] == MODES,
-                         quantity=f"share of seeds with all 8 modes, {place}")
-            for method, place in (("zero_gp", "(e)"), ("zero_gp_ttur", "(g)"))
-        } | {
-            f"{title[method]} fails to keep all 8 modes":
-                share_of(modes[method] != MODES,
-                         quantity="share of seeds that miss a mode or diverge, at the end")
-            for method in OTHERS
-        }),
-        *stated("zero_gp, sec. 4.2.2 and Figs. 2c, 2d", {
-            f"{text} grows": greater(grows, 0.0, quantity=at_end),
-            f"{text} stays": greater(stays, 0.0, quantity=least),
-            "without TTUR the explosion does not persist as it does with it":
-                paired_greater(stays, without, quantity=f"{least}, with TTUR minus without"),
-        }),
-        *stated("zero_gp, sec. 5.5", {
-            f"0-GP's gradient norms are the most equal, {what}":
-                greatest(quantity, f"(E |grad D|)^2 / E |grad D|^2 {what}")
-            for quantity, what in (
-                ("equality_probability", "on segments"),
-                ("equality_regions_probability", "at the reals of the 8 modes"),
-            )
-        }),
-        *stated("zero_gp, sec. 6.2", {
-            f"{name} jumps between modes, more than 0-GP":
-                paired_greater(its, jump, quantity="largest over mean step on latent lines,"
-                               f" {name} minus 0-GP")
-            for name, its in table.by("method", "jump", ("none", "zero_gp_sample")).items()
-        } | {
-            "0-GP generates points on the circle: a larger share than the others":
-                greatest("ring", "share of samples on the ring"),
-        }),
-    ]  # fmt: skip
+    for method in ("none", "zero_gp_sample"):
+        name, words = table.title(method=method), "largest over mean step on latent lines"
+        its = table.values("jump", method=method)
+        test = paired_greater(its, jump, quantity=f"{words}, {name} minus 0-GP")
+        text = f"{name} jumps between modes, more than 0-GP"
+        found += stated("zero_gp, sec. 6.2", {text: test}, about={"method": method})
+    text = "0-GP generates points on the circle: a larger share than the others"
+    ring = {text: greatest("ring", "share of samples on the ring")}
+    return found + stated("zero_gp, sec. 6.2", ring, about=about)
 
 
 def draw(runs: Runs, table: Table) -> Figure:

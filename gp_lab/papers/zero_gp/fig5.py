@@ -48,13 +48,13 @@ def claims(table: Table) -> list[Claim]:
         f"share of seeds whose median radial error falls below {ON_CIRCLE:.0%} before the 8th mode"
         " is hit, as it is at last"
     )
-    first = {
-        f"{title} learns the circle first and its eighth mode later": share_of(
-            table.outcomes("circle_first", method=method) == 1, quantity=what
-        )
-        for method, title in table.grid.titles("method").items()
-    }
-    return stated("zero_gp, sec. 6.2 and Fig. 5", first)
+    found = list[Claim]()
+    for method, title in table.grid.titles("method").items():
+        first = share_of(table.outcomes("circle_first", method=method) == 1, quantity=what)
+        text = f"{title} learns the circle first and its eighth mode later"
+        # What never comes because the networks died has no order.
+        found += stated("zero_gp, sec. 6.2 and Fig. 5", {text: first}, about={"method": method})
+    return found
 
 
 def draw(runs: Runs, table: Table) -> Figure:

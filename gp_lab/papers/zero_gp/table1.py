@@ -11,7 +11,7 @@ from gp_lab.figures.claims import Claim, Test, Verdict, computed, paired_greater
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.style import FAKE
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._reading import accuracies
+from gp_lab.papers.zero_gp._reading import A_POINT, accuracies
 from gp_lab.theory.dirac_gan import penalty_curvature, spectral_radius, trajectory
 from gp_lab.theory.one_pair import PAIR_PENALTIES, largest_slope
 
@@ -37,9 +37,6 @@ PAPER: dict[str, dict[Property, bool]] = {
     "zero_gp_sample": {"generalises": False, "prevents": False, "converges": True},
 }
 """The paper's ticks and crosses."""
-
-A_POINT = 0.01
-"""Generalisation is improved if the gap in accuracy shrinks by more than this."""
 
 BOUNDED = -0.5
 """Slopes explode if they grow faster than the distance to this power; as 1/distance is -1."""

@@ -83,7 +83,30 @@ def test_curves_that_part_one_rising_and_one_falling_support_all_of_fig_5b(tmp_p
 
 def test_curves_that_fall_together_support_only_that_validation_falls(tmp_path: Path) -> None:
     table = table_of(fig5b.ENTRY, losses(tmp_path, rising=-2, falling=2))
-    assert verdicts(fig5b.claims(table)) == [Verdict.NOT_SUPPORTED] * 3 + [Verdict.SUPPORTED]
+    *of_penalty, of_clipping = verdicts(fig5b.claims(table))
+    assert of_penalty == [Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.SUPPORTED]
+    assert of_clipping == Verdict.NOT_SUPPORTED
+
+
+def test_seeds_that_disagree_decide_nothing_of_fig_5b(tmp_path: Path) -> None:
+    table = table_of(fig5b.ENTRY, losses(tmp_path, rising=2, falling=2))
+    signs = {"apart": 0.1, "trend_train": 1, "trend_held_out": 1}
+    rows = [r | {k: x * (-1) ** r["seed"] for k, x in signs.items()} for r in table.rows]
+    assert verdicts(fig5b.claims(Table(rows, table.grid))) == [Verdict.INCONCLUSIVE] * 4
+
+
+def test_what_a_dead_critic_measures_decides_nothing_about_its_method(tmp_path: Path) -> None:
+    table = table_of(fig5b.ENTRY, losses(tmp_path, rising=2, falling=2))
+    rows = [r | {"dead": int(r["method"] == "penalty")} for r in table.rows]
+    table = Table(rows, table.grid)
+    found = [c.at("miniature", table.dead(c.about)) for c in fig5b.claims(table)]
+    assert verdicts(found) == [Verdict.INCONCLUSIVE] * 3 + [Verdict.SUPPORTED]
+
+
+def test_a_curve_has_turned_by_what_is_left_of_its_largest_value_later() -> None:
+    assert fig5b.turned(np.array([0.0, 8.0, 2.0, 4.0])) == 0.25
+    assert fig5b.turned(np.array([0.0, 4.0, 8.0])) == 1
+    assert fig5b.turned(np.array([-3.0, -1.0, -2.0])) == fig5b.turned(np.zeros(0)) == np.inf
 
 
 def test_the_early_rise_of_a_curve_is_no_trend_and_a_gap_of_under_a_tenth_is_none() -> None:
@@ -161,12 +184,24 @@ def test_divergences_that_fall_with_the_penalty_alone_support_table_4(tmp_path: 
     assert table.rows[0]["js4_held_out_left"] == pytest.approx(0.2)
     assert table.rows[SEEDS]["left_train"] == pytest.approx(0.9)
     assert table.rows[0]["distinct"] == 1
+    assert table.rows[0]["js1_train_of_untrained"] == pytest.approx(0.36)
 
 
 def test_a_standard_gan_that_writes_better_is_a_result_too(tmp_path: Path) -> None:
     claims = table4.claims(table_of(table4.ENTRY, texts(tmp_path, {"wgan_gp": 0.36, "gan": 0.3})))
     assert verdicts(claims[:4]) == [Verdict.SUPPORTED] * 4
     assert verdicts(claims[4:]) == [Verdict.NOT_SUPPORTED] * 5
+
+
+def test_what_is_half_way_down_is_not_decided_and_a_dead_gan_is_no_verdict_on_it(
+    tmp_path: Path,
+) -> None:
+    runs = texts(tmp_path, {"wgan_gp": 0.598, "gan": 0.598})  # half of 1 over .2 is .6
+    assert verdicts(table4.claims(table_of(table4.ENTRY, runs)))[:8] == [Verdict.INCONCLUSIVE] * 8
+    good = table_of(table4.ENTRY, texts(tmp_path / "b", {"wgan_gp": 0.36, "gan": 0.92}))
+    table = Table([r | {"dead": int(r["method"] == "gan")} for r in good.rows], good.grid)
+    found = [c.at("miniature", table.dead(c.about)) for c in table4.claims(table)]
+    assert verdicts(found) == [Verdict.SUPPORTED] * 4 + [Verdict.INCONCLUSIVE] * 5
 
 
 def test_a_seed_that_diverged_is_left_out_and_counted(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lab import config_of
+from made_up import told
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Run
@@ -109,3 +110,21 @@ def test_a_seed_that_diverged_has_learnt_nothing() -> None:
     ]
     text = "most samples of 1-GP are not recognised after 1,000 iterations"
     assert verdicts(rows)[text] == Verdict.SUPPORTED
+
+
+def test_rivals_whose_units_died_have_shown_no_mode_collapse() -> None:
+    rows = [r | {"dead": int(r["method"] == "one_gp")} for r in rows_of(zero_gp=(1, 1))]
+    found = told("zero_gp/fig3", rows)
+    undecided = [text for text, verdict in found.items() if verdict == Verdict.INCONCLUSIVE]
+    assert undecided == [
+        "most samples of 1-GP are not recognised after 1,000 iterations",
+        "1-GP has collapsed or has learnt nothing after 1,000 iterations",
+    ]
+
+
+def test_a_gan_that_learns_on_half_of_the_seeds_decides_nothing() -> None:
+    rows = [r | {"learnt_early": r["seed"] % 2} for r in rows_of(zero_gp=(1, 1))]
+    found = verdicts(rows)
+    assert found["0-GP has learnt, without mode collapse after 1,000 iterations"] == (
+        Verdict.INCONCLUSIVE
+    )

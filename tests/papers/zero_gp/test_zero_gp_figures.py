@@ -1,54 +1,26 @@
 """What the 2-D entries of zero_gp measure and claim, on made-up runs and rows."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from lab import config_of
+from made_up import changed, claim_of, entry_of, rows_of, told, verdicts
 
 from gp_lab.data.points import SwissRoll
 from gp_lab.figures.claims import Verdict
-from gp_lab.figures.entry import Entry, Run, Runs, entry
+from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.config_groups import figure_file
-from gp_lab.launching.grid import Grid, grid_of, is_at
-from gp_lab.papers.zero_gp import _reading, fig2, fig5, fig6, robust
+from gp_lab.launching.grid import is_at
+from gp_lab.papers.zero_gp import _reading, fig5, fig6, robust
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config
 
 RADIUS = 10 / 1.414
-DRAWN = ("fig2", "fig5", "fig6", "robust")
-
-
-def entry_of(name: str) -> tuple[Entry, Grid]:
-    file = figure_file(f"zero_gp/{name}")
-    what = entry(f"zero_gp/{name}", file)
-    assert isinstance(what, Entry)
-    return what, grid_of(file)
-
-
-def verdicts(name: str, rows: list[Row]) -> dict[str, Verdict]:
-    what, grid = entry_of(name)
-    return {claim.text: claim.test.verdict for claim in what.claims(Table(rows, grid))}
-
-
-def rows_of(name: str, seeds: int, **values: Any) -> list[Row]:
-    """The same values for every run of an entry, so that a test changes what it is about."""
-    _, grid = entry_of(name)
-    return [
-        {**panel.cell, "seed": s, "state": "finished", **values}
-        for panel in grid.panels
-        for s in range(seeds)
-    ]
-
-
-def changed(rows: list[Row], cell: Mapping[str, str], **values: Any) -> list[Row]:
-    return [r | values if is_at(r, cell) else r for r in rows]
+DRAWN = ("zero_gp/fig2", "zero_gp/fig5", "zero_gp/fig6", "zero_gp/robust")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +66,7 @@ def test_fig5_says_its_weights_and_what_its_arrows_are(ring_run: Run) -> None:
         ring_run.folder.write_arrays("samples", step, {"real": fake, "fake": fake})
         field = {"axis": axis, "gradient": np.ones((4, 4, 2))}
         ring_run.folder.write_arrays("field", step, field)
-    runs = Runs(entry_of("fig5")[1], [ring_run])
+    runs = Runs(entry_of("zero_gp/fig5")[1], [ring_run])
     figure = fig5.draw(runs, Table(fig5.ENTRY.rows(runs), runs.grid))
     titles = [axes.get_title() for axes in figure.axes[:5] if axes.axison]
     assert titles == [f"GAN-0-GP, $\\lambda$ = 10\niteration {step}" for step in (0, 20, 40)]
@@ -120,50 +92,6 @@ def test_a_diverged_seed_counts_and_has_nothing_a_failed_one_does_not_count() ->
     np.testing.assert_array_equal(Table(rows).outcomes("modes", method="a"), [8, np.nan])
 
 
-# -- Figure 2 ------------------------------------------------------------------------------
-
-
-def test_growth_is_of_the_end_and_staying_of_the_least_of_the_last_half() -> None:
-    steps, norms = np.array([1, 2, 5, 8, 10]), np.array([2.0, 0.1, 20.0, 2.0, 200.0])
-    assert fig2.growth(steps, norms, early=1) == pytest.approx((2, 0))
-
-
-def test_equality_across_regions_weighs_regions_not_samples() -> None:
-    norms = np.array([1.0] * 90 + [3.0] * 10)
-    nearest = np.array([2] * 90 + [5] * 10)
-    assert fig2.equality_across_regions(norms, nearest) == pytest.approx(4 / 5)
-
-
-def fig2_rows() -> list[Row]:
-    same = {
-        "modes": 3, "ring": 0.2, "jump": 5.0, "norm_growth_probability": 1.0,
-        "norm_stays_probability": 0.5, "equality_probability": 0.3,
-        "equality_regions_probability": 0.3,
-    }  # fmt: skip
-    rows = rows_of("fig2", 10, **same)
-    rows = changed(rows, {"method": "none"}, norm_stays_probability=0.1)
-    rows = changed(rows, {"method": "zero_gp_ttur"}, modes=8)
-    mine = {"modes": 8, "ring": 0.9, "jump": 2.0, "equality_probability": 0.9}
-    return changed(rows, {"method": "zero_gp"}, **mine, equality_regions_probability=0.8)
-
-
-def test_every_sentence_of_fig2_is_supported_where_everything_is_as_the_paper_says() -> None:
-    assert set(verdicts("fig2", fig2_rows()).values()) == {Verdict.SUPPORTED}
-
-
-def test_another_penalty_that_keeps_all_modes_is_told() -> None:
-    found = verdicts("fig2", changed(fig2_rows(), {"method": "one_gp"}, modes=8))
-    assert found["1-GP fails to keep all 8 modes"] == Verdict.NOT_SUPPORTED
-    assert found["no GP fails to keep all 8 modes"] == Verdict.SUPPORTED
-
-
-def test_zero_gp_must_be_more_equal_than_the_best_of_the_others() -> None:
-    rows = changed(fig2_rows(), {"method": "zero_gp_sample"}, equality_probability=0.95)
-    found = verdicts("fig2", rows)
-    claims = {text: v for text, v in found.items() if "most equal" in text}
-    assert list(claims.values()) == [Verdict.NOT_SUPPORTED, Verdict.SUPPORTED]
-
-
 # -- Figure 5 ------------------------------------------------------------------------------
 
 
@@ -185,6 +113,21 @@ def test_an_eighth_mode_that_never_comes_was_not_learnt_and_together_is_not_befo
         ring_run.folder.write_arrays("samples", step, {"fake": fake})
     row = fig5.measure(ring_run)
     assert row["circle_first"] == first
+
+
+def test_an_order_is_told_by_most_seeds_and_not_by_networks_that_died() -> None:
+    text = "WGAN-GP learns the circle first and its eighth mode later"
+    never, always, half = (
+        [r | {"circle_first": of(r["seed"]), "dead": 0} for r in rows_of("zero_gp/fig5", 10)]
+        for of in (lambda _: 0, lambda _: 1, lambda seed: seed % 2)
+    )
+    for rows, verdict in (
+        (always, Verdict.SUPPORTED), (never, Verdict.NOT_SUPPORTED), (half, Verdict.INCONCLUSIVE)
+    ):  # fmt: skip
+        assert claim_of("zero_gp/fig5", rows, text).test.verdict == verdict
+    found = told("zero_gp/fig5", changed(never, {"method": "wgan_gp"}, dead=1))
+    assert found.pop(text) == Verdict.INCONCLUSIVE
+    assert set(found.values()) == {Verdict.NOT_SUPPORTED}
 
 
 # -- Figure 6 ------------------------------------------------------------------------------
@@ -218,15 +161,15 @@ def test_half_a_roll_a_cloud_and_a_point_are_not_learnt() -> None:
 
 
 def test_one_gp_that_learns_the_large_roll_contradicts_the_paper() -> None:
-    rows = rows_of("fig6", 10, learnt=1)
-    found = verdicts("fig6", rows)
+    rows = rows_of("zero_gp/fig6", 10, learnt=1)
+    found = verdicts("zero_gp/fig6", rows)
     assert found.pop("1-GP fails to learn it at scale 10") == Verdict.NOT_SUPPORTED
     assert set(found.values()) == {Verdict.SUPPORTED}
     large = {"method": "one_gp", "scale": "10"}
     diverged = [
         {**large, "seed": r["seed"], "state": "diverged"} if is_at(r, large) else r for r in rows
     ]
-    assert set(verdicts("fig6", diverged).values()) == {Verdict.SUPPORTED}
+    assert set(verdicts("zero_gp/fig6", diverged).values()) == {Verdict.SUPPORTED}
 
 
 # -- the maps of robustness ----------------------------------------------------------------
@@ -239,7 +182,7 @@ def test_every_cell_of_the_maps_sets_what_its_levels_say() -> None:
         "relu_3x512": {"architecture.depth": "3"},
         "tanh_2x64": {"architecture": "mlp_tanh_64"},
     }
-    for panel in entry_of("robust")[1].panels:
+    for panel in entry_of("zero_gp/robust")[1].panels:
         at, values = panel.cell, dict(o.split("=", 1) for o in panel.overrides)
         assert values["optimizer"] == at["optimizer"].rstrip(".59")
         assert values.get("optimizer.betas") == betas[at["optimizer"]]
@@ -256,14 +199,14 @@ def test_every_cell_of_the_maps_sets_what_its_levels_say() -> None:
 
 
 def test_the_maps_use_every_cell_once() -> None:
-    _, grid = entry_of("robust")
+    _, grid = entry_of("zero_gp/robust")
     places = [*robust.REGIONS.values(), {"dataset": "repeated_ring"}]
     used = [panel.name for where in places for panel in grid.at(**where)]
     assert sorted(used) == sorted(grid.names)
 
 
 def test_regions_of_all_penalties_have_the_same_number_of_cells() -> None:
-    _, grid = entry_of("robust")
+    _, grid = entry_of("zero_gp/robust")
     sizes = {
         method: [len(grid.at(method=method, **where)) for where in robust.REGIONS.values()]
         for method in grid.axes["method"]
@@ -273,12 +216,10 @@ def test_regions_of_all_penalties_have_the_same_number_of_cells() -> None:
 
 
 def test_the_share_of_cells_kept_is_by_seed_and_a_diverged_run_keeps_none() -> None:
-    _, grid = entry_of("robust")
+    _, grid = entry_of("zero_gp/robust")
     where = {"network": "tanh_2x64"}
-    rows = changed(
-        rows_of("robust", 2, modes=8), {**where, "method": "one_gp", "lr": "0.003", "seed": "1"},
-        modes=7,
-    )  # fmt: skip
+    rows = rows_of("zero_gp/robust", 2, modes=8)
+    rows = changed(rows, {**where, "method": "one_gp", "lr": "0.003", "seed": "1"}, modes=7)
     lost = {**where, "method": "one_gp", "lr": "0.01", "seed": "1"}
 
     def ended(state: State) -> Table:
@@ -293,15 +234,20 @@ def test_the_share_of_cells_kept_is_by_seed_and_a_diverged_run_keeps_none() -> N
     failed = ended(State.FAILED)
     np.testing.assert_allclose(robust.share_kept(failed, "one_gp", where), [1, np.nan])
     np.testing.assert_allclose(robust.share_kept(failed, "zero_gp", where), [1, 1])
-    assert robust.modes_kept(failed, **where, method="one_gp", lr="0.003") == [8, 7]
+    np.testing.assert_array_equal(robust.all_kept(failed, **lost | {"seed": "0"}), [1])
+    np.testing.assert_array_equal(robust.all_kept(failed, **lost), [np.nan])
+    np.testing.assert_array_equal(robust.all_kept(diverged, **lost), [0])
 
 
 def test_no_penalty_is_the_same_at_each_lambda_and_counts_for_each() -> None:
-    _, grid = entry_of("robust")
+    _, grid = entry_of("zero_gp/robust")
     cell = {**robust.FIG2, "method": "none", "lr": "0.003"}
-    table = Table(changed(rows_of("robust", 1, modes=3), cell, modes=8), grid)
+    table = Table(changed(rows_of("zero_gp/robust", 1, modes=3), cell, modes=8), grid)
     (share,) = robust.share_kept(table, "none", *robust.REGIONS.values())
     assert share == pytest.approx(5 / 27)
+
+
+POWERS = {"0.01": 0.5, "1": 0.4, "10": 0.3, "100": 0.2, "10000": 0.0}
 
 
 def test_power_is_the_difference_of_mean_probabilities_at_the_ends_of_the_segments() -> None:
@@ -309,29 +255,62 @@ def test_power_is_the_difference_of_mean_probabilities_at_the_ends_of_the_segmen
     assert robust.power(logit) == pytest.approx((0.75 + 0.5 - 0.2 - 0.5) / 2)
 
 
-def test_the_rank_correlation_leaves_diverged_runs_out() -> None:
-    assert robust.rank_correlation([0.9, 0.5, np.nan, 0.1]) == pytest.approx(-1)
-    assert robust.rank_correlation([1, 3, 2, 4]) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
-    assert math.isnan(robust.rank_correlation([0.3, np.nan, 0.1]))
-    assert math.isnan(robust.rank_correlation([0.5] * 5))
+def test_a_seed_with_a_diverged_lambda_is_left_out_of_the_correlation() -> None:
+    cell = {**robust.FIG2, "method": "zero_gp", "lr": "0.003"}
+    rows = rows_of("zero_gp/robust", 9, modes=8)
+    for weight, power in POWERS.items():
+        rows = changed(rows, {**cell, "weight": weight}, power=power)
+    text = "the larger lambda, the less 0-GP's discriminator discriminates"
+    assert claim_of("zero_gp/robust", rows, text).test.verdict == Verdict.SUPPORTED
+    lost = {**cell, "weight": "1", "seed": "2"}
+    rows = [
+        {k: v for k, v in r.items() if k not in ("power", "modes")} | {"state": "diverged"}
+        if is_at(r, lost)
+        else r
+        for r in rows
+    ]
+    assert claim_of("zero_gp/robust", rows, text).test.n_dropped == 1
 
 
 def test_the_largest_region_must_be_larger_than_each_of_the_others() -> None:
-    rows = rows_of("robust", 5, modes=3, power=0.0)
-    powers = {"0.01": 0.5, "1": 0.4, "10": 0.3, "100": 0.2, "10000": 0.0}
-    for weight, power in powers.items():
+    rows = rows_of("zero_gp/robust", 9, modes=3, power=0.0)
+    for weight, power in POWERS.items():
         for lr in ("0.0001", "0.0003", "0.001", "0.003"):
             mine = {"method": "zero_gp", "lr": lr, "weight": weight}
             rows = changed(rows, mine, modes=8, power=power)
-    before = verdicts("robust", rows)
+    before = verdicts("zero_gp/robust", rows)
     assert sum("region" in text for text in before) == 4
     assert {v for text, v in before.items() if "region" in text} == {Verdict.SUPPORTED}
     assert {v for text, v in before.items() if "lambda grows" in text} == {Verdict.SUPPORTED}
     for optimizer in ("adam.5", "adam.9"):
         rows = changed(rows, {"optimizer": optimizer, "method": "one_gp"}, modes=8)
-    after = {text.rpartition(": ")[2]: v for text, v in verdicts("robust", rows).items()}
+    after = {text.rpartition(": ")[2]: v for text, v in verdicts("zero_gp/robust", rows).items()}
     assert after["optimiser"] != Verdict.SUPPORTED
     assert after["architecture"] == Verdict.SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("high", "of_one_gp", "of_zero_gp"),
+    [
+        (3, Verdict.SUPPORTED, Verdict.SUPPORTED),
+        (8, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),  # no pair differs: nothing is said
+    ],
+)
+def test_dimensions_are_compared_by_whether_all_modes_are_kept(
+    high: int, of_one_gp: Verdict, of_zero_gp: Verdict
+) -> None:
+    rows = rows_of("zero_gp/robust", 9, modes=8, power=0.0)
+    rows = changed(rows, {"method": "one_gp", "dim": robust.HIGH}, modes=high)
+    texts = (
+        "1-GP keeps all 8 modes in 2 dimensions more often than in 128",
+        "in 128 dimensions 0-GP keeps all 8 modes more often than 1-GP",
+    )
+    found = [claim_of("zero_gp/robust", rows, text).test.verdict for text in texts]
+    assert found == [of_one_gp, of_zero_gp]
+    rows = changed(rows, {"dataset": "repeated_ring"}, modes=7)
+    rows = changed(rows, {"method": "one_gp", "dim": robust.HIGH}, modes=8)
+    found = [claim_of("zero_gp/robust", rows, text).test.verdict for text in texts]
+    assert found == [Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED]
 
 
 # -- all of them ---------------------------------------------------------------------------

@@ -147,7 +147,17 @@ def test_the_kernel_discrepancy_is_the_sum_over_pairs() -> None:
     assert squared_discrepancy(x, y).item() == pytest.approx(expected, rel=1e-12)
     whole = kernel_distance(x[:5], y, rng(), subsets=3)
     expected = direct_discrepancy(x[:5].numpy(), y.numpy())
-    assert whole == pytest.approx((expected, 0), rel=1e-9, abs=1e-12)
+    assert whole.mean == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m", "known"), [(5, 5, False), (5, 9, False), (9, 9, True)])
+def test_the_spread_of_subsets_that_are_a_whole_set_is_not_known(
+    n: int, m: int, known: bool
+) -> None:
+    found = kernel_distance(normal(n, 4), normal(m, 4, seed=1), rng(), subsets=8, size=5)
+    assert math.isfinite(found.mean)
+    assert math.isfinite(found.std) == known
+    assert not known or found.std > 0
 
 
 def test_the_kernel_distance_of_one_distribution_is_zero_on_average() -> None:

@@ -107,14 +107,17 @@ def test_what_is_not_the_papers_is_named_in_claims_table_picture_and_report(
     monkeypatch.setattr(make, "footer", lambda figure, text, left_out: below.append(text))
     own = ["steps=3", "optimizer.lr=1", "architecture.width=8"]
     monkeypatch.setitem(TEXT["scales"]["miniature"], "overrides", own)
+    cells = [{"panel": p, "set": [f"batch_size={n}"]} for p, n in (("a", 8), ("b", 9))]
+    monkeypatch.setitem(TEXT["scales"]["miniature"], "cells", cells)
     user = ("dataset=mnist", "optimizer.lr=3", "steps=3", "probe.samples.every=1")
     folder = made(tmp_path, monkeypatch, {"a": "mnist"}, *user)
-    apart = "not the paper's: optimizer.lr=3, architecture.width=8"
+    apart = "not the paper's: optimizer.lr=3, architecture.width=8, batch_size=8, batch_size=9"
     assert below[0].endswith(f"; {apart}")
     summary = json.loads((folder / "claims.json").read_text())
-    assert summary["not_the_papers"] == ["optimizer.lr=3", "architecture.width=8"]
+    own = ["optimizer.lr=3", "architecture.width=8", "batch_size=8", "batch_size=9"]
+    assert summary["not_the_papers"] == own
     assert apart in claims_table(summary)
-    assert "optimizer.lr=3, architecture.width=8</b>" in write_report(tmp_path).read_text()
+    assert f"{', '.join(own)}</b>" in write_report(tmp_path).read_text()
 
 
 def test_the_papers_own_data_are_not_called_a_stand_in(

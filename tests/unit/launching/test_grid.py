@@ -8,6 +8,7 @@ import pytest
 from gp_lab.errors import BadInput
 from gp_lab.figures.claims import paired_greatest
 from gp_lab.figures.table import Row, Table
+from gp_lab.launching.compose import hydra_session, sweep_of
 from gp_lab.launching.grid import grid_of
 from gp_lab.launching.jobs import panel_overrides
 
@@ -106,6 +107,30 @@ def test_the_users_word_comes_after_the_scales_the_scales_after_the_cells() -> N
     found = dict(panel_overrides(file, "smoke", {"steps": ["9"], "seed": ["4", "5"]}))
     assert {run[0] for runs in found.values() for run in runs} == {"steps=9"}
     assert [run[-1] for run in found["ring-zero_gp-0.01"]] == ["seed=4", "seed=5"]
+
+
+def of_key(runs: list[list[str]], key: str) -> list[str]:
+    return [o for run in runs for o in run if o.partition("=")[0].lstrip("+") == key]
+
+
+@pytest.mark.parametrize("key", ["steps", "++steps"])
+def test_what_is_fixed_in_a_level_no_scale_and_no_word_of_the_user_changes(key: str) -> None:
+    layers = {"4": [], "16": {"set": ["architecture.depth=16"], "fixed": ["steps=1"]}}
+    scales = {"smoke": {"seeds": 1, "overrides": ["steps=5"], "cells": [{"set": ["steps=6"]}]}}
+    file = entry(grid={"layers": layers}, scales=scales, common=["steps=3"])
+    assert of_key(dict(panel_overrides(file, "smoke", {}))["16"], "steps") == ["steps=1"]
+    found = dict(panel_overrides(file, "smoke", {key: ["500", "600"], "batch_size": ["8"]}))
+    assert [run[0] for run in found["16"]] == ["steps=1"]  # once, though the user sweeps it
+    assert of_key(found["16"], "batch_size") == ["batch_size=8"]
+    assert of_key(found["4"], "steps")[-1] == f"{key}=600"
+    assert len(found["4"]) == 2
+
+
+def test_a_longer_run_of_app_a_leaves_networks_as_they_begin() -> None:
+    with hydra_session() as hydra:
+        sweep = sweep_of(hydra, ["figure=lipschitz/appA", "scale=smoke", "steps=500"])
+    steps = {str(job.panel).rpartition("-")[2]: job.config["steps"] for job in sweep.jobs}
+    assert steps == {"4": 500, "16": 1}
 
 
 # Rows by factor
