@@ -105,7 +105,7 @@ def test_the_certified_constant_is_above_every_slope_and_the_bound_holds(run: Ru
 
 
 def test_networks_whose_slope_is_not_the_product_of_their_layers_are_refused() -> None:
-    for settings in ({"norm": "layer"}, {"connection": "concatenate"}, {"init": "equalized"}):
+    for settings in ({"norm": "layer"}, {"connection": "concatenate"}, {"init": "equalized_lecun"}):
         net = small_mlp(**settings)
         with pytest.raises(BadInput, match=r"probe\.mixtures"):
             lipschitz_of(net, dict(net.named_parameters()))
