@@ -1,4 +1,4 @@
-"""Entries train so many seeds that each of their claims could be decided."""
+"""Entries train so many seeds that each of their claims could be decided, on cells they have."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ class Row(dict[str, Any]):
         return 1.0
 
     def __contains__(self, key: object) -> bool:
-        return key != "dead"
+        return key != "dead" or dict.__contains__(self, key)
 
     def get(self, key: str, default: Any = None) -> Any:
         return self[key]
 
 
-def claims(name: str, seeds: int) -> list[Claim]:
+def judged(name: str, seeds: int) -> tuple[Table, list[Claim]]:
     file = figure_file(name)
     grid, found = grid_of(file), entry(name, file)
     assert isinstance(found, Entry)
@@ -45,7 +45,7 @@ def claims(name: str, seeds: int) -> list[Claim]:
     ]
     table = Table([*rows, *found.exact()], grid)
     with family(len(found.claims(table))):
-        return found.claims(table)
+        return table, found.claims(table)
 
 
 def seeds_for(method: str, family_of: int) -> int:
@@ -86,8 +86,18 @@ CASES = [
 def test_an_entry_has_the_seeds_that_its_claims_need(name: str, scale: str) -> None:
     seeds = int(figure_file(name)["scales"][scale]["seeds"])
     assert seeds >= MIN_SEEDS
-    found = claims(name, seeds)
+    _, found = judged(name, seeds)
     for claim in found:
         # Pairs of runs that agree are no trials of McNemar's; all of them might differ.
         trials = seeds if "McNemar" in claim.test.method else claim.test.n
         assert trials >= seeds_for(claim.test.method, len(found)), claim.text
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_what_a_claim_is_about_are_cells_that_the_entry_trains(name: str) -> None:
+    table, found = judged(name, 5)
+    assert {table.dead(claim.about) for claim in found} <= {""}  # raises for cells it lacks
+    for row in table.rows:
+        row["dead"] = 1
+    for claim in found:
+        assert bool(table.dead(claim.about)) == bool(claim.about), claim.text
