@@ -1,11 +1,17 @@
 """The mean over seeds and Student's interval of it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
+
+Range = tuple[float, float]
+"""The least and the largest that a quantity can be."""
+
+ROUNDING = 1e-6
+"""By so much a value can lie beyond: those of networks are computed in float32."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,21 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     mean = float(x.mean())
     half = float(stdtrit(n - 1, (1 + level) / 2) * x.std(ddof=1) / math.sqrt(n))
     return Interval(mean, mean - half, mean + half, n, level)
+
+
+def cut(interval: Interval, values: ArrayLike, within: Range) -> Interval:
+    """An interval of values `[n]` that lie in a range, cut to it, and so its mean.
+
+    Raises ValueError for a value beyond.
+    """
+    low, high = within
+    x = seed_values(values)
+    if (x < low - ROUNDING).any() or (x > high + ROUNDING).any():
+        raise ValueError(f"a value lies beyond {low:g} to {high:g}: {x.tolist()}")
+    mean, least, most = (
+        min(max(at, low), high) for at in (interval.estimate, interval.low, interval.high)
+    )
+    return replace(interval, estimate=mean, low=least, high=most)
 
 
 def seed_values(values: ArrayLike) -> NDArray[np.float64]:

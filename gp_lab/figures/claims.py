@@ -5,9 +5,13 @@ that the sentence claims. Inside: supported; outside: not supported; across its 
 inconclusive. So each wrong verdict has a probability of at most (1 - level) / 2, at the border,
 and less away from it: for shares always (exact tests), for means if the seeds' values are normal.
 Skewed values can take that of a mean to about 10 % with five seeds, and values that are mostly
-equal (0 or 1, say) to anything: they belong to the tests of shares. The k claims of an entry are a
-family: each is tested at `1 - 0.05 / k` (Bonferroni; Holm's steps would need p-values), so that all
-intervals of an entry hold at once in 95 % of its repetitions.
+equal (0 or 1, say) to anything: they belong to the tests of shares. Where the quantity itself is
+bounded (a mean of shares, of cosines) the interval of its mean is cut to that range by `within`:
+the mean cannot lie beyond, so the interval covers it as often as before. The k claims of an entry
+are a family: each is tested at `1 - 0.05 / k` (Bonferroni; Holm's steps would need p-values), so
+that all intervals of an entry hold at once in 95 % of its repetitions. That there is nothing (no
+direction, no difference) is claimed as an equivalence within a margin: that an interval holds 0
+would be met less often the more seeds there are.
 Fewer than `MIN_SEEDS` values are inconclusive whatever they say. A NaN is a seed that did not
 finish, or whose quantity is not defined: it is left out, with its partner where values are paired,
 and counted; an infinite value cannot be averaged and makes the test inconclusive.
@@ -18,19 +22,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, spearmanr
 
-from gp_lab.evaluation.intervals import Interval, mean_interval, seed_values
+from gp_lab.evaluation.intervals import Interval, Range, cut, mean_interval, seed_values
+from gp_lab.figures.verdicts import MIN_SEEDS, Test, Verdict, verdict
 from gp_lab.launching.grid import Where
 
 Array = NDArray[np.float64]
 
-MIN_SEEDS = 5
+SHARE, COSINE = (0.0, 1.0), (-1.0, 1.0)
+"""What a share and a cosine can be: `within` of the tests of their means."""
 
 LEVEL = 0.95
 """Of all claims of an entry together."""
@@ -61,39 +66,6 @@ def seeds_for_share(claims: int, share: float = MOST) -> int:
     """
     alpha = (1 - LEVEL) / max(claims, 1) / 2
     return max(MIN_SEEDS, math.floor(math.log(alpha) / math.log(share)) + 1)
-
-
-class Verdict(StrEnum):
-    """What the measurements say about a sentence."""
-
-    SUPPORTED = "supported"
-    NOT_SUPPORTED = "not supported"
-    INCONCLUSIVE = "inconclusive"
-    NEEDS_MINIATURE = "needs scale=miniature"
-    NEEDS_PAPER = "needs scale=paper"
-
-
-@dataclass(frozen=True)
-class Test:
-    """A verdict and all that it rests on: the quantity, its interval, and the test used."""
-
-    __test__: ClassVar[bool] = False  # or pytest collects it
-
-    verdict: Verdict
-    interval: Interval
-    method: str
-    quantity: str = ""
-    n_dropped: int = 0
-
-    @property
-    def n(self) -> int:
-        """How many seeds (pairs, trials) count; the others are left out."""
-        return self.interval.n
-
-    def __str__(self) -> str:
-        dropped = f", {self.n_dropped} left out" if self.n_dropped else ""
-        quantity = f"{self.quantity} = " if self.quantity else ""
-        return f"{self.verdict}: {quantity}{self.interval}{dropped}; {self.method}"
 
 
 @dataclass(frozen=True)
@@ -169,17 +141,33 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
 
 
 def greater(
-    values: ArrayLike, bound: float, level: float | None = None, *, quantity: str = ""
+    values: ArrayLike,
+    bound: float,
+    level: float | None = None,
+    *,
+    quantity: str = "",
+    within: Range | None = None,
 ) -> Test:
-    """Is the mean of `values` `[n]` above `bound`? One-sample t."""
-    return _test_mean(values, level, f"one-sample t, mean > {bound:g}", quantity, bound, math.inf)
+    """Is the mean of `values` `[n]` above `bound`? One-sample t.
+
+    within: what the quantity can be at all, (0, 1) for a share; the interval is cut to it. Raises
+    ValueError for a value beyond.
+    """
+    method = f"one-sample t, mean > {bound:g}"
+    return _test_mean(values, level, method, quantity, bound, math.inf, within)
 
 
 def less(
-    values: ArrayLike, bound: float, level: float | None = None, *, quantity: str = ""
+    values: ArrayLike,
+    bound: float,
+    level: float | None = None,
+    *,
+    quantity: str = "",
+    within: Range | None = None,
 ) -> Test:
-    """Is the mean of `values` `[n]` below `bound`? One-sample t."""
-    return _test_mean(values, level, f"one-sample t, mean < {bound:g}", quantity, -math.inf, bound)
+    """Is the mean of `values` `[n]` below `bound`? One-sample t; `within` as in `greater`."""
+    method = f"one-sample t, mean < {bound:g}"
+    return _test_mean(values, level, method, quantity, -math.inf, bound, within)
 
 
 def paired_greater(
@@ -241,48 +229,22 @@ def equivalent(
 
 
 def inside(
-    values: ArrayLike, low: float, high: float, level: float | None = None, *, quantity: str = ""
-) -> Test:
-    """Does the mean of `values` `[n]` lie between `low` and `high`? One-sample t.
-
-    Raises ValueError unless low < high.
-    """
-    if not low < high:
-        raise ValueError(f"low={low}, high={high}: nothing lies between them")
-    return _test_mean(
-        values, level, f"one-sample t, {low:g} < mean < {high:g}", quantity, low, high
-    )
-
-
-def holds(
     values: ArrayLike,
-    value: float,
-    margin: float,
+    low: float,
+    high: float,
     level: float | None = None,
     *,
     quantity: str = "",
+    within: Range | None = None,
 ) -> Test:
-    """Is `values` `[n]` centred on `value`: does the interval of their mean hold it?
+    """Does the mean of `values` `[n]` lie between `low` and `high`? One-sample t.
 
-    Supported if it does and reaches no farther than `margin` to either side of its middle; not
-    supported if it leaves `value` out; inconclusive if it holds it by being wide. So a true
-    sentence is called not supported with probability 1 - level. Raises ValueError for a margin
-    that is not positive.
+    `within` as in `greater`. Raises ValueError unless low < high.
     """
-    if not margin > 0:
-        raise ValueError(f"margin={margin}: must be positive")
-    interval = mean_interval(values, level or _LEVEL.get())
-    dropped = int(np.isnan(seed_values(values)).sum())
-    if interval.n < MIN_SEEDS:
-        verdict = Verdict.INCONCLUSIVE
-    elif not interval.low <= value <= interval.high:
-        verdict = Verdict.NOT_SUPPORTED
-    elif interval.high - interval.low <= 2 * margin:
-        verdict = Verdict.SUPPORTED
-    else:
-        verdict = Verdict.INCONCLUSIVE
-    method = f"one-sample t, interval holds {value:g} and is no wider than +-{margin:g}"
-    return Test(verdict, interval, method, quantity, dropped)
+    if not low < high:
+        raise ValueError(f"low={low}, high={high}: nothing lies between them")
+    method = f"one-sample t, {low:g} < mean < {high:g}"
+    return _test_mean(values, level, method, quantity, low, high, within)
 
 
 def computed(
@@ -389,10 +351,13 @@ def _test_mean(
     quantity: str,
     above: float,
     below: float,
+    within: Range | None = None,
 ) -> Test:
     interval = mean_interval(values, level or _LEVEL.get())
+    if within is not None:
+        interval = cut(interval, seed_values(values), within)
     dropped = int(np.isnan(seed_values(values)).sum())
-    return Test(_verdict(interval, above, below), interval, method, quantity, dropped)
+    return Test(verdict(interval, above, below), interval, method, quantity, dropped)
 
 
 def _test_share(
@@ -411,14 +376,4 @@ def _test_share(
     if trials:
         exact = binomtest(successes, trials).proportion_ci(level, method="exact")
         interval = Interval(successes / trials, float(exact.low), float(exact.high), trials, level)
-    return Test(_verdict(interval, above, below), interval, method, quantity)
-
-
-def _verdict(interval: Interval, above: float, below: float) -> Verdict:
-    if interval.n < MIN_SEEDS:
-        return Verdict.INCONCLUSIVE
-    if above < interval.low and interval.high < below:
-        return Verdict.SUPPORTED
-    if interval.high < above or interval.low > below:
-        return Verdict.NOT_SUPPORTED
-    return Verdict.INCONCLUSIVE
+    return Test(verdict(interval, above, below), interval, method, quantity)

@@ -22,8 +22,9 @@ def check_networks(run: Run) -> None:
         isinstance(m, EqualizedLinear) for m in run.game.discriminator.modules()
     ):
         raise BadInput(
-            "constraint=spectral_norm: would normalise the stored weights of"
-            " architecture.init=equalized, not those that the layers use; choose another init"
+            "constraint=spectral_norm: would normalise the stored weights of equalised layers, not"
+            " those that they use; choose another architecture.init than equalized or"
+            " equalized_lecun"
         )
     if run.settings.g_steps > 0 and not list(run.game.generator.parameters()):
         raise BadInput(

@@ -11,6 +11,16 @@ Activation = Literal["relu", "leaky_relu", "tanh", "selu", "elu", "softplus_elu"
 Init = Literal["default", "he_uniform", "he_normal", "glorot_uniform", "orthogonal"]
 """How an `nn.Linear` begins; equalised layers are another class, see `EqualizedLinear`."""
 
+Equalized = Literal["equalized", "equalized_lecun"]
+"""Weights stored N(0, 1) and scaled at run time, by gain/sqrt(fan_in).
+
+- equalized: the gain is the activation's (sqrt(2) for ReLU: He's constant, as in the equalised
+  learning rate of Karras et al. 2018);
+- equalized_lecun: the gain is 1 whatever the activation, as in the authors' code of
+  lipschitz (2-D figures): a ReLU network of L hidden layers begins with values 2^(L/2)
+  times as small. With SELU, whose gain is 1, the two are one.
+"""
+
 Output = Literal["identity", "tanh", "sigmoid"]
 """What a generator's last layer goes through: images in [-1, 1] or [0, 1], or any numbers."""
 
@@ -91,8 +101,8 @@ class EqualizedLinear(nn.Module):
 
     `scale` = gain/sqrt(inputs) is applied at run time, so an optimiser whose steps do not depend on
     the gradient's size (Adam) moves all layers by the same share of their scale: a learning rate
-    means something else here than with `nn.Linear`. The authors' code of lipschitz
-    (2-D figures). Draws from the global generator.
+    means something else here than with `nn.Linear`. `Equalized` says which gains there are. Draws
+    from the global generator.
     """
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True, gain: float = 1.0) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gp_lab.fields import Count, FewOrZero
 from gp_lab.networks import layers
-from gp_lab.networks.layers import Activation, EqualizedLinear, Init, Output
+from gp_lab.networks.layers import Activation, Equalized, EqualizedLinear, Init, Output
 
 Norm = Literal["none", "layer", "batch"]
 Connection = Literal["plain", "concatenate"]
@@ -24,10 +24,10 @@ class MLP(nn.Module):
     of C x H x W go in with `inputs` [C, H, W] and come out with `outputs` [C, H, W], which
     `output_activation` then brings to their range (wgan_gp, Fig. 2: the MLP generator
     of images; zero_gp, Fig. 3: both nets). Depth 0 is a linear map (the linear nets of
-    zero_gp, App. C). `init` is a scheme of `layers.initialize`, or `equalized` for
-    layers scaled at run time. With `concatenate` each layer, the last one too, sees the input and
-    the outputs of all hidden layers before it (the dense net of lipschitz, Fig. 4;
-    its growth is `width`).
+    zero_gp, App. C). `init` is a scheme of `layers.initialize`, or one of
+    `layers.Equalized` for layers scaled at run time. With `concatenate` each layer, the last one
+    too, sees the input and the outputs of all hidden layers before it (the dense net of
+    lipschitz, Fig. 4; its growth is `width`).
     `bias` is that of the linear layers; norms keep theirs. Batch norm uses the statistics of the
     batch at hand at all times and keeps none, so that the network stays a pure function; it makes
     an output depend on the whole batch.
@@ -45,7 +45,7 @@ class MLP(nn.Module):
         activation: Activation = "relu",
         norm: Norm = "none",
         connection: Connection = "plain",
-        init: Init | Literal["equalized"] = "default",
+        init: Init | Equalized = "default",
         bias: bool = True,
         output_activation: Output = "identity",
     ) -> None:
@@ -92,13 +92,13 @@ def _shape(size: int | tuple[int, ...]) -> tuple[int, ...]:
 def _linear(
     inputs: int,
     outputs: int,
-    init: Init | Literal["equalized"],
+    init: Init | Equalized,
     bias: bool,
     gain: float,
     last: bool,
 ) -> nn.Module:
-    if init == "equalized":
-        return EqualizedLinear(inputs, outputs, bias, gain)
+    if init == "equalized" or init == "equalized_lecun":
+        return EqualizedLinear(inputs, outputs, bias, gain if init == "equalized" else 1.0)
     layer = nn.Linear(inputs, outputs, bias)
     layers.initialize(layer, init, gain, last)
     return layer

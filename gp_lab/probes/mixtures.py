@@ -90,6 +90,6 @@ def lipschitz_of(net: nn.Module, params: dict[str, torch.Tensor]) -> float:
     if not plain:
         raise BadInput(
             "probe.mixtures: certifies the Lipschitz constant of an MLP of linear layers and"
-            " activations alone; use norm=none, connection=plain and another init than equalized"
+            " activations alone; use norm=none, connection=plain and an init that is not equalised"
         )
     return certified_lipschitz(weights) * math.prod(slopes)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, Test, computed, greater, share_of
+from gp_lab.figures.claims import SHARE, Claim, Test, computed, greater, share_of, stated
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panels
 from gp_lab.figures.style import new_panels
@@ -14,15 +14,20 @@ from gp_lab.theory.anomalous import convex_bound
 ROUNDING = 1e-9
 """Float64's error in f; a bound that is missed by less is not violated."""
 
+DELTA = 0.06
+"""The theorem is of pairs within delta: here those of one mode. Two of its points, of standard
+deviation .02 / 1.414, lie nearer in 99 % of the draws; the next mode is 1.08 away."""
+
 MOST = 0.5
-"""The bound says something if it is not vacuous for this share of the pairs."""
+"""The theorem says something if its premise is met by this share of the pairs within delta."""
 
 HIGH = 0.9
 """Combinations score as real "with high probability" above this share."""
 
 
 def bounds(arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Distances of the pairs, the certified bound, that with the steepest slope met; that slope."""
+    """Distances of all pairs; Eq. 11 with each pair's own distance for delta, by the certified L
+    and by the steepest slope met; that slope."""
     f1, f2, share = arrays["f1"], arrays["f2"], arrays["share"]
     distance = np.linalg.norm((arrays["x1"] - arrays["x2"]).reshape(len(share), -1), axis=1)
     chords = np.abs(f1 - f2)[distance > 0] / distance[distance > 0]
@@ -36,46 +41,63 @@ def bounds(arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
 
 def measure(run: Run) -> Row:
     arrays = run.arrays("mixtures")
-    distance, certified, seen, steepest = bounds(arrays)
-    mixed = arrays["f_mixed"]
-    assumed = (arrays["f1"] > 0) & (arrays["f2"] > 0)
-    near = distance <= np.quantile(distance, 0.25)
+    distance, _, _, steepest = bounds(arrays)
+    slope, near = float(arrays["lipschitz"]), distance <= DELTA
+    f1, f2, share, mixed = (arrays[name][near] for name in ("f1", "f2", "share", "f_mixed"))
+    slack = mixed - convex_bound(f1, f2, share, np.full(len(share), DELTA), slope)
+    epsilon, away = np.minimum(f1, f2), DELTA * np.minimum(share, 1 - share)
+    meets = epsilon > slope * away
     return {
-        "lipschitz": float(arrays["lipschitz"]),
+        "lipschitz": slope,
         "steepest": steepest,
-        "slack_min": float((mixed - certified).min()),
-        "violations": int((mixed < certified - ROUNDING).sum()),
-        "not_real": int((mixed[certified > 0] <= 0).sum()),
-        "not_vacuous": float((certified > 0).mean()),
-        "not_vacuous_near": float((certified > 0)[near].mean()),
-        "not_vacuous_steepest": float((seen > 0).mean()),
-        "assumption_2": float(assumed.mean()),
-        "real": float((mixed > 0).mean()),
-        "real_assumed": float((mixed > 0)[assumed].mean()) if assumed.any() else np.nan,
+        "pairs_near": int(near.sum()),
+        "share_near": float(near.mean()),
+        "slack_min": float(slack.min()) if near.any() else np.nan,
+        "violations": int((slack < -ROUNDING).sum()),
+        "premise_pairs": int(meets.sum()),
+        "not_real": int((mixed[meets] <= 0).sum()),
+        "premise": _share_of(meets),
+        "premise_steepest": _share_of(epsilon > steepest * away),
+        "assumption_2": _share_of(epsilon > 0),
+        "real": _share_of(mixed > 0),
+        "real_assumed": _share_of(mixed[epsilon > 0] > 0),
     }
 
 
+def _share_of(values: np.ndarray) -> float:
+    """Of those that are true; NaN of nothing."""
+    return float(values.mean()) if len(values) else np.nan
+
+
 def claims(table: Table) -> list[Claim]:
-    broken = table.column("slack_min") <= -ROUNDING
-    not_real = table.column("not_real") > 0
-    never = "share of runs in which f(combination) is above its bound for all pairs"
-    real = "share of runs without a pair whose bound is positive and whose combination scores fake"
-    text = "the bound of Eq. 11 is never violated, with a certified L"
-    found = [Claim(text, _never(broken, never), "anomalous, Theorem 3, Eq. 11")]
-    text = "where the bound is not vacuous the combination scores as real"
-    found.append(Claim(text, _never(not_real, real), "anomalous, Theorem 3"))
-    positive = "share of pairs with a positive bound"
-    both = "share of f(combination) > 0 among pairs with f > 0 at both"
-    for title, values in table.by("method", "not_vacuous").items():
-        text = f"{title}: the certified bound is not vacuous for most pairs (above {MOST:.0%})"
-        test = greater(values, MOST, quantity=positive)
-        found.append(Claim(text, test, "anomalous, Theorem 3"))
-        text = (
-            f"{title}: combinations of training data that score as real do so, too, with high"
-            f" probability (above {HIGH:.0%})"
-        )
-        test = greater(table.by("method", "real_assumed")[title], HIGH, quantity=both)
-        found.append(Claim(text, test, "anomalous, sec. 4.3"))
+    slack, not_real = table.column("slack_min"), table.column("not_real")
+    looked, with_premise = ~np.isnan(slack), table.column("premise_pairs") > 0
+    of = f"share of runs, of those with a pair within {DELTA}"
+    never = f"{of}, in which f(combination) is above the bound for all such pairs"
+    real = f"{of} that meets the premise, in which all such combinations score as real"
+    within = f"pairs within {DELTA}"
+    # Theorems hold of dead networks, too: no `about`.
+    found = stated("anomalous, Theorem 3, Eq. 11", {
+        f"{within}: the bound of Eq. 11 is never violated, with a certified L":
+            _never(slack[looked] <= -ROUNDING, never),
+    }) + stated("anomalous, Theorem 3", {
+        f"{within}: where epsilon > L delta min(lambda, 1 - lambda), the combination scores as"
+        " real":
+            _never(not_real[with_premise] > 0, real),
+    })  # fmt: skip
+    positive = f"share of {within} that meet epsilon > L delta min(lambda, 1 - lambda)"
+    both = f"share of f(combination) > 0 among {within} with f > 0 at both"
+    for method, title in table.grid.titles("method").items():
+        premise, assumed = (table.values(q, method=method) for q in ("premise", "real_assumed"))
+        found += stated("anomalous, Theorem 3", {
+            f"{title}: the theorem is not vacuous for most {within} (above {MOST:.0%})":
+                greater(premise, MOST, quantity=positive, within=SHARE),
+        }, about={"method": method})  # fmt: skip
+        found += stated("anomalous, sec. 4.3", {
+            f"{title}: combinations of {within} that score as real do so, too, with high"
+            f" probability (above {HIGH:.0%})":
+                greater(assumed, HIGH, quantity=both, within=SHARE),
+        }, about={"method": method})  # fmt: skip
     return found
 
 
@@ -89,7 +111,7 @@ def _never(broken: np.ndarray, quantity: str) -> Test:
 def draw(runs: Runs, table: Table) -> Figure:
     def shares(axes: Axes, run: Run) -> str:
         _shares(axes, [seed.arrays("mixtures") for seed in runs.at(**run.cell)])
-        return f"not vacuous: {np.nanmean(table.values('not_vacuous', **run.cell)):.1%}"
+        return f"not vacuous below δ: {table.mean('premise', **run.cell):.0%}"
 
     methods = runs.grid.named("method")
     figure, grid = new_panels(2, len(methods), 4.4)
@@ -131,6 +153,7 @@ def _shares(axes: Axes, of_runs: list[Arrays]) -> None:
     ):
         share = [(values > 0)[inside].mean() for inside in bins]
         axes.plot(middles, share, style, color=colour, ms=3, lw=0.9, label=label)
+    axes.axvline(DELTA, color="0.7", lw=0.8, ls=":", label=f"δ = {DELTA}")
     axes.set(ylim=(-0.05, 1.05), xlabel="|x₁ − x₂|")
 
 

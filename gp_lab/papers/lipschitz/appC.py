@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 
 from gp_lab.evaluation.points import cosines, wasserstein
-from gp_lab.figures.claims import Claim, inside, less, paired_greater, stated
+from gp_lab.figures.claims import COSINE, Claim, inside, less, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panels
 from gp_lab.figures.style import panels_above_curves
@@ -88,19 +88,21 @@ def claims(table: Table) -> list[Claim]:
     along = "rank correlation of cosine and W1 between fakes and reals, along a run"
     found = stated(where, {
         "without noise a gradient points between its targets (n = 2: cosine .707 with each)":
-            inside(nearest, *BETWEEN, quantity=f"{of} nearest target"),
+            inside(nearest, *BETWEEN, quantity=f"{of} nearest target", within=COSINE),
         "so it does to the other target (n = 2)":
-            inside(second, *BETWEEN, quantity=f"{of} second target"),
-    }, paper=0.707)  # fmt: skip
-    tests = {}
+            inside(second, *BETWEEN, quantity=f"{of} second target", within=COSINE),
+    }, paper=0.707, about={"fakes": "fixed", "targets": "two", "noise": "0"})  # fmt: skip
     for targets, n in table.grid.titles("targets").items():
         without, with_noise = still.by("noise", "cosine", targets=targets).values()
         text = f"noise on the fakes turns gradients to single targets ({n})"
-        tests[text] = paired_greater(with_noise, without, quantity=noise)
-    for title, values in table.by("noise", "correlation", fakes="moving").items():
+        test = paired_greater(with_noise, without, quantity=noise)
+        found += stated(where, {text: test}, about={"fakes": "fixed", "targets": targets})
+    for level, title in table.grid.titles("noise").items():
+        values = table.values("correlation", fakes="moving", noise=level)
         text = f"the nearer p_G is to p_data, the better gradients point to one target ({title})"
-        tests[text] = less(values, 0.0, quantity=along)
-    return found + stated(where, tests)
+        test = less(values, 0.0, quantity=along, within=COSINE)  # a correlation's range, too
+        found += stated(where, {text: test}, about={"fakes": "moving", "noise": level})
+    return found
 
 
 def draw(runs: Runs, table: Table) -> Figure:

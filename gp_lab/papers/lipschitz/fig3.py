@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, paired_greater, stated
+from gp_lab.figures.claims import COSINE, Claim, greater, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, legend_above
 from gp_lab.figures.style import empty, new_figure
@@ -37,16 +37,17 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    tests = {}
+    found = []
     for loss, name in table.grid.titles("loss").items():
         coupled, random = (table.values(q, loss=loss) for q in ("cosine", "cosine_random"))
         text = f"{name}: gradients at fakes point to their coupled reals (cosine > {POINTING})"
         cosine = "mean cosine of grad f at fakes with the way to the coupled real"
-        tests[text] = greater(coupled, POINTING, quantity=cosine)
+        tests = {text: greater(coupled, POINTING, quantity=cosine, within=COSINE)}
         minus = "mean cosine, coupled minus random directions"
         more = paired_greater(coupled, random, quantity=minus)
         tests[f"{name}: more so than in random directions"] = more
-    return stated("lipschitz, Fig. 3 and sec. 3.3", tests)
+        found += stated("lipschitz, Fig. 3 and sec. 3.3", tests, about={"loss": loss})
+    return found
 
 
 def draw(runs: Runs, table: Table) -> Figure:

@@ -1,5 +1,7 @@
 """lipschitz, Figs. 5 and 6: losses that meet Eq. 10, and how fast each comes to its optimum."""
 
+from itertools import product
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -108,13 +110,13 @@ def claims(table: Table) -> list[Claim]:
         found += [claim for row in measured[:1] for claim in _of_loss(loss, row)]
     took = {loss: table.values("steps_to_converge", loss=loss) for loss in WORDS}
     said = f"steps until the error stays below {CONVERGED:.0%} of the spread of f* (or the budget)"
-    return found + stated("lipschitz, App. D", {
-        f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}":
-            paired_greater(took[other], took[ours],
-                           quantity=f"{said}, {WORDS[other]} minus combination")
-        for ours in ("combined", "combined_tenth")
-        for other in ("wasserstein", "vanilla", "sqrt", "exp")
-    })  # fmt: skip
+    for ours, other in product(("combined", "combined_tenth"), WORDS):
+        if not other.startswith("combined"):
+            text = f"the combination ({WORDS[ours]}) converges faster than {WORDS[other]}"
+            quantity = f"{said}, {WORDS[other]} minus combination"
+            test = paired_greater(took[other], took[ours], quantity=quantity)
+            found += stated("lipschitz, App. D", {text: test}, about={"loss": [ours, other]})
+    return found
 
 
 def _of_loss(loss: str, row: Row) -> list[Claim]:

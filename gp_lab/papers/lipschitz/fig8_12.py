@@ -1,12 +1,13 @@
 """lipschitz, Figs. 8 to 12: what makes LSGAN's surface complex: five settings and a factorial."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, stated
+from gp_lab.figures.claims import Claim, greater, paired_greatest, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, panel
 from gp_lab.figures.style import COLOURS, surface
@@ -34,6 +35,10 @@ FIGURES = {
     "Fig. 12": ("64x128", "selu", "sgd", "1e-4"),
 }
 """The settings of the paper's figures: their levels of the factors."""
+
+SIMPLE = ("Fig. 8", "Fig. 9", "Fig. 10")
+COMPLEX = ("Fig. 11", "Fig. 12")
+"""What the pictures of App. G show: the last two far more complex than the first three."""
 
 SENTENCES = {
     "capacity": "a network of low capacity learns a simpler surface (1 against 4 layers)",
@@ -66,7 +71,30 @@ def claims(table: Table) -> list[Claim]:
         low, high = table.grid.titles(factor, FACTORS[factor]).values()
         said = f"log2 roughness, {high} minus {low}, mean over the other factors"
         found[sentence] = greater(effect(table, factor), 0.0, quantity=said)
-    return stated("lipschitz, App. G, Figs. 8 to 12", found)
+    rivals = {name: log_roughness(table, name) for name in SIMPLE}
+    seen = {
+        f"{name}'s surface is more complex than each of Figs. 8 to 10": paired_greatest(
+            log_roughness(table, name), rivals, quantity=f"log2 roughness, {name}"
+        )
+        for name in COMPLEX
+    }
+    # A network that is dead draws a plane, which is simple for another reason.
+    return [
+        *stated("lipschitz, App. G", found, about=FACTORS),
+        *stated("lipschitz, App. G, Figs. 8 to 12", seen, about=_levels(SIMPLE)),
+    ]
+
+
+def log_roughness(table: Table, figure: str) -> np.ndarray:
+    """By seed [n]: log2 roughness in one of the paper's figures."""
+    cell = dict(zip(FACTORS, FIGURES[figure], strict=True))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log2(table.values("roughness", **cell)))
+
+
+def _levels(figures: Sequence[str]) -> dict[str, set[str]]:
+    """Of each factor those levels that some of the paper's figures have."""
+    return {factor: {FIGURES[name][i] for name in figures} for i, factor in enumerate(FACTORS)}
 
 
 def draw(runs: Runs, table: Table) -> Figure:

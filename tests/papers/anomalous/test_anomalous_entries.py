@@ -1,5 +1,8 @@
 """Entries of anomalous on made-up rows and small runs: what is measured and what is claimed."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -99,13 +102,43 @@ def test_the_certified_constant_is_above_every_slope_and_the_bound_holds(run: Ru
     )
     assert (found["f_mixed"] >= bound - 1e-12).all()
     row = thm3.measure(Run({"method": "none"}, 0, run, "finished", 20))
+    near = distance <= thm3.DELTA
+    bound = convex_bound(
+        found["f1"], found["f2"], found["share"], np.full(300, thm3.DELTA), row["lipschitz"]
+    )
     assert row["violations"] == 0
-    assert row["slack_min"] == pytest.approx((found["f_mixed"] - bound).min())
-    assert row["not_vacuous"] == (bound > 0).mean()
+    assert 0 < row["pairs_near"] == near.sum() < 100  # pairs of one mode of eight
+    assert row["slack_min"] == pytest.approx((found["f_mixed"] - bound)[near].min())
+    assert row["premise"] <= (bound > 0)[near].mean()
+
+
+def mixtures(distance: list[float], f_mixed: list[float]) -> Run:
+    """Pairs with f = 1 at both points, half-way, and L = 20: the premise asks 20 delta / 2 < 1."""
+    x = np.zeros((len(distance), 2))
+    arrays = {
+        "x1": x, "x2": x + np.array([[d, 0.0] for d in distance]), "share": np.full(len(x), 0.5),
+        "f1": np.ones(len(x)), "f2": np.ones(len(x)), "f_mixed": np.array(f_mixed),
+        "slope": np.ones(len(x)), "lipschitz": np.array(20.0),
+    }  # fmt: skip
+    folder: Any = SimpleNamespace(arrays=lambda probe, step: arrays)
+    return Run({"method": "none"}, 0, folder, "finished", 1)
+
+
+def test_only_pairs_within_delta_count_and_their_bound_is_deltas() -> None:
+    near, far = thm3.DELTA / 2, 2 * thm3.DELTA
+    row = thm3.measure(mixtures([near, near, far], [0.9, 0.7, -5.0]))
+    assert (row["pairs_near"], row["violations"], row["not_real"]) == (2, 0, 0)
+    assert row["slack_min"] == pytest.approx(0.7 - (1 - 20 * 0.5 * thm3.DELTA))
+    assert row["premise"] == row["real"] == row["real_assumed"] == 1
+    row = thm3.measure(mixtures([near, near, far], [-0.1, 0.39, 0.9]))
+    assert (row["violations"], row["not_real"], row["premise_pairs"]) == (2, 1, 2)
+    row = thm3.measure(mixtures([far], [0.0]))
+    assert row["pairs_near"] == row["premise_pairs"] == 0
+    assert np.isnan([row["slack_min"], row["premise"], row["real_assumed"]]).all()
 
 
 def test_networks_whose_slope_is_not_the_product_of_their_layers_are_refused() -> None:
-    for settings in ({"norm": "layer"}, {"connection": "concatenate"}, {"init": "equalized"}):
+    for settings in ({"norm": "layer"}, {"connection": "concatenate"}, {"init": "equalized_lecun"}):
         net = small_mlp(**settings)
         with pytest.raises(BadInput, match=r"probe\.mixtures"):
             lipschitz_of(net, dict(net.named_parameters()))
@@ -121,19 +154,44 @@ def test_networks_whose_slope_is_not_the_product_of_their_layers_are_refused() -
     assert ratio == pytest.approx(steepest.item(), rel=1e-6)
 
 
-def test_a_violation_would_be_seen_and_no_run_at_all_decides_nothing() -> None:
-    def found(*rows: Row) -> dict[str, Verdict]:
-        return verdicts(thm3.claims(Table(rows, grid_of(figure_file("anomalous/thm3")))))
+FINE: Row = {
+    "method": "none", "seed": 0, "slack_min": 1e-12, "premise_pairs": 9, "not_real": 0,
+    "premise": 0.1, "real_assumed": 0.99,
+}  # fmt: skip
 
-    fine: Row = {
-        "method": "none", "seed": 0, "slack_min": 1e-12, "not_real": 0, "not_vacuous": 0.1,
-        "real_assumed": 1.0,
-    }  # fmt: skip
-    many = [fine | {"seed": seed} for seed in range(40)]
-    assert of(found(*many), "never violated") == Verdict.SUPPORTED
-    assert of(found(*many[:4]), "never violated") == Verdict.INCONCLUSIVE
-    broken = fine | {"seed": 1, "slack_min": -0.01, "not_real": 3}
-    assert of(found(fine, broken), "never violated") == Verdict.NOT_SUPPORTED
-    assert of(found(fine, broken), "scores as real") == Verdict.NOT_SUPPORTED
+
+def thm3_verdicts(*rows: Row) -> dict[str, Verdict]:
+    return verdicts(thm3.claims(Table(rows, grid_of(figure_file("anomalous/thm3")))))
+
+
+def test_a_violation_would_be_seen_and_no_run_at_all_decides_nothing() -> None:
+    many = [FINE | {"seed": seed} for seed in range(40)]
+    assert of(thm3_verdicts(*many), "never violated") == Verdict.SUPPORTED
+    assert of(thm3_verdicts(*many[:4]), "never violated") == Verdict.INCONCLUSIVE
+    broken = FINE | {"seed": 1, "slack_min": -0.01, "not_real": 3}
+    assert of(thm3_verdicts(FINE, broken), "never violated") == Verdict.NOT_SUPPORTED
+    assert of(thm3_verdicts(FINE, broken), "combination scores as real") == Verdict.NOT_SUPPORTED
     diverged: Row = {"method": "none", "seed": 0, "state": "diverged"}
-    assert of(found(diverged), "never violated") == Verdict.INCONCLUSIVE
+    assert of(thm3_verdicts(diverged), "never violated") == Verdict.INCONCLUSIVE
+
+
+def test_runs_without_a_pair_that_meets_the_premise_do_not_speak_for_the_theorem() -> None:
+    many = [FINE | {"seed": seed} for seed in range(40)]
+    words = "combination scores as real"
+    assert of(thm3_verdicts(*many), words) == Verdict.SUPPORTED
+    vacuous = [row | {"premise_pairs": 0} for row in many]
+    assert of(thm3_verdicts(*vacuous), words) == Verdict.INCONCLUSIVE
+    unseen = [row | {"slack_min": np.nan} for row in many]
+    assert of(thm3_verdicts(*unseen), "never violated") == Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("premise", "verdict"),
+    [(0.9, Verdict.SUPPORTED), (0.1, Verdict.NOT_SUPPORTED), (0.5, Verdict.INCONCLUSIVE)],
+)
+def test_how_often_the_theorem_is_vacuous_is_a_mean_share(premise: float, verdict: Verdict) -> None:
+    rows = [FINE | {"seed": s, "premise": premise + 0.01 * (s % 3 - 1)} for s in range(9)]
+    assert of(thm3_verdicts(*rows), "no penalty: the theorem is not vacuous") == verdict
+    few = [row | {"real_assumed": 0.4 + 0.01 * row["seed"]} for row in rows]
+    assert of(thm3_verdicts(*rows), "no penalty: combinations") == Verdict.SUPPORTED
+    assert of(thm3_verdicts(*few), "no penalty: combinations") == Verdict.NOT_SUPPORTED

@@ -143,6 +143,26 @@ def test_equal_values_give_a_point_that_is_judged() -> None:
     assert claims.equivalent(same, same, 0.01).verdict == Verdict.SUPPORTED
 
 
+def test_the_interval_of_a_share_is_cut_to_what_a_share_can_be() -> None:
+    shares = np.array([0.7, 0.95, 1.0, 1.0, 1.0])
+    plain, cut = claims.greater(shares, 0.5), claims.greater(shares, 0.5, within=claims.SHARE)
+    assert plain.interval.high > 1 == cut.interval.high
+    assert cut.interval.low == plain.interval.low
+    assert cut.interval.estimate == plain.interval.estimate == pytest.approx(shares.mean())
+    mirrored = claims.less(1 - shares, 0.5, within=claims.SHARE)
+    assert mirrored.interval.low == 0 > claims.less(1 - shares, 0.5).interval.low
+    cosine = claims.inside(shares, 0.2, 1.05, within=claims.COSINE)
+    assert (cosine.verdict, cosine.interval.high) == (Verdict.SUPPORTED, 1)
+    assert claims.inside(shares, 0.2, 1.05).verdict == Verdict.INCONCLUSIVE
+    rounded = claims.greater(np.full(5, 1 + 1e-7), 0.5, within=claims.SHARE)
+    assert rounded.interval.estimate == rounded.interval.low == rounded.interval.high == 1
+    lost = claims.greater([np.nan, np.nan], 0.5, within=claims.SHARE)
+    assert (lost.n, lost.n_dropped, lost.verdict) == (0, 2, Verdict.INCONCLUSIVE)
+    for beyond in (1.2, -0.1, np.inf):
+        with pytest.raises(ValueError, match="beyond 0 to 1"):
+            claims.greater([0.5, 0.5, beyond], 0.2, within=claims.SHARE)
+
+
 def test_diverged_seeds_are_dropped_in_pairs_and_counted() -> None:
     a, b = values(8, 1.0), values(8, seed=1)
     a[2], b[5] = np.nan, np.nan

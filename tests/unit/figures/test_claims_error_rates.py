@@ -74,6 +74,26 @@ def test_at_either_border_of_a_region_no_wrong_verdict_exceeds_its_stated_rate(
         assert measured[Verdict.SUPPORTED] == pytest.approx(WRONG, abs=error(WRONG))
 
 
+def test_an_interval_that_is_cut_covers_the_mean_as_often_as_it_did() -> None:
+    shares = np.random.default_rng(0).beta(8, 0.5, size=(REPETITIONS, 6))
+    covered = {None: 0, claims.SHARE: 0}
+    for row in shares:
+        for within in covered:
+            interval = claims.greater(row, 0.5, within=within).interval
+            covered[within] += interval.low <= 8 / 8.5 <= interval.high
+    assert covered[None] == covered[claims.SHARE]
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.4])
+def test_more_seeds_decide_an_equivalence_more_often(spread: float) -> None:
+    few, many = (
+        rates(lambda x: claims.inside(x, -0.5, 0.5), spread * seeds(n))[Verdict.SUPPORTED]
+        for n in (5, 12)
+    )
+    assert many >= few
+    assert many > 0.9
+
+
 @pytest.mark.parametrize("name", ONE_SIDED)
 @pytest.mark.parametrize("effect", [0.5, 1.5])
 def test_away_from_the_border_a_mean_is_wrong_more_rarely_and_right_as_noncentral_t_predicts(

@@ -30,6 +30,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"activation": "tanh"},
     {"activation": "softplus_elu", "connection": "concatenate", "init": "equalized"},
     {"activation": "selu", "norm": "layer", "init": "orthogonal"},
+    {"activation": "relu", "init": "equalized_lecun"},
     {"activation": "relu", "norm": "batch", "init": "he_normal"},
     {"depth": 0},
 ]
@@ -157,13 +158,24 @@ def test_concatenating_network_feeds_each_layer_all_that_came_before() -> None:
     torch.testing.assert_close(net(x), by_hand, rtol=1e-13, atol=1e-13)
 
 
-def test_equalized_network_is_a_plain_one_with_scaled_weights() -> None:
-    net, plain = make(init="equalized"), make()
-    gains = {"hidden.0.linear.weight": math.sqrt(2 / 2), "hidden.1.linear.weight": math.sqrt(2 / 5)}
+@pytest.mark.parametrize(("init", "gain"), [("equalized", math.sqrt(2)), ("equalized_lecun", 1.0)])
+def test_equalized_network_is_a_plain_one_with_scaled_weights(init: str, gain: float) -> None:
+    net, plain = make(init=init), make()
+    gains = {f"hidden.{i}.linear.weight": gain / math.sqrt(seen) for i, seen in ((0, 2), (1, 5))}
     gains["output.weight"] = math.sqrt(1 / 5)
     scaled = {name: p * gains.get(name, 1.0) for name, p in net.named_parameters()}
     x = points(7, 2)
     torch.testing.assert_close(net(x), functional_call(plain, scaled, (x,)), rtol=0, atol=1e-14)
+
+
+def test_a_relu_network_with_lecuns_constant_begins_with_smaller_values_than_with_hes() -> None:
+    he, lecun = (make(init=init, depth=4, width=64) for init in ("equalized", "equalized_lecun"))
+    for a, b in zip(he.parameters(), lecun.parameters(), strict=True):
+        assert torch.equal(a, b)
+    x = points(50, 2)
+    torch.testing.assert_close(he(x), 4 * lecun(x), rtol=1e-12, atol=0)  # sqrt(2) a hidden layer
+    selu = [make(init=i, activation="selu") for i in ("equalized", "equalized_lecun")]
+    assert torch.equal(selu[0](x), selu[1](x))
 
 
 def test_layer_norm_stands_between_linear_and_activation() -> None:
@@ -213,7 +225,7 @@ def test_parameter_counts_are_those_of_the_formula(depth: int, norm: str) -> Non
         plain = (i * w + (d - 1) * w * w + w * o if d else i * o) + norms + bias * (d * w + o)
         dense = d * i * w + w * w * d * (d - 1) // 2 + (i + d * w) * o + norms + bias * (d * w + o)
         for connection, count in {"plain": plain, "concatenate": dense}.items():
-            for init in ("default", "equalized"):
+            for init in ("default", "equalized", "equalized_lecun"):
                 net = make(**settings, bias=bias, connection=connection, init=init)
                 assert sum(p.numel() for p in net.parameters()) == count
 
