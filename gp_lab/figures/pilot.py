@@ -32,19 +32,20 @@ SEEDS = 3
 """Pilots have so many, from `first_seed` on: a criterion that had to be replaced gets new ones."""
 
 LEVELLED = "levelled"
-"""What D's loss still changes from the third quarter of a run to its last, over its range."""
+"""What D's loss still changes from the third quarter of a run to its last, over its whole way."""
 
 
 def levelled(steps: np.ndarray, losses: np.ndarray) -> float:
-    """How much a loss [k] at steps [k] still changes, as a share of its range over the run.
+    """How much a loss [k] at steps [k] still changes, as a share of its way since the first one.
 
-    The means of the last two quarters are compared; NaN for fewer than 8 steps or a constant loss.
+    The means of the last two quarters are compared, so that a loss which never left its noise has
+    not levelled either; NaN for fewer than 8 steps or a constant loss.
     """
     if len(losses) < 8 or not np.ptp(losses) > 0:
         return float("nan")
     quarter = np.ceil(4 * (steps - steps[0] + 1) / (steps[-1] - steps[0] + 1))
-    means = [losses[quarter == q].mean() for q in (1, 2, 3, 4)]
-    return float(abs(means[3] - means[2]) / np.ptp(means)) if np.ptp(means) > 0 else 0.0
+    third, last = (losses[quarter == q].mean() for q in (3, 4))
+    return float(abs(last - third) / abs(last - losses[0]))
 
 
 def measured(folder: Path, runs: Path, axes: Sequence[str]) -> list[Row]:

@@ -13,10 +13,12 @@ STEPS = np.arange(0, 1000, 10)
 
 
 def test_a_loss_that_still_falls_has_not_levelled_and_one_at_its_end_has() -> None:
-    assert levelled(STEPS, 1 - STEPS / 1000) == pytest.approx(1 / 3, abs=0.01)
+    assert levelled(STEPS, 1 - STEPS / 1000) == pytest.approx(0.25 / 0.87, abs=0.01)
     assert levelled(STEPS, np.exp(-STEPS / 50)) < 0.01
     noise = np.random.default_rng(0).normal(scale=0.05, size=len(STEPS))
     assert levelled(STEPS, np.exp(-STEPS / 50) + noise) < 0.1
+    assert levelled(STEPS, np.exp(-STEPS / 5) + noise) < 0.1  # at once: the rest is noise
+    assert levelled(STEPS, noise) > 0.1  # which went nowhere
     assert np.isnan(levelled(STEPS[:7], np.arange(7.0)))
     assert np.isnan(levelled(STEPS, np.ones(100)))
 
