@@ -1,5 +1,7 @@
 """How a miniature is chosen: criteria that look at no claim, on seeds that no entry uses."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,3 +76,27 @@ def test_a_pilot_has_a_criterion_and_candidates_and_no_entry_its_seeds(name: str
     assert all(scale["seeds"] < FIRST_SEED for scale in text["scales"].values())
     axes = next(v for k, v in pilot["measured"].items() if k in ("some", "every"))
     assert set(axes) <= set(text["grid"])
+
+
+@pytest.mark.parametrize("name", PILOTS)
+def test_the_miniature_is_the_first_candidate_that_passed(name: str) -> None:
+    text = PILOTS[name]
+    # What was tried with a criterion that was replaced begins with words, not with a number.
+    tried = [line.split(" ", 2) for line in text["pilot"].get("tried", ()) if line[0].isdigit()]
+    assert [int(number) for number, _, _ in tried] == list(range(1, len(tried) + 1))
+    passed = [int(number) for number, outcome, _ in tried if outcome == "passes:"]
+    assert passed in ([], [len(tried)])
+    if not passed:  # not tried yet, or none of them does
+        return
+    miniature = text["scales"]["miniature"]
+    chosen = {key: miniature[key] for key in ("overrides", "cells") if key in miniature}
+    assert chosen == text["pilot"]["candidates"][passed[0] - 1]
+
+
+KEPT = sorted((Path(__file__).parents[3] / "outputs" / "reference").glob("*/*/miniature*"))
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=lambda path: "-".join(path.parts[-3:]))
+def test_no_run_of_a_kept_miniature_has_a_pilot_seed(folder: Path) -> None:
+    runs = json.loads((folder / "claims.json").read_text())["runs"]
+    assert all(run["seed"] < FIRST_SEED for run in runs)
