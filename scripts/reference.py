@@ -70,7 +70,8 @@ def small(source: Path, target: Path) -> None:
 
 def gallery(reference: Path) -> str:
     """All kept results as an HTML table: picture, title, scale, verdicts, command."""
-    cells = [cell(summary_of(path)) for path in published(reference)]
+    kept = [summary_of(path) for path in published(reference)]
+    cells = [cell(summary, other_than(summary, kept)) for summary in kept]
     rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     lines = ["<table>"]
     for row in rows:
@@ -78,13 +79,30 @@ def gallery(reference: Path) -> str:
     return "\n".join([*lines, "</table>"])
 
 
-def cell(summary: dict[str, Any]) -> str:
+def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]:
+    """The sentences that an entry's miniature decided otherwise than the paper's own settings."""
+    if summary["scale"] != "paper":
+        return []
+    found = []
+    for other in kept:
+        if (other["figure"], other["scale"]) == (summary["figure"], "miniature"):
+            in_miniature = {(c["text"], c["where"]): c["verdict"] for c in other["claims"]}
+            for claim in summary["claims"]:
+                said = in_miniature.get((claim["text"], claim["where"]), claim["verdict"])
+                if said != claim["verdict"]:
+                    found.append(f"{claim['text']}: {claim['verdict']}, in miniature {said}")
+    return found
+
+
+def cell(summary: dict[str, Any], otherwise: list[str]) -> str:
     folder = place(summary)
     verdicts = [claim["verdict"] for claim in summary["claims"]]
     counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
     said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"
     if apart := summary.get("not_the_papers"):
         said += f"; not the paper's: {html.escape(', '.join(apart))}"
+    if otherwise:
+        said += f"; the scales disagree: {html.escape('; '.join(otherwise))}"
     title = html.escape(summary["title"]) + " (stand-in data)" * bool(summary.get("stand_ins"))
     return (
         f'<td width="33%" valign="top"><a href="{folder}/claims.json">'
