@@ -48,6 +48,15 @@ BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, 
 """What a calculation ends in with settings that make no sense."""
 
 
+@contextmanager
+def undefined_is_counted() -> Iterator[None]:
+    """Inside, NumPy does not warn of what is undefined: it is NaN, and `Table.left_out` says so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+@undefined_is_counted()
 def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     """Draw an entry from its runs, write everything beside the picture, return the table.
 
@@ -97,6 +106,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     )  # fmt: skip
 
 
+@undefined_is_counted()
 def make_calculation(plan: Plan) -> str:
     """Work out an entry that needs no runs, write everything beside the picture, return the table.
 
@@ -142,9 +152,7 @@ def _blamed_on(changed: Sequence[str], name: str) -> Iterator[None]:
         yield
         return
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy, on the way to the error
-            yield
+        yield
     except BadInput:
         raise
     except BLAMED as error:

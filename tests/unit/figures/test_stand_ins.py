@@ -1,10 +1,12 @@
 """Figures of other data than the paper's say so in picture, table, claims and report."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -217,3 +219,17 @@ def test_a_picture_at_smoke_scale_says_that_it_shows_nothing_of_the_papers(
     monkeypatch.setitem(TEXT["scales"], "smoke", {"seeds": 1, "overrides": []})
     made(tmp_path, monkeypatch, {"a": "mnist"}, scale="smoke")
     assert texts == ["scale=smoke: a trial of the code, nothing of the paper's"]
+
+
+def test_what_is_undefined_is_said_and_numpy_warns_nobody_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Entry(lambda run: {"w1": float(np.mean([]))}, ENTRY.claims, ENTRY.draw)
+    monkeypatch.setitem(globals(), "ENTRY", nothing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        folder = made(tmp_path, monkeypatch, {"a": "mnist"})
+    summary = json.loads((folder / "claims.json").read_text())
+    assert summary["left_out"] == ["w1 undefined in 1 finished run"]
+    assert "left out: w1 undefined in 1 finished run" in claims_table(summary)
+    assert "<b>Left out: w1 undefined in 1 finished run</b>" in write_report(tmp_path).read_text()
