@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+    # They wait more than they work: begun last, they would leave a core idle.
+    items.sort(key=lambda item: item.path.parent.name != "slurm")
 
 
 def _absent(what: str) -> None:
