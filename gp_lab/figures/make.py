@@ -17,7 +17,8 @@ from gp_lab.errors import BadInput, LabError, counted, one_line, show
 from gp_lab.fields import Budget
 from gp_lab.figures.claims import SMOKE, Claim, family
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
-from gp_lab.figures.plan import Plan
+from gp_lab.figures.pilot import unproven
+from gp_lab.figures.plan import MINIATURE, Plan
 from gp_lab.figures.publishing import publish
 from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
@@ -192,10 +193,12 @@ def _publish(
     last = {o.partition("=")[0]: o for o in of_user}  # cells of a scale may differ in a key
     both = [*not_budget(text["scales"][scale]), *of_user]
     apart = list(dict.fromkeys(last.get(o.partition("=")[0], o) for o in both))
+    warned = unproven(text) if scale == MINIATURE else []
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
     with paper_style():
         picture = draw()
         above = [f"stand-in: {'; '.join(stand_ins)}"] if stand_ins else []
+        above += warned
         if scale == SMOKE:
             above.append("scale=smoke: a trial of the code, nothing of the paper's")
         if above:
@@ -218,6 +221,7 @@ def _publish(
         "not_the_papers": apart,
         "stand_ins": list(stand_ins),
         "left_out": list(left_out),
+        "unproven": warned,
         "claims": [c.as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
         "assumptions": text.get("assumptions", []),
         "minutes": text.get("minutes", {}),

@@ -35,6 +35,14 @@ LEVELLED = "levelled"
 """What D's loss still changes from the third quarter of a run to its last, over its whole way."""
 
 
+def unproven(figure: Mapping[str, Any]) -> list[str]:
+    """What to say of an entry's miniature whose pilot no candidate has passed yet (`tried:`)."""
+    pilot = figure.get("pilot")
+    if pilot is None or any("passes:" in str(x).split(" ")[:2] for x in pilot.get("tried") or ()):
+        return []
+    return ["no settings have passed the pilot of this miniature: its networks may not have learnt"]
+
+
 def levelled(steps: np.ndarray, losses: np.ndarray) -> float:
     """How much a loss [k] at steps [k] still changes, as a share of its way since the first one.
 

@@ -20,6 +20,7 @@ def claims_table(summary: dict[str, Any]) -> str:
     lines += [f"stand-in: {text}" for text in summary["stand_ins"]]
     if apart := summary.get("not_the_papers"):
         lines.append(f"not the paper's: {', '.join(apart)}")
+    lines += summary.get("unproven", [])
     lines += [f"left out: {text}" for text in summary.get("left_out", [])]
     for claim in summary["claims"]:
         lines.append(f"  {verdict_text(claim, summary):>26}  {claim['text']}  [{claim['where']}]")

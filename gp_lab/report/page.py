@@ -65,6 +65,7 @@ def _figure(path: Path) -> dict[str, Any] | None:
             "entry": entry_text(summary),
             "stand_ins": [str(text) for text in summary.get("stand_ins", [])],
             "not_the_papers": [str(text) for text in summary.get("not_the_papers", [])],
+            "unproven": [str(text) for text in summary.get("unproven", [])],
             "left_out": [str(text) for text in summary.get("left_out", [])],
             "claims": [
                 c

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gp_lab.errors import BadInput
-from gp_lab.figures.pilot import FIRST_SEED, levelled, meets
+from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, unproven
 from gp_lab.launching.config_groups import figure_file, figure_ids
 
 STEPS = np.arange(0, 1000, 10)
@@ -61,6 +61,14 @@ def test_only_the_rows_that_it_names_are_looked_at() -> None:
         meets(AT_LEAST | {"where": {"method": "c"}}, found)
     with pytest.raises(BadInput, match=r"measured=best: no such choice"):
         meets(AT_LEAST | {"best": 1}, found)
+
+
+def test_a_miniature_whose_pilot_nothing_has_passed_says_so() -> None:
+    assert unproven({}) == unproven({"pilot": {"tried": ["1 fails: a 0", "2 passes: a 8"]}}) == []
+    tried = ["with either method 1 passes: a 8", "1 fails: a 0"]  # of a criterion that was replaced
+    for pilot in ({}, {"tried": tried}):
+        (said,) = unproven({"pilot": pilot})
+        assert said.startswith("no settings have passed the pilot")
 
 
 PILOTS = {n: f for n in figure_ids() if "pilot" in (f := figure_file(n))}

@@ -221,6 +221,19 @@ def test_a_picture_at_smoke_scale_says_that_it_shows_nothing_of_the_papers(
     assert texts == ["scale=smoke: a trial of the code, nothing of the paper's"]
 
 
+def test_a_pilot_that_nothing_has_passed_is_named_in_picture_table_and_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(make, "header", lambda figure, text: texts.append(text))
+    monkeypatch.setitem(TEXT, "pilot", {"tried": ["1 fails: a 0"]})
+    summary = json.loads((made(tmp_path, monkeypatch, {"a": "mnist"}) / "claims.json").read_text())
+    (said,) = summary["unproven"]
+    assert texts == [said]
+    assert said in claims_table(summary)
+    assert f"<b>{said}</b>" in write_report(tmp_path).read_text()
+
+
 def test_what_is_undefined_is_said_and_numpy_warns_nobody_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
