@@ -19,7 +19,7 @@ without:
 scales:
   paper: {seeds: 5, overrides: [steps=1000]}
   smoke: {seeds: 2, overrides: [steps=2, probe.samples.count=50]}
-cost: {paper: a minute}
+minutes: {paper: 1}
 assumptions: [These are nobody's settings but mine.]
 """
 

@@ -79,7 +79,7 @@ def test_an_entry_without_runs_says_what_it_would_work_with(
 ) -> None:
     assert main(["figure", "mu_wgan/lemma1", "--cfg", "job", "figure.settings.rhos=[2]"]) == Exit.OK
     said = capsys.readouterr().out
-    assert said.startswith("mu_wgan/lemma1 at scale paper: calculated, no runs")
+    assert said.startswith("mu_wgan/lemma1 at scale miniature: calculated, no runs")
     assert "figure.settings.rhos=[2]" in said
 
 
