@@ -18,14 +18,14 @@ def test_all_miniatures_take_six_hours_at_most() -> None:
     assert sum(MINUTES.values()) <= 6 * 60
 
 
-def test_the_tour_takes_fifteen_minutes_at_most_with_every_calculation_and_some_of_each_paper() -> (
+def test_the_tour_takes_fifteen_minutes_at_most_with_every_calculation_and_what_is_trained() -> (
     None
 ):
     tour = [name for name, file in FILES.items() if file.get("tour")]
     assert sum(MINUTES[name] for name in tour) <= 15
     assert {name for name in FILES if name not in TRAINED} <= set(tour)
-    papers = {name.partition("/")[0] for name in FILES}
-    assert {name.partition("/")[0] for name in tour if name in TRAINED} == papers
+    trained = {name.partition("/")[0] for name in tour if name in TRAINED}
+    assert {"anomalous", "lipschitz", "zero_gp"} <= trained
 
 
 @pytest.mark.parametrize("name", FILES)
