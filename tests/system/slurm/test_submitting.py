@@ -120,7 +120,8 @@ def test_a_figure_is_submitted_without_waiting_and_drawn_by_the_same_command(
     drawn = lab(*command)
     assert drawn.returncode == Exit.OK, drawn.stdout
     assert {run.state for run in runs} == {State.FINISHED}
-    assert (tmp_path / "figures/zero_gp/fig1/smoke/figure.png").is_file()
+    (picture,) = (tmp_path / "figures/zero_gp/fig1").glob("smoke-steps=3-*/figure.png")
+    assert picture.is_file()
     assert len(submissions(tmp_path)) == 1
 
 
