@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from gp_lab.figures.publishing import published, summary_of
+from gp_lab.launching.config_groups import figure_ids
 
 SCALES = ("miniature", "paper")
 LARGEST_TABLE = 200_000
@@ -25,7 +26,7 @@ LARGEST_TABLE = 200_000
 WIDEST = 1000
 """Pixels of a picture that is kept."""
 
-HEAD = """# All entries
+HEAD = """# What was run
 
 In miniature, and at the paper's own scale where two cores could do it; a picture leads to its
 claims, with intervals over seeds. How each miniature was chosen stands in the entry's file
@@ -118,7 +119,10 @@ def main() -> None:
     arguments = parser.parse_args()
     reference = Path(__file__).resolve().parent.parent / "outputs" / "reference"
     collect(arguments.outputs, reference)
-    (reference / "README.md").write_text(f"{HEAD}{gallery(reference)}\n")
+    kept = {summary_of(path)["figure"] for path in published(reference)}
+    absent = ", ".join(name for name in figure_ids() if name not in (*kept, "none"))
+    left = f"Not run yet: {absent}.\n\n" if absent else ""
+    (reference / "README.md").write_text(f"{HEAD}{left}{gallery(reference)}\n")
 
 
 if __name__ == "__main__":

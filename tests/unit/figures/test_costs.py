@@ -2,6 +2,7 @@
 
 import pytest
 
+from gp_lab.figures.pilot import unproven
 from gp_lab.launching.config_groups import figure_file, figure_ids
 
 FILES = {name: figure_file(name) for name in figure_ids() if name != "none"}
@@ -10,8 +11,10 @@ TRAINED = [name for name, file in FILES.items() if file.get("grid")]
 
 
 def test_no_miniature_takes_more_than_twelve_minutes_and_those_that_train_four_on_average() -> None:
+    """On average of those that have run: before its pilot has passed, a cost is a guess."""
     assert max(MINUTES.values()) <= 12, max(MINUTES, key=MINUTES.__getitem__)
-    assert sum(MINUTES[name] for name in TRAINED) / len(TRAINED) <= 4
+    known = [MINUTES[name] for name in TRAINED if not unproven(FILES[name])]
+    assert sum(known) / len(known) <= 4
 
 
 def test_all_miniatures_take_six_hours_at_most() -> None:

@@ -94,11 +94,10 @@ def test_the_miniature_is_the_first_candidate_that_passed(name: str) -> None:
     assert [int(number) for number, _, _ in tried] == list(range(1, len(tried) + 1))
     passed = [int(number) for number, outcome, _ in tried if outcome == "passes:"]
     assert passed in ([], [len(tried)])
-    if not passed:  # not tried yet, or none of them does
-        return
     miniature = text["scales"]["miniature"]
     chosen = {key: miniature[key] for key in ("overrides", "cells") if key in miniature}
-    assert chosen == text["pilot"]["candidates"][passed[0] - 1]
+    # Before one has passed it is one of them all the same, so that nobody starts weeks of training.
+    assert chosen == text["pilot"]["candidates"][(passed or [max(1, len(tried))])[0] - 1]
 
 
 KEPT = sorted((Path(__file__).parents[3] / "outputs" / "reference").glob("*/*/miniature*"))
