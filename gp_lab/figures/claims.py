@@ -18,10 +18,10 @@ and counted; an infinite value cannot be averaged and makes the test inconclusiv
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,9 +79,9 @@ class Claim:
     paper: float | str | None = None
     needs_paper: bool = False
     """Whether no miniature can ask it, as it compares with a number at the paper's own settings."""
-    about: Where = field(default_factory=dict)
-    """Axis -> levels: the cells that it holds something against. Where the networks of one of them
-    are dead in most seeds it is not decided: that is a failure to train, not what was claimed."""
+    about: Where | Sequence[Where] = ()
+    """The cells that it holds something against, axis -> levels, or several such sets. Where the
+    networks of one cell are dead in most seeds it is not decided: that is a failure to train."""
     dead: str = ""
     """Whose networks are, and in how many seeds."""
 
@@ -119,13 +119,11 @@ def stated(
     where: str,
     tests: Mapping[str, Test],
     paper: float | str | None = None,
-    about: Where | None = None,
+    about: Where | Sequence[Where] = (),
     needs_paper: bool = False,
 ) -> list[Claim]:
     """The sentences of one place in a paper, each with its test; the rest holds for them all."""
-    return [
-        Claim(text, test, where, paper, needs_paper, about or {}) for text, test in tests.items()
-    ]
+    return [Claim(text, test, where, paper, needs_paper, about) for text, test in tests.items()]
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:

@@ -82,11 +82,12 @@ class Table:
         """Each level against each other, as two (title, values)."""
         return itertools.combinations(self.by(axis, quantity, levels, **rest).items(), 2)
 
-    def dead(self, where: Where) -> str:
+    def dead(self, where: Where | Sequence[Where]) -> str:
         """Which cells at these levels have networks that are dead in most seeds; "" if none."""
         seen: dict[str, list[int]] = {}
-        for cell, rows in self.at(**where)._cells().items() if where else ():
-            seen[cell] = [row["dead"] for row in rows if "dead" in row]
+        for levels in [where] if isinstance(where, Mapping) else where:
+            for cell, rows in self.at(**levels)._cells().items() if levels else ():
+                seen[cell] = [row["dead"] for row in rows if "dead" in row]
         return ", ".join(
             f"{cell} in {sum(dead)} of {len(dead)} seeds"
             for cell, dead in seen.items()

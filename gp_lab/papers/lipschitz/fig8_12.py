@@ -1,6 +1,5 @@
 """lipschitz, Figs. 8 to 12: what makes LSGAN's surface complex: five settings and a factorial."""
 
-from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -72,29 +71,27 @@ def claims(table: Table) -> list[Claim]:
         said = f"log2 roughness, {high} minus {low}, mean over the other factors"
         found[sentence] = greater(effect(table, factor), 0.0, quantity=said)
     rivals = {name: log_roughness(table, name) for name in SIMPLE}
-    seen = {
-        f"{name}'s surface is more complex than each of Figs. 8 to 10": paired_greatest(
+    # A network that is dead draws a plane, which is simple for another reason.
+    seen = stated("lipschitz, App. G", found, about=FACTORS)
+    for name in COMPLEX:
+        text = f"{name}'s surface is more complex than each of Figs. 8 to 10"
+        test = paired_greatest(
             log_roughness(table, name), rivals, quantity=f"log2 roughness, {name}"
         )
-        for name in COMPLEX
-    }
-    # A network that is dead draws a plane, which is simple for another reason.
-    return [
-        *stated("lipschitz, App. G", found, about=FACTORS),
-        *stated("lipschitz, App. G, Figs. 8 to 12", seen, about=_levels(SIMPLE)),
-    ]
+        about = [cell_of(figure) for figure in (*SIMPLE, name)]
+        seen += stated("lipschitz, App. G, Figs. 8 to 12", {text: test}, about=about)
+    return seen
 
 
 def log_roughness(table: Table, figure: str) -> np.ndarray:
     """By seed [n]: log2 roughness in one of the paper's figures."""
-    cell = dict(zip(FACTORS, FIGURES[figure], strict=True))
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log2(table.values("roughness", **cell)))
+        return np.asarray(np.log2(table.values("roughness", **cell_of(figure))))
 
 
-def _levels(figures: Sequence[str]) -> dict[str, set[str]]:
-    """Of each factor those levels that some of the paper's figures have."""
-    return {factor: {FIGURES[name][i] for name in figures} for i, factor in enumerate(FACTORS)}
+def cell_of(figure: str) -> Cell:
+    """The levels of one of the paper's figures."""
+    return dict(zip(FACTORS, FIGURES[figure], strict=True))
 
 
 def draw(runs: Runs, table: Table) -> Figure:
@@ -107,8 +104,8 @@ def draw(runs: Runs, table: Table) -> Figure:
         _surface(axes, run)
         return f"roughness {table.mean('roughness', **run.cell):.2g}"
 
-    for x, (name, levels) in enumerate(FIGURES.items()):
-        cell = dict(zip(FACTORS, levels, strict=True))
+    for x, name in enumerate(FIGURES):
+        cell = cell_of(name)
         top.append(figure.add_subplot(grid[0, 8 * x : 8 * x + 8], xticks=[], yticks=[]))
         capacity, activation, optimiser, rate = _titles(table, cell)
         title = f"{name}: {optimiser} {rate}\n{activation} {capacity}"
