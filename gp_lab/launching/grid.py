@@ -20,11 +20,12 @@ A cell that several lines of `cells` name is one cell, with the overrides of the
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice
+from gp_lab.launching.methods import PAPER, joins_of, methods_of, not_renamed, refuse_kept
 
 Cell = Mapping[str, str]
 """Axis -> level, in the order of the axes."""
@@ -50,6 +51,10 @@ class Panel:
     overrides: tuple[str, ...]
     fixed: tuple[str, ...] = ()
     """Overrides that nothing after them changes."""
+    own: tuple[str, ...] = ()
+    """Those of a method of one's own, after the scale's."""
+    like: Cell | None = None
+    """The paper's cell whose settings such a method has."""
 
     @property
     def name(self) -> str:
@@ -62,6 +67,8 @@ class Grid:
 
     axes: Mapping[str, Mapping[str, Level]]
     panels: tuple[Panel, ...]
+    joined: str = ""
+    """The axis that methods of one's own have joined."""
 
     def title(self, axis: str, level: str) -> str:
         return self.axes[axis][level].title
@@ -90,6 +97,11 @@ class Grid:
                 raise LookupError(f"{axis}={levels}: no such cells")
 
     @cached_property
+    def own(self) -> tuple[str, ...]:
+        """The levels of the methods that have joined."""
+        return tuple(dict.fromkeys(p.cell[self.joined] for p in self.panels if p.like))
+
+    @cached_property
     def names(self) -> dict[str, Panel]:
         return {panel.name: panel for panel in self.panels}
 
@@ -105,14 +117,42 @@ def grid_of(figure: Mapping[str, Any]) -> Grid:
     for line in figure.get("without") or ():
         for levels in itertools.product(*_chosen(f"figure={name}: without", line, axes)):
             cells.pop(levels, None)
-    panels = []
-    for levels, own in cells.items():
-        cell = dict(zip(axes, levels, strict=True))
-        of = [axes[axis][level] for axis, level in cell.items()]
-        overrides = [o for level in of for o in level.overrides]
-        fixed = tuple(o for level in of for o in level.fixed)
-        panels.append(Panel(cell, (*overrides, *own), fixed))
-    return Grid(axes, tuple(panels))
+    named = ((dict(zip(axes, levels, strict=True)), own) for levels, own in cells.items())
+    grid = Grid(axes, tuple(_panel(axes, cell, own) for cell, own in named))
+    return _joined(grid, figure) if figure.get("methods") else grid
+
+
+def _panel(axes: Mapping[str, Mapping[str, Level]], cell: Cell, own: Sequence[str]) -> Panel:
+    of = [axes[axis][level] for axis, level in cell.items()]
+    overrides = [o for level in of for o in level.overrides]
+    fixed = tuple(o for level in of for o in level.fixed)
+    return Panel(cell, (*overrides, *own), fixed)
+
+
+def _joined(grid: Grid, figure: Mapping[str, Any]) -> Grid:
+    """The grid with methods of one's own beside the paper's."""
+    joins, methods = joins_of(figure), methods_of(figure)
+    axis = joins.axis
+    if axis not in grid.axes:
+        new = {axis: {PAPER: Level("")}}
+        panels = [replace(p, cell={**p.cell, axis: PAPER}) for p in grid.panels]
+        grid = Grid({**grid.axes, **new}, tuple(panels))
+    levels = grid.axes[axis]
+    if taken := next((name for name in methods if name in levels), None):
+        raise BadInput(f"method.{taken}: the entry has one of that name; call yours otherwise")
+    like, found = levels[joins.like], list(grid.panels)
+    own = {
+        name: Level(name, not_renamed(like.overrides, words), like.fixed)
+        for name, words in methods.items()
+    }
+    axes = {**grid.axes, axis: {**levels, **own}}
+    for name, words in methods.items():
+        refuse_kept(joins, name, words)
+        for panel in grid.at(**{**joins.at, axis: joins.like}):
+            of_line = panel.overrides[len(_panel(grid.axes, panel.cell, ()).overrides) :]
+            joined = _panel(axes, {**panel.cell, axis: name}, of_line)
+            found.append(replace(joined, own=words, like=panel.cell))
+    return Grid(axes, tuple(found), axis)
 
 
 def is_at(cell: Mapping[str, Any], where: Where) -> bool:
@@ -130,8 +170,10 @@ def scale_overrides(figure: Mapping[str, Any], scale: str, panel: Panel) -> list
         raise bad_choice(f"figure={figure.get('id')} scale", scale, scales)
     found = list(scales[scale].get("overrides") or ())
     for line in scales[scale].get("cells") or ():
-        if is_at(panel.cell, {k: v for k, v in line.items() if k != "set"}):
-            found += line["set"]
+        where = {k: v for k, v in line.items() if k != "set"}
+        if is_at(panel.like or panel.cell, where):
+            of_method = panel.like and figure["joins"]["axis"] in where
+            found += not_renamed(line["set"], panel.own) if of_method else line["set"]
     return found
 
 
