@@ -20,18 +20,31 @@ A cell that several lines of `cells` name is one cell, with the overrides of the
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice
-from gp_lab.launching.methods import PAPER, joins_of, methods_of, not_renamed, refuse_kept
+from gp_lab.launching.methods import (
+    NO_METHODS,
+    PAPER,
+    Joins,
+    Methods,
+    joins_of,
+    methods_of,
+    not_renamed,
+    refuse,
+)
 
 Cell = Mapping[str, str]
 """Axis -> level, in the order of the axes."""
 
 Where = Mapping[str, str | Collection[str]]
 """Axis -> the level, or levels, that are meant; all of an axis that is not named."""
+
+
+Key = tuple[str, ...]
+"""The levels of a cell."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,9 @@ class Level:
     title: str
     overrides: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
+
+
+Axes = Mapping[str, Mapping[str, Level]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,7 @@ class Panel:
 class Grid:
     """The axes of an entry and its panels, in the order of its file."""
 
-    axes: Mapping[str, Mapping[str, Level]]
+    axes: Axes
     panels: tuple[Panel, ...]
     joined: str = ""
     """The axis that methods of one's own have joined."""
@@ -109,50 +125,47 @@ class Grid:
 def grid_of(figure: Mapping[str, Any]) -> Grid:
     """The grid of an entry's file. Raises `BadInput` for an axis or level that it does not have."""
     name = figure.get("id")
-    axes = {axis: _levels(f"figure={name}: grid.{axis}", node) for axis, node in _grid(figure)}
-    cells: dict[tuple[str, ...], list[str]] = {}
+    axes: Axes = {a: _levels(f"figure={name}: grid.{a}", node) for a, node in _grid(figure)}
+    cells: dict[Key, list[str]] = {}
     for line in figure.get("cells") or [{}]:
         for levels in itertools.product(*_chosen(f"figure={name}: cells", line, axes)):
             cells.setdefault(levels, []).extend(line.get("set", ()))
     for line in figure.get("without") or ():
         for levels in itertools.product(*_chosen(f"figure={name}: without", line, axes)):
             cells.pop(levels, None)
-    named = ((dict(zip(axes, levels, strict=True)), own) for levels, own in cells.items())
-    grid = Grid(axes, tuple(_panel(axes, cell, own) for cell, own in named))
-    return _joined(grid, figure) if figure.get("methods") else grid
+    joins, methods, likes = None, NO_METHODS, dict[Key, Cell]()
+    if figure.get("methods"):
+        joins, methods = joins_of(figure), methods_of(figure)
+        axes, cells, likes = _joined(axes, cells, joins, methods)
+    panels = []
+    for levels, line in cells.items():
+        cell = dict(zip(axes, levels, strict=True))
+        of = [axes[axis][level] for axis, level in cell.items()]
+        overrides = [o for level in of for o in level.overrides]
+        fixed = tuple(o for level in of for o in level.fixed)
+        own = methods[cell[joins.axis]] if joins and levels in likes else ()
+        panels.append(Panel(cell, (*overrides, *line), fixed, own, likes.get(levels)))
+    return Grid(axes, tuple(panels), joins.axis if joins else "")
 
 
-def _panel(axes: Mapping[str, Mapping[str, Level]], cell: Cell, own: Sequence[str]) -> Panel:
-    of = [axes[axis][level] for axis, level in cell.items()]
-    overrides = [o for level in of for o in level.overrides]
-    fixed = tuple(o for level in of for o in level.fixed)
-    return Panel(cell, (*overrides, *own), fixed)
-
-
-def _joined(grid: Grid, figure: Mapping[str, Any]) -> Grid:
-    """The grid with methods of one's own beside the paper's."""
-    joins, methods = joins_of(figure), methods_of(figure)
-    axis = joins.axis
-    if axis not in grid.axes:
-        new = {axis: {PAPER: Level("")}}
-        panels = [replace(p, cell={**p.cell, axis: PAPER}) for p in grid.panels]
-        grid = Grid({**grid.axes, **new}, tuple(panels))
-    levels = grid.axes[axis]
-    if taken := next((name for name in methods if name in levels), None):
-        raise BadInput(f"method.{taken}: the entry has one of that name; call yours otherwise")
-    like, found = levels[joins.like], list(grid.panels)
-    own = {
-        name: Level(name, not_renamed(like.overrides, words), like.fixed)
-        for name, words in methods.items()
-    }
-    axes = {**grid.axes, axis: {**levels, **own}}
-    for name, words in methods.items():
-        refuse_kept(joins, name, words)
-        for panel in grid.at(**{**joins.at, axis: joins.like}):
-            of_line = panel.overrides[len(_panel(grid.axes, panel.cell, ()).overrides) :]
-            joined = _panel(axes, {**panel.cell, axis: name}, of_line)
-            found.append(replace(joined, own=words, like=panel.cell))
-    return Grid(axes, tuple(found), axis)
+def _joined(
+    axes: Axes, cells: Mapping[Key, list[str]], joins: Joins, methods: Methods
+) -> tuple[Axes, dict[Key, list[str]], dict[Key, Cell]]:
+    """Axes and cells with methods of one's own, and of each of their cells the paper's like it."""
+    levels = axes.get(joins.axis) or {PAPER: Level("")}
+    found = {key if joins.axis in axes else (*key, PAPER): line for key, line in cells.items()}
+    like, new, likes = levels[joins.like], dict[str, Level](), dict[Key, Cell]()
+    for name, own in methods.items():
+        refuse(joins, name, own, levels)
+        new[name] = Level(name, not_renamed(like.overrides, own), like.fixed)
+    axes = {**axes, joins.axis: {**levels, **new}}
+    papers = {key: dict(zip(axes, key, strict=True)) for key in found}
+    for name in methods:
+        for key, cell in papers.items():
+            if is_at(cell, {**joins.at, joins.axis: joins.like}):
+                mine = tuple({**cell, joins.axis: name}.values())
+                found[mine], likes[mine] = found[key], cell
+    return axes, found, likes
 
 
 def is_at(cell: Mapping[str, Any], where: Where) -> bool:
@@ -203,9 +216,7 @@ def _levels(key: str, node: Mapping[str, Any]) -> dict[str, Level]:
     return found
 
 
-def _chosen(
-    key: str, line: Mapping[str, Any], axes: Mapping[str, Mapping[str, Level]]
-) -> list[Sequence[str]]:
+def _chosen(key: str, line: Mapping[str, Any], axes: Axes) -> list[Sequence[str]]:
     """Of each axis the levels that a line of cells means."""
     if wrong := [axis for axis in line if axis not in (*axes, "set")]:
         raise bad_choice(key, wrong[0], axes)

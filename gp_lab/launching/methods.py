@@ -16,7 +16,7 @@ axis.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -25,7 +25,7 @@ from gp_lab.fields import Execution
 from gp_lab.overrides import group_of, parse, shortened
 from gp_lab.runs.settings import run_keys
 
-Methods = Mapping[str, Sequence[str]]
+Methods = Mapping[str, tuple[str, ...]]
 """Name of a method -> its overrides."""
 NO_METHODS: Methods = {}
 
@@ -123,14 +123,14 @@ def not_renamed(overrides: Sequence[str], own: Sequence[str]) -> tuple[str, ...]
     return tuple(o for o in overrides if group_of(o) not in named)
 
 
-def refuse_kept(joins: Joins, method: str, own: Sequence[str]) -> None:
-    """Raises `BadInput` for an override of a group that the entry keeps."""
+def refuse(joins: Joins, method: str, own: Sequence[str], levels: Collection[str]) -> None:
+    """Raises `BadInput` for a name that the paper's methods have, or a group the entry keeps."""
+    if method in levels:
+        raise BadInput(f"method.{method}: the entry has one of that name; call yours otherwise")
     for word in own:
         if (group := group_of(word)) in joins.keeps:
-            raise BadInput(
-                f"method.{method}: {shortened(word)}: the entry keeps its {group}, by which it"
-                " measures"
-            )
+            why = f"the entry keeps its {group}, by which it measures"
+            raise BadInput(f"method.{method}: {shortened(word)}: {why}")
 
 
 def _name(name: str) -> str:
