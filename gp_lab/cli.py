@@ -358,6 +358,8 @@ def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import train_one
 
     print(result := train_one(config, folder))
+    if not quiet() and (scores := result.scores):
+        print(scores)
     return result.exit
 
 
