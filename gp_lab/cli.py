@@ -357,9 +357,10 @@ def clean(arguments: list[str]) -> Exit:
 def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import train_one
 
-    print(result := train_one(config, folder))
+    result = train_one(config, folder)
     if not quiet() and (scores := result.scores):
         print(scores)
+    print(result)
     return result.exit
 
 

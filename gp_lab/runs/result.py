@@ -37,7 +37,7 @@ class RunResult:
             probe, _, name = key.partition("/")
             if probe in probes and name:
                 found.setdefault(probe, []).append(f"{name} {last.value:.4g}")
-        return "\n".join(f"  {probe}: {', '.join(values)}" for probe, values in found.items())
+        return "\n".join(f"{probe}: {', '.join(values)}" for probe, values in found.items())
 
     @property
     def stopped(self) -> bool:

@@ -325,7 +325,7 @@ def test_data_that_are_no_points_have_no_surface_unless_it_is_asked_for(dataset:
         assert list(compose(hydra, [f"dataset={dataset}"])["probe"]) == ["samples"]
         asked = compose(hydra, [f"dataset={dataset}", "probe=[surface,loss]"])
         assert list(asked["probe"]) == ["surface", "loss"]
-        assert list(compose(hydra, [])["probe"]) == ["surface", "samples"]
+        assert list(compose(hydra, [])["probe"]) == ["surface", "samples", "modes"]
 
 
 def test_a_surface_of_images_is_refused(refused: Refused, tmp_path: Path) -> None:
