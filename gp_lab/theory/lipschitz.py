@@ -162,8 +162,8 @@ def optimal_lipschitz(
     not rise everywhere, but an optimum cut to the range between their targets is one.)
 
     With phi = x, which leaves f free to shift, E_real f = -E_fake f. Raises ValueError for shapes
-    that do not match and impossible weights, BadInput for a loss that is not of `FAMILIES`,
-    LabError if the solver fails.
+    that do not match and impossible weights, BadInput for a loss that `FAMILIES` has not, LabError
+    if the solver fails.
     """
     real, fake = _points(real, "real"), _points(fake, "fake")
     if real.shape[1] != fake.shape[1]:
