@@ -7,11 +7,13 @@ wrong types and impossible values end in one sentence that names the key.
 """
 
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -91,6 +93,8 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
     ):
         raise BadInput(f"{refusal}: a part is a public class, written package.module.Class")
     root = path.split(".")[0]
+    if root in trust:
+        look_here(root)
     if root not in ("gp_lab", "torch", *trust):
         raise BadInput(
             f"{refusal}; parts are classes of gp_lab, torch.nn.Module and torch.optim.Optimizer"
@@ -106,7 +110,8 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
         module = sys.modules[module_name] if root == "torch" else _import(module_name)
         target = getattr(module, name)
     except (KeyError, AttributeError, ValueError, ImportError) as error:
-        raise BadInput(f"{key}={path}: nothing of that name can be imported") from error
+        where = ", installed or in the current folder" if root in trust else ""
+        raise BadInput(f"{key}={path}: nothing of that name can be imported{where}") from error
     if not inspect.isclass(target):
         raise BadInput(f"{refusal}: it is not a class")
     if getattr(target, "_is_protocol", False):
@@ -125,14 +130,27 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
 
 
 def packages(value: Any) -> list[str]:
-    """The packages that a value of `trust` names: one, or a list. Raises `BadInput`."""
+    """The packages that a value of `trust` names: one, or a list. Raises `BadInput`.
+
+    One that only the current folder has is found there from now on.
+    """
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         raise BadInput(f"trust={show(value)}: not a package, nor a list; write [a,b,...]")
     for name in names:
         if not isinstance(name, str) or not name.isidentifier():
             raise BadInput(f"trust={show(name)}: not the name of a package")
+        look_here(name)
     return list(names)
+
+
+def look_here(package: str) -> None:
+    """Lets a trusted package be imported from the current folder, if it is found nowhere else."""
+    here = Path.cwd()
+    if package in sys.modules or importlib.util.find_spec(package) is not None:
+        return
+    if (here / package).is_dir() or (here / f"{package}.py").is_file():
+        sys.path.append(str(here))
 
 
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:

@@ -301,6 +301,8 @@ def written(page: str, folder: Path) -> str:
     [
         ("gp_lab/data/README.md", ["probe.samples.count=20", "probe.curve.count=20"]),
         ("gp_lab/training/README.md", ["hydra.launcher.processes=1", "probe=[]"]),
+        ("gp_lab/networks/README.md", ["probe=[samples]"]),
+        ("gp_lab/probes/README.md", []),
     ],
 )
 def test_the_part_of_ones_own_that_a_page_shows_trains(
