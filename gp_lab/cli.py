@@ -70,8 +70,8 @@ def _command(arguments: list[str]) -> Exit:
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
     from gp_lab.launching.arguments import parse_arguments
-    from gp_lab.launching.asked import is_sweep, shown
-    from gp_lab.launching.compose import compose, hydra_session, sweep_of
+    from gp_lab.launching.asked import is_sweep, one_run, shown
+    from gp_lab.launching.compose import hydra_session, sweep_of
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
@@ -79,12 +79,7 @@ def train(arguments: list[str]) -> Exit:
             return Exit.OK
         if sweep:
             return _swept(sweep_of(hydra, args.overrides).train())
-        config = compose(hydra, args.overrides)
-        if config["figure"]["id"]:
-            raise BadInput(
-                f"figure={config['figure']['id']}: a figure has many runs; use gp-lab figure"
-            )
-        return _trained(config)
+        return _trained(one_run(hydra, args))
 
 
 def resume(arguments: list[str]) -> Exit:

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, Self, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -133,6 +133,45 @@ def packages(value: Any) -> list[str]:
         if not isinstance(name, str) or not name.isidentifier():
             raise BadInput(f"trust={show(name)}: not the name of a package")
     return list(names)
+
+
+class Checked:
+    """A part of the lab: from Python, too, a wrong value is refused when it is made.
+
+    What a config would be told of a value is said of it, as `BadInput`; a list may stand for a
+    tuple. Objects are taken as they are, and all values of a part that stands for those of a stack
+    (tensors, checked before they were stacked): compilers see it being made.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if not any(map(_is_stacked, kwargs.values())):
+            _check_arguments(cls, args, kwargs)
+        return super().__new__(cls)
+
+
+def _is_stacked(value: Any) -> bool:
+    several = isinstance(value, tuple) and any(map(_is_stacked, value))
+    return several or hasattr(value, "requires_grad")
+
+
+def _check_arguments(target: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    given = _signature(target).bind_partial(*args, **kwargs).arguments if args else kwargs
+    for name, value in given.items():
+        hint = _hints(target).get(name, Any)
+        if _kind(hint) is None and _is_plain(value):
+            _checked(_as_tuples(value), hint, name)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one that a config can hold."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+@cache
+def _signature(target: type) -> inspect.Signature:
+    return inspect.signature(target)
 
 
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:

@@ -4,10 +4,19 @@ from argparse import Namespace
 
 from hydra.types import RunMode
 
+from gp_lab.errors import BadInput
 from gp_lab.launching.arguments import refuse_sweeps
-from gp_lab.launching.compose import CONFIG_NAME, known, master_of, of_the_sweep, sweep_of
+from gp_lab.launching.compose import (
+    CONFIG_NAME,
+    compose,
+    known,
+    master_of,
+    of_the_sweep,
+    sweep_of,
+)
 from gp_lab.launching.hydra_internals import Hydra, asked_to_show, show
 from gp_lab.launching.jobs import runs_table
+from gp_lab.runs.identity import Config
 
 
 def is_sweep(hydra: Hydra, args: Namespace) -> bool:
@@ -20,6 +29,16 @@ def is_sweep(hydra: Hydra, args: Namespace) -> bool:
         return True
     refuse_sweeps(args.overrides)
     return False
+
+
+def one_run(hydra: Hydra, args: Namespace) -> Config:
+    """The config of the run that a command asks for. Raises `BadInput`."""
+    config = compose(hydra, args.overrides)
+    if config["figure"]["id"]:
+        raise BadInput(
+            f"figure={config['figure']['id']}: a figure has many runs; use gp-lab figure"
+        )
+    return config
 
 
 def shown(hydra: Hydra, args: Namespace, sweep: bool) -> bool:
