@@ -171,7 +171,12 @@ def _is_plain(value: Any) -> bool:
 
 @cache
 def _signature(target: type) -> inspect.Signature:
-    return inspect.signature(target)
+    """What a class is made from: its `__init__` says so, also where a base has a `__new__`."""
+    init = inspect.getattr_static(target, "__init__")
+    if init is object.__init__:
+        return inspect.Signature()
+    own = inspect.signature(init)
+    return own.replace(parameters=[*own.parameters.values()][1:])
 
 
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:
@@ -231,7 +236,7 @@ def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
 
 def _own_keys(target: type, node: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A part's node without what stands there for people, or for the parts inside."""
-    parameters = inspect.signature(target).parameters
+    parameters = _signature(target).parameters
     inside = {"name", "digest"}.union(*(v for v in node.values() if isinstance(v, Mapping)))
     of_group = "." not in key
     return {
@@ -266,7 +271,7 @@ def _import(name: str) -> Any:
 
 
 def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, Any]) -> Any:
-    parameters = inspect.signature(target).parameters
+    parameters = _signature(target).parameters
     hints = _hints(target)
     arguments = dict(given)
     for name, value in values.items():
