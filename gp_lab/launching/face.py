@@ -75,18 +75,19 @@ def gradient_penalty(
     if isinstance(penalty, NoPenalty) and numbers:
         raise BadInput(f"{', '.join(numbers)}: given beside a penalty, which has its own")
     _check_batch(discriminator, real, fake, part)
-    name, keep = penalty if isinstance(penalty, str) else "penalty", part.carried(len(real))
-    if keep and hardest is None:
-        raise BadInput(
-            f"{name}: carries its hardest points from step to step; give hardest=torch.full(("
-            f"{keep}, *real.shape[1:]), torch.nan), the same at each step, or carry=0"
-        )
-    if part.measure == "latent_path" and path is None:
-        raise BadInput(f"{name}: lies on paths between latent codes; give path=, u to points on it")
+    _check_given(penalty if isinstance(penalty, str) else "penalty", part, real, hardest, path)
     where = fake.device if generator is None else generator.device
     u = torch.rand(len(fake), generator=generator, dtype=fake.dtype, device=where).to(fake.device)
     before = real[:0] if hardest is None else hardest
     points = part.points(real.detach(), fake.detach(), u, before, path)
+    value, _, hardest_now = part(_critic(discriminator), points, AUTOGRAD.of_inputs, len(before))
+    if hardest is not None:
+        hardest.copy_(hardest_now.detach())
+    return value
+
+
+def _critic(discriminator: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The discriminator with logits [n]. Raises `BadInput` when it gives another number of them."""
 
     def critic(x: Tensor) -> Tensor:
         f = discriminator(x)
@@ -96,10 +97,19 @@ def gradient_penalty(
             )
         return f.reshape(len(x))
 
-    value, _, hardest_now = part(critic, points, AUTOGRAD.of_inputs, len(before))
-    if hardest is not None:
-        hardest.copy_(hardest_now.detach())
-    return value
+    return critic
+
+
+def _check_given(
+    name: str, part: NoPenalty, real: Tensor, hardest: Tensor | None, path: LatentPath | None
+) -> None:
+    if (keep := part.carried(len(real))) and hardest is None:
+        raise BadInput(
+            f"{name}: carries its hardest points from step to step; give hardest=torch.full(("
+            f"{keep}, *real.shape[1:]), torch.nan), the same at each step, or carry=0"
+        )
+    if part.measure == "latent_path" and path is None:
+        raise BadInput(f"{name}: lies on paths between latent codes; give path=, u to points on it")
 
 
 class _Losses(Mapping[str, Loss]):
