@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, Self, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -153,6 +153,50 @@ def look_here(package: str) -> None:
         sys.path.append(str(here))
 
 
+class Checked:
+    """A part of the lab: from Python, too, a wrong value is refused when it is made.
+
+    What a config would be told of a value is said of it, as `BadInput`; a list may stand for a
+    tuple. Objects are taken as they are, and all values of a part that stands for those of a stack
+    (tensors, checked before they were stacked): compilers see it being made.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if not any(map(_is_stacked, kwargs.values())):
+            _check_arguments(cls, args, kwargs)
+        return super().__new__(cls)
+
+
+def _is_stacked(value: Any) -> bool:
+    several = isinstance(value, tuple) and any(map(_is_stacked, value))
+    return several or hasattr(value, "requires_grad")
+
+
+def _check_arguments(target: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    given = _signature(target).bind_partial(*args, **kwargs).arguments if args else kwargs
+    for name, value in given.items():
+        hint = _hints(target).get(name, Any)
+        if _kind(hint) is None and _is_plain(value):
+            _checked(_as_tuples(value), hint, name)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one that a config can hold."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+@cache
+def _signature(target: type) -> inspect.Signature:
+    """What a class is made from: its `__init__` says so, also where a base has a `__new__`."""
+    init = inspect.getattr_static(target, "__init__")
+    if init is object.__init__:
+        return inspect.Signature()
+    own = inspect.signature(init)
+    return own.replace(parameters=[*own.parameters.values()][1:])
+
+
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:
     """`target(**values)`, checked as by `instantiate`; keys are named as they stand below `key`."""
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -210,7 +254,7 @@ def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
 
 def _own_keys(target: type, node: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A part's node without what stands there for people, or for the parts inside."""
-    parameters = inspect.signature(target).parameters
+    parameters = _signature(target).parameters
     inside = {"name", "digest"}.union(*(v for v in node.values() if isinstance(v, Mapping)))
     of_group = "." not in key
     return {
@@ -245,7 +289,7 @@ def _import(name: str) -> Any:
 
 
 def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, Any]) -> Any:
-    parameters = inspect.signature(target).parameters
+    parameters = _signature(target).parameters
     hints = _hints(target)
     arguments = dict(given)
     for name, value in values.items():

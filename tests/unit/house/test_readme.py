@@ -17,6 +17,7 @@ from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
 from gp_lab.instantiate import instantiate
 from gp_lab.launching.arguments import parse_arguments
+from gp_lab.launching.asked import is_sweep
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
 from gp_lab.probes.base import Probe
 from gp_lab.runs.folder import State, find_runs
@@ -82,7 +83,7 @@ def train(words: list[str]) -> None:
     with hydra_session() as hydra:
         configs = (
             [job.config for job in sweep_of(hydra, args.overrides).jobs]
-            if args.multirun
+            if is_sweep(hydra, args)
             else [compose(hydra, args.overrides)]
         )
     for config in configs:
@@ -277,6 +278,38 @@ def test_the_penalty_of_the_first_page_stands_beside_the_papers_in_a_figure(
     said = capsys.readouterr().out
     assert "  mine: penalty=beyond, penalty.reach=0.25" in said
     assert "the paper's best" in said
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
+        del sys.modules[name]
+
+
+@pytest.mark.seconds
+def test_the_experiment_that_a_page_shows_trains_with_a_penalty_and_data_from_outside_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (experiment,) = blocks(PAGES["gp_lab/launching/README.md"], "yaml")
+    penalty = blocks(PAGES["README.md"], "yaml")[0]
+    files = {
+        "my_package/penalties.py": blocks(PAGES["README.md"], "python")[0],
+        "my_lab/configs/experiment/mine.yaml": experiment,
+        "my_lab/configs/penalty/beyond.yaml": penalty,
+        "my_lab/configs/dataset/mine.yaml": (
+            "defaults: [swiss_roll, _self_]\nname: mine\nsize: 500\n"
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (text,) = (text for text, _ in commands() if "experiment=mine" in text)
+    small = ["steps=2", "probe.curve.count=50", "seed=0,1", "hydra.launcher.processes=1"]
+    tiny = ["architecture.width=4", "tracking=none", "compile=never"]
+    assert main([*shlex.split(text), *small, *tiny]) == Exit.OK
+    found = [run.config for run in find_runs(tmp_path / "outputs")]
+    assert sorted((c["penalty"]["weight"], c["seed"]) for c in found) == [
+        (weight, seed) for weight in (1, 10, 100) for seed in (0, 1)
+    ]
+    assert {(c["penalty"]["name"], c["dataset"]["name"]) for c in found} == {("beyond", "mine")}
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
 
