@@ -214,6 +214,7 @@ def figures(arguments: list[str]) -> Exit:
     from gp_lab.figures.plan import plan_of
     from gp_lab.launching.arguments import figure_arguments
     from gp_lab.launching.config_groups import figure_file, figure_ids
+    from gp_lab.launching.methods import NO_METHODS
 
     flags = [word for word in arguments if word == "--tour"]
     args, plans = figure_arguments([word for word in arguments if word not in flags]), []
@@ -224,7 +225,8 @@ def figures(arguments: list[str]) -> Exit:
         print(f"{count}: all are looked at before the first one starts", file=sys.stderr)
     for name in names:
         try:
-            plans.append(plan := plan_of(name, args.overrides, args.config_dir, args.methods))
+            methods = args.methods if figure_file(name, own).get("joins") else NO_METHODS
+            plans.append(plan := plan_of(name, args.overrides, args.config_dir, methods))
             if not args.cfg:
                 plan.check()
         except BadInput as error:  # before the first one starts

@@ -19,7 +19,7 @@ from gp_lab.launching.config_groups import EXPERIMENT, choices, groups
 from gp_lab.launching.fitting import key_of
 from gp_lab.launching.hydra_internals import get_args_parser
 from gp_lab.launching.hydra_settings import check_word
-from gp_lab.launching.methods import split
+from gp_lab.launching.methods import methods_of_experiment, split
 from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config, elsewhere
@@ -71,8 +71,8 @@ def refuse_sweeps(overrides: Sequence[str]) -> None:
 
 
 def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What stands after an entry's name: overrides, `methods` of one's own, --cfg job,
-    --config-dir. Raises `BadInput`."""
+    """What stands after an entry's name: overrides, `methods` of one's own (those of an experiment
+    among them), --cfg job, --config-dir. Raises `BadInput`."""
     words, methods = split(arguments)
     args = parse_arguments(words, sweep=True)
     args.methods = methods
@@ -81,9 +81,9 @@ def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if flags or args.cfg not in (None, "job"):
         wrong = flags[0] if flags else f"--cfg {args.cfg}"
         raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")
-    for word in args.overrides:
-        if key_of(word) == EXPERIMENT:
-            raise BadInput(f"{shortened(word)}: an entry has settings of its own; see gp-lab train")
+    for word in [word for word in args.overrides if key_of(word) == EXPERIMENT]:
+        args.overrides.remove(word)
+        args.methods = {**methods_of_experiment(word, args.config_dir), **methods}
     return args
 
 

@@ -56,17 +56,23 @@ def figure_ids(folder: Path | None = None) -> list[str]:
 
 
 def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """The entry's file as it is written, nothing composed or resolved; the lab's before `folder`'s.
+    """The entry's file, as `config_file`."""
+    return config_file("figure", name, folder)
+
+
+def config_file(group: str, name: str, folder: Path | None = None) -> dict[str, Any]:
+    """A file of a group as it is written, nothing resolved; the lab's before `folder`'s.
 
     Raises `BadInput` if it is no YAML mapping.
     """
-    path = _file_of("figure", name, folder)
+    path = _file_of(group, name, folder)
     try:
         found = yaml_text.load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as YAML ({one_line(error)})") from error
     if not isinstance(found, dict):
-        raise BadInput(f"{path}: not an entry of the form key: value")
+        kind = "an entry" if group == "figure" else "a file"
+        raise BadInput(f"{path}: not {kind} of the form key: value")
     return found
 
 
