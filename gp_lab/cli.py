@@ -191,7 +191,7 @@ def figure(arguments: list[str]) -> Exit:
     if not arguments or "=" in arguments[0] or arguments[0].startswith("-"):
         raise BadInput("figure: which one? write gp-lab figure PAPER/ITEM; see gp-lab list figures")
     args = figure_arguments(arguments[1:])
-    plan = plan_of(arguments[0], args.overrides, args.config_dir)
+    plan = plan_of(arguments[0], args.overrides, args.config_dir, args.methods)
     if args.cfg:
         print(plan.shown())
         return Exit.OK
@@ -238,7 +238,7 @@ def figures(arguments: list[str]) -> Exit:
         print(f"{count}: all are looked at before the first one starts", file=sys.stderr)
     for name in names:
         try:
-            plans.append(plan := plan_of(name, args.overrides))
+            plans.append(plan := plan_of(name, args.overrides, args.config_dir, args.methods))
             if not args.cfg:
                 plan.check()
         except BadInput as error:  # before the first one starts
@@ -357,7 +357,10 @@ def clean(arguments: list[str]) -> Exit:
 def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import train_one
 
-    print(result := train_one(config, folder))
+    result = train_one(config, folder)
+    if not quiet() and (scores := result.scores):
+        print(scores)
+    print(result)
     return result.exit
 
 

@@ -67,7 +67,7 @@ def step_seconds(run: Setup, repeats: int) -> float:
         )
 
     def update_g() -> None:
-        engine.generator_step(state, {}, block.rate_g[0], block.latent_g[0, 0])
+        engine.generator_step(state, {}, block.rate_g[0], *block.of_g(0, 0))
 
     for update in (update_d, update_g):
         update()

@@ -171,8 +171,7 @@ def costs(run: Setup) -> Costs:
         )
 
     def of_g() -> Any:
-        labels = tuple(y[0, 0] for y in block.labels_g)
-        return engine.generator_step(state, {}, lr, block.latent_g[0, 0], labels)
+        return engine.generator_step(state, {}, lr, *block.of_g(0, 0))
 
     def flops(step: Callable[[], Any]) -> float:
         with Flops() as counted:

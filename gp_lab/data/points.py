@@ -215,6 +215,13 @@ class Circles(Distribution):
         """[k] float64. Raises ValueError if `noise` is 0."""
         return log_density_about_circles(self.radii, self.noise, x)
 
+    def curve(self, u: Tensor) -> Tensor:
+        """Points of the circles [k, 2] at u [k] in [0, 1]: round one after the other."""
+        which = (u * len(self.radii)).floor().clamp(max=len(self.radii) - 1)
+        radius = torch.tensor(self.radii, dtype=u.dtype)[which.long()]
+        angle = 2 * math.pi * (u * len(self.radii) - which)
+        return radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+
     def plus_noise(self, std: float) -> "Circles":
         return replace(self, noise=math.hypot(self.noise, std))
 

@@ -36,6 +36,8 @@ class Run:
     folder: RunFolder
     state: str
     step: int
+    colour: str = ""
+    """That of a method of one's own beside the paper's, which have none."""
 
     def arrays(self, probe: str, step: int | None = None) -> Arrays:
         """What a probe wrote, at the step that the entry reads if no other is given."""

@@ -17,15 +17,17 @@ from gp_lab.errors import BadInput, LabError, counted, one_line, show
 from gp_lab.fields import Budget
 from gp_lab.figures.claims import SMOKE, Claim, family
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
+from gp_lab.figures.methods import comparisons, only, without_methods
 from gp_lab.figures.pilot import unproven
 from gp_lab.figures.plan import MINIATURE, Plan
 from gp_lab.figures.publishing import publish
 from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
-from gp_lab.figures.style import footer, header, paper_style
+from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.grid import Grid, grid_of
+from gp_lab.launching.grid import Cell, Grid, grid_of
 from gp_lab.launching.jobs import Job, settings_of
+from gp_lab.launching.methods import NO_METHODS, PAPER, Methods, joins_of, methods_of
 from gp_lab.overrides import group_of
 from gp_lab.runs.folder import State
 from gp_lab.runs.identity import WHERE_IT_LIES, is_checked
@@ -44,6 +46,9 @@ LONGEST = 48
 
 MAKER = ("device", "engine", "versions", "commit", "dirty")
 """What `claims.json` says of the machine and the versions that made the runs."""
+
+Pictures = Mapping[str, Figure]
+"""Name of a file, without its suffix -> what is drawn in it."""
 
 BLAMED = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 """What a calculation ends in with settings that make no sense."""
@@ -77,6 +82,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     runs = _runs(grid, jobs, results)
     table = Table(what.rows(runs), grid)
     seeds = len({run.seed for run in runs.every})
+    own, papers = methods_of(text), without_methods(table, grid_of({**text, "methods": None}))
     of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
@@ -88,13 +94,15 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         plan,
         changed,
         table.rows,
-        _judged(what.claims, table, scale),
-        lambda: what.draw(runs, table),
+        _judged(what.claims, papers, scale),
+        lambda: _pictures(what, runs, table, papers.grid),
         f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
         left_out=table.left_out(),
+        methods=own,
+        comparisons=comparisons(table, joins_of(text)) if own else [],
         seeds=seeds,
         steps=steps,
         settings={panel.name: settings_of(text, scale, panel) for panel in grid.panels},
@@ -122,9 +130,9 @@ def make_calculation(plan: Plan) -> str:
         table = Table(rows)
         claims = _judged(what.claims, table, plan.scale)
 
-    def draw() -> Figure:
+    def draw() -> Pictures:
         with _blamed_on(changed, name):
-            return what.draw(arrays, table)
+            return {"figure": what.draw(arrays, table)}
 
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -172,9 +180,10 @@ def _publish(
     changed: Sequence[str],
     rows: Sequence[Row],
     claims: Sequence[Claim],
-    draw: Callable[[], Figure],
+    draw: Callable[[], Pictures],
     made_from: str,
     stand_ins: Sequence[str],
+    methods: Methods = NO_METHODS,
     chosen: Sequence[str] = (),
     places: Sequence[str] = (),
     left_out: Sequence[str] = (),
@@ -185,25 +194,30 @@ def _publish(
 
     A data set that was `chosen` among those of the entry's file has a folder of its own, and so
     has what was made with settings of one's own. `places` are overrides that say where files
-    without checksums lie: a reader of the command sees them.
+    without checksums lie: a reader of the command sees them. Where `methods` of one's own joined,
+    they have a folder of their own, too, and change no verdict.
     """
     name, text, scale = plan.name, plan.file, plan.scale
-    folder = plan.out / "figures" / name / "-".join([scale, *chosen, *_own(changed)])
+    joined = [f"method.{method}={';'.join(own)}" for method, own in methods.items()]
+    folder = plan.out / "figures" / name / "-".join([scale, *chosen, *_own([*changed, *joined])])
     of_user = [o for o in changed if group_of(o) not in BUDGET]
     last = {o.partition("=")[0]: o for o in of_user}  # cells of a scale may differ in a key
     both = [*not_budget(text["scales"][scale]), *of_user]
     apart = list(dict.fromkeys(last.get(o.partition("=")[0], o) for o in both))
     warned = unproven(text) if scale == MINIATURE else []
     not_papers = f"; not the paper's: {', '.join(apart)}" if apart else ""
+    beside = f"; beside the paper's: {', '.join(joined)}" if joined else ""
     with paper_style():
-        picture = draw()
+        pictures = draw()
+        hide_unused(pictures.values())
         above = [f"stand-in: {'; '.join(stand_ins)}"] if stand_ins else []
         above += warned
         if scale == SMOKE:
             above.append("scale=smoke: a trial of the code, nothing of the paper's")
-        if above:
-            header(picture, "; ".join(above))
-        footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}", left_out)
+        for picture in pictures.values():
+            if above:
+                header(picture, "; ".join(above))
+            footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}{beside}", left_out)
     summary = {
         "figure": name,
         "title": text["title"],
@@ -214,6 +228,7 @@ def _publish(
                 *(f"dataset={d}" for d in chosen),
                 *places,
                 *changed,
+                *joined,
             ]
         ),
         "dataset": chosen[0] if chosen else None,
@@ -225,11 +240,21 @@ def _publish(
         "claims": [c.as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
         "assumptions": text.get("assumptions", []),
         "minutes": text.get("minutes", {}),
+        "methods": {method: list(own) for method, own in methods.items()},
         **more,
     }
     with paper_style():
-        publish(folder, picture, rows, summary, arrays)
+        publish(folder, pictures, rows, summary, arrays)
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
+
+
+def _pictures(what: Entry, runs: Runs, table: Table, papers: Grid) -> Pictures:
+    """An entry's picture; where methods joined an axis that it lacks, one for each beside it."""
+    grid = table.grid
+    if not grid.own or grid.joined in papers.axes:
+        return {"figure": what.draw(runs, table)}
+    names = {PAPER: "figure"} | {method: f"figure-{method}" for method in grid.own}
+    return {file: what.draw(*only(runs, table, of, papers)) for of, file in names.items()}
 
 
 def _own(changed: Sequence[str]) -> list[str]:
@@ -301,10 +326,16 @@ def _runs(grid: Grid, jobs: Sequence[Job], results: Sequence[RunResult]) -> Runs
         grid,
         [
             Run(grid.names[str(j.panel)].cell, j.config["seed"], o.folder, str(o.state),
-                j.config["steps"])
+                j.config["steps"], _colour(grid, grid.names[str(j.panel)].cell))
             for j, o in zip(jobs, results, strict=True)
         ],
     )  # fmt: skip
+
+
+def _colour(grid: Grid, cell: Cell) -> str:
+    """Of a method of one's own; none of the paper's."""
+    level = cell.get(grid.joined, "")
+    return OWN[grid.own.index(level) % len(OWN)] if level in grid.own else ""
 
 
 def _makers(results: Sequence[RunResult]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from gp_lab.figures.settings import FREE, check_kind
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
 from gp_lab.launching.config_groups import figure_file, figure_ids
 from gp_lab.launching.jobs import jobs_table
+from gp_lab.launching.methods import NO_METHODS, Methods
 
 MINIATURE = "miniature"
 """The scale that an entry has if none is asked for."""
@@ -86,8 +87,15 @@ class Plan:
         return [f"figure.settings.{k}={show(v)}" for k, v in settings.items()]
 
 
-def plan_of(name: str, words: Sequence[str], config_dir: str | None = None) -> Plan:
+def plan_of(
+    name: str,
+    words: Sequence[str],
+    config_dir: str | None = None,
+    methods: Methods = NO_METHODS,
+) -> Plan:
     """The entry of a name with these overrides; `config_dir` holds files of one's own.
+
+    `methods` of one's own join it, each name -> overrides.
 
     Raises `BadInput`.
     """
@@ -101,10 +109,15 @@ def plan_of(name: str, words: Sequence[str], config_dir: str | None = None) -> P
         overrides.append("hydra/launcher=replicas")
     with hydra_session(config_dir) as hydra:
         if not file.get("grid"):
+            if methods:
+                raise BadInput(
+                    f"method.{next(iter(methods))}: {name} is a calculation without runs"
+                )
             config, node = compose_figure(hydra, overrides)
             sweep = None
         else:
-            sweep, node = sweep_of(hydra, overrides), {}
+            sweep, node = sweep_of(hydra, overrides, methods), {}
+            file |= {"methods": sweep.methods}
             config = sweep.jobs[0].config
     scale, out, trust = config["scale"]["name"], Path(config["out"]), config["trust"]
     if "module" in file:  # one's own: what is wrong with it is said before anything is trained

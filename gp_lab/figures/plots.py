@@ -59,6 +59,9 @@ def panel(axes: Axes, run: Run | None, title: str, draw: Draw) -> bool:
         return False
     below = draw(axes, run)
     axes.set_title(f"{title}\n{below}" if below else title)
+    if run.colour:
+        axes.title.set_color(run.colour)
+        axes.spines[:].set(color=run.colour, linewidth=1.5)
     return True
 
 
@@ -99,6 +102,7 @@ def firsts(runs: Sequence[Run]) -> Iterator[tuple[Run, bool]]:
 
 def curves(axes: Axes, runs: Sequence[Run], course: Course, label: str, **look: Any) -> None:
     """A quantity over the iterations of each run, the first seed's thick and labelled."""
+    look |= _own_colour(runs)
     for run, first in firsts(runs):
         axes.plot(*course(run), label=label if first else None, lw=1.2 if first else 0.4, **look)
 
@@ -110,12 +114,18 @@ def band(
     """The `middle` of the seeds and, shaded, their range, as far as all have come."""
     if not runs:
         return
+    look |= _own_colour(runs)
     found = [course(run) for run in runs]
     count = min(len(steps) for steps, _ in found)
     steps, values = found[0][0][:count], np.array([of[:count] for _, of in found], dtype=float)
     (line,) = axes.plot(steps, middle(values, axis=0), label=label, lw=1.2, **look)
     low, high = values.min(0), values.max(0)
     axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, lw=0)
+
+
+def _own_colour(runs: Sequence[Run]) -> dict[str, str]:
+    """That of a method of one's own, whatever the entry's drawing gives it."""
+    return {"color": runs[0].colour} if runs and runs[0].colour else {}
 
 
 def by_seed(

@@ -30,14 +30,15 @@ SHAPE: dict[str, type] = {
 
 def publish(
     folder: Path,
-    picture: Figure,
+    pictures: Mapping[str, Figure],
     rows: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
     arrays: bytes | None = None,
 ) -> None:
-    """Replace an entry's picture, data and claims, together. Raises `BadInput` if it cannot."""
+    """Replace an entry's pictures, data and claims, together. Raises `BadInput` if it cannot."""
     files = {"arrays.npz": arrays} if arrays is not None else {}
-    files |= {f"figure.{suffix}": _drawn(picture, suffix) for suffix in ("png", "pdf")}
+    for name, picture in pictures.items():
+        files |= {f"{name}.{suffix}": _drawn(picture, suffix) for suffix in ("png", "pdf")}
     files["data.csv"] = _table(rows)
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     claims = json.dumps({**summary, "files": digests}, indent=1) + "\n"

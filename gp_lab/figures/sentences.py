@@ -7,6 +7,7 @@ from typing import Any
 
 from gp_lab.errors import BadInput, counted
 from gp_lab.figures.claims import Verdict
+from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import published, summary_of
 from gp_lab.terminal import aligned
 
@@ -25,6 +26,10 @@ def claims_table(summary: dict[str, Any]) -> str:
     for claim in summary["claims"]:
         lines.append(f"  {verdict_text(claim, summary):>26}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':28}  {claim['quantity']} = {interval_text(claim)}")
+    if methods := summary.get("methods"):
+        lines.append("not in the paper, beside its methods (95 % by comparison, no family level):")
+        lines += [f"  {name}: {', '.join(own)}" for name, own in methods.items()]
+        lines += comparisons_table(summary["comparisons"])
     return "\n".join(lines)
 
 
@@ -53,7 +58,8 @@ def budget_text(summary: Mapping[str, Any]) -> str:
     """At what an entry was drawn: scale, data set, settings of one's own, seeds."""
     own = [str(o) for o in summary.get("overrides") or ()]
     chosen = [f"dataset={summary['dataset']}"] if summary.get("dataset") else []
-    return ", ".join([summary["scale"], *chosen, *own, counted(summary["seeds"], "seed")])
+    beside = [f"with {', '.join(methods)}"] if (methods := summary.get("methods")) else []
+    return ", ".join([summary["scale"], *chosen, *own, *beside, counted(summary["seeds"], "seed")])
 
 
 def verdict_text(claim: dict[str, Any], summary: dict[str, Any]) -> str:

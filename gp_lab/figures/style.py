@@ -1,7 +1,7 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,9 @@ REAL, FAKE = "#E69F00", "#56B4E9"
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's for lines: blue, vermilion, green, purple, orange, sky blue, black."""
+
+OWN = ("#E7298A", "#7570B3", "#66A61E", "#A6761D")
+"""Of methods of one's own beside the paper's: none of the colours above."""
 
 SURFACE = "cividis"
 
@@ -130,6 +133,13 @@ def empty(axes: Axes, title: str) -> None:
     """A panel without a finished run says so."""
     axes.set_title(title)
     axes.text(0.5, 0.5, "no finished run", ha="center", va="center", transform=axes.transAxes)
+
+
+def hide_unused(figures: Iterable[Figure]) -> None:
+    """Panels in which nothing was drawn stay white, as a method more can leave a row half full."""
+    for axes in (axes for figure in figures for axes in figure.axes):
+        if not (axes.has_data() or axes.texts or axes.patches or axes.get_title()):
+            axes.set_axis_off()
 
 
 def header(figure: Figure, text: str) -> None:

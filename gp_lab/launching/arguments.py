@@ -17,6 +17,7 @@ from gp_lab.files import is_folder, path_of
 from gp_lab.instantiate import packages
 from gp_lab.launching.config_groups import choices, groups
 from gp_lab.launching.hydra_internals import get_args_parser
+from gp_lab.launching.methods import split
 from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config, elsewhere
@@ -59,10 +60,13 @@ def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.N
 
 
 def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What stands after an entry's name: overrides, --cfg job, --config-dir. Raises `BadInput`."""
-    args = parse_arguments(arguments, sweep=True)
+    """What stands after an entry's name: overrides, `methods` of one's own, --cfg job,
+    --config-dir. Raises `BadInput`."""
+    words, methods = split(arguments)
+    args = parse_arguments(words, sweep=True)
+    args.methods = methods
     own = ("--cfg", "--config-dir")
-    flags = [word for word in arguments if word.startswith("-") and not word.startswith(own)]
+    flags = [word for word in words if word.startswith("-") and not word.startswith(own)]
     if flags or args.cfg not in (None, "job"):
         wrong = flags[0] if flags else f"--cfg {args.cfg}"
         raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")

@@ -29,6 +29,7 @@ from gp_lab.launching.config_groups import choices, config_folder, groups
 from gp_lab.launching.fitting import OPEN, Fitting, key_of
 from gp_lab.launching.hydra_internals import Hydra, context_of, new_hydra
 from gp_lab.launching.jobs import Job
+from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of, unreadable
 from gp_lab.runs import yaml_text
 from gp_lab.runs.identity import Config
@@ -91,6 +92,8 @@ class Sweep:
     jobs: list[Job]
     launcher: Any
     """The one that the overrides asked for."""
+    methods: Mapping[str, Any]
+    """Those of one's own that join an entry, as `methods_of` reads them."""
 
     def check(self) -> None:
         """Raises `BadInput` for what `train` would refuse, and trains nothing."""
@@ -102,8 +105,9 @@ class Sweep:
         return results
 
 
-def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
-    """What these overrides ask for. Raises `BadInput` for a wrong one in any of its runs.
+def sweep_of(hydra: Hydra, overrides: Sequence[str], methods: Methods = NO_METHODS) -> Sweep:
+    """What these overrides ask for, `methods` beside an entry's own. Raises `BadInput` for a wrong
+    one in any of its runs.
 
     Only what chooses the sweep itself (figure, scale, Hydra's own keys) is composed beforehand:
     the other overrides are for the runs, and a panel may have keys that no other config has.
@@ -112,6 +116,8 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
     master = hydra.compose_config(
         CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
     )
+    for name, own in methods.items():
+        OmegaConf.update(master, f"figure.methods.{name}", list(own), force_add=True)
     try:
         sweeper: Any = Plugins.instance().instantiate_sweeper(
             config=master,
@@ -121,7 +127,8 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str]) -> Sweep:
     except RuntimeError as error:  # hydra.launcher._target_=os.system
         raise BadInput(f"hydra.launcher, hydra.sweeper: {_first_line(error)}") from error
     jobs = sweeper.jobs([o for o in overrides if group_of(o) != "hydra"])
-    return Sweep(jobs, sweeper.executor)
+    figure: Any = OmegaConf.to_container(master.figure)
+    return Sweep(jobs, sweeper.executor, figure.get("methods") or {})
 
 
 def plain(config: DictConfig, reference: Config | None = None) -> Config:

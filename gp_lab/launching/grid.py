@@ -25,12 +25,26 @@ from functools import cached_property
 from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice
+from gp_lab.launching.methods import (
+    NO_METHODS,
+    PAPER,
+    Joins,
+    Methods,
+    joins_of,
+    methods_of,
+    not_renamed,
+    refuse,
+)
 
 Cell = Mapping[str, str]
 """Axis -> level, in the order of the axes."""
 
 Where = Mapping[str, str | Collection[str]]
 """Axis -> the level, or levels, that are meant; all of an axis that is not named."""
+
+
+Key = tuple[str, ...]
+"""The levels of a cell."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,9 @@ class Level:
     fixed: tuple[str, ...] = ()
 
 
+Axes = Mapping[str, Mapping[str, Level]]
+
+
 @dataclass(frozen=True)
 class Panel:
     """A cell that is trained, once for each seed; its name is its levels', joined by hyphens."""
@@ -50,6 +67,10 @@ class Panel:
     overrides: tuple[str, ...]
     fixed: tuple[str, ...] = ()
     """Overrides that nothing after them changes."""
+    own: tuple[str, ...] = ()
+    """Those of a method of one's own, after the scale's."""
+    like: Cell | None = None
+    """The paper's cell whose settings such a method has."""
 
     @property
     def name(self) -> str:
@@ -60,8 +81,10 @@ class Panel:
 class Grid:
     """The axes of an entry and its panels, in the order of its file."""
 
-    axes: Mapping[str, Mapping[str, Level]]
+    axes: Axes
     panels: tuple[Panel, ...]
+    joined: str = ""
+    """The axis that methods of one's own have joined."""
 
     def title(self, axis: str, level: str) -> str:
         return self.axes[axis][level].title
@@ -90,6 +113,11 @@ class Grid:
                 raise LookupError(f"{axis}={levels}: no such cells")
 
     @cached_property
+    def own(self) -> tuple[str, ...]:
+        """The levels of the methods that have joined."""
+        return tuple(dict.fromkeys(p.cell[self.joined] for p in self.panels if p.like))
+
+    @cached_property
     def names(self) -> dict[str, Panel]:
         return {panel.name: panel for panel in self.panels}
 
@@ -97,22 +125,47 @@ class Grid:
 def grid_of(figure: Mapping[str, Any]) -> Grid:
     """The grid of an entry's file. Raises `BadInput` for an axis or level that it does not have."""
     name = figure.get("id")
-    axes = {axis: _levels(f"figure={name}: grid.{axis}", node) for axis, node in _grid(figure)}
-    cells: dict[tuple[str, ...], list[str]] = {}
+    axes: Axes = {a: _levels(f"figure={name}: grid.{a}", node) for a, node in _grid(figure)}
+    cells: dict[Key, list[str]] = {}
     for line in figure.get("cells") or [{}]:
         for levels in itertools.product(*_chosen(f"figure={name}: cells", line, axes)):
             cells.setdefault(levels, []).extend(line.get("set", ()))
     for line in figure.get("without") or ():
         for levels in itertools.product(*_chosen(f"figure={name}: without", line, axes)):
             cells.pop(levels, None)
+    joins, methods, likes = None, NO_METHODS, dict[Key, Cell]()
+    if figure.get("methods"):
+        joins, methods = joins_of(figure), methods_of(figure)
+        axes, cells, likes = _joined(axes, cells, joins, methods)
     panels = []
-    for levels, own in cells.items():
+    for levels, line in cells.items():
         cell = dict(zip(axes, levels, strict=True))
         of = [axes[axis][level] for axis, level in cell.items()]
         overrides = [o for level in of for o in level.overrides]
         fixed = tuple(o for level in of for o in level.fixed)
-        panels.append(Panel(cell, (*overrides, *own), fixed))
-    return Grid(axes, tuple(panels))
+        own = methods[cell[joins.axis]] if joins and levels in likes else ()
+        panels.append(Panel(cell, (*overrides, *line), fixed, own, likes.get(levels)))
+    return Grid(axes, tuple(panels), joins.axis if joins else "")
+
+
+def _joined(
+    axes: Axes, cells: Mapping[Key, list[str]], joins: Joins, methods: Methods
+) -> tuple[Axes, dict[Key, list[str]], dict[Key, Cell]]:
+    """Axes and cells with methods of one's own, and of each of their cells the paper's like it."""
+    levels = axes.get(joins.axis) or {PAPER: Level("")}
+    found = {key if joins.axis in axes else (*key, PAPER): line for key, line in cells.items()}
+    like, new, likes = levels[joins.like], dict[str, Level](), dict[Key, Cell]()
+    for name, own in methods.items():
+        refuse(joins, name, own, levels)
+        new[name] = Level(name, not_renamed(like.overrides, own), like.fixed)
+    axes = {**axes, joins.axis: {**levels, **new}}
+    papers = {key: dict(zip(axes, key, strict=True)) for key in found}
+    for name in methods:
+        for key, cell in papers.items():
+            if is_at(cell, {**joins.at, joins.axis: joins.like}):
+                mine = tuple({**cell, joins.axis: name}.values())
+                found[mine], likes[mine] = found[key], cell
+    return axes, found, likes
 
 
 def is_at(cell: Mapping[str, Any], where: Where) -> bool:
@@ -130,8 +183,10 @@ def scale_overrides(figure: Mapping[str, Any], scale: str, panel: Panel) -> list
         raise bad_choice(f"figure={figure.get('id')} scale", scale, scales)
     found = list(scales[scale].get("overrides") or ())
     for line in scales[scale].get("cells") or ():
-        if is_at(panel.cell, {k: v for k, v in line.items() if k != "set"}):
-            found += line["set"]
+        where = {k: v for k, v in line.items() if k != "set"}
+        if is_at(panel.like or panel.cell, where):
+            of_method = panel.like and figure["joins"]["axis"] in where
+            found += not_renamed(line["set"], panel.own) if of_method else line["set"]
     return found
 
 
@@ -161,9 +216,7 @@ def _levels(key: str, node: Mapping[str, Any]) -> dict[str, Level]:
     return found
 
 
-def _chosen(
-    key: str, line: Mapping[str, Any], axes: Mapping[str, Mapping[str, Level]]
-) -> list[Sequence[str]]:
+def _chosen(key: str, line: Mapping[str, Any], axes: Axes) -> list[Sequence[str]]:
     """Of each axis the levels that a line of cells means."""
     if wrong := [axis for axis in line if axis not in (*axes, "set")]:
         raise bad_choice(key, wrong[0], axes)

@@ -42,9 +42,10 @@ def panel_overrides(
 
 
 def settings_of(figure: Mapping[str, Any], scale: str, panel: Panel) -> list[str]:
-    """The overrides of a panel at a scale: the entry's, its own, the scale's, what is fixed."""
+    """The overrides of a panel at a scale: the entry's, its own, the scale's, those of a method of
+    one's own, what is fixed."""
     of_scale = scale_overrides(figure, scale, panel)
-    return [*(figure.get("common") or ()), *panel.overrides, *of_scale, *panel.fixed]
+    return [*(figure.get("common") or ()), *panel.overrides, *of_scale, *panel.own, *panel.fixed]
 
 
 def product(swept: Mapping[str, Sequence[str]]) -> list[list[str]]:

@@ -1,10 +1,12 @@
-"""GAN losses as three scalar functions of the logit f, for all five papers.
+"""GAN losses as three scalar functions of the logit f, for all five papers, or as one of pairs.
 
 D minimises E_fake[phi(f)] + E_real[varphi(f)] and G minimises E_fake[psi(f)]
-(lipschitz, sec. 2). Each function maps f of any shape, elementwise; averages over
+(lipschitz, sec. 2). With a loss of pairs D minimises E[pair(f(real), f(fake))] and G
+E[pair(f(fake), f(real))]. Each function maps f of any shape, elementwise; averages over
 samples, with weights where a correction or an uneven split needs them, are taken outside.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Protocol
 
@@ -13,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import relu
 
+from gp_lab.errors import BadInput
 from gp_lab.fields import Finite, Positive, Stackable
 
 
@@ -27,6 +30,54 @@ class Loss(Protocol):
     def phi(self, f: Tensor) -> Tensor: ...
     def varphi(self, f: Tensor) -> Tensor: ...
     def psi(self, f: Tensor) -> Tensor: ...
+
+
+class PairLoss(ABC):
+    """Base of the losses of pairs, of a real and a fake that stand in one row of their batches.
+
+    D minimises E[pair(f(real), f(fake))], and G the same with the two exchanged. There is no phi,
+    varphi or psi then: whoever asks for one is told so (`BadInput`).
+    """
+
+    meets_eq10: ClassVar[bool] = False
+
+    @abstractmethod
+    def pair(self, above: Tensor, below: Tensor) -> Tensor:
+        """Small where logits `above` [...] are well above those of their partners `below` [...]."""
+
+    def phi(self, f: Tensor) -> Tensor:
+        raise BadInput(f"{type(self).__name__}: a loss of pairs has no phi, varphi or psi")
+
+    varphi = psi = phi
+
+
+def of_discriminator(loss: Loss, f_real: Tensor, f_fake: Tensor) -> Tensor:
+    """What D minimises, without a penalty: a mean over f_real [n] and f_fake [m], a scalar.
+
+    A loss of pairs takes the i-th of both for a pair. Raises `BadInput` unless n = m then.
+    """
+    if isinstance(loss, PairLoss):
+        return mean(_of_pairs(loss, f_real, f_fake))
+    return mean(loss.phi(f_fake)) + mean(loss.varphi(f_real))
+
+
+def of_generator(loss: Loss, f_fake: Tensor, f_real: Tensor | None) -> Tensor:
+    """What G minimises the mean of, [n]: psi of f_fake [n], or pairs with f_real [n].
+
+    Raises `BadInput` for a loss of pairs without as many reals.
+    """
+    if isinstance(loss, PairLoss):
+        return _of_pairs(loss, f_fake, f_fake[:0] if f_real is None else f_real)
+    return loss.psi(f_fake)
+
+
+def _of_pairs(loss: PairLoss, above: Tensor, below: Tensor) -> Tensor:
+    if above.shape != below.shape:
+        raise BadInput(
+            f"{type(loss).__name__}: pairs need as many reals as fakes, not {len(above)} of one and"
+            f" {len(below)} of the other"
+        )
+    return loss.pair(above, below)
 
 
 def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -174,3 +225,15 @@ class Combined(_Mirrored):
 
     def phi(self, f: Tensor) -> Tensor:
         return self.alpha / self.beta * softplus(self.beta * f) + f
+
+
+@dataclass(frozen=True)
+class Relativistic(PairLoss):
+    """-log sigmoid(f(real) - f(fake)): RpGAN, in none of the five papers.
+
+    Jolicoeur-Martineau, 2019 (arXiv:1807.00734), and R3GAN (Huang et al., 2024,
+    arXiv:2501.05441), Eq. 2, with the generator of practice as in `R3GAN/Trainer.py`.
+    """
+
+    def pair(self, above: Tensor, below: Tensor) -> Tensor:
+        return softplus(below - above)

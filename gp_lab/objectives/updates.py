@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, jacrev
 
-from gp_lab.objectives.losses import Loss, mean
+from gp_lab.objectives.losses import Loss, mean, of_discriminator, of_generator
 from gp_lab.objectives.penalties import NoPenalty
 
 
@@ -32,10 +32,10 @@ class ParametricGAN:
     penalty: NoPenalty
 
     def d_objective(self, psi: Tensor, theta: Tensor) -> Tensor:
-        """E phi(f(fake)) + E varphi(f(real)) + penalty, what D minimises."""
+        """E phi(f(fake)) + E varphi(f(real)) + penalty, what D minimises; or E pair + penalty."""
         fake = self.generator(theta, self.latent)
-        value = mean(self.loss.phi(self.discriminator(psi, fake))) + mean(
-            self.loss.varphi(self.discriminator(psi, self.real))
+        value = of_discriminator(
+            self.loss, self.discriminator(psi, self.real), self.discriminator(psi, fake)
         )
         points = self.penalty.points(self.real, fake, self.u, fake[:0])
         # The penalty takes its points for constants; how they move with theta is wanted here, so
@@ -48,9 +48,10 @@ class ParametricGAN:
         return value + penalty
 
     def g_objective(self, psi: Tensor, theta: Tensor) -> Tensor:
-        """E psi(f(fake)), what G minimises."""
+        """E psi(f(fake)), what G minimises; or E pair."""
         fake = self.generator(theta, self.latent)
-        return mean(self.loss.psi(self.discriminator(psi, fake)))
+        f_fake, f_real = self.discriminator(psi, fake), self.discriminator(psi, self.real)
+        return mean(of_generator(self.loss, f_fake, f_real))
 
 
 Step = Callable[[ParametricGAN, Tensor, int, float], Tensor]

@@ -52,7 +52,7 @@ class View:
     critic: points [n, ...] to logits [n], under this step's parameters (and constraint);
     generate: latents [n, ...] to fakes [n, ...] (of the average where there is one); both take
     classes [n] as a second argument where the networks take classes;
-    dataset, latent: where reals and latents come from; loss: phi, varphi, psi;
+    dataset, latent: where reals and latents come from; loss: phi, varphi, psi, or of pairs;
     discriminator, generator: the modules, d: the former's parameters by name;
     rng: a stream -> a generator of this step's own;
     encode: reals [n, ...] to latent codes [n, ...], None without an encoder;

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gp_lab.fields import Count, Few
-from gp_lab.objectives.losses import mean
+from gp_lab.objectives.losses import of_discriminator
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
 
 
@@ -19,7 +19,7 @@ from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradien
 class LayerGradients(Probe):
     """Norms of the critic loss's gradient with respect to each layer's output and weights.
 
-    The loss is E phi(f(fake)) + E varphi(f(real)), without the penalty, on one batch of each.
+    The loss is what D minimises, without the penalty, on one batch of reals and one of fakes.
     Arrays: layers (names, input first), activations [layers] root of the summed squares over the
     batch, of what the layer itself puts out (before its nonlinearity), parameters [layers] likewise
     over the layer's weights; nonlinearities (names, input first), after [nonlinearities] as
@@ -46,7 +46,7 @@ class LayerGradients(Probe):
                 params = {k: p.detach().requires_grad_() for k, p in view.d.items()}
                 both = torch.cat([view.place(real), fake])
                 f_real, f_fake = functional_call(view.discriminator, params, (both,)).chunk(2)
-                loss = mean(view.loss.phi(f_fake)) + mean(view.loss.varphi(f_real))
+                loss = of_discriminator(view.loss, f_real, f_fake)
                 wanted = [*outputs.values(), *params.values()]
                 grads = torch.autograd.grad(loss, wanted, materialize_grads=True)
         finally:

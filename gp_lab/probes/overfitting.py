@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gp_lab.fields import Count
 from gp_lab.instantiate import Run
+from gp_lab.objectives.losses import of_discriminator
 from gp_lab.probes.base import Arrays, Probe, View, check_held_out, even_batches, to_numpy
 
 
@@ -42,9 +43,8 @@ class CriticLosses(Probe):
             name: _in_batches(view, points)
             for name, points in (("train", train), ("held_out", held_out), ("fake", fake))
         }
-        of_fakes = float(view.loss.phi(f["fake"]).mean())
         losses = {
-            f"{name}_loss": np.array(of_fakes + float(view.loss.varphi(f[name]).mean()))
+            f"{name}_loss": np.array(float(of_discriminator(view.loss, f[name], f["fake"])))
             for name in ("train", "held_out")
         }
         return {name: to_numpy(values) for name, values in f.items()} | losses

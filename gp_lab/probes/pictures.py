@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+REAL, FAKE = "#E69F00", "#56B4E9"
+"""Okabe and Ito's orange and sky blue, as in the papers' figures."""
+
 GAP = 2
 """Pixels between two images of a grid."""
 
@@ -32,11 +35,11 @@ def field_picture(axis: np.ndarray, gradient: np.ndarray) -> np.ndarray:
 
 
 def scatter_picture(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
-    """Reals and fakes [n, 2] in one plane, uint8 [h, w, 3]."""
+    """Reals [n, 2] on top of fakes [m, 2] in one plane, uint8 [h, w, 3]."""
 
     def draw(axes: Any) -> None:
-        axes.scatter(*real.T, s=4, c="#E69F00", label="real")
-        axes.scatter(*fake.T, s=4, c="#0072B2", label="fake")
+        axes.scatter(*fake.T, s=6, c=FAKE, label="fake")
+        axes.scatter(*real.T, s=3, c=REAL, label="real")
         axes.legend(loc="upper right")
 
     return _drawn(draw)
@@ -59,7 +62,7 @@ def paths_picture(real: np.ndarray, paths: np.ndarray) -> np.ndarray:
     """Reals [n, 2] and lines paths [m, points, 2] in one plane, uint8 [h, w, 3]."""
 
     def draw(axes: Any) -> None:
-        axes.scatter(*real.T, s=4, c="#E69F00", label="real")
+        axes.scatter(*real.T, s=4, c=REAL, label="real")
         for path in paths:
             axes.plot(*path.T, linewidth=0.8, marker=".", markersize=2)
 

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.base import Latent
+from gp_lab.errors import BadInput
 from gp_lab.fields import Count, Finite
-from gp_lab.instantiate import Run
+from gp_lab.instantiate import Run, chosen
+from gp_lab.objectives.losses import PairLoss, of_discriminator, of_generator
 from gp_lab.probes.base import (
     Arrays,
     Probe,
@@ -56,7 +58,8 @@ class SampleGradients(Probe):
     """What the generator is told at its samples: the two factors of lipschitz, Eq. 2.
 
     Arrays, for each of real, fake: <name> [count, ...] the points, <name>_logit [count],
-    <name>_gradient [count, ...] the gradient of f; fake_psi_slope [count], psi'(f) at the fakes.
+    <name>_gradient [count, ...] the gradient of f; fake_psi_slope [count], psi'(f) at the fakes;
+    of a loss of pairs its slope in the fake's f, with the real of the same row for a partner.
     """
 
     seen_at_once: ClassVar[str] = "count"
@@ -70,7 +73,10 @@ class SampleGradients(Probe):
         for name, points in (("real", view.place(real)), ("fake", fake)):
             f, gradient = values_and_gradients(view.critic, points)
             arrays |= {name: to_numpy(points), f"{name}_logit": f, f"{name}_gradient": gradient}
-        arrays["fake_psi_slope"] = slope_of(view.loss.psi, arrays["fake_logit"])
+        f_real = torch.from_numpy(arrays["real_logit"])
+        arrays["fake_psi_slope"] = slope_of(
+            lambda f: of_generator(view.loss, f, f_real), arrays["fake_logit"]
+        )
         return arrays
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
@@ -96,6 +102,14 @@ class LossCurves(Probe):
         if not self.low < self.high:
             raise ValueError(f"low={self.low}: not below high={self.high}")
 
+    def check(self, key: str, run: Run) -> None:
+        super().check(key, run)
+        if isinstance(run.game.loss, PairLoss):
+            raise BadInput(
+                f"{key}: draws phi, varphi and psi, and {chosen(run, 'loss')} is a loss of pairs,"
+                " which has none of them; leave it out"
+            )
+
     def measure(self, view: View) -> Arrays:
         f = np.linspace(self.low, self.high, self.points)
         arrays = {"f": f}
@@ -115,7 +129,9 @@ class HeldOut(Probe):
     held-out data are `count` new samples of the same distributions.
     Arrays, for each of train_real, train_fake, held_out_real, held_out_fake:
     <name> [n, ...] the points (images and texts as `Samples` keeps them), <name>_logit [n],
-    <name>_slope [n] the norm of grad f.
+    <name>_slope [n] the norm of grad f; train_loss, held_out_loss. A loss of pairs takes rows for
+    pairs, and has the shares of pairs whose real is above its fake, train_ranked, held_out_ranked,
+    for its accuracies: the sign of f says nothing there.
     """
 
     seen_at_once: ClassVar[str] = "count"
@@ -125,6 +141,17 @@ class HeldOut(Probe):
     def check(self, key: str, run: Run) -> None:
         check_held_out(key, run)
         super().check(key, run)
+        if isinstance(run.game.loss, PairLoss):
+            self._check_pairs(key, run)
+
+    def _check_pairs(self, key: str, run: Run) -> None:
+        real, fake = finite_set(run.dataset, self.count), finite_set(run.latent, self.count)
+        reals = self.count if real is None else len(real)
+        if fake is not None and len(fake) != reals:
+            raise BadInput(
+                f"{key}: {chosen(run, 'loss')} needs as many reals as fakes, and there are {reals}"
+                f" and {len(fake)} of them to train on; use {key}.count={min(reals, len(fake))}"
+            )
 
     def measure(self, view: View) -> Arrays:
         arrays: Arrays = {}
@@ -134,18 +161,19 @@ class HeldOut(Probe):
                 name: view.dataset.kept(points), f"{name}_logit": f, f"{name}_slope": slope
             }  # fmt: skip
         for part in ("train", "held_out"):
-            phi, varphi = (
-                function(torch.from_numpy(arrays[f"{part}_{kind}_logit"])).mean()
-                for function, kind in ((view.loss.phi, "fake"), (view.loss.varphi, "real"))
-            )
-            arrays[f"{part}_loss"] = np.array(float(phi + varphi))
+            real, fake = (arrays[f"{part}_{kind}_logit"] for kind in ("real", "fake"))
+            loss = of_discriminator(view.loss, torch.from_numpy(real), torch.from_numpy(fake))
+            arrays[f"{part}_loss"] = np.array(float(loss))
+            if isinstance(view.loss, PairLoss):
+                arrays[f"{part}_ranked"] = np.array(np.mean(real > fake))
         return arrays
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
         out = {}
         for part in ("train", "held_out"):
             right = [arrays[f"{part}_real_logit"] > 0, arrays[f"{part}_fake_logit"] < 0]
-            out[f"accuracy_{part}"] = float(np.mean([np.mean(r) for r in right]))
+            accuracy = np.mean([np.mean(r) for r in right])
+            out[f"accuracy_{part}"] = float(arrays.get(f"{part}_ranked", accuracy))
             out[f"critic_loss_{part}"] = float(arrays[f"{part}_loss"])
         return out
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gp_lab.errors import Exit, counted
 from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.metrics import last_values
 from gp_lab.runs.status import State
 
 
@@ -26,6 +27,17 @@ class RunResult:
     def because(self) -> str:
         """Why it ended, in brackets, if there is more to say than its state."""
         return f" ({self.why})" if self.why else ""
+
+    @property
+    def scores(self) -> str:
+        """What the run's probes measured last, a line each; those that count nothing have none."""
+        probes = [name for name in self.folder.config["probe"] or () if name != "units"]
+        found: dict[str, list[str]] = {}
+        for key, last in last_values(self.folder.inside("metrics.jsonl"), probes).items():
+            probe, _, name = key.partition("/")
+            if probe in probes and name:
+                found.setdefault(probe, []).append(f"{name} {last.value:.4g}")
+        return "\n".join(f"{probe}: {', '.join(values)}" for probe, values in found.items())
 
     @property
     def stopped(self) -> bool:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 from scipy.special import expit
 
-from gp_lab.errors import LabError
+from gp_lab.errors import BadInput, LabError
 from gp_lab.theory.transport import Coupling, transport_plan
 
 Array = NDArray[np.float64]
@@ -162,13 +162,16 @@ def optimal_lipschitz(
     not rise everywhere, but an optimum cut to the range between their targets is one.)
 
     With phi = x, which leaves f free to shift, E_real f = -E_fake f. Raises ValueError for shapes
-    that do not match and impossible weights, LabError if the solver fails.
+    that do not match and impossible weights, BadInput for a loss that `FAMILIES` has not, LabError
+    if the solver fails.
     """
     real, fake = _points(real, "real"), _points(fake, "fake")
     if real.shape[1] != fake.shape[1]:
         raise ValueError(f"reals {real.shape} and fakes {fake.shape} differ in dimension")
     if loss not in FAMILIES:
-        raise ValueError(f"loss={loss}: one of {', '.join(FAMILIES)}")
+        raise BadInput(
+            f"loss={loss}: the optimal discriminator is known for {', '.join(FAMILIES)} alone"
+        )
     if not weight > 0 or k0 < 0:
         raise ValueError(f"weight={weight}, k0={k0}: lambda must be positive, k0 not negative")
     p, q = _weights(real_weight, len(real)), _weights(fake_weight, len(fake))

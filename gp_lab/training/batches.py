@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.random import generator
+from gp_lab.objectives.losses import PairLoss
 from gp_lab.training.setup import Setup
 from gp_lab.training.step import Labels
 
@@ -41,6 +42,12 @@ class Block(NamedTuple):
     rate_g: Tensor
     labels: Labels = ()
     labels_g: Labels = ()
+    real_g: tuple[Tensor, ...] = ()
+
+    def of_g(self, i: int, j: int) -> tuple[Any, ...]:
+        """What `generator_step` takes for update j of iteration i: latents, classes, any reals."""
+        labels, real = (tuple(x[i, j] for x in each) for each in (self.labels_g, self.real_g))
+        return self.latent_g[i, j], labels, *real
 
 
 def batches_at_once(run: Setup) -> int:
@@ -68,25 +75,19 @@ def draw_batches(run: Setup, k: int, rows: slice = slice(None)) -> Block:
         x = x if x.shape[2] == own else x[:, :, rows]
         return x.to(run.device, dtype, non_blocking=True)
 
-    classes = run.game.classes
     n_d, n_g = length * s.d_steps * s.batch_size, length * s.g_steps * s.batch_size
-    labels: Labels = ()
-    labels_g: Labels = ()
-    some: dict[str, Tensor] = {}
-    # Latents that follow the reals are made of all of them.
-    follows = run.latent.follows_reals
-    if own < s.batch_size and run.dataset.draws_parts and not follows:
-        some["wanted"] = torch.arange(n_d).reshape(-1, s.batch_size)[:, rows].flatten()
-    if classes:
-        real, of_real = run.dataset.draw_labelled(rng("real"), n_d, **some)
-        # The classes of G's own batches are uniform, as in wgan_gp's code.
-        of_g = torch.randint(classes, (n_g,), generator=rng("labels_g"))
-        labels = (shaped(of_real, s.d_steps, torch.long),)
-        labels_g = (shaped(of_g, s.g_steps, torch.long),) if n_g else ()
-    else:
-        real = run.dataset.draw(rng("real"), n_d, **some)
-    latent = run.latent.draw(rng("latent"), n_d, real if follows else None)
+    real, of_real = _reals(run, rng("real"), n_d, rows)
+    latent = run.latent.draw(rng("latent"), n_d, real if run.latent.follows_reals else None)
     u = torch.rand(n_d, generator=rng("penalty"))
+    real_g: Labels = ()
+    of_g: Labels = ()
+    if n_g and isinstance(run.game.loss, PairLoss):
+        # A fake is made as the class of the real that it is paired with, as in R3GAN's code.
+        some, of_g = _reals(run, rng("real_g"), n_g, rows)
+        real_g = (shaped(some, s.g_steps),)
+    elif n_g and run.game.classes:
+        # The classes of G's own batches are uniform, as in wgan_gp's code.
+        of_g = (torch.randint(run.game.classes, (n_g,), generator=rng("labels_g")),)
     latent_g = run.latent.draw(rng("latent_g"), n_g, None) if n_g else latent[:0]
     rates = [run.schedule(k * length + i) for i in range(length)]
     rate = torch.tensor(rates, dtype=torch.float64, device=run.device)
@@ -97,9 +98,28 @@ def draw_batches(run: Setup, k: int, rows: slice = slice(None)) -> Block:
         shaped(latent_g, s.g_steps) if n_g else latent_g,
         rate * run.schedule.d_ratio,
         rate,
-        labels,
-        labels_g,
+        tuple(shaped(y, s.d_steps, torch.long) for y in of_real),
+        tuple(shaped(y, s.g_steps, torch.long) for y in of_g),
+        real_g,
     )
+
+
+def _reals(
+    run: Setup, rng: torch.Generator, n: int, rows: slice
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """n reals, and (their classes,) for networks that know of them.
+
+    Of each batch the `rows` alone, if the data set can leave the others out.
+    """
+    some: dict[str, Tensor] = {}
+    places = torch.arange(n).reshape(-1, run.settings.batch_size)[:, rows].flatten()
+    # Latents that follow the reals are made of all of them.
+    if len(places) < n and run.dataset.draws_parts and not run.latent.follows_reals:
+        some["wanted"] = places
+    if not run.game.classes:
+        return run.dataset.draw(rng, n, **some), ()
+    real, labels = run.dataset.draw_labelled(rng, n, **some)
+    return real, (labels,)
 
 
 class Blocks:

@@ -45,9 +45,9 @@ class Engine:
     """The two updates, ready to call, and why they are run the way they are.
 
     `discriminator_step(state, hyper, lr, real, latent, u)` and
-    `generator_step(state, hyper, lr, latent)`; with `stack` > 1 every tensor has the replica as
-    its first dimension. Of several ranks each hands over its part of the batch, and in D's step
-    what it adds to a sum (`asked`).
+    `generator_step(state, hyper, lr, latent)`, and what `step.py` lets follow; with `stack` > 1
+    every tensor has the replica as its first dimension. Of several ranks each hands over its part
+    of the batch, and in D's step what it adds to a sum (`asked`).
     """
 
     name: str

@@ -44,10 +44,7 @@ class Iteration:
             )
         metrics = self.vote.count(metrics)
         for j in range(self.settings.g_steps):
-            labels = tuple(y[i, j] for y in b.labels_g)
-            state, of_g = engine.generator_step(
-                state, self.hyper, b.rate_g[i], b.latent_g[i, j], labels
-            )
+            state, of_g = engine.generator_step(state, self.hyper, b.rate_g[i], *b.of_g(i, j))
             if j == self.settings.g_steps - 1:
                 metrics = torch.cat([metrics, of_g], dim=-1)
         return state, metrics

@@ -17,7 +17,7 @@ from gp_lab.networks.conditional import classes_of
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
 from gp_lab.objectives.encoders import encoder_loss, of_batch
-from gp_lab.objectives.losses import Loss, mean
+from gp_lab.objectives.losses import Loss, mean, of_discriminator, of_generator
 from gp_lab.objectives.penalties import Critic, InputGradient, NoPenalty, interpolate
 from gp_lab.objectives.shard import Shard
 from gp_lab.training.optimizers import Optimizer, Tensors
@@ -215,7 +215,7 @@ def discriminator_step(
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         weights = game.constraint.apply(params, constraint)
         (f_real, as_real), (f_fake, as_fake) = game.judge_both(weights, real, fake, labels)
-        value = mean(game.loss.phi(f_fake)) + mean(game.loss.varphi(f_real))
+        value = of_discriminator(game.loss, f_real, f_fake)
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
             penalty, norm, hardest = game.penalty(
@@ -272,17 +272,20 @@ def generator_step(
     lr: Tensor | float,
     latent: Tensor,
     labels: Labels = (),
+    real: Tensor | None = None,
 ) -> tuple[State, Tensor]:
     """One update of G (and of its average): the new state and `game.metrics_of_g` as a vector.
 
-    latent [batch, ...]; lr multiplies the optimiser's rate; labels are the classes to make.
+    latent [batch, ...]; lr multiplies the optimiser's rate; labels are the classes to make, and
+    those of real [batch, ...], which a loss of pairs needs.
     """
     game = game.with_hyper(hyper)
     d = game.constraint.apply(state["d"], state["constraint"])
+    f_real = None if real is None else game.critic(d, labels)(real)
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         f_fake, as_fake = game.judge(d, game.generate(params, latent, labels), labels)
-        value = mean(game.loss.psi(f_fake))
+        value = mean(of_generator(game.loss, f_fake, f_real))
         metrics = [value]
         if game.classification is not None:
             of_classes = game.classification.of_g(as_fake, *labels)

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import CLONE
@@ -14,6 +15,7 @@ from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Calculation, Entry, entry
 from gp_lab.figures.make import not_budget
 from gp_lab.launching.config_groups import figure_file, figure_ids
+from gp_lab.runs.folder import RunFolder
 
 LONG = {"zero_gp/robust", "lipschitz/fig8-12"}
 """Hundreds of small runs, networks of 64 layers of 1024: a minute or more even at smoke."""
@@ -65,11 +67,40 @@ def test_an_entry_draws_at_the_smallest_scale(name: str, tmp_path: Path) -> None
     summary = json.loads((folder / "claims.json").read_text())
     assert summary["figure"] == name
     assert summary["assumptions"] == figure_file(name)["assumptions"]
+    if figure_file(name).get("joins"):
+        joined = _with_a_method(command, folder, summary)
+        assert joined["claims"] == summary["claims"]
     for claim in summary["claims"]:
         assert claim["verdict"] in {str(v) for v in Verdict}
         assert claim["text"]
         assert claim["quantity"]
         assert claim["where"].startswith(name.split("/")[0])
+
+
+def _with_a_method(command: list[str], folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+    """What the same command writes with a method beside the paper's, which is one of these again
+    and trains nothing."""
+    name, joins = summary["figure"], figure_file(summary["figure"])["joins"]
+    runs = sorted(folder.parents[3].glob("runs/*"))
+    (own_batch,) = {RunFolder(run).config["batch_size"] for run in runs}
+    same = f"batch_size={own_batch}"
+    assert main([*command, f"method.mine={same}"]) == Exit.OK
+    assert sorted(folder.parents[3].glob("runs/*")) == runs
+    own = next(path for path in folder.parent.iterdir() if path.name.startswith("smoke-method"))
+    joined: dict[str, Any] = json.loads((own / "claims.json").read_text())
+    assert joined["methods"] == {"mine": [same]}
+    rows = list(csv.DictReader((own / "data.csv").open()))
+    before = list(csv.DictReader((folder / "data.csv").open()))
+    mine = [row for row in rows if row[joins["axis"]] == "mine"]
+    others = [{k: v for k, v in row.items() if k in before[0]} for row in rows if row not in mine]
+    assert others == before
+    assert mine
+    compared = joined["comparisons"]
+    assert {one["score"] for one in compared} <= set(joins["scores"])
+    if joins["axis"] not in figure_file(name)["grid"]:
+        assert (own / "figure-mine.pdf").is_file()
+        assert {one["advantage"] for one in compared} <= {0, None}
+    return joined
 
 
 def test_what_a_scale_changes_beside_how_long_it_runs_is_named() -> None:

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def _trained(grid: Grid) -> dict[str, Cell]:
 def _constraint(run: Run) -> tuple[float, float]:
     """lambda and k0 of a run's own constraint."""
     penalty = run.folder.config["penalty"]
-    if penalty["name"] == "none":
+    if not {"weight", "center"} <= set(penalty):  # none, or one's own
         return HELD, 1.0
     return float(penalty["weight"]), float(penalty["center"])
 
@@ -128,10 +129,11 @@ def draw(runs: Runs, table: Table) -> Figure:
         error = table.mean("error", **run.cell)
         return f"error {error:.2f}, k = {found.slope():.2f} ({exact.k:.2f})"
 
-    figure, planes, (errors, slopes, start) = panels_above_curves(2, 3, 3, height=6.6)
     cells = _trained(runs.grid)
+    lines = -(-len(cells) // 3)
+    figure, planes, (errors, slopes, start) = panels_above_curves(lines, 3, 3, 2.2 * (lines + 1))
     panels(planes.flat, runs, cells, surface)
-    for (title, cell), colour in zip(cells.items(), COLOURS, strict=True):
+    for (title, cell), colour in zip(cells.items(), cycle(COLOURS)):
         for below, quantity in ((errors, "error"), (slopes, "k_share")):
             band(below, runs.at(**cell), partial(_course, quantity), title, color=colour)
     legend_above(planes[0, 0].figure, planes.ravel(), "upper center", facecolor="0.7")

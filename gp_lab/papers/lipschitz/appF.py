@@ -93,8 +93,9 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes.legend(loc="best")
         return f"W1 {table.mean('w1', **run.cell):.2g}"
 
-    figure, grid = new_panels(2, 4, 4.4)
-    panels(grid[0], runs, runs.grid.named("loss", "gamma", fakes="disjoint"), _draw_slope)
+    losses = runs.grid.named("loss", "gamma", fakes="disjoint")
+    figure, grid = new_panels(2, len(losses), 4.4)
+    panels(grid[0], runs, losses, _draw_slope)
     grid[0, 0].set_ylabel("psi'(f)")
     panels(grid[1], runs, runs.grid.named("gamma", fakes="trained"), samples)
     for axes, fakes, quantity, title in (

@@ -28,7 +28,8 @@ SHOWN = 40
 
 def _compare(run: Run) -> Comparison:
     config = run.folder.config
-    return compare(run.arrays("pairs"), config["loss"]["name"], float(config["penalty"]["weight"]))
+    weight = config["penalty"].get("weight", 1.0)  # a penalty of one's own may have none
+    return compare(run.arrays("pairs"), config["loss"]["name"], float(weight))
 
 
 def measure(run: Run) -> Row:
@@ -51,8 +52,9 @@ def claims(table: Table) -> list[Claim]:
 
 
 def draw(runs: Runs, table: Table) -> Figure:
-    figure, grid = new_figure(2, 2, 4.6)
-    for column, (loss, name) in zip(grid.T, runs.grid.titles("loss").items(), strict=True):
+    losses = runs.grid.titles("loss")
+    figure, grid = new_figure(2, len(losses), 4.6)
+    for column, (loss, name) in zip(grid.T, losses.items(), strict=True):
         run = runs.first(loss=loss)
         if run is None:
             for axes in column:

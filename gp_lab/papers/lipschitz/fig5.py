@@ -1,6 +1,6 @@
 """lipschitz, Figs. 5 and 6: losses that meet Eq. 10, and how fast each comes to its optimum."""
 
-from itertools import product
+from itertools import cycle, product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -80,7 +80,8 @@ def _optimum(run: Run) -> OptimalDiscriminator:
         source["distribution"]["points"]
         for source in (config["dataset"], config["architecture"]["latent"])
     )
-    return optimal_lipschitz(real, fake, config["loss"]["name"], config["penalty"]["weight"])
+    weight = config["penalty"].get("weight", 1.0)  # a penalty of one's own may have none
+    return optimal_lipschitz(real, fake, config["loss"]["name"], weight)
 
 
 def _values(run: Run, step: int, exact: OptimalDiscriminator) -> np.ndarray:
@@ -151,7 +152,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     titles = table.grid.titles("loss")
     figure, (top,), (below,) = panels_above_curves(1, len(titles), 1, height=5.2)
     drawn = panels(top, runs, table.grid.named("loss"), _curves)
-    for (loss, title), (colour, style) in zip(titles.items(), LINES, strict=True):
+    for (loss, title), (colour, style) in zip(titles.items(), cycle(LINES)):
         took, seeds = table.mean("steps_to_converge", loss=loss), runs.at(loss=loss)
         there = int(np.nansum(table.values("converged", loss=loss)))
         label = f"{title}: {took:,.0f} steps, {there} of {counted(len(seeds), 'seed')}"

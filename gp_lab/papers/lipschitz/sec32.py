@@ -91,8 +91,9 @@ def claims(table: Table) -> list[Claim]:
 
 def draw(runs: Runs, table: Table) -> Figure:
     """f above its mean on fakes, and the directions of the gradients at some fakes."""
-    figure, (grid,) = new_figure(1, 3, 2.7)
-    for axes, (method, title) in zip(grid, table.grid.titles("method").items(), strict=True):
+    methods = table.grid.titles("method")
+    figure, (grid,) = new_figure(1, len(methods), 2.7)
+    for axes, (method, title) in zip(grid, methods.items(), strict=True):
         if method == "counter_example":
             axis, stored = np.linspace(-0.75, 1.75, 101), counter_example()
             values = turned_away(plane(axis)).reshape(len(axis), len(axis))

@@ -70,8 +70,9 @@ def draw(runs: Runs, table: Table) -> Figure:
                 axes.set_axis_off()
             else:
                 draw_field(axes, run, step)
-                weight = run.folder.config["penalty"]["weight"]
-                axes.set_title(f"{title}, $\\lambda$ = {weight:g}\niteration {step:,}")
+                weight = run.folder.config["penalty"].get("weight")
+                of_weight = "" if weight is None else f", $\\lambda$ = {weight:g}"
+                axes.set_title(f"{title}{of_weight}\niteration {step:,}")
     course = over_time("radial_error")
     draw_evolution(errors, modes, runs, course, "median radial error / radius")
     errors.axhline(ON_CIRCLE, color="0.6", lw=0.6, ls="--")

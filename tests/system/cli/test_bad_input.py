@@ -73,6 +73,15 @@ OVERRIDES = [
     ("batch_size=100000000 d_steps=10000", "batch_size=100000000, d_steps=10000, g_steps=1: too"),
     ("batch_size=100000 d_steps=100000000", "batch_size=100000, d_steps=1", "GB are free"),
     ("batch_size=100000 g_steps=100000000", "batch_size=100000, d_steps=1, g", "GB at least"),
+    (
+        "loss=relativistic probe=[loss]",
+        "probe.loss: draws phi, varphi and psi, and loss=relativistic is a loss of pairs",
+    ),
+    (
+        "loss=relativistic penalty=r1_r2 architecture=fixed_gaussian g_steps=0 batch_size=16"
+        " dataset=two_gaussians dataset.size=64 architecture.latent.size=32 probe=[held_out]",
+        "probe.held_out: loss=relativistic needs as many reals as fakes, and there are 64 and 32",
+    ),
     ("probe=[surface] probe.surface.points=10000000", "probe.surface: 100000000000000 samples"),
     (
         "probe=[segments] probe.segments.count=100000000 probe.segments.points=10000",
@@ -316,7 +325,7 @@ def test_data_that_are_no_points_have_no_surface_unless_it_is_asked_for(dataset:
         assert list(compose(hydra, [f"dataset={dataset}"])["probe"]) == ["samples"]
         asked = compose(hydra, [f"dataset={dataset}", "probe=[surface,loss]"])
         assert list(asked["probe"]) == ["surface", "loss"]
-        assert list(compose(hydra, [])["probe"]) == ["surface", "samples"]
+        assert list(compose(hydra, [])["probe"]) == ["surface", "samples", "modes"]
 
 
 def test_a_surface_of_images_is_refused(refused: Refused, tmp_path: Path) -> None:

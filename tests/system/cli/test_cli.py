@@ -1,6 +1,7 @@
 """The commands: sweeps, sharing, resuming, stopping, cleaning."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -72,6 +73,19 @@ def steps_done() -> list[int]:
 
 
 # -- one run and many --------------------------------------------------------------------------
+
+
+def test_a_run_says_at_its_end_what_its_probes_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    scored = ("probe=[samples,modes,units]", "probe.modes.count=200", "steps=3")
+    assert train(*scored) == Exit.OK
+    modes, last = capsys.readouterr().out.splitlines()[-2:]
+    (folder,) = find_runs(Path("out"))
+    assert last == f"finished at step 3: {folder.path}"
+    lines = [json.loads(line) for line in folder.inside("metrics.jsonl").read_text().splitlines()]
+    (measured,) = [line for line in lines if "modes/w1" in line]
+    names = ("hit", "near", "balance", "w1")
+    said = ", ".join(f"{name} {measured[f'modes/{name}']:.4g}" for name in names)
+    assert modes == f"modes: {said}"
 
 
 def test_a_sweep_makes_a_run_folder_for_every_combination(

@@ -24,7 +24,7 @@ from gp_lab.errors import BadInput
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import NoConstraint, SpectralNorm
-from gp_lab.objectives.losses import Hinge, NonSaturating
+from gp_lab.objectives.losses import Hinge, NonSaturating, PairLoss, Relativistic
 from gp_lab.objectives.penalties import CrossPairs, Penalty
 from gp_lab.objectives.shard import Shard, part
 from gp_lab.runs.identity import run_hash
@@ -72,13 +72,14 @@ CASES: dict[str, Game] = GAMES | {
     ),
     "conditional": conditional(head=False),
     "ac_gan": conditional(head=True),
+    "pairs": replace(GAMES["max_gp"], loss=Relativistic(), penalty=built("penalty", "r1_r2")),
     "max_of_compiled": replace(GAMES["non_saturating"], penalty=MAXIMUM),
     "batch_norm": NORMED,
     "batch_norm_in_g": replace(NORMED, discriminator=small_mlp(seed=1), penalty=MAXIMUM),
 }
 ON_FOUR = (
     "wgan_gp", "wgan", "max_gp", "max_carried_over_ranks", "cross_pairs_max", "latent_path",
-    "ac_gan", "batch_norm",
+    "ac_gan", "pairs", "batch_norm",
 )  # fmt: skip
 COMPILED = ("zero_gp", "max_of_compiled", "batch_norm_in_g")
 """On two ranks, by hand on four: a mean; a maximum, alone and beside sums inside a network.
@@ -110,7 +111,9 @@ def steps(case: str | Game, engine: str, ranks: Ranks, batch_norm: str = "synchr
         labels = (y,) if game.classes else ()
         u = uniform(BATCH, seed=4 * i + 3)[rows]
         state, of_d = do.discriminator_step(state, {}, lr, real, latent, u, labels, *asked)
-        state, of_g = do.generator_step(state, {}, lr, latent_g, labels)
+        reals = (normal(BATCH, 2, seed=4 * i + 1000)[rows],)
+        of_pairs = reals if isinstance(game.loss, PairLoss) else ()
+        state, of_g = do.generator_step(state, {}, lr, latent_g, labels, *of_pairs)
     heard = of_d[-1:] if asked else of_d[:0]
     of_d = of_d[:-1] if asked else of_d
     return {"state": state, "metrics": torch.cat([of_d, of_g]), "heard": heard}

@@ -234,19 +234,23 @@ def test_a_part_of_a_batch_has_its_labels(stacked: int) -> None:
         assert torch.equal(of_part, of_whole[wanted])
 
 
+@pytest.mark.parametrize("loss", ["wasserstein", "relativistic"])
 @pytest.mark.parametrize("kind", ["mapped", "classes", "text", "points"])
-def test_a_block_of_some_rows_is_the_whole_block_s(kind: str, array: Path, tmp_path: Path) -> None:
+def test_a_block_of_some_rows_is_the_whole_block_s(
+    kind: str, loss: str, array: Path, tmp_path: Path
+) -> None:
     base = {
         "mapped": (*BASE, "dataset=image_array", f"dataset.root={array}"),
         "classes": tree(tmp_path) if kind == "classes" else (),
         "text": LANGUAGE,
         "points": ("architecture=noisy_data", "architecture.latent.paired=false", "g_steps=0"),
     }[kind]
-    run = setup(config_of("batch_size=8", base=base))
+    run = setup(config_of("batch_size=8", f"loss={loss}", base=base))
     whole = draw_batches(run, 1)
+    assert bool(whole.real_g) == (loss == "relativistic" and kind != "points")
     for rows in (slice(0, 3), slice(3, 8)):
         part = draw_batches(run, 1, rows)
-        for name in ("real", "latent", "u", "latent_g", "labels", "labels_g"):
+        for name in ("real", "latent", "u", "latent_g", "labels", "labels_g", "real_g"):
             of_whole, of_part = getattr(whole, name), getattr(part, name)
             labels = isinstance(of_whole, tuple)
             pairs = zip(of_whole, of_part, strict=True) if labels else [(of_whole, of_part)]

@@ -1,5 +1,6 @@
 """What the READMEs say holds: commands compose, links and paths lead somewhere, examples run."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -65,6 +66,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 
 def is_placeholder(text: str) -> bool:
+    text = text.replace("method.mine=", "")  # which is a name
     return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) for word in PLACEHOLDERS)
 
 
@@ -223,16 +225,10 @@ def test_the_entry_that_the_page_of_the_papers_shows_is_the_one_that_is_tested()
 def test_the_penalty_of_the_first_page_trains_from_a_folder_outside_the_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page, lines = PAGES["README.md"], 0
-    for text in [*blocks(page, "python"), *blocks(page, "yaml")]:
-        path = tmp_path / text.partition("\n")[0].removeprefix("# ")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        lines += len([line for line in text.splitlines() if line])
-    assert lines <= 24
+    assert write_own_penalty(tmp_path) <= 24
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (text,) = (text for text, _ in commands() if "--config-dir=my_configs 'trust" in text)
+    (text,) = (text for text, _ in commands() if "train --config-dir=my_configs 'trust" in text)
     small = ["steps=2", "probe.curve.count=50", "seed=0,1", "hydra.launcher.processes=1"]
     words = [*shlex.split(text), *small, "tracking=none", "compile=never"]
     assert main(words) == Exit.OK
@@ -242,6 +238,45 @@ def test_the_penalty_of_the_first_page_trains_from_a_folder_outside_the_clone(
     )
     assert names == ["beyond", "beyond", "one_gp", "one_gp"]
     assert {run.state for run in found} == {State.FINISHED}
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
+        del sys.modules[name]
+
+
+def write_own_penalty(folder: Path) -> int:
+    """Writes the package and the configs that the first page shows; how many lines they have."""
+    page, lines = PAGES["README.md"], 0
+    for text in [*blocks(page, "python"), *blocks(page, "yaml")]:
+        path = folder / text.partition("\n")[0].removeprefix("# ")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        lines += len([line for line in text.splitlines() if line])
+    return lines
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("entry", ["lipschitz/sec32", "zero_gp/alg1", "anomalous/thm3"])
+def test_the_penalty_of_the_first_page_stands_beside_the_papers_in_a_figure(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_own_penalty(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (text,) = (text for text, _ in commands() if "method.mine" in text and "my_package" in text)
+    command, _, *words = shlex.split(text)
+    small = ["scale=smoke", "tracking=none", "threads=1", "hydra.launcher.processes=1"]
+    assert main([command, entry, *words, *small]) == Exit.OK
+    (folder,) = Path("outputs", "figures", entry).iterdir()
+    assert re.fullmatch(r"smoke-method\.mine=penalty=beyond.*", folder.name)
+    summary = json.loads((folder / "claims.json").read_text())
+    assert summary["methods"] == {"mine": ["penalty=beyond", "penalty.reach=0.25"]}
+    assert {one["method"] for one in summary["comparisons"]} == {"mine"}
+    assert not [claim for claim in summary["claims"] if "mine" in claim["text"]]
+    own = [r.config["penalty"] for r in find_runs(Path("outputs")) if "beyond" in r.path.name]
+    assert own
+    assert {(penalty["name"], penalty["reach"]) for penalty in own} == {("beyond", 0.25)}
+    said = capsys.readouterr().out
+    assert "  mine: penalty=beyond, penalty.reach=0.25" in said
+    assert "the paper's best" in said
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
 

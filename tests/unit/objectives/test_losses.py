@@ -17,6 +17,7 @@ from gp_lab.objectives.losses import (
     Hinge,
     LeastSquares,
     NonSaturating,
+    Relativistic,
     SquareRoot,
     Vanilla,
     Wasserstein,
@@ -92,6 +93,7 @@ CLASSES = {
     "exp": Exponential,
     "combined": Combined,
     "combined_tenth": Combined,
+    "relativistic": Relativistic,
 }
 each_loss = pytest.mark.parametrize("name", list(FORMULAS))
 EPSILON = 2.0**-52

@@ -64,6 +64,7 @@ FILES: dict[str, tuple[str, float, float, str]] = {
     "mu_real": ("real", 10 * 9, 10 / 4, "logit"),
     "one_gp": ("between", 10 * (3 - 1) ** 2, 10 * (0.5 - 1) ** 2, "logit"),
     "one_gp_one_sided": ("between", 10 * (3 - 1) ** 2, 0.0, "logit"),
+    "r1_r2": ("both", 1 * 9, 1 / 4, "logit"),
     "zero_gp": ("between", 10 * 9, 10 / 4, "probability"),
     "zero_gp_real": ("real", 10 * 9, 10 / 4, "probability"),
     "zero_gp_sample": ("both", 10 * 9, 10 / 4, "probability"),

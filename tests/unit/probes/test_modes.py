@@ -10,11 +10,18 @@ import torch
 from helpers import built, run_on
 from lab import config_of, trained
 
-from gp_lab.data.points import GaussianRing, Mixture, Points, SwissRoll
+from gp_lab.data.points import Circles, GaussianRing, Mixture, Points, SwissRoll
 from gp_lab.errors import BadInput
+from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.probes.base import View
 from gp_lab.probes.modes import Curve, Modes
 from gp_lab.training.setup import setup
+
+SCORED = {
+    "modes": ("eight_gaussians", "twenty_five_gaussians", "repeated_ring", "mixture"),
+    "curve": ("swiss_roll", "s_curve", "circles"),
+}
+"""The data sets of the plane that bring a score."""
 
 RING = Points(GaussianRing(), scale=0.5)
 ROLL = built("dataset", "swiss_roll")
@@ -33,6 +40,28 @@ def view_of(dataset: Points, generator: Points) -> View:
         rng=lambda stream: torch.Generator().manual_seed(sum(stream.encode())),
         **nothing,
     )
+
+
+@pytest.mark.parametrize("score", SCORED)
+def test_data_of_the_plane_bring_their_score_unless_other_probes_are_asked_for(score: str) -> None:
+    with hydra_session() as hydra:
+        for name in SCORED[score]:
+            of_set = compose(hydra, [f"dataset={name}"])["probe"]
+            assert list(of_set) == ["surface", "samples", score]
+            own = compose(hydra, [f"dataset={name}", "probe=[surface]"])["probe"]
+            assert list(own) == ["surface"]
+
+
+def test_circles_are_a_curve_that_goes_round_one_after_the_other() -> None:
+    circles = Points(Circles(radii=(0.5, 1.0), noise=0.0), scale=2.0)
+    curve = circles.curve(9)
+    assert curve is not None
+    radius, angle = curve.norm(dim=1), torch.atan2(curve[:, 1], curve[:, 0])
+    np.testing.assert_allclose(radius, [1, 1, 1, 1, 2, 2, 2, 2, 2])
+    quarters = np.array([0, 1, 2, -1, 0, 1, 2, -1, 0]) * np.pi / 2
+    np.testing.assert_allclose(np.cos(angle - quarters), 1)
+    numbers = Curve(radius=0.05).scalars(Curve(radius=0.05).measure(view_of(circles, circles)))
+    assert (numbers["near"], numbers["coverage"]) == (1, 1)
 
 
 @pytest.mark.seconds

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
 from scipy.spatial.distance import cdist
 
+from gp_lab.errors import BadInput
 from gp_lab.objectives import losses
 from gp_lab.theory.lipschitz import (
     FAMILIES,
@@ -216,10 +217,14 @@ def test_a_transport_plan_has_its_marginals_and_the_cost_of_the_exact_critic() -
     assert (plan * cdist(real, fake)).sum() == pytest.approx(exact_critic(real, fake).w1)
 
 
+def test_a_loss_without_an_optimum_that_is_known_is_refused_in_one_sentence() -> None:
+    with pytest.raises(BadInput, match="loss=relativistic: the optimal discriminator is known for"):
+        optimal_lipschitz([[0.0, 0.0]], [[2.0, 0.0]], loss="relativistic")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"loss": "none"}, "loss=none"),
         ({"weight": 0.0}, "lambda must be positive"),
         ({"k0": -1.0}, "k0 not negative"),
         ({"real_weight": [1.0]}, "weights of shape"),
