@@ -229,7 +229,7 @@ class Combined(_Mirrored):
 
 
 @dataclass(frozen=True)
-class Relativistic(PairLoss):
+class Relativistic(Checked, PairLoss):
     """-log sigmoid(f(real) - f(fake)): RpGAN, in none of the five papers.
 
     Jolicoeur-Martineau, 2019 (arXiv:1807.00734), and R3GAN (Huang et al., 2024,

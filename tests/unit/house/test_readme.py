@@ -317,7 +317,8 @@ def test_the_experiment_that_a_page_shows_trains_with_a_penalty_and_data_from_ou
 def written(page: str, folder: Path) -> str:
     """Writes the files that a page shows of a package and its configs; the command that trains."""
     for text in [*blocks(PAGES[page], "python"), *blocks(PAGES[page], "yaml")]:
-        path = folder / text.partition("\n")[0].removeprefix("# ")
+        (name,) = re.findall(r"^# (my_\S+)$", text, re.M)
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (text,) = (
@@ -330,16 +331,16 @@ def written(page: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("page", "small"),
+    ("page", "small", "written_by"),
     [
-        ("gp_lab/data/README.md", ["probe.samples.count=20", "probe.curve.count=20"]),
-        ("gp_lab/training/README.md", ["hydra.launcher.processes=1", "probe=[]"]),
-        ("gp_lab/networks/README.md", ["probe=[samples]"]),
-        ("gp_lab/probes/README.md", []),
+        ("gp_lab/data/README.md", ["probe.samples.count=20", "probe.curve.count=20"], "curve"),
+        ("gp_lab/training/README.md", ["hydra.launcher.processes=1", "probe=[]"], ""),
+        ("gp_lab/networks/README.md", ["probe.modes.count=20"], "modes"),
+        ("gp_lab/probes/README.md", ["architecture.width=8"], "center"),
     ],
 )
 def test_the_part_of_ones_own_that_a_page_shows_trains(
-    page: str, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, small: list[str], written_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = written(page, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -351,7 +352,7 @@ def test_the_part_of_ones_own_that_a_page_shows_trains(
     if "-m" in words:
         assert (len(found), {run.status["stack"] for run in found}) == (12, {12})
     else:
-        assert all(found[0].array_steps(probe) for probe in ("samples", "curve"))
+        assert all(found[0].array_steps(probe) for probe in ("samples", written_by))
         assert main(["sample", str(found[0].path), "trust=my_package"]) == Exit.OK
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]

@@ -70,6 +70,9 @@ TEXTBOOK: dict[str, Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]] = {
     "zero_gp": lambda D, x, y, m: 10 * (slopes(D, m, True) ** 2).mean(),
     "zero_gp_real": lambda D, x, y, m: 10 * (slopes(D, x, True) ** 2).mean(),
     "zero_gp_sample": lambda D, x, y, m: 10 * (slopes(D, torch.cat([x, y]), True) ** 2).mean(),
+    "r1_r2": lambda D, x, y, m: (
+        5 * (slopes(D, x, False) ** 2).mean() + 5 * (slopes(D, y, False) ** 2).mean()
+    ),
     "mu_real": lambda D, x, y, m: 10 * (slopes(D, x, False) ** 2).mean(),
     "mu_fake": lambda D, x, y, m: 10 * (slopes(D, y, False) ** 2).mean(),
     "mu_midpoint": lambda D, x, y, m: 10 * (slopes(D, (x + y) / 2, False) ** 2).mean(),
@@ -174,7 +177,13 @@ def test_networks_and_batches_that_do_not_fit_are_refused() -> None:
 def test_losses_have_their_three_functions_by_name() -> None:
     f = torch.linspace(-2, 2, 5)
     assert {*gp_lab.losses} == {*choices("loss")}
+    assert {n for n, loss in gp_lab.losses.items() if isinstance(loss, losses.PairLoss)} == {
+        "relativistic"
+    }
     for name, loss in gp_lab.losses.items():
+        if isinstance(loss, losses.PairLoss):
+            assert torch.isfinite(loss.pair(f, -f)).all()
+            continue
         assert all(torch.isfinite(part(f)).all() for part in (loss.phi, loss.varphi, loss.psi)), (
             name
         )
