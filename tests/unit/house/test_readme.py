@@ -301,7 +301,7 @@ def test_the_experiment_that_a_page_shows_trains_with_a_penalty_and_data_from_ou
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (text,) = (text for text, _ in commands() if "experiment=mine" in text)
+    (text,) = (t for t, words in commands() if "experiment=mine" in t and words[0] == "train")
     small = ["steps=2", "probe.curve.count=50", "seed=0,1", "hydra.launcher.processes=1"]
     tiny = ["architecture.width=4", "tracking=none", "compile=never"]
     assert main([*shlex.split(text), *small, *tiny]) == Exit.OK

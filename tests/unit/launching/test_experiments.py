@@ -186,7 +186,10 @@ def test_a_mistyped_experiment_of_ones_own_ends_with_the_choices(
     words = [own(tmp_path, own=OWN), "experiment=onw", f"out={tmp_path / 'out'}"]
     assert main(["train", *words]) == Exit.BAD_INPUT
     said = capsys.readouterr().err
-    assert "choose from own, swiss_roll_penalties, wgan_gp_toy; did you mean own?" in said
+    assert (
+        "choose from own, stacked_mnist, swiss_roll_penalties, wgan_gp_toy; did you mean own?"
+        in said
+    )
     assert main(["figure", "wgan_gp/fig1b", "experiment=wgan_gp_toy"]) == Exit.BAD_INPUT
     assert "an entry has settings of its own" in capsys.readouterr().err
 
