@@ -96,7 +96,9 @@ def test_an_experiment_of_the_lab_trains(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = ["steps=2", "architecture.width=4", "batch_size=4", "probe=[]", "seed=0"]
+    digits = ["dataset=stacked_mnist_5k", "architecture.filters=4"]
+    nets = digits if name == "stacked_mnist" else ["architecture.width=4"]
+    small = ["steps=2", *nets, "batch_size=4", "probe=[]", "seed=0"]
     plain = ["tracking=none", "compile=never", "threads=1", "device=cpu"]
     with hydra_session() as hydra:
         swept = is_sweep(hydra, parse_arguments([f"experiment={name}"]))
