@@ -150,7 +150,7 @@ def header(figure: Figure, text: str) -> None:
 
 def footer(figure: Figure, text: str, left_out: Sequence[str] = ()) -> None:
     """What the picture was made from, below it, and what is not in it."""
-    lines = [text]
+    lines = textwrap.wrap(text, 130)
     if left_out:
         more = [f"{len(left_out) - LEFT_OUT} more in claims.json"][: len(left_out) > LEFT_OUT]
         lines += textwrap.wrap(f"left out: {'; '.join([*left_out[:LEFT_OUT], *more])}", 130)
