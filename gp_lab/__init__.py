@@ -1,32 +1,49 @@
-"""gp_lab: gradient penalties and generalisation in GANs, five papers as an executable edition."""
+"""gp_lab: gradient penalties and generalisation in GANs, five papers as an executable edition.
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+From Python:
+
+    gp_lab.gradient_penalty(D, real, fake, "zero_gp", weight=10)    on your own networks
+    gp_lab.losses["hinge"].phi, .varphi, .psi
+    gp_lab.train(["penalty=zero_gp", "steps=1000"])                 a finished run
+    gp_lab.load("outputs/runs/RUN").sample(64)
+    gp_lab.compare("outputs").to_frame()
+    gp_lab.theory.optimal                                           closed forms
+
+Nothing is imported before it is used: PyTorch takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gp_lab.runs.compare import Group
-    from gp_lab.training.load import LoadedRun
+    from gp_lab import theory
+    from gp_lab.launching.face import gradient_penalty, losses, train
+    from gp_lab.runs.compare_table import compare
+    from gp_lab.training.load import load
 
-__all__ = ["compare", "load"]
+    __version__: str
+
+__all__ = ["__version__", "compare", "gradient_penalty", "load", "losses", "theory", "train"]
+
+_ROOMS = {
+    "compare": "runs.compare_table",
+    "gradient_penalty": "launching.face",
+    "load": "training.load",
+    "losses": "launching.face",
+    "train": "launching.face",
+}
+"""Name -> the module that it is in."""
 
 
-def compare(root: str | Path, only: Sequence[str] = ()) -> "list[Group]":
-    """The runs below a folder in groups that differ in more than the seed, with means, 95 %
-    intervals and counts of states; `only=["dataset=mnist"]` selects: see `gp_lab.runs.compare`.
-    """
-    from gp_lab.runs.compare import compare as compare_runs
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("gp-lab")
+    if name == "theory":
+        return import_module("gp_lab.theory")
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'gp_lab' has no attribute {name!r}")
+    return getattr(import_module(f"gp_lab.{_ROOMS[name]}"), name)
 
-    return compare_runs(root, only)
 
-
-def load(
-    run: str | Path, step: int | None = None, trust: tuple[str, ...] = (), data: Sequence[str] = ()
-) -> "LoadedRun":
-    """A run's networks, metrics and arrays: see `gp_lab.training.load`.
-
-    Imports PyTorch only when it is called.
-    """
-    from gp_lab.training.load import load as load_run
-
-    return load_run(run, step, trust, data=data)
+def __dir__() -> list[str]:
+    return __all__

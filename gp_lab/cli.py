@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printable, show
@@ -25,28 +26,6 @@ if TYPE_CHECKING:
 
 MOST, LAST_STEP, LAST_SEED = 10**8, 10**12, 2**63 - 1
 """Of samples; of the steps and seeds of a run."""
-
-USAGE = """\
-gp-lab: gradient penalties and generalisation in GANs, five papers as an executable edition
-
-  gp-lab train [-m] [key=value ...]      one run, or with -m the product of comma-separated values
-  gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
-  gp-lab sample RUN [-n 64] [--kind ..]  what a run's generator makes, as a picture or a text
-  gp-lab evaluate RUN [probe=inception]  its scores now; step=N: at that checkpoint
-                                         (all three: dataset.root=DIR where its data lie now)
-  gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
-  gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
-  gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
-  gp-lab compare [OUTPUTS] [METRIC ...]  a sweep's runs in groups: means over seeds, intervals
-                                         (--sort METRIC, --csv, KEY=VALUE: only such runs)
-  gp-lab report [OUTPUTS]                one page of all figures, claims and runs
-  gp-lab list [figures|datasets|...]     what there is to choose from
-  gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
-
-  gp-lab train --cfg job [key=value ...] the composed config        --help    all of Hydra's flags
-  gp-lab figure PAPER/ITEM --cfg job     the runs it would train, and which are finished
-  eval "$(gp-lab -sc install=bash)"      shell completion
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +45,8 @@ def _only_shows(arguments: Sequence[str]) -> bool:
 
 def _command(arguments: list[str]) -> Exit:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
+        from gp_lab.launching.usage import USAGE
+
         print(USAGE, end="")
         return Exit.OK
     if arguments[0] == "--version":
@@ -78,29 +59,27 @@ def _command(arguments: list[str]) -> Exit:
     name, *rest = arguments
     if name not in COMMANDS:
         raise bad_choice("command", name, COMMANDS)
+    if name not in OWN_HELP and not {"-h", "--help"}.isdisjoint(rest):
+        from gp_lab.launching.usage import help_of
+
+        print(help_of(name, COMMANDS[name]), end="")
+        return Exit.OK
     return COMMANDS[name](rest)
 
 
 def train(arguments: list[str]) -> Exit:
     """`gp-lab train`: one run, or a sweep with -m."""
     from gp_lab.launching.arguments import parse_arguments
-    from gp_lab.launching.compose import CONFIG_NAME, compose, hydra_session, known, sweep_of
-    from gp_lab.launching.hydra_internals import shows
+    from gp_lab.launching.asked import is_sweep, one_run, shown
+    from gp_lab.launching.compose import hydra_session, sweep_of
 
     args = parse_arguments(arguments)
     with hydra_session(args.config_dir) as hydra:
-        if args.cfg:
-            args.overrides = known(hydra, args.overrides)
-        if shows(hydra, CONFIG_NAME, args):
+        if shown(hydra, args, sweep := is_sweep(hydra, args)):
             return Exit.OK
-        if args.multirun:
+        if sweep:
             return _swept(sweep_of(hydra, args.overrides).train())
-        config = compose(hydra, args.overrides)
-        if config["figure"]["id"]:
-            raise BadInput(
-                f"figure={config['figure']['id']}: a figure has many runs; use gp-lab figure"
-            )
-        return _trained(config)
+        return _trained(one_run(hydra, args))
 
 
 def resume(arguments: list[str]) -> Exit:
@@ -156,13 +135,14 @@ def sample(arguments: list[str]) -> Exit:
 
 def evaluate(arguments: list[str]) -> Exit:
     """`gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value]`: scores, later."""
-    from gp_lab.launching.arguments import later, probes_of, run_and_words
+    from gp_lab.launching.arguments import later, own_configs, probes_of, run_and_words
     from gp_lab.overrides import group_of, whole_number
 
     usage = (
         "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [dataset.root=DIR]"
-        " [trust=PACKAGE]"
+        " [trust=PACKAGE] [--config-dir=DIR]"
     )
+    arguments, own = own_configs(arguments)
     folder, words = run_and_words(arguments, "evaluate", usage)
     of_probes = [word for word in words if group_of(word) == "probe"]
     refusal = f"cannot be changed when a run is evaluated; write {usage}"
@@ -171,7 +151,7 @@ def evaluate(arguments: list[str]) -> Exit:
     if "step" in said.own:
         step = whole_number(f"step={show(step)}", step, 0, LAST_STEP)
     # What is kept of the data lies where the run's own probes look for it.
-    probes = probes_of(of_probes, folder.found_config["out"])
+    probes = probes_of(of_probes, folder.found_config["out"], own)
     if not probes:
         raise BadInput(f"probe=[]: nothing to evaluate; write {usage}")
 
@@ -184,7 +164,11 @@ def evaluate(arguments: list[str]) -> Exit:
 
 
 def figure(arguments: list[str]) -> Exit:
-    """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims."""
+    """`gp-lab figure PAPER/ITEM`: run what is missing, draw, test the claims.
+
+    scale=paper|miniature|smoke: at what size; key=value: for all of its runs; --cfg job: the runs
+    it would train; --config-dir=DIR: an entry, or parts, of your own.
+    """
     from gp_lab.figures.plan import plan_of
     from gp_lab.launching.arguments import figure_arguments
 
@@ -224,21 +208,25 @@ def _made(plan: "Plan") -> Exit:
 def figures(arguments: list[str]) -> Exit:
     """`gp-lab figures [--tour]`: every entry, one after another, then the report and a table.
 
-    --tour: those alone whose files say `tour: true`.
+    --tour: those alone whose files say `tour: true`; key=value, --cfg job and --config-dir=DIR: as
+    of `gp-lab figure`.
     """
     from gp_lab.figures.plan import plan_of
     from gp_lab.launching.arguments import figure_arguments
     from gp_lab.launching.config_groups import figure_file, figure_ids
+    from gp_lab.launching.methods import NO_METHODS
 
     flags = [word for word in arguments if word == "--tour"]
     args, plans = figure_arguments([word for word in arguments if word not in flags]), []
-    names = [name for name in figure_ids() if not flags or figure_file(name).get("tour")]
+    own = Path(args.config_dir) if args.config_dir else None
+    names = [name for name in figure_ids(own) if not flags or figure_file(name, own).get("tour")]
     if not quiet():
         count = counted(len(names), "figure")
         print(f"{count}: all are looked at before the first one starts", file=sys.stderr)
     for name in names:
         try:
-            plans.append(plan := plan_of(name, args.overrides, args.config_dir, args.methods))
+            methods = args.methods if figure_file(name, own).get("joins") else NO_METHODS
+            plans.append(plan := plan_of(name, args.overrides, args.config_dir, methods))
             if not args.cfg:
                 plan.check()
         except BadInput as error:  # before the first one starts
@@ -324,17 +312,23 @@ def compare(arguments: list[str]) -> Exit:
 
 
 def list_(arguments: list[str]) -> Exit:
-    """`gp-lab list WHAT`: the members of a group, each with its first comment."""
-    from gp_lab.launching.config_groups import descriptions, groups, plural
+    """`gp-lab list WHAT`: the members of a group, each with its first comment.
 
-    singular = {plural(group): group for group in groups()} | {g: g for g in groups()}
-    what = one_word(arguments, "gp-lab list [GROUP]")
+    --config-dir=DIR: those of your own among them.
+    """
+    from gp_lab.launching.arguments import own_configs
+    from gp_lab.launching.config_groups import EXPERIMENT, descriptions, groups, plural
+
+    arguments, own = own_configs(arguments)
+    names = {plural(group): group for group in sorted([EXPERIMENT, *groups()])}
+    what = one_word(arguments, "gp-lab list [GROUP] [--config-dir=DIR]")
     if what is None:
-        print("\n".join(plural(group) for group in groups()))
+        print("\n".join(names))
         return Exit.OK
-    if what not in singular:
-        raise bad_choice("list", what, [plural(g) for g in groups()])
-    print("\n".join(aligned(descriptions(singular[what]), columns())))
+    group = names.get(what, what)
+    if group not in names.values():
+        raise bad_choice("list", what, names)
+    print("\n".join(aligned(descriptions(group, Path(own) if own else None), columns())))
     return Exit.OK
 
 
@@ -388,6 +382,9 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "list": list_,
     "clean": clean,
 }
+
+OWN_HELP = ("train", "sample", "compare")
+"""Commands whose parsers answer to --help."""
 
 TRAIN = ("train", "resume", "figure", "figures")
 """Commands that several ranks carry out together."""

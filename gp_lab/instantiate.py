@@ -7,12 +7,14 @@ wrong types and impossible values end in one sentence that names the key.
 """
 
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -91,6 +93,8 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
     ):
         raise BadInput(f"{refusal}: a part is a public class, written package.module.Class")
     root = path.split(".")[0]
+    if root in trust:
+        look_here(root)
     if root not in ("gp_lab", "torch", *trust):
         raise BadInput(
             f"{refusal}; parts are classes of gp_lab, torch.nn.Module and torch.optim.Optimizer"
@@ -106,7 +110,8 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
         module = sys.modules[module_name] if root == "torch" else _import(module_name)
         target = getattr(module, name)
     except (KeyError, AttributeError, ValueError, ImportError) as error:
-        raise BadInput(f"{key}={path}: nothing of that name can be imported") from error
+        where = ", installed or in the current folder" if root in trust else ""
+        raise BadInput(f"{key}={path}: nothing of that name can be imported{where}") from error
     if not inspect.isclass(target):
         raise BadInput(f"{refusal}: it is not a class")
     if getattr(target, "_is_protocol", False):
@@ -125,14 +130,71 @@ def resolve(path: str, key: str = "_target_", trust: Sequence[str] = ()) -> type
 
 
 def packages(value: Any) -> list[str]:
-    """The packages that a value of `trust` names: one, or a list. Raises `BadInput`."""
+    """The packages that a value of `trust` names: one, or a list. Raises `BadInput`.
+
+    One that only the current folder has is found there from now on.
+    """
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         raise BadInput(f"trust={show(value)}: not a package, nor a list; write [a,b,...]")
     for name in names:
         if not isinstance(name, str) or not name.isidentifier():
             raise BadInput(f"trust={show(name)}: not the name of a package")
+        look_here(name)
     return list(names)
+
+
+def look_here(package: str) -> None:
+    """Lets a trusted package be imported from the current folder, if it is found nowhere else."""
+    here = Path.cwd()
+    if package in sys.modules or importlib.util.find_spec(package) is not None:
+        return
+    if (here / package).is_dir() or (here / f"{package}.py").is_file():
+        sys.path.append(str(here))
+
+
+class Checked:
+    """A part of the lab: from Python, too, a wrong value is refused when it is made.
+
+    What a config would be told of a value is said of it, as `BadInput`; a list may stand for a
+    tuple. Objects are taken as they are, and all values of a part that stands for those of a stack
+    (tensors, checked before they were stacked): compilers see it being made.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if not any(map(_is_stacked, kwargs.values())):
+            _check_arguments(cls, args, kwargs)
+        return super().__new__(cls)
+
+
+def _is_stacked(value: Any) -> bool:
+    several = isinstance(value, tuple) and any(map(_is_stacked, value))
+    return several or hasattr(value, "requires_grad")
+
+
+def _check_arguments(target: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    given = _signature(target).bind_partial(*args, **kwargs).arguments if args else kwargs
+    for name, value in given.items():
+        hint = _hints(target).get(name, Any)
+        if _kind(hint) is None and _is_plain(value):
+            _checked(_as_tuples(value), hint, name)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is one that a config can hold."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+@cache
+def _signature(target: type) -> inspect.Signature:
+    """What a class is made from: its `__init__` says so, also where a base has a `__new__`."""
+    init = inspect.getattr_static(target, "__init__")
+    if init is object.__init__:
+        return inspect.Signature()
+    own = inspect.signature(init)
+    return own.replace(parameters=[*own.parameters.values()][1:])
 
 
 def checked(target: type, values: Mapping[str, Any], key: str = "", **given: Any) -> Any:
@@ -192,7 +254,7 @@ def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
 
 def _own_keys(target: type, node: Mapping[str, Any], key: str) -> dict[str, Any]:
     """A part's node without what stands there for people, or for the parts inside."""
-    parameters = inspect.signature(target).parameters
+    parameters = _signature(target).parameters
     inside = {"name", "digest"}.union(*(v for v in node.values() if isinstance(v, Mapping)))
     of_group = "." not in key
     return {
@@ -227,7 +289,7 @@ def _import(name: str) -> Any:
 
 
 def _construct(target: type, values: dict[str, Any], key: str, given: dict[str, Any]) -> Any:
-    parameters = inspect.signature(target).parameters
+    parameters = _signature(target).parameters
     hints = _hints(target)
     arguments = dict(given)
     for name, value in values.items():

@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import Image
 
+from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import published, summary_of
 from gp_lab.launching.config_groups import figure_ids
 
@@ -54,8 +55,10 @@ def collect(outputs: Path, reference: Path) -> None:
 
 
 def place(summary: dict[str, Any]) -> str:
-    """Where an entry's result is kept; one on a data set that was asked for has its own folder."""
-    scale = "-".join([summary["scale"], *filter(None, [summary.get("dataset")])])
+    """Where an entry's result is kept; one on a data set that was asked for, or with methods that
+    are not the paper's, has its own folder."""
+    beside = [f"with-{method}" for method in summary.get("methods", ())]
+    scale = "-".join([summary["scale"], *filter(None, [summary.get("dataset")]), *beside])
     return f"{summary['figure']}/{scale}"
 
 
@@ -86,7 +89,7 @@ def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]
         return []
     found = []
     for other in kept:
-        if (other["figure"], other["scale"]) == (summary["figure"], "miniature"):
+        if (other["figure"], place(other).split("/")[-1]) == (summary["figure"], "miniature"):
             in_miniature = {(c["text"], c["where"]): c["verdict"] for c in other["claims"]}
             for claim in summary["claims"]:
                 said = in_miniature.get((claim["text"], claim["where"]), claim["verdict"])
@@ -102,6 +105,8 @@ def cell(summary: dict[str, Any], otherwise: list[str]) -> str:
     said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"
     if apart := summary.get("not_the_papers"):
         said += f"; not the paper's: {html.escape(', '.join(apart))}"
+    for line in comparisons_table(summary.get("comparisons", ())):
+        said += f"; not in the paper: {html.escape(line.strip())}"
     if otherwise:
         said += f"; the scales disagree: {html.escape('; '.join(otherwise))}"
     title = html.escape(summary["title"]) + " (stand-in data)" * bool(summary.get("stand_ins"))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput
-from gp_lab.instantiate import Run
+from gp_lab.instantiate import Checked, Run
 
 if TYPE_CHECKING:
     from builtins import property as default
@@ -34,7 +34,7 @@ else:
             return self.value(instance)
 
 
-class Latent(ABC):
+class Latent(Checked, ABC):
     """What a generator is fed: noise, a fixed distribution, or the reals themselves.
 
     A finite set has `points`, which `prepare` may draw; a supply without end leaves both out.

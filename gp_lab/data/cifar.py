@@ -23,6 +23,7 @@ from gp_lab.data.sources import (
 )
 from gp_lab.errors import BadInput, one_line
 from gp_lab.fields import PathText
+from gp_lab.instantiate import Checked
 
 SHAPE: Shape = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -116,7 +117,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
 
 
 @dataclass(frozen=True)
-class CIFAR10:
+class CIFAR10(Checked):
     """CIFAR-10: 50 000 images and 10 000 held out, from the pickled batches (Python version).
 
     They are looked for in `root` and in cifar-10-batches-py below it.

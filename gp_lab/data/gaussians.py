@@ -17,11 +17,12 @@ from gp_lab.data.distribution import (
     proportions,
     randn,
 )
+from gp_lab.instantiate import Checked
 
 Matrix = tuple[Point, ...]
 
 
-class EqualGaussians(Distribution):
+class EqualGaussians(Checked, Distribution):
     """Base of mixtures of as likely Gaussians with one deviation in all directions."""
 
     @property

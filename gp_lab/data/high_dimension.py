@@ -9,10 +9,11 @@ from torch import Tensor
 from gp_lab.data.distribution import Distribution
 from gp_lab.data.points import GaussianRing
 from gp_lab.fields import Few, Positive
+from gp_lab.instantiate import Checked
 
 
 @dataclass(frozen=True)
-class RepeatedRing(Distribution):
+class RepeatedRing(Checked, Distribution):
     """Equal Gaussians whose centres are those of a ring, its two coordinates repeated.
 
     In 2 * `repeats` dimensions all distances between centres are sqrt(repeats) times those of

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from gp_lab.data.distribution import Distribution, Point
+from gp_lab.instantiate import Checked
 
 
 @dataclass(frozen=True)
-class UniformSegment(Distribution):
+class UniformSegment(Checked, Distribution):
     """Uniform between two points; no density in the plane (lipschitz, sec. 3.2).
 
     Args:

@@ -28,6 +28,7 @@ from gp_lab.data.sources import Damaged, Missing, Part, Parts, Shape, fetched, m
 from gp_lab.errors import BadInput, one_line
 from gp_lab.fields import Count, PathText
 from gp_lab.files import files_below, read, walk
+from gp_lab.instantiate import Checked
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 STAND_INS = ("image_folder", "cifar10", "fashion_mnist", "mnist_5k")
@@ -44,7 +45,7 @@ __all__ = ["LSUN", "CelebA", "ImageFolder", "ImageTree", "Pictures", "decode", "
 
 
 @dataclass(frozen=True)
-class ImageFolder:
+class ImageFolder(Checked):
     """All images anywhere below a folder, sorted by path, without classes.
 
     Args:

@@ -36,10 +36,11 @@ from gp_lab.data.gaussians import (
 )
 from gp_lab.data.supply import Supply
 from gp_lab.fields import Count, Few, NonNegative, Positive
+from gp_lab.instantiate import Checked
 
 
 @dataclass(frozen=True)
-class GaussianMixture(Distribution):
+class GaussianMixture(Checked, Distribution):
     """Gaussians with any means and covariances.
 
     Args:
@@ -183,7 +184,7 @@ class SCurve(AboutCurve):
 
 
 @dataclass(frozen=True)
-class Circles(Distribution):
+class Circles(Checked, Distribution):
     """A point of one of several concentric circles, each as likely, + N(0, noise^2 I).
 
     In none of the five papers; scikit-learn's `make_circles` is two of them.
@@ -227,7 +228,7 @@ class Circles(Distribution):
 
 
 @dataclass(frozen=True)
-class UniformSquare(Distribution):
+class UniformSquare(Checked, Distribution):
     """Uniform on a square (cube, ...) with sides along the axes (lipschitz, Fig. 2).
 
     Args:
@@ -261,7 +262,7 @@ class UniformSquare(Distribution):
 
 
 @dataclass(frozen=True)
-class PointMasses(Distribution):
+class PointMasses(Checked, Distribution):
     """A few points, drawn again and again (lipschitz, App. A and C); no density.
 
     Args:
@@ -297,7 +298,7 @@ class PointMasses(Distribution):
 
 
 @dataclass(frozen=True)
-class Mixture(Distribution):
+class Mixture(Checked, Distribution):
     """Each sample comes from one of several distributions (lipschitz, Figs. 1, 2).
 
     Args:

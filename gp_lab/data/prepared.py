@@ -20,6 +20,7 @@ from gp_lab.data.sources import Missing, Part, Parts, Shape, missing
 from gp_lab.errors import BadInput
 from gp_lab.fields import Count, PathText
 from gp_lab.files import write_atomically
+from gp_lab.instantiate import Checked
 
 FORMAT = 2
 """Of the arrays and of the JSON file beside each; the first one does not say which pictures they
@@ -318,7 +319,7 @@ def map_labels(path: Path, n: int) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class ImageArray:
+class ImageArray(Checked):
     """Images of one's own as an array: train.npy, test.npy, uint8 [N, C, H, W], mapped.
 
     train_labels.npy and test_labels.npy (int64 [N]) beside them give classes, where they are.

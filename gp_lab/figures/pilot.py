@@ -79,16 +79,18 @@ def meets(criterion: Mapping[str, Any], rows: Sequence[Row]) -> tuple[bool, dict
     """Whether rows meet `measured:` of a pilot, and the worst seed's quantity by cell.
 
     `some` cell of these axes, or `every` one, has a quantity of at_least, or at_most, a number on
-    every seed; `where` chooses the rows. Raises `BadInput` for a criterion of another form.
+    every seed; with both, every level of the one has some cell of the other. `where` chooses the
+    rows. Raises `BadInput` for a criterion of another form.
     """
     quantity = str(criterion.get("quantity"))
     known = {"some", "every", "quantity", "at_least", "at_most", "where"}
     if wrong := sorted(set(criterion) - known):
         raise bad_choice("pilot.measured", wrong[0], known)
-    rule = "some" if "some" in criterion else "every"
-    axes, least = [str(axis) for axis in criterion[rule]], "at_least" in criterion
+    every, some = ([str(axis) for axis in criterion.get(rule, ())] for rule in ("every", "some"))
+    axes, least = [*every, *some], "at_least" in criterion
     bound = float(criterion["at_least" if least else "at_most"])
     found: dict[str, float] = {}
+    groups: dict[str, str] = {}
     for row in rows:
         if "seed" not in row or not row["seed"] or not is_at(row, criterion.get("where", {})):
             continue
@@ -96,9 +98,11 @@ def meets(criterion: Mapping[str, Any], rows: Sequence[Row]) -> tuple[bool, dict
         if np.isnan(value):
             value = -np.inf if least else np.inf  # of a run that did not finish
         cell = "-".join(str(row[axis]) for axis in axes)
+        groups[cell] = "-".join(str(row[axis]) for axis in every)
         before = found.setdefault(cell, value)
         found[cell] = min(before, value) if least else max(before, value)
     if not found:
         raise BadInput(f"pilot.measured: no rows with {axes} and {quantity}")
-    passed = [value >= bound if least else value <= bound for value in found.values()]
-    return (any(passed) if rule == "some" else all(passed)), found
+    good = (cell for cell, x in found.items() if (x >= bound if least else x <= bound))
+    passed = {groups[cell] for cell in good}
+    return passed == {*groups.values()}, found

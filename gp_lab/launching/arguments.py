@@ -15,9 +15,11 @@ from hydra.core.override_parser.types import Override
 from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.files import is_folder, path_of
 from gp_lab.instantiate import packages
-from gp_lab.launching.config_groups import choices, groups
+from gp_lab.launching.config_groups import EXPERIMENT, choices, groups
+from gp_lab.launching.fitting import key_of
 from gp_lab.launching.hydra_internals import get_args_parser
-from gp_lab.launching.methods import split
+from gp_lab.launching.hydra_settings import check_word
+from gp_lab.launching.methods import methods_of_experiment, split
 from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config, elsewhere
@@ -29,8 +31,9 @@ LONGEST_NAME = 200
 def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.Namespace:
     """Hydra's own flags (-m, --cfg, --info, --help ...) and overrides, each of them well-formed.
 
-    Of a key that comes twice the last override is kept. `sweep` allows several values without -m.
-    Raises `BadInput`.
+    Of a key that comes twice the last override is kept. `sweep` allows several values without -m;
+    so does what may say `hydra.mode=MULTIRUN`, and `refuse_sweeps` is for whoever finds that it
+    does not. Raises `BadInput`.
     """
     parser = get_args_parser()
 
@@ -44,24 +47,32 @@ def parse_arguments(arguments: Sequence[str], sweep: bool = False) -> argparse.N
     for flag in ("config_name", "config_path", "experimental_rerun", "shell_completion"):
         if getattr(args, flag):
             raise BadInput(f"--{flag.replace('_', '-')}: not a flag of this command")
-    if args.config_dir:
-        folder = path_of(args.config_dir)
-        if not is_folder(folder):
-            raise BadInput(f"--config-dir={args.config_dir}: no such folder")
-        args.config_dir = str(folder)
+    args.config_dir = _folder_of_configs(args.config_dir)
     last: dict[str, str] = {}
+    sweep = sweep or args.multirun or any(key_of(o) in _MODES for o in args.overrides)
     for override in parse(args.overrides):
-        _check_override(override, sweep or args.multirun)
+        _check_override(override, sweep)
         last.pop(key := override.get_key_element(), None)
-        last[key] = unquoted(override)
+        if key != EXPERIMENT or override.is_sweep_override() or override.value() is not None:
+            last[key] = unquoted(override)
     args.overrides = list(last.values())
     args.parser = parser
     return args
 
 
+_MODES = (EXPERIMENT, "hydra.mode", "+hydra.mode")
+"""Keys of what may make a sweep of a command."""
+
+
+def refuse_sweeps(overrides: Sequence[str]) -> None:
+    """Raises `BadInput` for several values of a key."""
+    for override in parse(overrides):
+        _check_override(override, sweep=False)
+
+
 def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What stands after an entry's name: overrides, `methods` of one's own, --cfg job,
-    --config-dir. Raises `BadInput`."""
+    """What stands after an entry's name: overrides, `methods` of one's own (those of an experiment
+    among them), --cfg job, --config-dir. Raises `BadInput`."""
     words, methods = split(arguments)
     args = parse_arguments(words, sweep=True)
     args.methods = methods
@@ -70,6 +81,9 @@ def figure_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if flags or args.cfg not in (None, "job"):
         wrong = flags[0] if flags else f"--cfg {args.cfg}"
         raise BadInput(f"{wrong}: gp-lab figure takes overrides, written key=value, or --cfg job")
+    for word in [word for word in args.overrides if key_of(word) == EXPERIMENT]:
+        args.overrides.remove(word)
+        args.methods = {**methods_of_experiment(word, args.config_dir), **methods}
     return args
 
 
@@ -88,7 +102,10 @@ def _check_override(override: Override, sweep: bool) -> None:
     group, value = override.key_or_group, override.value()
     if group == "hydra":
         raise BadInput(f"{text}: Hydra's own keys are written hydra.KEY=value")
-    if override.is_delete() or (group not in groups() and not group.startswith("hydra/")):
+    if group_of(group) == "hydra":
+        check_word(text, group)
+    chosen = group in (EXPERIMENT, *groups()) or group.startswith("hydra/")
+    if override.is_delete() or not chosen or (group == EXPERIMENT and value is None):
         return
     if override.is_add() or override.is_force_add():
         raise BadInput(f"{text}: every run has its {group} already; leave out the +")
@@ -165,16 +182,40 @@ def resumed(folder: RunFolder, said: Later) -> Config:
     return config
 
 
-def probes_of(words: Sequence[str], out: str) -> Config:
+def own_configs(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The words without `--config-dir=DIR` (or `--config-dir DIR`), and that folder.
+
+    Raises `BadInput` if it is not there.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", metavar="DIR")
+
+    def refuse(message: str) -> NoReturn:
+        raise BadInput(f"--config-dir: {message.partition(': ')[2] or message}")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    found, words = parser.parse_known_args(list(arguments))
+    return words, _folder_of_configs(found.config_dir)
+
+
+def _folder_of_configs(text: str | None) -> str | None:
+    if not text:
+        return None
+    if not is_folder(folder := path_of(text)):
+        raise BadInput(f"--config-dir={text}: no such folder")
+    return str(folder)
+
+
+def probes_of(words: Sequence[str], out: str, config_dir: str | None = None) -> Config:
     """The probes that words ask for, `probe=NAME` and `probe.NAME.key=value`, composed for a run
-    whose root is `out`. Raises `BadInput`."""
+    whose root is `out`, with the configs in a folder of one's own. Raises `BadInput`."""
     from gp_lab.launching.compose import compose, hydra_session
 
     chosen = values([word for word in words if word.startswith("probe=")])
     names = chosen.get("probe", "inception")
     listed = ",".join(map(show, names if isinstance(names, list) else [names]))
     own = [word for word in words if not word.startswith("probe=")]
-    with hydra_session() as hydra:
+    with hydra_session(config_dir) as hydra:
         given = parse_arguments([f"out={quoted(out)}", f"probe=[{listed}]", *own]).overrides
         probes: Config = compose(hydra, given)["probe"]
     return probes

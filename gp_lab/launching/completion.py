@@ -11,7 +11,7 @@ import os
 import sys
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice
-from gp_lab.launching.config_groups import choices, figure_ids, groups, plural
+from gp_lab.launching.config_groups import EXPERIMENT, choices, figure_ids, groups, plural
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--multirun", "--cfg", "--resolve", "--info", "--config-dir", "--help", "--hydra-help")
@@ -52,7 +52,7 @@ def _words(line: str, commands: list[str]) -> list[str]:
     if command == "figure" and not before:
         return _starting(last, figure_ids())
     if command == "list" and not before:
-        return _starting(last, map(plural, groups()))
+        return _starting(last, map(plural, [EXPERIMENT, *groups()]))
     if command == "clean":
         return _starting(last, ["--yes"]) if last.startswith("-") else []
     if command == "sample" and before and before[-1] == "--kind":

@@ -25,9 +25,10 @@ from omegaconf.errors import (
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.files import expanded
 from gp_lab.instantiate import packages
-from gp_lab.launching.config_groups import choices, config_folder, groups
+from gp_lab.launching.config_groups import EXPERIMENT, choices, config_folder, groups
 from gp_lab.launching.fitting import OPEN, Fitting, key_of
 from gp_lab.launching.hydra_internals import Hydra, context_of, new_hydra
+from gp_lab.launching.hydra_settings import check_settings
 from gp_lab.launching.jobs import Job
 from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of, unreadable
@@ -43,27 +44,28 @@ NOT_CHOICES = {"defaults", "hydra", "_target_"}
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[Hydra]:
     """Hydra with the lab's configs and the user's own; its errors become `BadInput`."""
-    hydra = new_hydra(config_folder(), config_dir)
+    one = GlobalHydra.instance()
+    others, one.hydra = one.hydra, None  # of a program that calls the lab
     try:
+        hydra = new_hydra(config_folder(), config_dir)
         with one_sentence():
             yield hydra
     finally:
-        GlobalHydra.instance().clear()
+        one.hydra = others
 
 
-def fitting(hydra: Hydra) -> Fitting:
-    """Composes the overrides of a command, as its choices know them."""
+def fitting(hydra: Hydra, sweep: bool = True) -> Fitting:
+    """Composes the overrides of a command, as its choices know them; of a sweep, or of one run."""
     return Fitting(
-        lambda overrides: hydra.compose_config(
-            CONFIG_NAME, overrides, RunMode.RUN, with_log_configuration=False
-        ),
+        lambda overrides: hydra.compose_config(CONFIG_NAME, overrides, RunMode.RUN),
         hydra.config_loader.get_group_options,
+        lambda config: check_settings(config, sweep),
     )
 
 
 def known(hydra: Hydra, overrides: Sequence[str]) -> list[str]:
     """The overrides that the choices among them know; says which of the others are left out."""
-    fit = fitting(hydra)
+    fit = fitting(hydra, sweep=False)
     kept, _ = fit(overrides)
     fit.report(set(map(key_of, overrides)))
     return list(kept)
@@ -71,14 +73,17 @@ def known(hydra: Hydra, overrides: Sequence[str]) -> list[str]:
 
 def compose(hydra: Hydra, overrides: Sequence[str]) -> Config:
     """The resolved config of one run."""
-    return compose_figure(hydra, overrides)[0]
+    return _compose(fitting(hydra, sweep=False), overrides)[0]
 
 
 def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     """The config that these overrides ask for, and the node of the entry that they name."""
-    fit = fitting(hydra)
+    return _compose(fitting(hydra), overrides)
+
+
+def _compose(fit: Fitting, overrides: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     kept, config = fit(overrides)
-    values = plain(config, fit.reference(kept))
+    values = plain(config, fit.reference(kept, config))
     figure = OmegaConf.to_container(config.figure, resolve=True)
     assert isinstance(figure, dict)
     fit.report(set(map(key_of, overrides)))
@@ -109,19 +114,16 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str], methods: Methods = NO_METHO
     """What these overrides ask for, `methods` beside an entry's own. Raises `BadInput` for a wrong
     one in any of its runs.
 
-    Only what chooses the sweep itself (figure, scale, Hydra's own keys) is composed beforehand:
-    the other overrides are for the runs, and a panel may have keys that no other config has.
+    Only what chooses the sweep itself is composed beforehand: the other overrides are for the runs,
+    and a panel may have keys that no other config has.
     """
-    first = [o for o in overrides if group_of(o) in ("figure", "scale", "hydra")]
-    master = hydra.compose_config(
-        CONFIG_NAME, first, RunMode.MULTIRUN, with_log_configuration=False
-    )
+    master = master_of(hydra, of_the_sweep(hydra, overrides))
     for name, own in methods.items():
         OmegaConf.update(master, f"figure.methods.{name}", list(own), force_add=True)
     try:
         sweeper: Any = Plugins.instance().instantiate_sweeper(
             config=master,
-            hydra_context=context_of(hydra, master),
+            hydra_context=context_of(hydra),
             task_function=lambda _: None,  # the lab's launchers take configs instead
         )
     except RuntimeError as error:  # hydra.launcher._target_=os.system
@@ -129,6 +131,27 @@ def sweep_of(hydra: Hydra, overrides: Sequence[str], methods: Methods = NO_METHO
     jobs = sweeper.jobs([o for o in overrides if group_of(o) != "hydra"])
     figure: Any = OmegaConf.to_container(master.figure)
     return Sweep(jobs, sweeper.executor, figure.get("methods") or {})
+
+
+def of_the_sweep(hydra: Hydra, overrides: Sequence[str]) -> list[str]:
+    """Those of the overrides that may say how a sweep is made, and not only what its runs are.
+
+    They are figure, scale, experiment, Hydra's own keys, and files of groups that runs lack.
+    """
+    own = ("figure", "scale", "hydra", EXPERIMENT)
+    return [
+        o
+        for o in overrides
+        if group_of(o) in own
+        or (o[0] == "+" and hydra.config_loader.get_group_options(key_of(o).lstrip("+")))
+    ]
+
+
+def master_of(hydra: Hydra, overrides: Sequence[str]) -> DictConfig:
+    """The config of a sweep, whose runs each have one of their own."""
+    config = hydra.compose_config(CONFIG_NAME, [*overrides], RunMode.MULTIRUN)
+    check_settings(config, sweep=True)
+    return config
 
 
 def plain(config: DictConfig, reference: Config | None = None) -> Config:
@@ -150,7 +173,12 @@ def plain(config: DictConfig, reference: Config | None = None) -> Config:
     check_keys(values, reference or values)
     _name_by_file_or_class(config, values, reference or values)
     values["figure"] = {"id": values["figure"]["id"]}
-    values["trust"] = packages(values["trust"])
+    if (trusted := packages(values["trust"])) and "trust" not in _given(config):
+        raise BadInput(
+            f"trust={show(trusted)}: said by a config; a package is admitted on the command line"
+            " alone"
+        )
+    values["trust"] = trusted
     return values
 
 
@@ -168,9 +196,9 @@ class SeedlessComposer:
         if rest in self.known and len(seeds) == 1 and re.fullmatch("0|[1-9][0-9]*", seeds[0]):
             config = copy.deepcopy(self.known[rest]) | {"seed": int(seeds[0])}
             return self.fit.known(overrides), config
-        kept, composed = self.fit(overrides)
-        config = plain(composed, self.fit.reference(kept))
-        node = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+        kept, found = self.fit(overrides)
+        config = plain(found, self.fit.reference(kept, found))
+        node = OmegaConf.masked_copy(found, [str(k) for k in found if k != "hydra"])
         if "seed}" not in OmegaConf.to_yaml(node):  # else other keys follow the seed
             self.known[rest] = config
         return kept, config
@@ -248,6 +276,9 @@ def check_keys(config: Config, reference: Config) -> None:
             # A digest of data is younger than some runs, and older than none: its reader checks it.
             node = {k: v for k, v in node.items() if k != "digest"}
             _same_keys(f"{group}.", node, set(usual) - {"digest"})
+    for name, node in config["probe"].items():
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise BadInput(f"probe.{name}: values of a probe that is not chosen; see probe=[...]")
 
 
 def _known() -> set[str]:
@@ -269,7 +300,7 @@ def _name_by_file_or_class(config: DictConfig, values: Config, reference: Config
     A run's name is made of these: `penalty.name=../x` would lead out of the runs. A file that
     inherits need not say its name.
     """
-    given = set(map(key_of, config.hydra.overrides.task))
+    given = _given(config)
     for group, choice in config.hydra.runtime.choices.items():
         path = _path_of(config, group, choice) if group in groups() else None
         if path is None:
@@ -286,6 +317,11 @@ def _name_by_file_or_class(config: DictConfig, values: Config, reference: Config
         target, usual = node.get("_target_"), reference[group].get("_target_")
         if "name" in node and usual and isinstance(target, str) and target != usual:
             node["name"] = target.rpartition(".")[2]
+
+
+def _given(config: DictConfig) -> set[str]:
+    """The keys that the command line has given values."""
+    return {key_of(word).lstrip("+") for word in config.hydra.overrides.task}
 
 
 def _path_of(config: DictConfig, group: str, choice: Any) -> Path | None:

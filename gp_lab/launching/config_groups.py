@@ -10,6 +10,9 @@ import yaml
 from gp_lab.errors import BadInput, one_line
 from gp_lab.runs import yaml_text
 
+EXPERIMENT = "experiment"
+"""The group whose files are whole settings: they choose parts and give values. It is no part."""
+
 
 @cache
 def config_folder() -> Path:
@@ -30,11 +33,11 @@ def choices(group: str, folder: Path | None = None) -> list[str]:
     return sorted({str(path.with_suffix("")) for path in found if path.name[0] != "_"})
 
 
-def descriptions(group: str) -> list[tuple[str, str]]:
-    """The choices of a group, each with the first comment of its file."""
+def descriptions(group: str, folder: Path | None = None) -> list[tuple[str, str]]:
+    """The choices of a group, each with the first comment of its file; those of `folder` too."""
     found = []
-    for name in choices(group):
-        lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
+    for name in choices(group, folder):
+        lines = _file_of(group, name, folder).read_text().splitlines()
         first = itertools.takewhile(lambda line: line.startswith("#"), lines)
         comment = [w[2:] for w in first if not w.startswith("# @") and "gp-lab " not in w]
         found.append((name, " ".join(" ".join(comment).split())))
@@ -53,23 +56,40 @@ def figure_ids(folder: Path | None = None) -> list[str]:
 
 
 def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """The entry's file as it is written, nothing composed or resolved; the lab's before `folder`'s.
+    """The entry's file, as `config_file`."""
+    return config_file("figure", name, folder)
+
+
+def config_file(group: str, name: str, folder: Path | None = None) -> dict[str, Any]:
+    """A file of a group as it is written, nothing resolved; the lab's before `folder`'s.
 
     Raises `BadInput` if it is no YAML mapping.
     """
-    places = [config_folder(), *([folder] if folder else [])]
-    paths = [place / "figure" / f"{name}.yaml" for place in places]
-    path = next(filter(Path.is_file, paths), paths[0])
+    path = _file_of(group, name, folder)
     try:
         found = yaml_text.load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as YAML ({one_line(error)})") from error
     if not isinstance(found, dict):
-        raise BadInput(f"{path}: not an entry of the form key: value")
+        kind = "an entry" if group == "figure" else "a file"
+        raise BadInput(f"{path}: not {kind} of the form key: value")
     return found
 
 
 def groups() -> list[str]:
-    """The config groups of the lab, Hydra's own aside."""
-    folders = (p for p in config_folder().iterdir() if p.is_dir() and any(p.glob("*.yaml")))
-    return sorted(p.name for p in folders if p.name != "hydra")
+    """The config groups that every run has a choice of: those that train.yaml names."""
+    return [*_groups()]
+
+
+@cache
+def _groups() -> tuple[str, ...]:
+    defaults = yaml_text.load((config_folder() / "train.yaml").read_text())["defaults"]
+    named = {group for entry in defaults if isinstance(entry, dict) for group in entry}
+    return tuple(sorted(named - {"hydra", EXPERIMENT}))
+
+
+def _file_of(group: str, name: str, folder: Path | None) -> Path:
+    """The file of a choice, the lab's before `folder`'s."""
+    places = [config_folder(), *([folder] if folder else [])]
+    paths = [place / group / f"{name}.yaml" for place in places]
+    return next(filter(Path.is_file, paths), paths[0])

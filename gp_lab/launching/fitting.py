@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 from hydra.errors import ConfigCompositionException, HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from gp_lab.errors import BadInput, bad_key
 from gp_lab.instantiate import check_types, packages
-from gp_lab.launching.config_groups import groups
+from gp_lab.launching.config_groups import EXPERIMENT, groups
 from gp_lab.overrides import group_of, parse
 from gp_lab.runs.identity import Config
 from gp_lab.training.process_group import quiet
@@ -35,17 +35,22 @@ class Fitting:
     Args:
         load: composes overrides.
         options: the choices of a group.
+        check: refuses a run's config for what it says of Hydra.
     """
 
     def __init__(
-        self, load: Callable[[list[str]], DictConfig], options: Callable[[str], list[str]]
+        self,
+        load: Callable[[list[str]], DictConfig],
+        options: Callable[[str], list[str]],
+        check: Callable[[DictConfig], None],
     ) -> None:
-        self.load, self.options = load, options
+        self.load, self.options, self.check = load, options, check
         self._left_out: dict[tuple[str, ...], set[str]] = {}
         self._nodes: dict[tuple[str, ...], Config] = {}
         self._groups: dict[str, DictConfig] = {}
         self._checked: set[str] = set()
         self._named: set[tuple[str, str]] = set()
+        self._of_experiments: set[str] = set()
 
     def __call__(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], DictConfig]:
         """The overrides that the choices among them know, and the config that they make.
@@ -68,22 +73,54 @@ class Fitting:
                         raise bad_key(key, beside) from error
                     raise
                 left_out.add(key)
+        self.check(config)
+        self._drop_values_of_others(kept, config)
         for override in set(overrides).difference(kept):
             self._check(override, config)
             group = group_of(key := key_of(override))
             self._named.add((key, f"{group}={config.hydra.runtime.choices[group]}"))
         return kept, config
 
+    def _drop_values_of_others(self, overrides: Sequence[str], config: DictConfig) -> None:
+        """An experiment's values for its own choices, where the command line has chosen others."""
+        if config.hydra.runtime.choices.get(EXPERIMENT) is None:
+            return
+        chosen = config.hydra.runtime.choices
+        left = [
+            (group, key, f"{group}={chosen[group]}")
+            for group, usual in (self.reference(overrides, config) or {}).items()
+            if group not in OPEN and isinstance(usual, Mapping)
+            for key in set(config[group]) - set(usual)
+            if any(key in node for node in self._nodes_at([group]).values())
+        ]
+        left += [
+            (
+                "probe",
+                name,
+                f"probe=[{','.join(k for k, v in config.probe.items() if '_target_' in v)}]",
+            )
+            for name, node in config.probe.items()
+            if "_target_" not in node and name in self.options("probe")
+        ]
+        for group, key, choice in left:
+            with open_dict(config):
+                del config[group][key]
+            self._named.add((f"{group}.{key}", choice))
+            self._of_experiments.add(f"{group}.{key}")
+
     def known(self, overrides: Sequence[str]) -> tuple[str, ...]:
         """Those that are not known to be left out."""
         left_out = self._left_out.get(_choices_of(overrides), ())
         return tuple(o for o in overrides if key_of(o) not in left_out)
 
-    def reference(self, overrides: Sequence[str]) -> Config | None:
-        """The groups as these choose them, without values; None where the values change no keys."""
-        if any(o[0] in "+~" or key_of(o).endswith("._target_") for o in overrides):
-            return self.nodes(_choices_of(overrides))
-        return None
+    def reference(self, overrides: Sequence[str], config: DictConfig) -> Config | None:
+        """The groups as a config chooses them, without the values of these overrides and of an
+        experiment; None where the values change no keys."""
+        chosen = config.hydra.runtime.choices
+        changed = any(o[0] in "+~" or key_of(o).endswith("._target_") for o in overrides)
+        if not changed and chosen.get(EXPERIMENT) is None:
+            return None
+        return self.nodes(tuple(f"{g}={chosen[g]}" for g in groups() if chosen.get(g) is not None))
 
     def nodes(self, chosen: tuple[str, ...]) -> Config:
         """The groups of the config that these choices make, nothing resolved."""
@@ -102,7 +139,8 @@ class Fitting:
 
     def report(self, given: Collection[str]) -> None:
         """One line about all that was left out of what a user has given, if anything was."""
-        named = [f"{key} with {choice}" for key, choice in sorted(self._named) if key in given]
+        said = {*given, *self._of_experiments}
+        named = [f"{key} with {choice}" for key, choice in sorted(self._named) if key in said]
         if named and not quiet():
             print(f"left out, as the choice has no such key: {', '.join(named)}", file=sys.stderr)
 
@@ -154,7 +192,7 @@ def key_of(override: str) -> str:
 
 
 def _choices_of(overrides: Sequence[str]) -> tuple[str, ...]:
-    return tuple(o for o in overrides if key_of(o) in groups())
+    return tuple(o for o in overrides if key_of(o) in (EXPERIMENT, *groups()))
 
 
 def _plain(config: DictConfig) -> Config:

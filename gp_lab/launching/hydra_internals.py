@@ -11,9 +11,8 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.types import HydraContext
-from omegaconf import DictConfig
 
-__all__ = ["Hydra", "context_of", "get_args_parser", "new_hydra", "shows"]
+__all__ = ["Hydra", "asked_to_show", "context_of", "get_args_parser", "new_hydra", "show"]
 
 
 def new_hydra(configs: Path, own: str | None = None) -> Hydra:
@@ -25,21 +24,23 @@ def new_hydra(configs: Path, own: str | None = None) -> Hydra:
     return Hydra.create_main_hydra2(task_name="gp_lab", config_search_path=search_path)
 
 
-def shows(hydra: Hydra, config_name: str, args: Namespace) -> bool:
-    """Print what --help, --hydra-help, --cfg or --info ask for; whether one of them is there."""
+def asked_to_show(args: Namespace) -> bool:
+    """Whether there is one of the flags that only print: --help, --hydra-help, --cfg, --info."""
+    return bool(args.help or args.hydra_help or args.cfg or args.info is not None)
+
+
+def show(hydra: Hydra, config_name: str, args: Namespace) -> None:
+    """Print what one of those flags asks for."""
     if args.help:
         hydra.app_help(config_name=config_name, args_parser=args.parser, args=args)
     elif args.hydra_help:
         hydra.hydra_help(config_name=config_name, args_parser=args.parser, args=args)
     elif args.cfg:
         hydra.show_cfg(config_name, args.overrides, args.cfg, args.package, args.resolve)
-    elif args.info is not None:
-        hydra.show_info(args.info, config_name=config_name, overrides=args.overrides)
     else:
-        return False
-    return True
+        hydra.show_info(args.info, config_name=config_name, overrides=args.overrides)
 
 
-def context_of(hydra: Hydra, config: DictConfig) -> HydraContext:
-    """What Hydra hands to its sweeper and launcher."""
-    return HydraContext(hydra.config_loader, Callbacks(config))
+def context_of(hydra: Hydra) -> HydraContext:
+    """What Hydra hands to its sweeper and launcher; of its callbacks, none."""
+    return HydraContext(hydra.config_loader, Callbacks())

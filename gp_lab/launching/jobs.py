@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gp_lab.errors import counted
 from gp_lab.launching.grid import Panel, grid_of, scale_overrides
-from gp_lab.runs.identity import Config
+from gp_lab.runs.identity import Config, run_id
 from gp_lab.runs.lookup import folders_of
 from gp_lab.terminal import aligned
 
@@ -85,6 +86,28 @@ def jobs_table(jobs: Sequence[Job]) -> str:
     ]
     of_all = [f"all: {' '.join(shared)}"] if shared else []
     return "\n".join(f"  {line}" for line in [*aligned(rows), *of_all])
+
+
+def runs_table(jobs: Sequence[Job]) -> str:
+    """What a sweep would train: a line for each run, with what differs between them and its id.
+
+    Below them, once, the overrides that all have.
+    """
+    shared = (
+        set(jobs[0].overrides).intersection(*(job.overrides for job in jobs)) if jobs else set()
+    )
+    done = [_finished([job.config]) for job in jobs]
+    rows = [
+        (
+            run_id(job.config),
+            "finished" if finished else "to train",
+            " ".join(o for o in job.overrides if o not in shared),
+        )
+        for job, finished in zip(jobs, done, strict=True)
+    ]
+    of_all = [f"all: {' '.join(o for o in jobs[0].overrides if o in shared)}"] if shared else []
+    head = f"{counted(len(jobs), 'run')}, {sum(done)} of them finished"
+    return "\n".join([head, *(f"  {line}" for line in [*aligned(rows), *of_all])])
 
 
 def _finished(configs: Sequence[Config]) -> int:

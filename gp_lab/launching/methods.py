@@ -18,11 +18,13 @@ axis.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice
 from gp_lab.fields import Execution
-from gp_lab.overrides import group_of, parse, shortened
+from gp_lab.launching.config_groups import EXPERIMENT, choices, config_file
+from gp_lab.overrides import group_of, parse, shortened, values
 from gp_lab.runs.settings import run_keys
 
 Methods = Mapping[str, tuple[str, ...]]
@@ -96,6 +98,25 @@ def methods_of(figure: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
             raise BadInput(f"methods.{name}={words}: neither a list of overrides nor key: value")
         found[_name(str(name))] = method_overrides(name, list(map(str, words)))
     return found
+
+
+def methods_of_experiment(word: str, config_dir: str | None) -> dict[str, tuple[str, ...]]:
+    """Those of the file that `experiment=NAME` names. Raises `BadInput` if it says more.
+
+    What else an experiment has is for `gp-lab train`: an entry has settings of its own.
+    """
+    folder = Path(config_dir) if config_dir else None
+    name = str(values([word])[EXPERIMENT])
+    if name not in (known := choices(EXPERIMENT, folder)):
+        raise bad_choice(EXPERIMENT, name, known)
+    said = config_file(EXPERIMENT, name, folder)
+    figure = said.get("figure")
+    if set(said) != {"figure"} or not isinstance(figure, Mapping) or set(figure) != {"methods"}:
+        raise BadInput(
+            f"{shortened(word)}: an entry has settings of its own; of an experiment it takes"
+            " figure.methods, and that has to be all of the file"
+        )
+    return methods_of(figure)
 
 
 def method_overrides(name: str, words: Sequence[str]) -> tuple[str, ...]:

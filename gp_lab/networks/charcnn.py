@@ -7,12 +7,13 @@ distribution over the characters at each place where it is generated.
 from torch import Tensor, nn
 
 from gp_lab.fields import Count, FewOrZero
+from gp_lab.instantiate import Checked
 from gp_lab.networks.convolution import ConvInit, check_kernel, draw, linear
 
 RESIDUAL = 0.3
 
 
-class CharacterGenerator(nn.Module):
+class CharacterGenerator(Checked, nn.Module):
     """z [batch, latent_dim] -> texts [batch, length, characters], a softmax over the characters.
 
     A linear layer to [filters, length], residual blocks, a convolution of kernel 1, softmax.
@@ -43,7 +44,7 @@ class CharacterGenerator(nn.Module):
         return self.output(x).transpose(1, 2).softmax(2)
 
 
-class CharacterDiscriminator(nn.Module):
+class CharacterDiscriminator(Checked, nn.Module):
     """Texts [batch, length, characters] -> logits [batch]: the generator's mirror image."""
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gp_lab.fields import Count, Few
+from gp_lab.instantiate import Checked
 from gp_lab.networks import layers
 from gp_lab.networks.convolution import (
     START,
@@ -28,7 +29,7 @@ from gp_lab.networks.mlp import Norm
 ImageActivation = Activation | Literal["gated"]
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Checked, nn.Module):
     """z [batch, latent_dim] -> images [batch, channels, size, size].
 
     A linear layer to 4 x 4, then a transposed convolution for each doubling, the number of filters
@@ -99,7 +100,7 @@ class DCGANGenerator(nn.Module):
         return self.output_activation(x)
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(Checked, nn.Module):
     """Images [batch, channels, size, size] -> logits [batch].
 
     A convolution of stride 2 for each halving down to 4 x 4, the number of filters doubled each

@@ -2,8 +2,10 @@
 
 from torch import Tensor, nn
 
+from gp_lab.instantiate import Checked
 
-class Identity(nn.Module):
+
+class Identity(Checked, nn.Module):
     """Latent [batch, ...] -> the same tensor: the latent is already a sample.
 
     The fake is a distribution as it is (zero_gp, Fig. 1) or real data plus noise

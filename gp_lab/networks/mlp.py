@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gp_lab.fields import Count, FewOrZero
+from gp_lab.instantiate import Checked
 from gp_lab.networks import layers
 from gp_lab.networks.layers import Activation, Equalized, EqualizedLinear, Init, Output
 
@@ -16,7 +17,7 @@ Connection = Literal["plain", "concatenate"]
 Shape = tuple[Count, ...]
 
 
-class MLP(nn.Module):
+class MLP(Checked, nn.Module):
     """`depth` hidden layers of `width` units (linear, norm, activation), then a linear layer.
 
     Points [batch, inputs], or anything that flattens to that, to [batch, outputs]; a discriminator

@@ -4,11 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from gp_lab.fields import Count, Few
+from gp_lab.instantiate import Checked
 from gp_lab.networks.layers import Activation
 from gp_lab.networks.mlp import MLP
 
 
-class Moved(nn.Module):
+class Moved(Checked, nn.Module):
     """z + MLP(z), latents [batch, dim] to fakes [batch, dim]; the MLP is zero at the start.
 
     With a latent of a few points each of them moves by itself (lipschitz, App. C).

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gp_lab.fields import Count, CountOrZero
+from gp_lab.instantiate import Checked
 from gp_lab.networks import layers
 from gp_lab.networks.conditional import Chain, through
 from gp_lab.networks.convolution import (
@@ -164,7 +165,7 @@ class Resnet2Block(nn.Module):
         return self.shortcut(x) + 0.1 * self.conv2(functional.leaky_relu(y, LEAKY_SLOPE))
 
 
-class ResidualGenerator(nn.Module):
+class ResidualGenerator(Checked, nn.Module):
     """z [batch, latent_dim] -> images [batch, channels, size, size]: what such generators share.
 
     A linear layer to 4 x 4 pixels of `first` channels, the `blocks`, which end with `filters`

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gp_lab.fields import Count, CountOrZero, Few, FewOrZero
+from gp_lab.instantiate import Checked
 from gp_lab.networks import layers
 from gp_lab.networks.conditional import Head, Logits
 from gp_lab.networks.convolution import START, Convolution, linear, nearest_up
@@ -55,7 +56,7 @@ class ResNetGenerator(ResidualGenerator):
         super().__init__(latent_dim, filters, blocks, filters, channels, norm, output, classes)
 
 
-class ResNetDiscriminator(nn.Module):
+class ResNetDiscriminator(Checked, nn.Module):
     """Images [batch, channels, h, w] -> logits [batch], `filters` in every block.
 
     Two blocks that halve the pixels, `blocks` that do not, ReLU, mean over the pixels, linear.
@@ -113,7 +114,7 @@ class WideningResNetGenerator(ResidualGenerator):
         )
 
 
-class WideningResNetDiscriminator(nn.Module):
+class WideningResNetDiscriminator(Checked, nn.Module):
     """Images [batch, channels, size, size] -> logits [batch].
 
     A 3 x 3 convolution to `filters`, blocks that halve the pixels (for 64 pixels to 2, 4, 8 and 8
@@ -145,7 +146,7 @@ class WideningResNetDiscriminator(nn.Module):
         return self.head(self.blocks(self.input(x)).flatten(1), labels)
 
 
-class BottleneckResNetGenerator(nn.Module):
+class BottleneckResNetGenerator(Checked, nn.Module):
     """z [batch, latent_dim] -> images [batch, channels, size, size].
 
     A linear layer to 4 x 4; at each resolution `blocks` blocks (one fewer at the last) and one
@@ -183,7 +184,7 @@ class BottleneckResNetGenerator(nn.Module):
         return self.output_activation(self.output(x) / 5)
 
 
-class BottleneckResNetDiscriminator(nn.Module):
+class BottleneckResNetDiscriminator(Checked, nn.Module):
     """Images [batch, channels, size, size] -> logits [batch]: the generator's mirror image.
 
     The logit is a fifth of the linear layer's output. Errors as in `BottleneckResNetGenerator`.
@@ -214,7 +215,7 @@ class BottleneckResNetDiscriminator(nn.Module):
         return self.output(self.blocks(self.input(x)).flatten(1)).squeeze(1) / 5
 
 
-class Resnet2Generator(nn.Module):
+class Resnet2Generator(Checked, nn.Module):
     """z [batch, latent_dim] -> images [batch, channels, size, size].
 
     A linear layer to size/32 pixels a side, then two blocks at each of six resolutions, with 16,
@@ -260,7 +261,7 @@ class Resnet2Generator(nn.Module):
         return self.output_activation(self.output(functional.leaky_relu(x, LEAKY_SLOPE)))
 
 
-class Resnet2Discriminator(nn.Module):
+class Resnet2Discriminator(Checked, nn.Module):
     """Images [batch, channels, size, size] -> logits [batch].
 
     A 3 x 3 convolution, two blocks at each of six resolutions (1, 2, 4, 8, 16, 16 to 2, 4, 8, 16,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gp_lab.fields import Count, CountOrZero
+from gp_lab.instantiate import Checked
 from gp_lab.networks.conditional import Head
 from gp_lab.networks.convolution import START, Convolution
 from gp_lab.networks.layers import Output
@@ -76,7 +77,7 @@ class SAGANGenerator(ResidualGenerator):
         super().__init__(latent_dim, widths[0], parts, filters, channels, norm, output, classes)
 
 
-class SAGANDiscriminator(nn.Module):
+class SAGANDiscriminator(Checked, nn.Module):
     """Images [batch, channels, size, size] -> logits [batch].
 
     Blocks that halve the pixels down to 4 x 4 and double the filters, self-attention where there

@@ -6,10 +6,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gp_lab.fields import NonNegative
+from gp_lab.instantiate import Checked
 
 
 @dataclass(frozen=True)
-class AuxiliaryClassifier:
+class AuxiliaryClassifier(Checked):
     """Cross-entropies of a discriminator's class logits, added to both players' losses.
 
     AC-GAN (Odena et al., 2017) as wgan_gp, App. F, and its code have it: D learns the

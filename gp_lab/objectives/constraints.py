@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from gp_lab.fields import Few, Fraction, Positive, Stackable
+from gp_lab.instantiate import Checked
 
 Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class NoConstraint:
+class NoConstraint(Checked):
     """The weights as they are; also the base of the others."""
 
     def start(self, params: Tensors) -> Tensors:

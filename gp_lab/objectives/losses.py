@@ -17,6 +17,7 @@ from torch.nn.functional import relu
 
 from gp_lab.errors import BadInput
 from gp_lab.fields import Finite, Positive, Stackable
+from gp_lab.instantiate import Checked
 
 
 class Loss(Protocol):
@@ -101,7 +102,7 @@ def softplus(f: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Vanilla:
+class Vanilla(Checked):
     """The original GAN, saturating (zero_gp, Eq. 1): G minimises log(1 - D)."""
 
     meets_eq10: ClassVar[bool] = True
@@ -125,7 +126,7 @@ class NonSaturating(Vanilla):
 
 
 @dataclass(frozen=True)
-class Wasserstein:
+class Wasserstein(Checked):
     """wgan_gp, Eq. 2: the critic's values as they are."""
 
     meets_eq10: ClassVar[bool] = True
@@ -141,7 +142,7 @@ class Wasserstein:
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Checked):
     """LSGAN (lipschitz, sec. 2.1): squares about alpha, beta and gamma."""
 
     meets_eq10: ClassVar[bool] = False  # a square falls on one side of its centre
@@ -161,7 +162,7 @@ class LeastSquares:
 
 
 @dataclass(frozen=True)
-class Hinge:
+class Hinge(Checked):
     """The hinge loss of SAGAN; flat beyond the margin, so Eq. 10 fails where its slope is 0."""
 
     meets_eq10: ClassVar[bool] = False
@@ -176,7 +177,7 @@ class Hinge:
         return -f
 
 
-class _Mirrored:
+class _Mirrored(Checked):
     """varphi(f) = phi(-f) and psi = varphi: the loss families of lipschitz (appendix).
 
     The paper leaves psi open ("not required to be -phi", sec. 3.3); the non-saturating choice,
@@ -228,7 +229,7 @@ class Combined(_Mirrored):
 
 
 @dataclass(frozen=True)
-class Relativistic(PairLoss):
+class Relativistic(Checked, PairLoss):
     """-log sigmoid(f(real) - f(fake)): RpGAN, in none of the five papers.
 
     Jolicoeur-Martineau, 2019 (arXiv:1807.00734), and R3GAN (Huang et al., 2024,

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gp_lab.errors import BadInput
 from gp_lab.fields import Finite, Fraction, NonNegative, Stackable
-from gp_lab.instantiate import Run, network_key
+from gp_lab.instantiate import Checked, Run, network_key
 from gp_lab.objectives.shard import Shard
 
 Measure = Literal["between", "real", "fake", "both", "midpoint", "anchor", "latent_path"]
@@ -90,7 +90,7 @@ def shaped(shape: Shape, squared_norm: Tensor, center: float | Tensor) -> Tensor
 
 
 @dataclass(frozen=True)
-class NoPenalty:
+class NoPenalty(Checked):
     """No gradient penalty; also the base of the others."""
 
     measure = "none"

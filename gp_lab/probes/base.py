@@ -11,7 +11,7 @@ from torch import Tensor
 from gp_lab.data.base import Dataset, Latent
 from gp_lab.errors import BadInput
 from gp_lab.fields import CountOrZero
-from gp_lab.instantiate import Run, chosen
+from gp_lab.instantiate import Checked, Run, chosen
 from gp_lab.networks.checks import no_statistics
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import interpolate
@@ -197,7 +197,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Checked):
     """Base of the probes: what they measure every so many steps, and at the end.
 
     Args:

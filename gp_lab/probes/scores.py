@@ -155,6 +155,32 @@ class InceptionScores(ScoreProbe):
         return {name: np.array(x) for name, x in scores.items()}
 
 
+def check_classifier(key: str, dataset: Images) -> None:
+    """Raises `BadInput` for images of which no classifier can be trained, or tested."""
+    assert dataset.train_rows is not None
+    if min(dataset.shape[1:]) < 4:
+        raise BadInput(
+            f"{key}: its classifier pools twice, and the images are"
+            f" {dataset.shape[1]} x {dataset.shape[2]}; leave the probe out"
+        )
+    if dataset.classes < 2:
+        raise BadInput(f"{key}: the data set has no classes; leave the probe out")
+    if dataset.held_out_rows is None:
+        raise BadInput(
+            f"{key}: its classifier is tested on held-out images, and there are none;"
+            " set dataset.held_out to a number of images"
+        )
+    n = len(dataset.train_rows.part.images)
+    if dataset.held_out is None:  # else the held-out images are some of these
+        n += len(dataset.held_out_rows.part.images)
+    if 4 * n * math.prod(dataset.shape) > LARGEST:
+        raise BadInput(
+            f"{key}: its classifier is trained on the whole data set in memory, and"
+            f" {n:,} images of {list(dataset.shape)} take more than {LARGEST / 2**30:.3g} GiB"
+            " in float32; leave the probe out"
+        )
+
+
 @dataclass(frozen=True)
 class ClassifierScores(ScoreProbe):
     """What a small classifier of the data itself says: zero_gp, Fig. 3, as measured
@@ -194,27 +220,7 @@ class ClassifierScores(ScoreProbe):
                 f"{key}: its classifier knows the classes of single images, and these are"
                 f" stacks of {dataset.stacked}; leave the probe out"
             )
-        if min(dataset.shape[1:]) < 4:
-            raise BadInput(
-                f"{key}: its classifier pools twice, and the images are"
-                f" {dataset.shape[1]} x {dataset.shape[2]}; leave the probe out"
-            )
-        if dataset.classes < 2:
-            raise BadInput(f"{key}: the data set has no classes; leave the probe out")
-        if dataset.held_out_rows is None:
-            raise BadInput(
-                f"{key}: its classifier is tested on held-out images, and there are none;"
-                " set dataset.held_out to a number of images"
-            )
-        n = len(dataset.train_rows.part.images)
-        if dataset.held_out is None:  # else the held-out images are some of these
-            n += len(dataset.held_out_rows.part.images)
-        if 4 * n * math.prod(dataset.shape) > LARGEST:
-            raise BadInput(
-                f"{key}: its classifier is trained on the whole data set in memory, and"
-                f" {n:,} images of {list(dataset.shape)} take more than {LARGEST / 2**30:.3g} GiB"
-                " in float32; leave the probe out"
-            )
+        check_classifier(key, dataset)
 
     def measure(self, view: View) -> Arrays:
         dataset = images_of(view)

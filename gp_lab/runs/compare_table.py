@@ -5,12 +5,17 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gp_lab.errors import counted, printable, show
+from gp_lab.errors import BadInput, counted, printable, show
 from gp_lab.runs.compare import Group, Score, metrics_of, not_comparable, telling_metrics
+from gp_lab.runs.compare import compare as compare_runs
 from gp_lab.runs.folder import State
 from gp_lab.terminal import aligned
+
+if TYPE_CHECKING:
+    import pandas
 
 LONGEST = 32
 """Characters of a config value in a table."""
@@ -57,19 +62,59 @@ def table(groups: Sequence[Group], metrics: Sequence[str] = (), width: int | Non
 
 def csv_table(groups: Sequence[Group], metrics: Sequence[str] = ()) -> str:
     """The groups as CSV: of each metric the mean, its interval's half-width, n and steps."""
-    keys, names = _keys(groups), list(metrics or metrics_of(groups))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    head, rows = _records(groups, metrics)
+    writer.writerow(map(printable, head))
+    keys = len(_keys(groups))
+    for row in rows:
+        values = ["" if value is None else printable(show(value)) for value in row[:keys]]
+        writer.writerow([*values, *row[keys:]])
+    return text.getvalue()
+
+
+class Groups(list[Group]):
+    """The groups of a comparison; printed, a table."""
+
+    def __str__(self) -> str:
+        return table(self) if self else "no runs"
+
+    def to_frame(self, metrics: Sequence[str] = ()) -> "pandas.DataFrame":
+        """A row for each group, with the columns of `csv_table`; None where a group has no value.
+
+        Raises `BadInput` where pandas is not installed, which the lab itself does not need.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise BadInput("to_frame: needs pandas; pip install pandas") from error
+        head, rows = _records(self, metrics)
+        return pandas.DataFrame(rows, columns=head)
+
+
+def compare(root: str | Path, only: Sequence[str] = ()) -> Groups:
+    """The runs below a folder in groups that differ in more than the seed, with means, 95 %
+    intervals and counts of states; `only=["dataset=mnist"]` selects: see `gp_lab.runs.compare`.
+    """
+    return Groups(compare_runs(root, only))
+
+
+def _records(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
+    """A head and a row for each group, first the values that tell it apart, None without one."""
+    keys, names = _keys(groups), list(metrics or metrics_of(groups))
     of_scores = [f"{m}{part}" for m in names for part in (".mean", ".half_width", ".n", ".steps")]
     head = [*keys, "seeds", "steps", *map(str, State), *of_scores]
-    writer.writerow(map(printable, head))
-    for group in groups:
-        values = [printable(show(group.values[k])) if k in group.values else "" for k in keys]
-        counts = [group.states.get(state, 0) for state in State]
-        steps = _range(group.steps) if group.steps else ""
-        scores = [part for m in names for part in _score_parts(group.scores.get(m))]
-        writer.writerow([*values, len(group.seeds), steps, *counts, *scores])
-    return text.getvalue()
+    rows = [
+        [
+            *(group.values.get(k) for k in keys),
+            len(group.seeds),
+            _range(group.steps) if group.steps else "",
+            *(group.states.get(state, 0) for state in State),
+            *(part for m in names for part in _score_parts(group.scores.get(m))),
+        ]
+        for group in groups
+    ]
+    return head, rows
 
 
 def _keys(groups: Sequence[Group]) -> list[str]:

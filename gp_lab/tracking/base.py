@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from gp_lab.errors import BadInput
-from gp_lab.instantiate import instantiate
+from gp_lab.instantiate import Checked, instantiate
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
 
@@ -48,7 +48,7 @@ class Tracking(Protocol):
 
 
 @dataclass(frozen=True)
-class NoTracking:
+class NoTracking(Checked):
     """Metrics stay in the run folder; `gp-lab report` shows them."""
 
     def open(self, config: Config, folder: RunFolder) -> Tracker:

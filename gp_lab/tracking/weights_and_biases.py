@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gp_lab.errors import one_line
+from gp_lab.instantiate import Checked
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
 from gp_lab.tracking import ending, wandb_inside
@@ -36,7 +37,7 @@ MARGIN = 5.0
 
 
 @dataclass(frozen=True)
-class WandbTracking:
+class WandbTracking(Checked):
     """Args:
     mode: auto leaves it to W&B's own settings, and where they are silent to whether it works.
     project, entity: where the runs go; null for W&B's own settings, and there gp_lab and the user.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gp_lab.fields import BelowOne, NonNegative, Positive, Stackable
+from gp_lab.instantiate import Checked
 
 Tensors = dict[str, Tensor]
 State = dict[str, Tensors]
@@ -50,7 +51,7 @@ def _decayed(params: Tensors, grads: Tensors, weight_decay: float) -> Tensors:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Checked):
     """Adam (Kingma & Ba, 2014), with bias correction; `amsgrad` is not offered.
 
     lr in units of the parameters per step; betas in [0, 1).
@@ -83,7 +84,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class RMSProp:
+class RMSProp(Checked):
     """RMSProp as torch.optim has it: eps outside the root, no centring, optional momentum.
 
     accumulator: what the mean of squared gradients starts from, in the gradients' units squared. 0
@@ -115,7 +116,7 @@ class RMSProp:
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Checked):
     """Gradient descent with optional momentum, as torch.optim has it (dampening 0)."""
 
     lr: Annotated[Positive, Stackable] = 1e-2

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gp_lab.fields import Positive, Steps
+from gp_lab.instantiate import Checked
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Checked):
     """lr of D at iteration t (from 0): lr * d_ratio * shape(t); of G: lr * shape(t).
 
     Args:

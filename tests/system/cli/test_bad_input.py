@@ -28,7 +28,7 @@ OVERRIDES = [
     ("+architecture.foo=3", "architecture.foo: no such key", "width"),
     ("+probe.surface.foo=3", "probe.surface.foo: no such key", "points"),
     ("penalty@other=zero_gp", "penalty@other: no such key", "penalty"),
-    ("hydra.job.nope=1", "hydra.job.nope: no such key", "chdir"),
+    ("hydra.job.nope=1", "hydra.job.nope=1: this setting of Hydra's has no effect here"),
     ("~penalty", "penalty: missing",),
     ("~penalty.weight", "penalty.weight: missing"),
     ("~steps", "steps: missing"),

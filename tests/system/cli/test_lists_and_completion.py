@@ -18,8 +18,9 @@ pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 def test_every_group_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == Exit.OK
-    assert capsys.readouterr().out.split() == [plural(group) for group in groups()]
-    for group in groups():
+    listed = sorted([*groups(), "experiment"])
+    assert capsys.readouterr().out.split() == [plural(group) for group in listed]
+    for group in listed:
         assert main(["list", plural(group)]) == Exit.OK
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in lines] == choices(group)

@@ -282,7 +282,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Two entries are all there are; the names of those that were made."""
     made: list[str] = []
     monkeypatch.setattr(
-        "gp_lab.launching.config_groups.figure_ids", lambda: ["mu_wgan/lemma1", SMALLEST]
+        "gp_lab.launching.config_groups.figure_ids", lambda _=None: ["mu_wgan/lemma1", SMALLEST]
     )
     monkeypatch.setattr("gp_lab.cli._made", lambda plan: made.append(plan.name) or Exit.OK)
     return made

@@ -53,6 +53,14 @@ def test_a_seed_that_diverged_has_not_done_it() -> None:
     assert meets(at_most, rows(a=[8, 7, 8]))[0]
 
 
+def test_every_level_of_one_axis_has_some_cell_of_another() -> None:
+    both = {"every": ["optimizer"], "some": ["method"], "quantity": "modes", "at_least": 8}
+    sgd = [row | {"optimizer": "sgd"} for row in rows(a=[8, 8], b=[1, 1])]
+    adam = [row | {"optimizer": "adam"} for row in rows(a=[2, 8], b=[8, 8])]
+    assert meets(both, sgd + adam) == (True, {"sgd-a": 8, "sgd-b": 1, "adam-a": 2, "adam-b": 8})
+    assert not meets(both, sgd + [row | {"modes": "7"} for row in adam])[0]
+
+
 def test_only_the_rows_that_it_names_are_looked_at() -> None:
     found = rows(a=[8, 8], b=[1, 1])
     assert meets(AT_LEAST | {"where": {"method": "a"}}, found)[1] == {"a": 8}

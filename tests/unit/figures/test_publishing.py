@@ -26,10 +26,10 @@ SUMMARY = {
 }  # fmt: skip
 
 
-def drawn(number: int) -> Figure:
+def drawn(number: int) -> dict[str, Figure]:
     picture = Figure(figsize=(1, 1))
     picture.subplots().plot([0, number])
-    return picture
+    return {"figure": picture}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -77,7 +77,7 @@ def made(
         folder.set_status(State.FINISHED, step=3)
         jobs.append(Job(config=config, panel=panel, overrides=()))
         results.append(result_of(folder))
-    plan = Plan("wgan_gp/fig9", TEXT, scale, user, out, [], Sweep(jobs, None))
+    plan = Plan("wgan_gp/fig9", TEXT, scale, user, out, [], Sweep(jobs, None, {}))
     return Path(make_figure(plan, results).rpartition(": ")[2])
 
 

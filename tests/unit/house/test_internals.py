@@ -104,7 +104,7 @@ def test_hydra_composes_what_is_in_the_labs_folder_and_then_what_is_in_the_users
 def test_hydra_hands_its_loader_to_the_labs_sweeper_and_launcher(hydra: Hydra) -> None:
     master = hydra.compose_config(CONFIG_NAME, [], RunMode.MULTIRUN, with_log_configuration=False)
     sweeper = Plugins.instance().instantiate_sweeper(
-        config=master, hydra_context=context_of(hydra, master), task_function=lambda _: None
+        config=master, hydra_context=context_of(hydra), task_function=lambda _: None
     )
     assert sweeper.loader is sweeper.executor.loader is hydra.config_loader
     assert hydra.config_loader.load_sweep_config(master, ["seed=3"]).seed == 3

@@ -17,6 +17,7 @@ from gp_lab.cli import COMMANDS, main
 from gp_lab.errors import Exit
 from gp_lab.instantiate import instantiate
 from gp_lab.launching.arguments import parse_arguments
+from gp_lab.launching.asked import is_sweep
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
 from gp_lab.probes.base import Probe
 from gp_lab.runs.folder import State, find_runs
@@ -82,7 +83,7 @@ def train(words: list[str]) -> None:
     with hydra_session() as hydra:
         configs = (
             [job.config for job in sweep_of(hydra, args.overrides).jobs]
-            if args.multirun
+            if is_sweep(hydra, args)
             else [compose(hydra, args.overrides)]
         )
     for config in configs:
@@ -217,7 +218,7 @@ def test_no_fault_is_lost() -> None:
 
 def test_the_entry_that_the_page_of_the_papers_shows_is_the_one_that_is_tested() -> None:
     page = PAGES["gp_lab/papers/README.md"]
-    assert blocks(page, "yaml") == [FILE]
+    assert blocks(page, "yaml")[-1] == FILE
     assert blocks(page, "python") == [CODE]
 
 
@@ -281,10 +282,43 @@ def test_the_penalty_of_the_first_page_stands_beside_the_papers_in_a_figure(
         del sys.modules[name]
 
 
+@pytest.mark.seconds
+def test_the_experiment_that_a_page_shows_trains_with_a_penalty_and_data_from_outside_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (experiment,) = blocks(PAGES["gp_lab/launching/README.md"], "yaml")
+    penalty = blocks(PAGES["README.md"], "yaml")[0]
+    files = {
+        "my_package/penalties.py": blocks(PAGES["README.md"], "python")[0],
+        "my_lab/configs/experiment/mine.yaml": experiment,
+        "my_lab/configs/penalty/beyond.yaml": penalty,
+        "my_lab/configs/dataset/mine.yaml": (
+            "defaults: [swiss_roll, _self_]\nname: mine\nsize: 500\n"
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (text,) = (t for t, words in commands() if "experiment=mine" in t and words[0] == "train")
+    small = ["steps=2", "probe.curve.count=50", "seed=0,1", "hydra.launcher.processes=1"]
+    tiny = ["architecture.width=4", "tracking=none", "compile=never"]
+    assert main([*shlex.split(text), *small, *tiny]) == Exit.OK
+    found = [run.config for run in find_runs(tmp_path / "outputs")]
+    assert sorted((c["penalty"]["weight"], c["seed"]) for c in found) == [
+        (weight, seed) for weight in (1, 10, 100) for seed in (0, 1)
+    ]
+    assert {(c["penalty"]["name"], c["dataset"]["name"]) for c in found} == {("beyond", "mine")}
+    for name in [name for name in sys.modules if name.startswith("my_package")]:
+        del sys.modules[name]
+
+
 def written(page: str, folder: Path) -> str:
     """Writes the files that a page shows of a package and its configs; the command that trains."""
     for text in [*blocks(PAGES[page], "python"), *blocks(PAGES[page], "yaml")]:
-        path = folder / text.partition("\n")[0].removeprefix("# ")
+        (name,) = re.findall(r"^# (my_\S+)$", text, re.M)
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (text,) = (
@@ -297,14 +331,16 @@ def written(page: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("page", "small"),
+    ("page", "small", "written_by"),
     [
-        ("gp_lab/data/README.md", ["probe.samples.count=20", "probe.curve.count=20"]),
-        ("gp_lab/training/README.md", ["hydra.launcher.processes=1", "probe=[]"]),
+        ("gp_lab/data/README.md", ["probe.samples.count=20", "probe.curve.count=20"], "curve"),
+        ("gp_lab/training/README.md", ["hydra.launcher.processes=1", "probe=[]"], ""),
+        ("gp_lab/networks/README.md", ["probe.modes.count=20"], "modes"),
+        ("gp_lab/probes/README.md", ["architecture.width=8"], "center"),
     ],
 )
 def test_the_part_of_ones_own_that_a_page_shows_trains(
-    page: str, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, small: list[str], written_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = written(page, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -316,7 +352,7 @@ def test_the_part_of_ones_own_that_a_page_shows_trains(
     if "-m" in words:
         assert (len(found), {run.status["stack"] for run in found}) == (12, {12})
     else:
-        assert all(found[0].array_steps(probe) for probe in ("samples", "curve"))
+        assert all(found[0].array_steps(probe) for probe in ("samples", written_by))
         assert main(["sample", str(found[0].path), "trust=my_package"]) == Exit.OK
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]

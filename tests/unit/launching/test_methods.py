@@ -1,11 +1,14 @@
 """Methods of one's own that join an entry: their words, the cells in which they stand, what they
 set there."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gp_lab.errors import BadInput
+from gp_lab.cli import main
+from gp_lab.errors import BadInput, Exit
 from gp_lab.launching.grid import Panel, grid_of
 from gp_lab.launching.jobs import settings_of
 from gp_lab.launching.methods import joins_of, method_overrides, split
@@ -162,6 +165,24 @@ def test_names_of_the_papers_methods_and_groups_that_are_kept_are_refused() -> N
     keeps = {**FIGURE["joins"], "keeps": ["loss"]}
     with pytest.raises(BadInput, match=r"method\.mine: loss\.x=1: the entry keeps its loss"):
         joined(["loss.x=1"], joins=keeps)
+
+
+def test_methods_of_an_experiment_are_all_that_an_entry_takes_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "experiment" / "own.yaml"
+    path.parent.mkdir()
+    methods = "{mine: {penalty: zero_gp, penalty.weight: 3}}"
+    said = f"# @package _global_\nfigure:\n  methods: {methods}\n"
+    path.write_text(said)
+    words = ["figure", "lipschitz/sec32", f"--config-dir={tmp_path}", "experiment=own"]
+    assert main([*words, "method.yours=steps=7", "scale=smoke", "--cfg", "job"]) == Exit.OK
+    table = capsys.readouterr().out
+    assert re.search(r"^ *mine .* penalty=zero_gp penalty\.weight=3", table, re.M)
+    assert re.search(r"^ *yours .* steps=7", table, re.M)
+    path.write_text(said + "steps: 3\n")
+    assert main([*words, "--cfg", "job"]) == Exit.BAD_INPUT
+    assert "an entry has settings of its own; of an experiment it takes" in capsys.readouterr().err
 
 
 def test_an_override_keeps_its_quotes_for_hydra() -> None:

@@ -122,7 +122,7 @@ def changed(config: Config, path: tuple[str | int, ...]) -> Config:
 
 def test_every_key_of_train_yaml_is_either_computed_with_or_not() -> None:
     train = yaml.safe_load((config_folder() / "train.yaml").read_text())
-    keys = set(train) - {"defaults"} | set(groups())
+    keys = set(train) - {"defaults"} | {*groups(), "hydra"}
     assert keys == WHAT_IS_COMPUTED | HOW_AND_WHERE
     assert not WHAT_IS_COMPUTED & HOW_AND_WHERE
     fields = {*get_type_hints(Settings), *get_type_hints(Groups)}

@@ -18,7 +18,14 @@ class PanelSweeper(Sweeper):
     """Expands the command line and checks every config; `executor`, the launcher, trains them.
 
     All configs are composed before the first run starts, so a wrong one loses nothing.
+
+    Args:
+        params: key -> values, as `key=values` of the command line, which counts where both have a
+            key.
     """
+
+    def __init__(self, params: Any = None) -> None:
+        self.params = {} if params is None else params
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -39,9 +46,11 @@ class PanelSweeper(Sweeper):
         """The runs that the command line asks for; none of them is trained."""
         from gp_lab.launching.compose import SeedlessComposer
         from gp_lab.launching.fitting import Fitting
+        from gp_lab.launching.hydra_settings import check_same_settings
         from gp_lab.launching.jobs import Job, merged, panel_overrides, product
 
         user: dict[str, list[str]] = {}
+        arguments = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         for override in OverridesParser.create(config_loader=self.loader).parse_overrides(
             arguments
         ):
@@ -65,6 +74,7 @@ class PanelSweeper(Sweeper):
         fit = Fitting(
             lambda overrides: self.loader.load_sweep_config(self.master, overrides),
             self.loader.get_group_options,
+            lambda config: check_same_settings(config, self.master),
         )
         compose = SeedlessComposer(fit)
         jobs = {  # runs that differ in nothing but what was left out are one
