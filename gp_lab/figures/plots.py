@@ -32,13 +32,15 @@ def page(
     With `rows` there is a row for each level of a second axis, its title at the left. The first
     finished run of a cell is drawn; a panel without one says so, a cell that the entry does not
     train stays white. `legend` is how the legend looks, None for none; the panels `share` their
-    axes, or those of a "row" do. Returns the figure, as wide as a text column (wider where methods of
-    one's own have joined the columns), and its axes [rows, columns].
+    axes, or those of a "row" do. Returns the figure, as wide as a text column (wider where
+    methods of one's own have joined the columns), and its axes [rows, columns].
     """
     heads = runs.grid.titles(columns, levels)
     sides = runs.grid.titles(rows) if rows else {"": ""}
     figure, axes = new_figure(len(sides), len(heads), height, share)
-    if columns == runs.grid.joined:  # the paper's panels stay as large as they are without it
+    if (
+        columns == runs.grid.joined and not levels
+    ):  # the paper's panels stay as large as they are without it
         papers = len(heads) - len(runs.grid.own)
         figure.set_figwidth(figure.get_figwidth() * len(heads) / papers)
     drawn = []
