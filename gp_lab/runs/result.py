@@ -30,7 +30,9 @@ class RunResult:
 
     @property
     def scores(self) -> str:
-        """What the run's probes measured last, a line each; those that count nothing have none."""
+        """What the probes of a finished run measured last, a line each, if they count anything."""
+        if self.state != State.FINISHED:
+            return ""
         probes = [name for name in self.folder.config["probe"] or () if name != "units"]
         found: dict[str, list[str]] = {}
         for key, last in last_values(self.folder.inside("metrics.jsonl"), probes).items():

@@ -34,6 +34,7 @@ SMALL = (
     "architecture=mlp_tanh_64",
     "architecture.width=8",
     "batch_size=16",
+    "probe=[surface,samples]",
     "probe.surface.points=8",
     "probe.samples.count=20",
     "tracking=none",
@@ -42,7 +43,7 @@ SMALL = (
 )
 """A run that makes some hundred iterations a second."""
 
-BARE = (*(override for override in SMALL if not override.startswith("probe.")), "probe=[]")
+BARE = (*(override for override in SMALL if not override.startswith("probe")), "probe=[]")
 """SMALL without probes."""
 
 STACK = ("steps=2", "compile=never", "checkpoint_every=2")

@@ -192,8 +192,8 @@ def test_outputs_that_can_only_be_read_are_read_and_not_written(
         process = Forked(tmp_path / "log", *arguments)
         return process.ended(), process.said
 
-    again = says(*command(disk, "steps=6"))
-    assert again == (Exit.OK, [f"finished at step 6: {folder.path}"])
+    status, said = says(*command(disk, "steps=6"))
+    assert (status, said[-1]) == (Exit.OK, f"finished at step 6: {folder.path}")
     new = f"gp-lab: out={disk}: cannot write there (Read-only file system)"
     assert says(*command(disk, "steps=7")) == (Exit.BAD_INPUT, [new])
     locked = f"gp-lab: {folder.path}: cannot be locked (Read-only file system)"

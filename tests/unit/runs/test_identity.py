@@ -233,7 +233,9 @@ HASHES = OF_RUNS_THAT_THERE_ARE | OF_RUNS_ON_PUBLISHED_FILES | OF_RUNS_WITHOUT_A
 @pytest.mark.parametrize("name", HASHES)
 def test_runs_that_there_are_keep_the_hash_that_they_had(name: str) -> None:
     with hydra_session() as hydra:
-        assert run_hash(compose(hydra, [f"dataset={name}"])) == HASHES[name]
+        points = "surface" in compose(hydra, [f"dataset={name}"])["probe"]
+        then = [f"probe=[{'surface,' * points}samples]", "architecture=mlp", "steps=10000"]
+        assert run_hash(compose(hydra, [f"dataset={name}", *then])) == HASHES[name]
 
 
 @pytest.mark.parametrize("name", OF_RUNS_WITHOUT_A_DIGEST)
@@ -265,7 +267,7 @@ def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
     assert {source["_target_"] for source in checked.values()} == CHECKED
     others = {name for name, text in from_files.items() if name not in checked}
     with_a_digest = {name for name, text in texts.items() if "digest" in text}
-    assert with_a_digest == others | {"mnist_5k", "python_topics"}
+    assert with_a_digest == others | {"mnist_5k", "stacked_mnist_5k", "python_topics"}
     assert all(texts[name]["digest"] is None for name in with_a_digest)
 
 
