@@ -41,7 +41,7 @@ def of(*overrides: str) -> About:
 
 DIFFERENT = [
     ("seed=1", "rank 1 has seed=1, rank 0 seed=0"),
-    ("steps=20", "rank 1 has steps=20, rank 0 steps=10000"),
+    ("steps=20", "rank 1 has steps=20, rank 0 steps=5000"),
     ("batch_size=8", "rank 1 has batch_size=8, rank 0 batch_size=16"),
     ("log_every=7", "rank 1 has log_every=7, rank 0 log_every=100"),
     ("checkpoint_every=7", "rank 1 has checkpoint_every=7, rank 0 checkpoint_every=1000"),
@@ -91,7 +91,7 @@ def test_runs_of_a_sweep_are_compared_one_by_one() -> None:
     configs = [config_of(f"seed={seed}") for seed in range(3)]
     other = [*configs[:2], config_of("seed=2", "steps=5")]
     ends = agreed(about(configs, "gloo"), about(other, "gloo"))
-    assert "rank 1 has steps=5, rank 0 steps=10000 in run 3 of 3" in str(ends[0])
+    assert "rank 1 has steps=5, rank 0 steps=5000 in run 3 of 3" in str(ends[0])
     for fewer in (configs[:2], []):
         ends = agreed(about(configs, "gloo"), about(fewer, "gloo"))
         assert f"rank 1 has {len(fewer)} runs to train, rank 0 3" in str(ends[0])

@@ -233,7 +233,7 @@ def test_without_momentum_no_buffer_is_kept() -> None:
 @pytest.mark.parametrize("name", names_in("optimizer"))
 def test_an_optimizer_file_builds_the_rule_that_its_name_says(name: str) -> None:
     rule = built("optimizer", name)
-    assert type(rule) is {"adam": Adam, "rmsprop": RMSProp, "sgd": SGD}[name]
+    assert type(rule) is {"adam": Adam, "adam_fast": Adam, "rmsprop": RMSProp, "sgd": SGD}[name]
 
 
 def test_the_adam_of_wgan_gp_has_no_first_moment() -> None:

@@ -187,7 +187,7 @@ def test_points_of_the_plane_are_drawn_among_reals(
     assert path == tmp_path / "plane.png"
     with Image.open(path) as picture:
         colours = {colour for _, colour in picture.getcolors(1 << 20) or []}
-    assert {(230, 159, 0), (0, 114, 178)} <= colours
+    assert {(230, 159, 0), (86, 180, 233)} <= colours
 
 
 def test_texts_are_written_line_by_line(

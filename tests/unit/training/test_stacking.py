@@ -96,6 +96,7 @@ def test_runs_of_one_penalty_with_numbers_of_their_own_are_what_they_are_alone(
 OWN = {
     "adam": [("optimizer.betas=[0.5,0.9]", "optimizer.eps=1e-4", "schedule=ttur"),
              ("optimizer.betas=[0,0.99]", "optimizer.weight_decay=0.1", "schedule=inverse")],
+    "adam_fast": [("optimizer.betas=[0.5,0.9]",), ("optimizer.betas=[0,0.99]",)],
     "rmsprop": [("optimizer.alpha=0.9", "optimizer.momentum=0.5", "optimizer.weight_decay=0.1"),
                 ("optimizer.alpha=0.99", "optimizer.momentum=0.9", "optimizer.accumulator=1")],
     "sgd": [("optimizer.momentum=0.5", "dataset.scale=2"), ("optimizer.momentum=0.9",)],
