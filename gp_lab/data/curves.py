@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -42,6 +42,18 @@ class AboutCurve(Checked, Distribution):
     def log_density(self, x: Tensor) -> Tensor:
         """By quadrature along the curve, [k] float64. Raises ValueError if `noise` is 0."""
         return log_density_about(self.curve, self.top_speed, self.noise, x)
+
+
+def polar(radius: Tensor, angle: Tensor) -> Tensor:
+    """The points [k, 2] at a radius [k] and an angle [k] in radians."""
+    return radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+
+
+def round_circles(radii: Sequence[float], u: Tensor) -> Tensor:
+    """Points [k, 2] at u [k] in [0, 1] on the way round one concentric circle after the other."""
+    which = (u * len(radii)).floor().clamp(max=len(radii) - 1)
+    radius = torch.tensor(radii, dtype=u.dtype)[which.long()]
+    return polar(radius, 2 * math.pi * (u * len(radii) - which))
 
 
 def log_density_about(curve: Curve, top_speed: float, noise: float, x: Tensor) -> Tensor:

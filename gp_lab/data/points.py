@@ -1,8 +1,7 @@
 """Distributions in the plane and the dataset that draws from them: 2-D data of the papers.
 
-A distribution is a frozen dataclass that a config can name. `Points` is the dataset: a
-distribution, a scale applied after the noise, and either an endless supply of samples or a finite
-set that is drawn once.
+A distribution is a frozen dataclass that a config can name. `Points` is the dataset: one of them,
+a scale applied after the noise, and an endless supply of samples or a finite set, drawn once.
 """
 
 import math
@@ -14,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gp_lab.data.curves import AboutCurve, log_density_about_circles
+from gp_lab.data.curves import AboutCurve, log_density_about_circles, polar, round_circles
 from gp_lab.data.distribution import (
     Distribution,
     Point,
@@ -140,8 +139,7 @@ class SwissRoll(AboutCurve):
     """(t cos t, t sin t) + N(0, noise^2 I) with t uniform on [1.5 pi, 4.5 pi].
 
     This is axes 0 and 2 of scikit-learn's `make_swiss_roll`, as wgan_gp, Fig. 1a,
-    draws it (before its division by 7.5); zero_gp, Fig. 6; mu_wgan,
-    Fig. 4.
+    draws it (before its division by 7.5); zero_gp, Fig. 6; mu_wgan, Fig. 4.
 
     Args:
         noise: standard deviation about the curve.
@@ -209,8 +207,7 @@ class Circles(Checked, Distribution):
         which = choose_weighted(rng, n, None, len(self.radii))
         radius = torch.tensor(self.radii, device=rng.device)[which]
         angle = 2 * math.pi * torch.rand(n, generator=rng, device=rng.device)
-        on_circle = radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
-        return on_circle + self.noise * randn(rng, n, 2)
+        return polar(radius, angle) + self.noise * randn(rng, n, 2)
 
     def log_density(self, x: Tensor) -> Tensor:
         """[k] float64. Raises ValueError if `noise` is 0."""
@@ -218,10 +215,7 @@ class Circles(Checked, Distribution):
 
     def curve(self, u: Tensor) -> Tensor:
         """Points of the circles [k, 2] at u [k] in [0, 1]: round one after the other."""
-        which = (u * len(self.radii)).floor().clamp(max=len(self.radii) - 1)
-        radius = torch.tensor(self.radii, dtype=u.dtype)[which.long()]
-        angle = 2 * math.pi * (u * len(self.radii) - which)
-        return radius[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)
+        return round_circles(self.radii, u)
 
     def plus_noise(self, std: float) -> "Circles":
         return replace(self, noise=math.hypot(self.noise, std))

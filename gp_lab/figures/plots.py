@@ -38,10 +38,8 @@ def page(
     heads = runs.grid.titles(columns, levels)
     sides = runs.grid.titles(rows) if rows else {"": ""}
     figure, axes = new_figure(len(sides), len(heads), height, share)
-    if (
-        columns == runs.grid.joined and not levels
-    ):  # the paper's panels stay as large as they are without it
-        papers = len(heads) - len(runs.grid.own)
+    if columns == runs.grid.joined and not levels:
+        papers = len(heads) - len(runs.grid.own)  # whose panels stay as large as they are alone
         figure.set_figwidth(figure.get_figwidth() * len(heads) / papers)
     drawn = []
     for y, (side, side_title) in enumerate(sides.items()):

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from gp_lab.errors import BadInput, LabError, counted
 from gp_lab.figures.claims import Verdict
+from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import belonging, published, summary_of
 from gp_lab.figures.sentences import budget_text, entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
@@ -66,6 +67,8 @@ def _figure(path: Path) -> dict[str, Any] | None:
             "stand_ins": [str(text) for text in summary.get("stand_ins", [])],
             "not_the_papers": [str(text) for text in summary.get("not_the_papers", [])],
             "unproven": [str(text) for text in summary.get("unproven", [])],
+            "methods": {k: [str(o) for o in own] for k, own in summary.get("methods", {}).items()},
+            "compared": comparisons_table(summary.get("comparisons", ())),
             "left_out": [str(text) for text in summary.get("left_out", [])],
             "claims": [
                 c

@@ -96,7 +96,7 @@ def _with_a_method(command: list[str], folder: Path, summary: dict[str, Any]) ->
     assert others == before
     assert mine
     compared = joined["comparisons"]
-    assert {one["score"] for one in compared} <= set(joins["scores"])
+    assert {one["score"] for one in compared} <= set(joins["scores"]) <= set(rows[0])
     if joins["axis"] not in figure_file(name)["grid"]:
         assert (own / "figure-mine.pdf").is_file()
         assert {one["advantage"] for one in compared} <= {0, None}

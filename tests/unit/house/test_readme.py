@@ -278,6 +278,10 @@ def test_the_penalty_of_the_first_page_stands_beside_the_papers_in_a_figure(
     said = capsys.readouterr().out
     assert "  mine: penalty=beyond, penalty.reach=0.25" in said
     assert "the paper's best" in said
+    assert main(["report", "outputs"]) == Exit.OK
+    (page,) = Path("outputs").glob("*.html")
+    assert "<b>mine</b>: penalty=beyond, penalty.reach=0.25" in page.read_text()
+    assert page.read_text().count("the paper&#39;s best") == len(summary["comparisons"])
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
 
