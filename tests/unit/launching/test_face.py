@@ -330,8 +330,8 @@ def test_what_the_rooms_page_shows_from_python_runs_as_it_stands(
     found: dict[str, Any] = {}
     exec(own_loop, found)
     assert all(p.grad is not None for p in found["D"].parameters())
-    assert (long := '"seed=range(5)", "steps=500"') in own_runs
-    short = '"seed=range(2)", "steps=2", "log_every=1"'
+    long, short = '"seed=range(5)", "steps=500"', '"seed=range(2)", "steps=2", "log_every=1"'
+    assert long in own_runs
     exec(own_runs.replace(long, short), found)
     assert len(found["runs"]) == 4
     assert list(found["frame"]["penalty"]) == ["none", "zero_gp"]
