@@ -8,7 +8,7 @@ from typing import Any
 from gp_lab.errors import BadInput, bad_choice, counted, show
 from gp_lab.figures.settings import FREE, check_kind
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
-from gp_lab.launching.config_groups import figure_file, figure_ids
+from gp_lab.launching.config_groups import entry_of, figure_file
 from gp_lab.launching.jobs import jobs_table
 from gp_lab.launching.methods import NO_METHODS, Methods
 
@@ -93,15 +93,14 @@ def plan_of(
     config_dir: str | None = None,
     methods: Methods = NO_METHODS,
 ) -> Plan:
-    """The entry of a name with these overrides; `config_dir` holds files of one's own.
+    """The entry that draws what a name means (`config_groups.entry_of`), with these overrides.
 
-    `methods` of one's own join it, each name -> overrides.
+    `config_dir` holds files of one's own; `methods` of one's own join it, each name -> overrides.
 
     Raises `BadInput`.
     """
     folder = Path(config_dir) if config_dir else None
-    if name not in (known := figure_ids(folder)):
-        raise bad_choice("figure", name, known)
+    name = entry_of(name, folder)
     overrides, file = [f"figure={name}", *words], figure_file(name, folder)
     if MINIATURE in file.get("scales", {}) and not any(w.startswith("scale=") for w in words):
         overrides.append(f"scale={MINIATURE}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from gp_lab.errors import BadInput, one_line
+from gp_lab.errors import BadInput, bad_choice, one_line
 from gp_lab.runs import yaml_text
 
 EXPERIMENT = "experiment"
@@ -58,6 +58,21 @@ def figure_ids(folder: Path | None = None) -> list[str]:
 def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
     """The entry's file, as `config_file`."""
     return config_file("figure", name, folder)
+
+
+def entry_of(name: str, folder: Path | None = None) -> str:
+    """The entry that draws what a name means: itself, or the one whose file has it under `also:`.
+
+    Raises `BadInput` for a name that is neither.
+    """
+    known = figure_ids(folder)
+    if name in known:
+        return name
+    paper = name.partition("/")[0]
+    for other in (other for other in known if other.startswith(f"{paper}/")):
+        if name in [f"{paper}/{item}" for item in figure_file(other, folder).get("also", [])]:
+            return other
+    raise bad_choice("figure", name, known)
 
 
 def config_file(group: str, name: str, folder: Path | None = None) -> dict[str, Any]:

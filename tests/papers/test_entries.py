@@ -10,11 +10,11 @@ from helpers import CLONE
 from PIL import Image
 
 from gp_lab.cli import main
-from gp_lab.errors import Exit
+from gp_lab.errors import BadInput, Exit
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Calculation, Entry, entry
 from gp_lab.figures.make import not_budget
-from gp_lab.launching.config_groups import figure_file, figure_ids
+from gp_lab.launching.config_groups import entry_of, figure_file, figure_ids
 from gp_lab.runs.folder import RunFolder
 
 LONG = {"zero_gp/robust", "lipschitz/fig8-12"}
@@ -33,6 +33,18 @@ SYNTHETIC = {
 def test_every_synthetic_row_of_the_catalogue_is_an_entry() -> None:
     rows = {f"{paper}/{item}" for paper, items in SYNTHETIC.items() for item in items.split()}
     assert rows <= set(figure_ids())
+
+
+def test_what_an_entry_draws_too_is_found_by_its_own_name() -> None:
+    also = {name: figure_file(name).get("also", []) for name in figure_ids()}
+    assert also["lipschitz/fig5"] == ["fig6"]
+    for name, items in also.items():
+        for item in items:
+            assert entry_of(f"{name.partition('/')[0]}/{item}") == name
+    every = [*figure_ids(), *(f"{n.partition('/')[0]}/{i}" for n, x in also.items() for i in x)]
+    assert len(every) == len(set(every))
+    with pytest.raises(BadInput, match="figure=lipschitz/fig66: no such choice"):
+        entry_of("lipschitz/fig66")
 
 
 @pytest.mark.parametrize("name", figure_ids())

@@ -2,17 +2,18 @@
 
 import doctest
 import inspect
+import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_origin
 
 import numpy as np
 import pytest
 import torch
-from helpers import nodes_of
+from helpers import CLONE, nodes_of
 from lab import BARE
 from torch import Tensor, nn
 
@@ -318,3 +319,23 @@ def test_what_the_docstrings_show_is_so(
     result = doctest.testmod(room)  # type: ignore[arg-type]
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_what_the_rooms_page_shows_from_python_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (CLONE / "gp_lab" / "launching" / "README.md").read_text()
+    own_loop, own_runs = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(own_loop, found)
+    assert all(p.grad is not None for p in found["D"].parameters())
+    long, short = '"seed=range(5)", "steps=500"', '"seed=range(2)", "steps=2", "log_every=1"'
+    assert long in own_runs
+    exec(own_runs.replace(long, short), found)
+    assert len(found["runs"]) == 4
+    assert list(found["frame"]["penalty"]) == ["none", "zero_gp"]
+    assert found["points"].shape == (1000, 2)
+    assert found["f"].shape == (1000,)
+    assert np.isfinite(found["losses"]).all()
+    assert len(found["losses"]) == 2
