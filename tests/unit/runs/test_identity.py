@@ -262,12 +262,15 @@ def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
     texts = nodes_of("dataset")
     from_files = {name: text for name, text in texts.items() if "root" in text}
     checked = {n: t["source"] for n, t in from_files.items() if is_checked(t)}
-    assert set(checked) == {"cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist"}
+    small = {"fashion_mnist_16"}
+    published = {"cifar10", "fashion_mnist", "mnist", "mnist_1000", "stacked_mnist"}
+    assert set(checked) == published | small
     assert all(source["checksum"] is True for source in checked.values())
     assert {source["_target_"] for source in checked.values()} == CHECKED
     others = {name for name, text in from_files.items() if name not in checked}
     with_a_digest = {name for name, text in texts.items() if "digest" in text}
-    assert with_a_digest == others | {"mnist_5k", "stacked_mnist_5k", "python_topics"}
+    of_packages = {"mnist_5k", "mnist_5k_16", "stacked_mnist_5k", "python_topics"}
+    assert with_a_digest == others | of_packages
     assert all(texts[name]["digest"] is None for name in with_a_digest)
 
 
