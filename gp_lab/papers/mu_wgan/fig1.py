@@ -7,17 +7,8 @@ from gp_lab.figures.entry import Entry, Runs
 from gp_lab.figures.plots import by_seed, panel
 from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Table
-from gp_lab.papers.mu_wgan._images import (
-    BASELINE,
-    SAME_FID,
-    given,
-    judge,
-    learns,
-    measure,
-    pictures,
-    samples,
-    similar_fid,
-)
+from gp_lab.papers._scores import judge, measure, pictures, samples
+from gp_lab.papers.mu_wgan._images import BASELINE, SAME_FID, given, learns, similar_fid
 from gp_lab.papers.mu_wgan._measures import COLOURS, MEASURES
 
 SAME_SCORE = 1.0
