@@ -267,7 +267,14 @@ def test_every_data_set_whose_place_does_not_count_compares_checksums() -> None:
     assert {source["_target_"] for source in checked.values()} == CHECKED
     others = {name for name, text in from_files.items() if name not in checked}
     with_a_digest = {name for name, text in texts.items() if "digest" in text}
-    assert with_a_digest == others | {"mnist_5k", "stacked_mnist_5k", "python_topics"}
+    assert with_a_digest == others | {
+        "mnist_5k",
+        "mnist_5k_16",
+        "fashion_mnist_16",
+        "stacked_mnist_5k",
+        "stacked_mnist_5k_16",
+        "python_topics",
+    }
     assert all(texts[name]["digest"] is None for name in with_a_digest)
 
 
