@@ -112,7 +112,10 @@ def page_of_samples(
     looks: a run -> the step that is shown; letters: method -> that of its panel in the paper.
     """
     heads = runs.grid.titles("method")
-    figure, grid = new_panels(len(looks), len(heads) + 1, height=0.6 + 1.9 * len(looks))
+    papers = len(heads) - len(runs.grid.own)  # whose panels stay as large as they are alone
+    height = 0.4 + len(looks) * (7 / (papers + 1) + 0.6)  # square ones, with what is above them
+    figure, grid = new_panels(len(looks), len(heads) + 1, height)
+    figure.set_figwidth(figure.get_figwidth() * (len(heads) + 1) / (papers + 1))
     for axes in grid.flat:
         axes.set_axis_off()
     for row, step_of in zip(grid, looks, strict=True):
