@@ -1,5 +1,5 @@
 # make figures   sets everything up; a tour of every paper in miniature, on the CPU
-# make edition   every entry in miniature; it goes on where it was stopped
+# make edition   the entries in miniature, but for a few that take hours; it goes on where it was stopped
 # make test      sets everything up, passes the tests;   make test-fast   units alone, two minutes
 # make figure F=zero_gp/fig1 SCALE=paper   one figure;   make figures SCALE=paper   all of them
 

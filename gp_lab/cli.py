@@ -206,9 +206,10 @@ def _made(plan: "Plan") -> Exit:
 
 
 def figures(arguments: list[str]) -> Exit:
-    """`gp-lab figures [--tour]`: every entry, one after another, then the report and a table.
+    """`gp-lab figures [--tour]`: the entries, one after another, then the report and a table.
 
-    --tour: those alone whose files say `tour: true`; key=value, --cfg job and --config-dir=DIR: as
+    Those whose files say `edition: false` are left out: they take hours. --tour: those alone whose
+    files say `tour: true`; key=value, --cfg job and --config-dir=DIR: as
     of `gp-lab figure`.
     """
     from gp_lab.figures.plan import plan_of
@@ -219,7 +220,8 @@ def figures(arguments: list[str]) -> Exit:
     flags = [word for word in arguments if word == "--tour"]
     args, plans = figure_arguments([word for word in arguments if word not in flags]), []
     own = Path(args.config_dir) if args.config_dir else None
-    names = [name for name in figure_ids(own) if not flags or figure_file(name, own).get("tour")]
+    key, usual = ("tour", False) if flags else ("edition", True)
+    names = [name for name in figure_ids(own) if figure_file(name, own).get(key, usual)]
     if not quiet():
         count = counted(len(names), "figure")
         print(f"{count}: all are looked at before the first one starts", file=sys.stderr)

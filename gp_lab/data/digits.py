@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from gp_lab.errors import BadInput, one_line
 from gp_lab.fields import PathText
 from gp_lab.instantiate import Checked
 
-SIDE = 28
+SIDE: Final = 28
 
 Side = Literal[16, 28]
 """Pixels of an edge: those of the set, or for small networks half of 32, see `sized`."""

@@ -1,12 +1,13 @@
 """What a generator is fed: latent noise, or the reals themselves for a fixed generator."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from gp_lab.data.base import Latent
+from gp_lab.data.supply import Supply
 from gp_lab.fields import Count, Finite, Positive
 
 
@@ -98,3 +99,40 @@ class DataPlusNoise(Latent):
         if not self.paired:
             real = real[torch.randperm(n, generator=rng, device=rng.device)]
         return real + self.std * noise
+
+
+@dataclass(frozen=True)
+class UniformImages(Supply):
+    """Images of noise, each pixel uniform on [low, high): lipschitz, Figs. 4 and 7.
+
+    Args:
+        channels, side: of an image.
+        low, high: the ends, on the scale that the networks see. Raises ValueError unless
+            low < high.
+        size: of a finite set; null for new images in every batch (lipschitz, Fig. 7).
+        order: of a finite set, `replacement` or `shuffle`. Raises ValueError for `shuffle` without
+            `size`.
+    """
+
+    channels: Count = 3
+    side: Count = 32
+    low: Finite = -1.0
+    high: Finite = 1.0
+    size: Count | None = None
+    order: Literal["replacement", "shuffle"] = "replacement"
+    points: Tensor | None = field(default=None, init=False, repr=False, compare=False)
+    """The finite set [size, channels, side, side]; None before `prepare`, and without an end."""
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low={self.low}: not below high={self.high}")
+        super().__post_init__()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.channels, self.side, self.side)
+
+    def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """n new images [n, channels, side, side], float32, on the device of `rng`."""
+        u = torch.rand(n, *self.shape, generator=rng, device=rng.device)
+        return self.low + (self.high - self.low) * u

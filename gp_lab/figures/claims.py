@@ -59,6 +59,11 @@ def family(claims: int) -> Iterator[None]:
         _LEVEL.reset(token)
 
 
+def level_of_each(tests: int) -> float:
+    """Of each of so many tests of one claim, which together have the claim's level."""
+    return 1 - (1 - _LEVEL.get()) / tests
+
+
 def seeds_for_share(claims: int, share: float = MOST) -> int:
     """How many seeds a claim about more than this share of them needs, in a family of so many.
 

@@ -89,6 +89,9 @@ class RandomGenerator(DCGANGenerator):
     """The generator of pair number `pair` of the list `sample(list_seed)`: z -> images.
 
     Shapes and errors as in `DCGANGenerator`.
+
+    Args:
+        narrower: what the filters of the list are divided by, 1 for the paper's.
     """
 
     def __init__(
@@ -99,13 +102,14 @@ class RandomGenerator(DCGANGenerator):
         pair: FewOrZero = 0,
         list_seed: Seed = 0,
         output: Output = "tanh",
+        narrower: Count = 1,
     ) -> None:
         choice = sample(list_seed, pair + 1)[pair].generator
         super().__init__(
             latent_dim,
             size,
             channels,
-            choice.filters,
+            max(1, choice.filters // narrower),
             norm="batch" if choice.normalised else "none",
             activation=choice.activation,
             output=output,
@@ -117,6 +121,7 @@ class RandomDiscriminator(DCGANDiscriminator):
     """The discriminator of pair number `pair` of the list `sample(list_seed)`: images -> logits.
 
     `norm` is its norm where it has one: batch for the standard GAN, layer for WGAN-GP.
+    `narrower` as of the generator.
     """
 
     def __init__(
@@ -126,12 +131,13 @@ class RandomDiscriminator(DCGANDiscriminator):
         pair: FewOrZero = 0,
         list_seed: Seed = 0,
         norm: Norm = "layer",
+        narrower: Count = 1,
     ) -> None:
         choice = sample(list_seed, pair + 1)[pair].discriminator
         super().__init__(
             size,
             channels,
-            choice.filters,
+            max(1, choice.filters // narrower),
             norm=norm if choice.normalised else "none",
             activation=choice.activation,
             depth=choice.depth,

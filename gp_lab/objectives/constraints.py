@@ -1,8 +1,8 @@
 """Constraints on the discriminator's weights: none, clipping (WGAN), norms, decay.
 
-A constraint acts at three moments of a step, each a pure function: `prepare` before the loss
-(power iteration), `apply` inside it (which weights the network sees), `project` after the update
-(clipping, decay).
+A constraint acts at four moments of a step, each a pure function: `prepare` before the loss
+(power iteration), `apply` inside it (which weights the network sees), `pull` on its gradient (a
+term of the weights alone), `project` after the update (clipping, decay).
 """
 
 from dataclasses import dataclass
@@ -32,6 +32,10 @@ class NoConstraint(Checked):
     def apply(self, params: Tensors, state: Tensors) -> Tensors:
         """The weights that the network uses, differentiable in `params`."""
         return params
+
+    def pull(self, params: Tensors, grads: Tensors) -> Tensors:
+        """The gradient that the optimiser gets."""
+        return grads
 
     def project(self, params: Tensors) -> Tensors:
         """The weights after the update."""
@@ -110,6 +114,22 @@ class L2Decay(NoConstraint):
 
     def project(self, params: Tensors) -> Tensors:
         return {k: (1 - self.value) * p for k, p in params.items()}
+
+
+@dataclass(frozen=True)
+class DecayBesideNorm(NoConstraint):
+    """`value` times each weight and bias added to its gradient, in a network that has a norm.
+
+    The small weight decay of wgan_gp, App. B: L2, as a term of the loss, of discriminators with
+    batch or layer norm; others are left alone. Only norms have weights of one dimension.
+    """
+
+    value: Annotated[Positive, Stackable] = 1e-3
+
+    def pull(self, params: Tensors, grads: Tensors) -> Tensors:
+        if not any(k.endswith("weight") and p.dim() == 1 for k, p in params.items()):
+            return grads
+        return {k: grads[k] + self.value * p for k, p in params.items()}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ measures of mu_wgan (Table 1) are all squared, and max-GP (lipschitz) is (betwee
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -67,6 +67,13 @@ def points_of(measure: Measure, real: Tensor, fake: Tensor, u: Tensor, anchor: T
     if measure == "anchor":
         return interpolate(anchor.expand_as(fake), fake, u)
     raise ValueError(f"measure={measure}: no points")
+
+
+def scattered(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Numbers in [-1, 1) of this shape without a pattern, the same in every run: the fixed random
+    pixels of mu_wgan, sec. 5.2. No generator draws them, which a stacked step could not ask."""
+    places = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64, device=like.device)
+    return (2 * (43758.5453 * torch.sin(12.9898 * places).abs()).frac() - 1).to(like).reshape(shape)
 
 
 def safe_sqrt(squares: Tensor) -> Tensor:
@@ -141,6 +148,7 @@ class Penalty(NoPenalty):
         half: multiply by 1/2, as mu_wgan's text writes rho/2 E|grad D|^2.
         anchor: the fixed point of the measure `anchor`, one number for every coordinate or one
             each.
+        anchor_spread: how far each coordinate of the anchor is from that at most, see `scattered`.
         carry: for reduction `max`, the share of the batch that the hardest points of the last
             step replace (lipschitz, the authors' follow-up code: an eighth). An assumption there.
     """
@@ -154,6 +162,7 @@ class Penalty(NoPenalty):
     half: bool = False
     anchor: Annotated[tuple[Finite, ...], Stackable] = (0.0,)
     carry: Fraction = 0.125
+    anchor_spread: NonNegative = 0.0
 
     def carried(self, batch_size: int) -> int:
         """How many hardest points go from one step to the next: carry * batch, 0 for a mean."""
@@ -202,7 +211,10 @@ class Penalty(NoPenalty):
             anchor = torch.stack(list(self.anchor)).to(fake.dtype)
         else:
             anchor = torch.as_tensor(self.anchor, dtype=fake.dtype, device=fake.device)
-        return anchor.reshape(fake.shape[1:]) if anchor.numel() > 1 else anchor
+        anchor = anchor.reshape(fake.shape[1:]) if anchor.numel() > 1 else anchor
+        if not self.anchor_spread:
+            return anchor
+        return anchor + self.anchor_spread * scattered(fake.shape[1:], fake)
 
     def __call__(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gp_lab.fields import Count, Few
+from gp_lab.networks.conditional import classes_of
 from gp_lab.objectives.losses import of_discriminator
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
 
@@ -82,22 +84,36 @@ class DeadUnits(Probe):
 
     count: Count = 512
     seen_at_once: ClassVar[str] = "count"
+    knows_classes: ClassVar[bool] = True
 
     def measure(self, view: View) -> Arrays:
-        real = view.dataset.draw(view.rng("units_real"), self.count)
-        latent, labels = view.latents(view.rng("units_latent"), self.count, None, real)
+        draws, takes = view.rng("units_real"), classes_of(view.discriminator)
+        real, classes = self._reals(view, draws, takes > 0 or view.classes > 0)
+        given = classes if view.classes else None  # a fake is of its row's class
+        latent, labels = view.latents(view.rng("units_latent"), self.count, given, real)
         of_generator: dict[str, Tensor] = {}
         of_discriminator: dict[str, Tensor] = {}
         with _firing(view.generator, of_generator):
             fake = view.fakes_of(latent, labels)
         both = torch.cat([view.place(real), fake])
+        critic = view.critic
+        if takes and classes is not None:
+            critic = partial(_of_classes, view.critic, torch.cat([classes, classes]))
         with _firing(view.discriminator, of_discriminator):
-            _, gradient = values_and_gradients(view.critic, both)
+            _, gradient = values_and_gradients(critic, both)
         return {
             "discriminator": _dead(of_discriminator),
             "generator": _dead(of_generator),
             "flat": np.array(np.mean((gradient.reshape(len(both), -1) == 0).all(1))),
         }
+
+    def _reals(
+        self, view: View, rng: torch.Generator, labelled: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Reals, and their classes where a network takes them."""
+        if labelled:
+            return view.dataset.draw_labelled(rng, self.count)
+        return view.dataset.draw(rng, self.count), None
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
         shares = [*arrays["discriminator"], *arrays["generator"]]
@@ -134,6 +150,10 @@ class WeightHistogram(Probe):
             "largest": np.array(largest),
             "extreme": np.array(extreme),
         }
+
+
+def _of_classes(critic: Callable[..., Tensor], labels: Tensor, x: Tensor) -> Tensor:
+    return critic(x, labels.to(x.device))
 
 
 @contextmanager

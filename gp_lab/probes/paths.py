@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gp_lab.evaluation.paths import equality_of_norms, largest_over_mean_step
 from gp_lab.fields import Count
@@ -87,14 +88,19 @@ class LatentLines(Probe):
         _check_ends(self.points)
 
     def measure(self, view: View) -> Arrays:
-        count = view.whole(self.count)
-        real = view.dataset.draw(view.rng("lines_real"), 2 * count)
-        start, end = view.latent.draw(view.rng("lines_latent"), 2 * count, real).chunk(2)
-        fake = view.lines(start, end, self.points)[: self.count]
+        fake = latent_lines(view, self.count, self.points)
         return {"position": np.linspace(0, 1, self.points), "fake": to_numpy(fake)}
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
         return {"jump": float(np.mean(largest_over_mean_step(arrays["fake"])))}
+
+
+def latent_lines(view: View, count: int, points: int) -> Tensor:
+    """Fakes [count, points, ...] along straight lines between latents, the same at every step."""
+    whole = view.whole(count)
+    real = view.dataset.draw(view.rng("lines_real"), 2 * whole)
+    start, end = view.latent.draw(view.rng("lines_latent"), 2 * whole, real).chunk(2)
+    return view.lines(start, end, points)[:count]
 
 
 def _check_ends(points: int) -> None:

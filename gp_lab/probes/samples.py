@@ -34,6 +34,7 @@ class Samples(Probe):
 
     Arrays: real, fake [count, ...]: float64 for points; images are kept as the bytes that they
     stand for, uint8 [count, C, H, W] whatever scale the networks see, texts as strings [count].
+    Where the networks take classes, fakes are one of each after another.
     """
 
     knows_classes: ClassVar[bool] = True
@@ -42,7 +43,8 @@ class Samples(Probe):
 
     def measure(self, view: View) -> Arrays:
         real = view.dataset.draw(view.rng("samples_real"), self.count)
-        fake = view.fakes(view.rng("samples_latent"), self.count, real=real)
+        labels = torch.arange(self.count) % view.classes if view.classes else None
+        fake = view.fakes(view.rng("samples_latent"), self.count, labels, real=real)
         return {"real": view.dataset.kept(real), "fake": view.dataset.kept(fake)}
 
     def pictures(self, arrays: Arrays) -> dict[str, np.ndarray]:

@@ -234,6 +234,7 @@ def discriminator_step(
     if shard is not None:
         metrics = metrics if asked is None else torch.cat([metrics, asked])
         grads, metrics, hardest = _totals(shard, grads, metrics, hardest)
+    grads = game.constraint.pull(state["d"], grads)
     d, optimizer = game.optimizer.update(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
     )

@@ -13,7 +13,7 @@ from gp_lab.figures.entry import Run
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
-from gp_lab.papers.zero_gp import fig3
+from gp_lab.papers.zero_gp import _digits, fig3
 from gp_lab.runs.folder import RunFolder
 
 SEEDS = 6
@@ -69,7 +69,7 @@ def test_a_gan_has_learnt_if_it_is_confident_and_has_not_collapsed(
     run: Run, share: float, entropy: float, spread: float, expected: tuple[int, int, int]
 ) -> None:
     write(run, 10, share, entropy, spread)
-    found = fig3.scores(run, 10)
+    found = _digits.scores(run, 10)
     assert (found["confident"], found["collapsed"], found["learnt"]) == expected
     assert "nearest" not in found
 
@@ -77,7 +77,7 @@ def test_a_gan_has_learnt_if_it_is_confident_and_has_not_collapsed(
 def test_a_row_holds_the_first_step_of_the_probes_beside_the_last(run: Run) -> None:
     write(run, 10, 0.6, 2.2, 4)
     write(run, 30, 0.1, 2.0, 3)
-    row = fig3.measure(run)
+    row = _digits.both_looks(run)
     assert row["data"] == "mnist"
     assert (row["early_step"], row["learnt_early"], row["learnt"]) == (10, 1, 0)
     assert (row["classifier_class_entropy_early"], row["classifier_class_entropy"]) == (2.2, 2.0)

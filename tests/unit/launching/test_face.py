@@ -23,7 +23,7 @@ from gp_lab.instantiate import Checked, resolve
 from gp_lab.launching import face
 from gp_lab.launching.config_groups import choices, groups
 from gp_lab.objectives import losses
-from gp_lab.objectives.penalties import Penalty
+from gp_lab.objectives.penalties import Penalty, scattered
 
 POINTS, IMAGES = (12, 2), (12, 3, 8, 8)
 ANCHOR = 0.5
@@ -81,6 +81,9 @@ TEXTBOOK: dict[str, Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]] = {
     "mu_anchor": lambda D, x, y, m: (
         10 * (slopes(D, places(x) * ANCHOR + (1 - places(x)) * y, False) ** 2).mean()
     ),
+    "mu_anchor_random": lambda D, x, y, m: (
+        10 * (slopes(D, places(x) * scattered(y.shape[1:], y) + (1 - places(x)) * y, False) ** 2)
+    ).mean(),
     "cross_pairs": lambda D, x, y, m: 10 * pairs(D, x, y),
 }
 

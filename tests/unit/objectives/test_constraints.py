@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations
 
 from gp_lab.errors import BadInput
 from gp_lab.objectives.constraints import (
+    DecayBesideNorm,
     L1Decay,
     L2Decay,
     L2NormClipping,
@@ -35,6 +36,7 @@ BATCH = 16
 CLASSES = {
     "none": NoConstraint,
     "clipping": WeightClipping,
+    "decay_beside_norm": DecayBesideNorm,
     "l1_decay": L1Decay,
     "l2_clipping": L2NormClipping,
     "l2_decay": L2Decay,
@@ -281,6 +283,27 @@ def test_l2_decay_shrinks_all_by_its_share_and_l1_decay_by_its_value_but_not_pas
     same(L2Decay(0.1).project(params)["weight"], 0.9 * params["weight"])
     expected = torch.tensor([0.45, -0.2, 0.0, 0.0, 0.0], dtype=torch.float64)
     same(L1Decay(0.05).project(params)["weight"], expected)
+
+
+def test_decay_beside_a_norm_is_the_gradient_of_half_the_squares_and_nothing_without_one() -> None:
+    normed, plain = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)), nn.Linear(3, 4)
+    for network, value in ((normed, 0.1), (plain, 0.0)):
+        params = parameters(network)
+        zero = {k: torch.zeros_like(p) for k, p in params.items()}
+        half = torch.func.grad(lambda p, v=value: v / 2 * sum(x.square().sum() for x in p.values()))
+        same(DecayBesideNorm(0.1).pull(params, zero), half(params))
+
+
+def test_a_step_gives_the_optimiser_what_the_constraint_makes_of_the_gradient() -> None:
+    class Doubled(NoConstraint):
+        def pull(self, params: dict[str, Tensor], grads: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {k: 2 * g for k, g in grads.items()}
+
+    rates = {}
+    for name, constraint, lr in (("pulled", Doubled(), 0.05), ("faster", NoConstraint(), 0.1)):
+        g = replace(game(constraint), optimizer=SGD(lr=lr))
+        rates[name] = step_of_d(g, started(g))["d"]
+    same(rates["pulled"], rates["faster"])
 
 
 @pytest.mark.parametrize("constraint", [L2NormClipping(0.3), L1Decay(0.01), L2Decay(0.05)])

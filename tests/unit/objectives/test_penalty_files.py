@@ -116,3 +116,18 @@ def test_shaped_takes_a_centre_for_each_replica_as_a_tensor(shape: Shape) -> Non
     for i in range(3):
         alone = formula(shape, np.sqrt(squares[i].numpy()), float(centers[i]))
         np.testing.assert_allclose(together[i].numpy(), alone, rtol=1e-12, atol=1e-15)
+
+
+def test_the_fixed_random_pixels_of_an_anchor_are_even_and_without_a_pattern() -> None:
+    fake = torch.zeros(2, 3, 32, 32)
+    u = torch.ones(2)
+    penalty = built("penalty", "mu_anchor_random")
+    one, other = penalty.points(fake, fake, u, torch.zeros(0, 3, 32, 32))
+    assert torch.equal(one, other)
+    pixels = one.flatten().double()
+    assert -1 <= pixels.min() < -0.99
+    assert 0.99 < pixels.max() < 1
+    assert abs(pixels.mean()) < 0.05  # 2.5 standard errors of 3072 even ones
+    assert pixels.std().item() == pytest.approx(1 / 3**0.5, abs=0.02)
+    shifts = [1, 2, 3, 31, 32, 33, 1024]
+    assert max(abs(np.corrcoef(pixels[k:], pixels[:-k])[0, 1]) for k in shifts) < 0.06

@@ -1,10 +1,12 @@
 """Units that never fire, and inputs at which D is exactly flat."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lab import BARE, config_of
+from labelled import tree
 from torch import nn
 
 from gp_lab.probes.layers import DeadUnits
@@ -70,3 +72,19 @@ def test_a_dead_generator_is_seen_and_a_saturated_discriminator_is_not_dead() ->
 @pytest.mark.parametrize("probe", ["[units]", "[]"])
 def test_whether_it_was_watched_tells_no_runs_apart(probe: str) -> None:
     assert run_hash(config_of(f"probe={probe}", base=BARE)) == run_hash(config_of(base=BARE))
+
+
+@pytest.mark.parametrize("kind", ["projection", "ac_gan"])
+def test_networks_that_take_classes_are_asked_about_those_of_the_data(
+    kind: str, tmp_path: Path
+) -> None:
+    """D of a projection takes them, and G; of an AC-GAN G alone does."""
+    own = [override.replace("ac_gan", kind) for override in tree(tmp_path)]
+    run = setup(config_of(*own, base=()))
+    arrays, scalars = seen(run)
+    assert arrays["flat"] == scalars["dead"] == 0
+    assert len(arrays["generator"]) > 0
+    with torch.no_grad():
+        for parameter in run.game.discriminator.parameters():
+            parameter.zero_()
+    assert seen(run)[1]["dead"] == 1

@@ -1,0 +1,91 @@
+# ruff: noqa: N999
+"""wgan_gp, App. C: the two-sided penalty against the one-sided one on random architectures."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gp_lab.figures.claims import (
+    Claim,
+    Test,
+    paired_share_greater,
+    share_greater,
+    share_inside,
+    share_of,
+    stated,
+)
+from gp_lab.figures.entry import Entry, Runs
+from gp_lab.figures.style import COLOURS, new_panels
+from gp_lab.figures.table import Table
+from gp_lab.papers.wgan_gp._random import LEARNT, above, measure, scores
+from gp_lab.papers.wgan_gp._scores import SCORE, given, named
+
+WON, TRIALS = 100, 177
+"""The paper's: two-sided wins, and those of both, which are more than the 174 that it names."""
+
+EVEN = (0.4, 0.6)
+""""Slightly better": neither wins more than three of five."""
+
+
+def wins(table: Table, method: str = "one_sided") -> tuple[int, int]:
+    """On how many architectures two sides score higher than `method`, and how many differ."""
+    difference = scores(table, method="two_sided") - scores(table, method=method)
+    return int((difference > 0).sum()), int((np.nan_to_num(difference) != 0).sum())
+
+
+def claims(table: Table) -> list[Claim]:
+    said = f"share of the architectures on which two sides score higher; {SCORE}"
+    won, differ = wins(table)
+    difference = scores(table, method="two_sided") - scores(table, method="one_sided")
+    each = (np.where(np.isnan(difference), np.nan, so) for so in (difference > 0, difference < 0))
+    known = scores(table, method="two_sided")
+    learns = share_of(above(known[~np.isnan(known)], LEARNT) == 1)
+    who = f"the two-sided penalty, to a score > {LEARNT:g},"
+    even = given(learns, share_inside(won, differ, *EVEN, quantity=said), who)
+    return stated(
+        "wgan_gp, App. C",
+        {
+            "the two-sided penalty does better than the one-sided one":
+                given(learns, paired_share_greater(*each, quantity=said), who),
+            "it does so only slightly: neither wins on more than three of five architectures": even,
+        },
+        paper=round(WON / TRIALS, 3),
+    )  # fmt: skip
+
+
+def draw(runs: Runs, table: Table) -> Figure:
+    figure, grid = new_panels(1, 2, height=3.2)
+    plane, shares = grid[0]
+    what = named(runs.finished, "score")
+    ours = scores(table, method="two_sided")
+    others = {m: t for m, t in table.grid.titles("method").items() if m != "two_sided"}
+    for (method, title), colour in zip(others.items(), COLOURS, strict=False):
+        own = runs.first(method=method)
+        colour = own.colour if own and own.colour else colour
+        plane.plot(scores(table, method=method), ours, "o", ms=3, color=colour, label=title)
+        won, differ = wins(table, method)
+        if differ:
+            _share(shares, share_greater(won, differ, 0.5, 0.95), colour, title)
+    if not runs.finished:
+        plane.text(0.5, 0.5, "no finished run", ha="center", transform=plane.transAxes)
+    plane.plot([1, 10], [1, 10], color="0.6", lw=0.6, zorder=0)
+    plane.set(xlabel=f"{what}, other penalty", ylabel=f"{what}, two-sided")
+    plane.set(xlim=(0.9, 10), ylim=(0.9, 10), aspect="equal")
+    plane.legend(loc="upper left")
+    _share(shares, share_greater(WON, TRIALS, 0.5, 0.95), "0.4", "the paper's")
+    shares.axvspan(*EVEN, color="0.93", zorder=0)
+    shares.set(xlim=(0, 1), xlabel="share that the two-sided penalty wins, 95 %")
+    shares.margins(y=0.4)
+    return figure
+
+
+def _share(axes: Axes, test: Test, colour: str, title: str) -> None:
+    """A dot with its exact interval, on a line of its own."""
+    known = test.interval
+    side = [[known.estimate - known.low], [known.high - known.estimate]]
+    axes.errorbar(
+        [known.estimate], [f"{title}\n{known.n} differ"], xerr=side, fmt="o", color=colour
+    )
+
+
+ENTRY = Entry(measure, claims, draw)

@@ -1,0 +1,100 @@
+"""wgan_gp, Fig. 2: which of seven architectures each of four methods trains."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gp_lab.figures.claims import Claim, Test, share_of, stated
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import page
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers.wgan_gp._scores import given, named, scored
+from gp_lab.probes.pictures import grid_picture
+from gp_lab.runs.folder import State
+
+OURS, BASELINE = "wgan_gp", "baseline"
+
+LEFT = 0.5
+"""A generator has learnt something if its FID is at most this share of that before training..."""
+
+SPREAD = 0.25
+"""...and has not collapsed, its samples as far from one another as this share of what real images
+are: the bound of zero_gp, Fig. 3."""
+
+WORSE = 2.0
+"""An architecture trains if its FID is at most so many times that of the method's baseline."""
+
+SHOWN, COLUMNS = 48, 12
+"""Samples in a panel, and in a row of it."""
+
+
+def measure(run: Run) -> Row:
+    now, before, near = scored(run), scored(run, 0), run.arrays("neighbours")
+    spread = float(near["spread"] / near["spread_real"])
+    left = now["fid"] / before["fid"]
+    return {
+        "data": run.folder.config["dataset"]["name"],
+        **now,
+        "fid_of_untrained": left,
+        "spread_share": spread,
+        "learnt": int(left <= LEFT and spread >= SPREAD),
+    }
+
+
+def trained(table: Table, method: str, architecture: str) -> np.ndarray:
+    """By seed [n]: 1 if the architecture trains, 0 if not; NaN for a run that failed.
+
+    One that diverged has not trained; without a baseline of its seed nothing is compared with it.
+    """
+    cell = {"method": method, "architecture": architecture}
+    fid, learnt = (np.array(table.values(of, **cell)) for of in ("fid", "learnt"))
+    beside = np.array(table.values("fid", method=method, architecture=BASELINE))
+    rows = sorted(table.at(**cell).rows, key=lambda row: row["seed"])
+    failed = [row["state"] == State.FAILED for row in rows]
+    return np.where(failed, np.nan, (learnt == 1) & ~(fid > WORSE * beside))
+
+
+def all_seven(table: Table, method: str) -> np.ndarray:
+    """Of each seed of which all runs are known [n]: whether every architecture trains."""
+    each = np.array([trained(table, method, a) for a in table.grid.axes["architecture"]])
+    return each[:, ~np.isnan(each).any(0)].all(0)
+
+
+def claims(table: Table) -> list[Claim]:
+    tests: dict[str, Test] = {}
+    for method, title in table.grid.titles("method").items():
+        every = all_seven(table, method)
+        if method == OURS:
+            said = "share of seeds on which all seven architectures train"
+            text = f"{title} trains every architecture with one set of hyperparameters"
+            tests[text] = share_of(every, quantity=said)
+            continue
+        said = "share of seeds on which some of the seven architectures do not train"
+        baseline = trained(table, method, BASELINE)
+        learns = share_of(baseline[~np.isnan(baseline)])
+        text = f"with {title} some of the architectures are unstable or suffer from mode collapse"
+        tests[text] = given(learns, share_of(~every, quantity=said), f"its baseline, {title},")
+    return stated("wgan_gp, sec. 5.2 and Fig. 2", tests)
+
+
+def draw(runs: Runs, table: Table) -> Figure:
+    what = named(runs.finished, "FID")
+
+    def samples(axes: Axes, run: Run) -> str:
+        axes.imshow(grid_picture(run.arrays("samples")["fake"][:SHOWN], COLUMNS))
+        so = trained(table, **run.cell)
+        seeds = so[~np.isnan(so)]
+        return f"{table.mean('fid', **run.cell):.1f}; {seeds.sum():.0f} of {len(seeds)} train"
+
+    figure, grid = page(
+        runs, samples, "method", "architecture", height=7.6, share=False, legend=None
+    )
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.yaxis.label.set_size(7)
+        axes.title.set_size(7)
+    figure.suptitle(f"below a method: mean {what}; on how many seeds it trains", fontsize=7)
+    return figure
+
+
+ENTRY = Entry(measure, claims, draw)
