@@ -10,8 +10,9 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import band
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
+from gp_lab.papers._scores import probe_of
 from gp_lab.papers.wgan_gp._random import LEARNT, above, scores
-from gp_lab.papers.wgan_gp._scores import SCORE, given, judge, named, scored
+from gp_lab.papers.wgan_gp._scores import SCORE, given, named, scored
 
 END = 0.2
 """A final score is the mean over this last share of a run, its steadiness the deviation there."""
@@ -25,7 +26,7 @@ ALIKE = 0.5
 
 def course(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """The iterations [k] at which samples were scored, and the scores [k]."""
-    steps = run.steps(judge(run))
+    steps = run.steps(probe_of(run))
     return np.array(steps), np.array([scored(run, step)["score"] for step in steps])
 
 
