@@ -17,8 +17,8 @@ from gp_lab.figures.make import not_budget
 from gp_lab.launching.config_groups import entry_of, figure_file, figure_ids
 from gp_lab.runs.folder import RunFolder
 
-LONG = {"zero_gp/robust", "lipschitz/fig8-12"}
-"""Hundreds of small runs, networks of 64 layers of 1024: a minute or more even at smoke."""
+LONG = {"zero_gp/robust", "lipschitz/fig8-12", "wgan_gp/fig2"}
+"""Hundreds of small runs, networks of 64 layers of 1024, residual nets: minutes even at smoke."""
 
 CATALOGUE = {
     "zero_gp": "fig1 fig2 fig3 sec61 fig4 fig5 fig6 fig7 fig8 fig9 fig10 table1 prop2 prop3 alg1"
