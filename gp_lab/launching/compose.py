@@ -205,8 +205,8 @@ class SeedlessComposer:
         kept, found = self.fit(overrides)
         reference = self.fit.reference(kept, found)
         config = plain(found, reference)
-        node = OmegaConf.masked_copy(found, [str(k) for k in found if k != "hydra"])
-        follows = found if "seed}" in OmegaConf.to_yaml(node) else None
+        written = [str(node) for key, node in found.items_ex(resolve=False) if key != "hydra"]
+        follows = found if any("seed}" in text for text in written) else None
         self.known[rest] = follows, reference, config
         return kept, config
 
@@ -312,7 +312,7 @@ def _name_by_file_or_class(config: DictConfig, values: Config, reference: Config
         path = _path_of(config, group, choice) if group in groups() else None
         if path is None:
             continue
-        own, node = yaml_text.load(path.read_text()) or {}, values[group]
+        own, node = yaml_text.load_file(path, path.stat().st_mtime_ns) or {}, values[group]
         if (said := own.get("name", choice)) != choice:
             raise BadInput(
                 f"{path}: says name: {show(said)}; it must say name: {choice}, as the file is named"
