@@ -18,7 +18,7 @@ small networks train as one stack and share that.
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +29,6 @@ from gp_lab.figures.plan import plan_of
 from gp_lab.instantiate import instantiate
 from gp_lab.launching.config_groups import entry_of, figure_ids
 from gp_lab.runs.lookup import folders_of
-from gp_lab.terminal import aligned
 
 RATE = 30e12
 """Operations a second of a large GPU on networks of this kind: a guess."""
@@ -104,15 +103,17 @@ def work(name: str, words: Sequence[str], rate: float) -> Work:
     return Work(len(configs), len(configs) - len(left), *total)
 
 
-def table(names: Sequence[str], words: Sequence[str], rate: float) -> Iterator[tuple[str, ...]]:
-    """A row for each entry, and their sum."""
-    yield "entry", "runs", "finished", "operations left", "hours (reckoned)"
+def say(names: Sequence[str], words: Sequence[str], rate: float) -> None:
+    """Print a line for each entry as it is known, and their sum."""
+    line = "{:24} {:>6} {:>9} {:>16} {:>17}".format
+    print(line("entry", "runs", "finished", "operations left", "hours (reckoned)"))
     total = 0.0
     for name in names:
         found = work(name, words, rate)
         total += found.hours
-        yield name, str(found.runs), str(found.finished), *(f"{x:.2g}" for x in found[2:])
-    yield "all", "", "", "", f"{total:.2g}"
+        of_rest = (f"{x:.2g}" for x in (found.operations, found.hours))
+        print(line(name, found.runs, found.finished, *of_rest), flush=True)
+    print(line("all", "", "", "", f"{total:.2g}"), flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in args.words if "=" in word]
     asked = [entry_of(word) for word in args.words if "=" not in word] or figure_ids()
     names = list(dict.fromkeys(asked))
-    print("\n".join(aligned(list(table(names, words, args.rate)))), flush=True)
+    say(names, words, args.rate)
     if not args.go:
         return 0
     failed = []
