@@ -334,6 +334,20 @@ def list_(arguments: list[str]) -> Exit:
     return Exit.OK
 
 
+def doctor(arguments: list[str]) -> Exit:
+    """`gp-lab doctor [OUTPUTS]`: what there is on this machine, and what to do about the rest.
+
+    Versions, GPUs, disk, Slurm, W&B, optional packages, the Inception weights, every data set.
+    """
+    out = path_of(one_word(arguments, "gp-lab doctor [OUTPUTS]") or "outputs")
+
+    from gp_lab.launching.doctor import findings
+
+    for found in findings(out):
+        print(f"{found.state:7}  {found.what:24}  {found.said}".rstrip(), flush=True)
+    return Exit.OK
+
+
 def clean(arguments: list[str]) -> Exit:
     """`gp-lab clean OUTPUTS [--yes]`: unfinished and diverged runs, and what they take."""
     from gp_lab.runs.cleaning import delete, sweepings
@@ -383,6 +397,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "report": report,
     "list": list_,
     "clean": clean,
+    "doctor": doctor,
 }
 
 OWN_HELP = ("train", "sample", "compare")

@@ -206,10 +206,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def downloaded() -> Path:
+    """Where in PyTorch's hub folder a download of the weights is kept."""
+    name = str(_pytorch_fid().FID_WEIGHTS_URL).rsplit("/", 1)[1]
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
+
+
 def _download(url: str) -> Path:
     """The file in PyTorch's hub folder; half of one, as a kill leaves it, is fetched again."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / url.rsplit("/", 1)[1]
+    path = downloaded()
+    folder = path.parent
     with served("the Inception weights"), alone(path):
         if not path.is_file() or not _sha256(path).startswith(WEIGHTS_SHA256):
             folder.mkdir(parents=True, exist_ok=True)

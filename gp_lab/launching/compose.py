@@ -187,20 +187,27 @@ class SeedlessComposer:
 
     def __init__(self, fit: Fitting) -> None:
         self.fit = fit
-        self.known: dict[tuple[str, ...], Config] = {}
+        self.known: dict[tuple[str, ...], tuple[DictConfig | None, Config | None, Config]] = {}
+        """Overrides -> the composed if its keys follow the seed, its reference, the config."""
 
     def __call__(self, overrides: Sequence[str]) -> tuple[tuple[str, ...], Config]:
         """The overrides that a run's choices know, and its resolved config. Raises `BadInput`."""
         seeds = [o.removeprefix("seed=") for o in overrides if o.startswith("seed=")]
         rest = tuple(o for o in overrides if not o.startswith("seed="))
         if rest in self.known and len(seeds) == 1 and re.fullmatch("0|[1-9][0-9]*", seeds[0]):
-            config = copy.deepcopy(self.known[rest]) | {"seed": int(seeds[0])}
+            follows, reference, config = self.known[rest]
+            if follows is None:
+                config = copy.deepcopy(config) | {"seed": int(seeds[0])}
+            else:
+                follows.seed = int(seeds[0])
+                config = plain(follows, reference)
             return self.fit.known(overrides), config
         kept, found = self.fit(overrides)
-        config = plain(found, self.fit.reference(kept, found))
-        node = OmegaConf.masked_copy(found, [str(k) for k in found if k != "hydra"])
-        if "seed}" not in OmegaConf.to_yaml(node):  # else other keys follow the seed
-            self.known[rest] = config
+        reference = self.fit.reference(kept, found)
+        config = plain(found, reference)
+        written = [str(node) for key, node in found.items_ex(resolve=False) if key != "hydra"]
+        follows = found if any("seed}" in text for text in written) else None
+        self.known[rest] = follows, reference, config
         return kept, config
 
 
@@ -305,7 +312,7 @@ def _name_by_file_or_class(config: DictConfig, values: Config, reference: Config
         path = _path_of(config, group, choice) if group in groups() else None
         if path is None:
             continue
-        own, node = yaml_text.load(path.read_text()) or {}, values[group]
+        own, node = yaml_text.load_file(path, path.stat().st_mtime_ns) or {}, values[group]
         if (said := own.get("name", choice)) != choice:
             raise BadInput(
                 f"{path}: says name: {show(said)}; it must say name: {choice}, as the file is named"

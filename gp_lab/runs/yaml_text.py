@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,6 +24,12 @@ def load(text: str) -> Any:
     shallow = sum(map(text.count, "[{-?")) < NESTED and " " * NESTED not in text
     parser = yaml.CSafeLoader if yaml.__with_libyaml__ and shallow else yaml.SafeLoader
     return yaml.load(text, Loader=parser)
+
+
+@lru_cache(maxsize=1024)
+def load_file(path: Path, changed: int) -> Any:
+    """`load` of a file, once for each time (ns) that it was changed; not to be written into."""
+    return load(path.read_text())
 
 
 def config_of(text: str) -> dict[str, Any]:

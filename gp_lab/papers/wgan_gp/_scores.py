@@ -8,30 +8,23 @@ import numpy as np
 from gp_lab.figures.claims import Test, Verdict
 from gp_lab.figures.entry import Run
 from gp_lab.figures.table import Row
-
-JUDGES = {"inception": "Inception", "classifier": "classifier"}
-"""Probes that write a `score` and a `fid`, and what these are called."""
+from gp_lab.papers._scores import JUDGES, probe_of
 
 SCORE = "score (Inception's at the paper's scale, a classifier's of the data in miniature)"
 
 FID = "FID (of Inception's features at the paper's scale, of a classifier's in miniature)"
 
 
-def judge(run: Run) -> str:
-    """The probe that scored a run's samples."""
-    return next(probe for probe in JUDGES if probe in run.folder.config["probe"])
-
-
 def scored(run: Run, step: int | None = None) -> Row:
     """Score and FID of the samples at a step; NaN where there are none (no Inception weights)."""
-    probe, step = judge(run), run.step if step is None else step
+    probe, step = probe_of(run), run.step if step is None else step
     known = run.arrays(probe, step) if step in run.steps(probe) else {}
     return {name: float(known.get(name, float("nan"))) for name in ("score", "fid")}
 
 
 def named(runs: list[Run], what: str) -> str:
     """What a quantity is called in a picture of these runs: "classifier score", say."""
-    return f"{JUDGES[judge(runs[0])]} {what}" if runs else what
+    return f"{JUDGES[probe_of(runs[0])]} {what}" if runs else what
 
 
 def given(learns: Test, test: Test, who: str) -> Test:

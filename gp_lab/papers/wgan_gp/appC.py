@@ -37,7 +37,9 @@ def claims(table: Table) -> list[Claim]:
     said = f"share of the architectures on which two sides score higher; {SCORE}"
     won, differ = wins(table)
     difference = scores(table, method="two_sided") - scores(table, method="one_sided")
-    each = (np.where(np.isnan(difference), np.nan, so) for so in (difference > 0, difference < 0))
+    ahead, behind = (
+        np.where(np.isnan(difference), np.nan, so) for so in (difference > 0, difference < 0)
+    )
     known = scores(table, method="two_sided")
     learns = share_of(above(known[~np.isnan(known)], LEARNT) == 1)
     who = f"the two-sided penalty, to a score > {LEARNT:g},"
@@ -46,7 +48,7 @@ def claims(table: Table) -> list[Claim]:
         "wgan_gp, App. C",
         {
             "the two-sided penalty does better than the one-sided one":
-                given(learns, paired_share_greater(*each, quantity=said), who),
+                given(learns, paired_share_greater(ahead, behind, quantity=said), who),
             "it does so only slightly: neither wins on more than three of five architectures": even,
         },
         paper=round(WON / TRIALS, 3),

@@ -57,7 +57,8 @@ def trained(table: Table, method: str, architecture: str) -> np.ndarray:
 def all_seven(table: Table, method: str) -> np.ndarray:
     """Of each seed of which all runs are known [n]: whether every architecture trains."""
     each = np.array([trained(table, method, a) for a in table.grid.axes["architecture"]])
-    return each[:, ~np.isnan(each).any(0)].all(0)
+    known = each[:, ~np.isnan(each).any(0)]
+    return np.all(known == 1, axis=0)
 
 
 def claims(table: Table) -> list[Claim]:

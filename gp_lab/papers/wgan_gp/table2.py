@@ -14,7 +14,7 @@ from gp_lab.figures.claims import (
     stated,
 )
 from gp_lab.figures.entry import Entry, Runs
-from gp_lab.figures.plots import legend_above, score_table
+from gp_lab.figures.plots import score_table
 from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Table
 from gp_lab.figures.verdicts import Verdict
@@ -110,7 +110,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         right.text(0.5, 0.5, "no finished run", ha="center", transform=right.transAxes)
     right.set(xlabel=named(runs.finished, "score"), ylabel="share of architectures above it")
     right.set(xlim=(0.9, 10), ylim=(0, 1.03))
-    legend_above(figure, [right], "upper right", ncols=2)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     return figure
 
 

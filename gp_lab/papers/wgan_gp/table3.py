@@ -40,7 +40,7 @@ def claims(table: Table) -> list[Claim]:
     text = "labels (AC-GAN) improve the score of the same architecture"
     minus = f"{said}, supervised minus unsupervised"
     better = paired_greater(score["supervised"], score["unsupervised"], quantity=minus)
-    found = stated("wgan_gp, sec. 5.4", {text: better})
+    found = stated("wgan_gp, sec. 5.4", {text: better}, about={"method": tuple(PAPER)})
     for method, number in PAPER.items():
         title, (rival, best) = table.title(method=method), BEST[method]
         near = inside(score[method], number - NEAR, number + NEAR, quantity=said)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up import rows_of, told, verdicts
+from made_up import changed, rows_of, told, verdicts
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Run
@@ -32,6 +32,12 @@ def test_in_miniature_table_3_says_whether_labels_help_and_no_more() -> None:
     assert numbers == [Verdict.NEEDS_PAPER] * 5
     worse, *_ = told("wgan_gp/table3", scored(4, 3)).values()
     assert worse == Verdict.NOT_SUPPORTED
+
+
+def test_labels_say_nothing_where_the_nets_have_died() -> None:
+    rows = changed([r | {"dead": 0} for r in scored(4, 3)], {"method": "supervised"}, dead=1)
+    better, *_ = told("wgan_gp/table3", rows).values()
+    assert better == Verdict.INCONCLUSIVE
 
 
 @pytest.fixture

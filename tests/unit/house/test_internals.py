@@ -15,6 +15,7 @@ import torch.distributed as dist
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
+from omegaconf import DictConfig
 from submitit import SlurmExecutor
 
 import gp_lab.cli
@@ -50,6 +51,7 @@ def test_each_private_part_of_another_package_is_used_in_one_file() -> None:
     assert {name: used for name, used in found.items() if used} == {
         "launching/hydra_internals.py": [
             "hydra._internal.callbacks.Callbacks",
+            "hydra._internal.config_repository.ConfigRepository",
             "hydra._internal.hydra.Hydra",
             "hydra._internal.utils.create_config_search_path",
             "hydra._internal.utils.get_args_parser",
@@ -99,6 +101,26 @@ def test_hydra_composes_what_is_in_the_labs_folder_and_then_what_is_in_the_users
         CONFIG_NAME, ["loss=hinge"], RunMode.RUN, with_log_configuration=False
     )
     assert "mine" not in both.loss
+
+
+def test_hydra_reads_a_file_once_and_composes_as_if_it_read_it_again(
+    hydra: Hydra, tmp_path: Path
+) -> None:
+    def composed(*overrides: str) -> DictConfig:
+        return hydra.compose_config(
+            CONFIG_NAME, list(overrides), RunMode.RUN, with_log_configuration=False
+        )
+
+    first = composed("loss=mine", "loss.mine=4")
+    first.loss.mine = 5
+    (tmp_path / "loss" / "mine.yaml").write_text("name: mine\nmine: 6\n")
+    assert composed("loss=hinge", "penalty=zero_gp").loss.name == "hinge"
+    again = composed("loss=mine")
+    assert (again.loss.mine, again.penalty.name) == (3, "one_gp")
+    assert first.loss.mine == 5
+    elsewhere = composed(f"hydra.searchpath=[file://{tmp_path}]", "loss=mine")
+    assert elsewhere.loss.mine == 6
+    assert composed("loss=mine").loss.mine == 3
 
 
 def test_hydra_hands_its_loader_to_the_labs_sweeper_and_launcher(hydra: Hydra) -> None:

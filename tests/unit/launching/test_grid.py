@@ -1,5 +1,6 @@
 """Entries as tables of factors: which runs a grid stands for, and how rows are found by factor."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 
 from gp_lab.errors import BadInput
 from gp_lab.figures.claims import paired_greatest
+from gp_lab.figures.plan import plan_of
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.compose import hydra_session, sweep_of
+from gp_lab.launching.compose import compose, hydra_session, sweep_of
 from gp_lab.launching.grid import grid_of
 from gp_lab.launching.jobs import panel_overrides
 
@@ -198,3 +200,15 @@ def test_the_best_against_all_others_is_one_line() -> None:
     assert paired_greatest(found.values("quality", method="a"), rivals).verdict == "supported"
     rivals = found.by("method", "quality", ["a", "c"])
     assert paired_greatest(found.values("quality", method="b"), rivals).verdict == "not supported"
+
+
+def test_keys_that_follow_the_seed_are_composed_for_each(tmp_path: Path) -> None:
+    words = ["scale=smoke", "seed=0,1,5", f"out={tmp_path}"]
+    sweep = plan_of("wgan_gp/table2", words).sweep
+    assert sweep is not None
+    assert len(sweep.jobs) == 6
+    pairs = {job.config["seed"]: job.config["architecture"]["pair"] for job in sweep.jobs}
+    assert pairs == {0: 0, 1: 1, 5: 5}
+    with hydra_session() as hydra:
+        for job in sweep.jobs:
+            assert compose(hydra, job.overrides) | {"panel": job.panel} == job.config

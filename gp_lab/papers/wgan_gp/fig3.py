@@ -1,0 +1,123 @@
+"""wgan_gp, Fig. 3: scores of four methods over the iterations and over wall-clock time."""
+
+from itertools import cycle
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gp_lab.figures.claims import Claim, equivalent, paired_greater, share_of, stated
+from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import band
+from gp_lab.figures.style import COLOURS, new_panels
+from gp_lab.figures.table import Row, Table
+from gp_lab.papers._scores import probe_of
+from gp_lab.papers.wgan_gp._random import LEARNT, above, scores
+from gp_lab.papers.wgan_gp._scores import SCORE, given, named, scored
+
+END = 0.2
+"""A final score is the mean over this last share of a run, its steadiness the deviation there."""
+
+LEVELS = tuple(float(level) for level in np.arange(1.5, 9.1, 0.5))
+"""Scores that are waited for: the thresholds of Table 5 above the least."""
+
+ALIKE = 0.5
+"""Final scores are comparable within a step of these."""
+
+
+def course(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """The iterations [k] at which samples were scored, and the scores [k]."""
+    steps = run.steps(probe_of(run))
+    return np.array(steps), np.array([scored(run, step)["score"] for step in steps])
+
+
+def hours_of_one(run: Run) -> float:
+    """Of an iteration; of a stack of runs, which share their time, this run's part."""
+    status = run.folder.status
+    rate = status.get("rate")
+    return 1 / (3600 * rate * (status.get("stack") or 1)) if rate else float("nan")
+
+
+def over_time(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    steps, found = course(run)
+    return steps * hours_of_one(run), found
+
+
+def measure(run: Run) -> Row:
+    steps, found = course(run)
+    late = found[steps >= (1 - END) * run.step]
+    row: Row = {
+        "data": run.folder.config["dataset"]["name"],
+        "score": float(late.mean()) if len(late) else float("nan"),
+        "unsteady": float(late.std(ddof=1)) if len(late) > 1 else float("nan"),
+        "hours_of_one": hours_of_one(run),
+    }
+    for level in LEVELS:
+        reached = steps[found >= level]
+        row[f"steps_to_{level:g}"] = int(reached[0]) if len(reached) else float("inf")
+    return row
+
+
+def to_one_score(table: Table, *methods: str) -> list[np.ndarray]:
+    """Iterations [n] that each of two methods takes to the highest score that both reach on a seed;
+    NaN where they reach none."""
+    both = [
+        np.array([table.values(f"steps_to_{level:g}", method=m) for level in LEVELS])
+        for m in methods
+    ]
+    reached = np.all([np.isfinite(steps) for steps in both], axis=0)
+    at, seeds = len(LEVELS) - 1 - reached[::-1].argmax(0), np.arange(reached.shape[1])
+    return [np.where(reached.any(0), steps[at, seeds], np.nan) for steps in both]
+
+
+def claims(table: Table) -> list[Claim]:
+    def of(method: str, quantity: str = "score") -> np.ndarray:
+        return np.array(table.values(quantity, method=method))
+
+    learnt = scores(table, method="gp_adam")
+    learns = share_of(above(learnt[~np.isnan(learnt)], LEARNT) == 1)
+    who = f"WGAN-GP with Adam, to a score > {LEARNT:g},"
+    final = f"{SCORE}, mean of the last fifth of the run"
+    clipping, penalty = to_one_score(table, "clipping", "gp_rmsprop")
+    ours, dcgan = to_one_score(table, "gp_adam", "dcgan")
+    hours, its_hours = (
+        steps * of(m, "hours_of_one") for steps, m in ((ours, "gp_adam"), (dcgan, "dcgan"))
+    )
+    tests = {
+        "with the same optimizer WGAN-GP comes to a better score than weight clipping":
+            paired_greater(of("gp_rmsprop"), of("clipping"), quantity=f"{final}, difference"),
+        "with the same optimizer WGAN-GP converges faster than weight clipping":
+            paired_greater(clipping, penalty, quantity="iterations to the highest score that both"
+                           " reach, clipping minus WGAN-GP (RMSProp)"),
+        "Adam improves WGAN-GP further":
+            paired_greater(of("gp_adam"), of("gp_rmsprop"), quantity=f"{final}, difference"),
+        "WGAN-GP performs comparably to DCGAN":
+            equivalent(of("gp_adam"), of("dcgan"), ALIKE, quantity=f"{final}, difference"),
+        "WGAN-GP converges more slowly than DCGAN in wall-clock time":
+            paired_greater(hours, its_hours, quantity="hours to the highest score that both reach,"
+                           " WGAN-GP (Adam) minus DCGAN"),
+        "WGAN-GP's score is more stable at convergence than DCGAN's":
+            paired_greater(of("dcgan", "unsteady"), of("gp_adam", "unsteady"),
+                           quantity=f"deviation of the {SCORE} over the last fifth of the run,"
+                           " DCGAN minus WGAN-GP (Adam)"),
+    }  # fmt: skip
+    said = {text: given(learns, test, who) for text, test in tests.items()}
+    return stated("wgan_gp, sec. 5.3 and Fig. 3", said)
+
+
+def draw(runs: Runs, table: Table) -> Figure:
+    figure, grid = new_panels(1, 2, height=3, sharey=True)
+    for axes, of, label in zip(
+        grid[0], (course, over_time), ("generator iterations", "hours (of one run)"), strict=True
+    ):
+        for (method, title), colour in zip(table.grid.titles("method").items(), cycle(COLOURS)):
+            band(axes, runs.at(method=method), of, title, color=colour)
+        if not runs.finished:
+            axes.text(0.5, 0.5, "no finished run", ha="center", transform=axes.transAxes)
+        axes.set_xlabel(label)
+        axes.locator_params(axis="x", nbins=5)
+    grid[0, 0].set_ylabel(named(runs.finished, "score"))
+    grid[0, 0].legend(loc="lower right")
+    return figure
+
+
+ENTRY = Entry(measure, claims, draw)
