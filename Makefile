@@ -1,3 +1,4 @@
+# make setup     the environment in .venv: three minutes, most of it a download;   make help   these lines
 # make figures   sets everything up; a tour of every paper in miniature, on the CPU
 # make edition   the entries in miniature, but for a few that take hours; it goes on where it was stopped
 # make test      sets everything up, passes the tests;   make test-fast   units alone, two minutes
@@ -10,8 +11,11 @@ OUT    ?= outputs
 BIN    := $(VENV)/bin
 LAB    := $(BIN)/gp-lab
 
-.PHONY: figures edition figure test test-fast slow-test setup lint clean
+.PHONY: help figures edition figure test test-fast slow-test setup lint clean
 .DEFAULT_GOAL := figures
+
+help:
+	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST))
 
 figures: setup
 	$(LAB) figures --tour scale=$(SCALE) 'out="$(OUT)"'

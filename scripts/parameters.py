@@ -26,13 +26,14 @@ SAID = {
 
 
 def counts() -> dict[str, tuple[int, int]]:
-    """Architecture of images or texts -> parameters of its generator and its discriminator."""
+    """Architecture of images or texts -> parameters of its generator and its discriminator; without
+    those whose images are given."""
     with hydra_session() as hydra:
         nodes = fitting(hydra).choices("architecture")
     return {
         str(name): counted(OmegaConf.to_container(node, resolve=True))
         for name, node in nodes.items()
-        if "channels" in node or "characters" in node
+        if ("channels" in node or "characters" in node) and "connection" not in node
     }
 
 

@@ -41,7 +41,7 @@ def exit_status(command: Callable[[], Exit], essential: bool, together: bool) ->
             _take_leave(together, error)
             return int(error.status)
         except KeyboardInterrupt:
-            print("gp-lab: interrupted", file=sys.stderr)
+            print("gp-lab: interrupted; the same command goes on", file=sys.stderr)
             return int(Exit.INTERRUPTED)
         except SystemExit as stop:  # Hydra's --cfg, --info and --version end so, and have said why
             return int(Exit.BAD_INPUT if stop.code else Exit.OK)

@@ -204,6 +204,10 @@ class Penalty(NoPenalty):
         first = torch.where(torch.isnan(hardest), fresh[:k], hardest)
         return torch.cat([first, fresh[k:]])
 
+    def shaped(self, squared_norm: Tensor) -> Tensor:
+        """What is penalised at each point [n], of the squares [n] of the gradient norms there."""
+        return shaped(self.shape, squared_norm, self.center)
+
     def _anchor_like(self, fake: Tensor) -> Tensor:
         if self.measure != "anchor":
             return fake[:1]  # not used: no copy to the device for it at each step
@@ -235,7 +239,7 @@ class Penalty(NoPenalty):
         squared_norm = gradient(output, points).flatten(1).square().sum(1)
         if shard is not None and self.reduction == "max":
             squared_norm = shard.gather(squared_norm)
-        at_points = shaped(self.shape, squared_norm, self.center)
+        at_points = self.shaped(squared_norm)
         value = at_points.mean() if self.reduction == "mean" else at_points.amax()
         hardest = points[:0]
         if keep:

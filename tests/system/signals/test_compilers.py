@@ -185,7 +185,7 @@ def test_ctrl_c_pressed_twice_while_compiling_ends_at_once(tmp_path: Path) -> No
     first = partial(compiles_for_ever, signal.SIGINT, signal.SIGINT, stubborn=True)
     process = Forked(tmp_path / "log", *command, first=first)
     assert process.ended() == Exit.INTERRUPTED, process.said
-    assert process.said[-1] == "gp-lab: interrupted"
+    assert process.said[-1] == "gp-lab: interrupted; the same command goes on"
     (run,) = find_runs(tmp_path)
     assert run.state == State.INTERRUPTED
 

@@ -13,10 +13,8 @@ from lab import SMALL, config_of, trained
 import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
-from gp_lab.figures import plan
 from gp_lab.instantiate import instantiate
 from gp_lab.launching.arguments import parse_arguments
-from gp_lab.launching.config_groups import figure_ids
 from gp_lab.overrides import quoted
 from gp_lab.runs.folder import RunFolder, find_runs
 from gp_lab.runs.identity import elsewhere
@@ -344,7 +342,3 @@ def test_the_command_that_a_figure_records_can_be_pasted(
     command = json.loads(path.read_text())["command"]
     assert shlex.split(command)[:3] == ["gp-lab", "figure", "mu_wgan/lemma1"]
     assert "figure.settings.rhos=[1, 2]" in shlex.split(command)
-
-
-def test_the_entries_are_those_of_the_catalogue() -> None:
-    assert plan.figure_ids() == figure_ids()

@@ -37,7 +37,7 @@ LARGEST = 12_000
 PLACEHOLDERS = ("RUN", "PATH", "OUTPUTS", "NAME", "my_package", "my_lab", "mine", "...")
 """Words in a command or path that stand for something of the reader's own."""
 
-OTHERS = {"compare", "figures", "list", "status", "clean", "report"}
+OTHERS = {"compare", "figures", "list", "status", "clean", "doctor", "report"}
 """Commands that are not composed here."""
 
 SHELL = {"eval", "export", "source"}
@@ -233,7 +233,7 @@ def test_the_penalty_of_the_first_page_trains_from_a_folder_outside_the_clone(
     small = ["steps=2", "probe.curve.count=50", "seed=0,1", "hydra.launcher.processes=1"]
     words = [*shlex.split(text), *small, "tracking=none", "compile=never"]
     assert main(words) == Exit.OK
-    found = list(find_runs(tmp_path / "outputs"))
+    found = list(find_runs(tmp_path / "mine"))
     names = sorted(
         yaml.safe_load((r.path / "config.yaml").read_text())["penalty"]["name"] for r in found
     )

@@ -20,7 +20,9 @@ from gp_lab.networks.layers import EqualizedLinear
 from gp_lab.networks.mlp import MLP
 
 ARCHITECTURES = [  # those of images and texts are in support/image_networks.py
-    name for name, node in nodes_of("architecture").items() if "connection" in node
+    name
+    for name, node in nodes_of("architecture").items()
+    if "connection" in node and "channels" not in node
 ]
 KEYS = [
     *("name", "depth", "width", "activation", "norm", "connection", "init", "bias"),
