@@ -1,7 +1,6 @@
 """The commands: train, resume, sample, figure and others. Each imports only what it needs."""
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -289,27 +288,9 @@ def status(arguments: list[str]) -> Exit:
 
 def compare(arguments: list[str]) -> Exit:
     """`gp-lab compare [OUTPUTS] [METRIC ...]`: a sweep's groups, over their seeds."""
-    from gp_lab.launching.comparison import comparison
+    from gp_lab.launching.comparison import answer, comparison
 
-    asked = comparison(arguments, compare.__doc__)
-
-    from gp_lab.runs.compare import by_score, check_metric
-    from gp_lab.runs.compare import compare as compare_runs
-    from gp_lab.runs.compare_table import csv_table, table
-
-    groups = compare_runs(asked.root, asked.only)
-    if not groups:
-        having = f" with {' '.join(asked.only)}" if asked.only else ""
-        raise BadInput(f"{asked.root}: no runs there{having}")
-    for name in (*asked.metrics, *([asked.sort] if asked.sort else [])):
-        check_metric(name, groups)
-    if asked.sort:
-        groups = by_score(groups, asked.sort)
-    if asked.csv:
-        print(csv_table(groups, asked.metrics), end="")
-    else:
-        width = columns(shutil.get_terminal_size((120, 24)).columns)
-        print(table(groups, asked.metrics, width))
+    print(answer(comparison(arguments, compare.__doc__)), end="")
     return Exit.OK
 
 

@@ -64,6 +64,18 @@ def level_of_each(tests: int) -> float:
     return 1 - (1 - _LEVEL.get()) / tests
 
 
+def undecided(test: "Test", why: str) -> "Test":
+    """A test whose sentence is conditional on something that did not come about."""
+    said = f"(undecided: {why}) {test.quantity}"
+    return replace(test, verdict=Verdict.INCONCLUSIVE, quantity=said)
+
+
+def learnt_on(learns: "Test") -> str:
+    """On how many of the seeds of a share that is: "3 of 10 seeds"."""
+    seeds = learns.interval
+    return f"{round(np.nan_to_num(seeds.estimate) * seeds.n)} of {seeds.n} seeds"
+
+
 def seeds_for_share(claims: int, share: float = MOST) -> int:
     """How many seeds a claim about more than this share of them needs, in a family of so many.
 

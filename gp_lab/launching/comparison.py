@@ -1,12 +1,16 @@
-"""What the words of `gp-lab compare` ask for: a folder, metrics and settings in any order."""
+"""What the words of `gp-lab compare` ask for, a folder, metrics and settings in any order; and the
+answer."""
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gp_lab.errors import BadInput
 from gp_lab.files import is_folder, path_of
 from gp_lab.launching.program import outputs_of, parsed
+from gp_lab.terminal import columns
 
 USAGE = "gp-lab compare [OUTPUTS] [METRIC ...] [KEY=VALUE ...] [--sort METRIC] [--csv]"
 
@@ -40,3 +44,22 @@ def comparison(arguments: list[str], description: str | None) -> Comparison:
     first_is_folder = bool(metrics) and (is_folder(path_of(metrics[0])) or no_outputs)
     root = outputs_of([metrics.pop(0)] if first_is_folder else [], USAGE)
     return Comparison(root, only, metrics, args.sort, args.csv)
+
+
+def answer(asked: Comparison) -> str:
+    """The table, as wide as the terminal, or the CSV. Raises `BadInput` without such runs."""
+    from gp_lab.runs.compare import by_score, check_metric, compare
+    from gp_lab.runs.compare_table import csv_table, table
+
+    groups = compare(asked.root, asked.only)
+    if not groups:
+        having = f" with {' '.join(asked.only)}" if asked.only else ""
+        raise BadInput(f"{asked.root}: no runs there{having}")
+    for name in (*asked.metrics, *([asked.sort] if asked.sort else [])):
+        check_metric(name, groups)
+    if asked.sort:
+        groups = by_score(groups, asked.sort)
+    if asked.csv:
+        return csv_table(groups, asked.metrics)
+    width = columns(shutil.get_terminal_size((120, 24)).columns)
+    return table(groups, asked.metrics, width) + "\n"

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,8 +35,14 @@ OPTIONAL = {
 
 def findings(out: Path) -> Iterator[Finding]:
     """All of them, one after another; `out` is where runs would go."""
-    for look in (_python, _torch, lambda: _folder(out), _tools, _packages, _weights, _data):
-        yield from look()
+    yield from _python()
+    yield from (of_torch := list(_torch()))
+    yield from _folder(out)
+    yield from _tools()
+    yield from _packages()
+    if all(found.state != LACKING for found in of_torch):  # the rest cannot be read without it
+        yield from _weights()
+        yield from _data()
 
 
 def _python() -> Iterator[Finding]:
@@ -108,8 +113,9 @@ def _packages() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    inception = import_module("gp_lab.evaluation.inception")
-    path = inception.downloaded()
+    from gp_lab.evaluation.inception import downloaded
+
+    path = downloaded()
     if path.is_file():
         yield Finding(HERE, "Inception weights", str(path))
     else:

@@ -1,11 +1,9 @@
 """What the entries of mu_wgan on images hold against WGAN-GP (Figs. 1, 2, 5 to 7, Table 2)."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gp_lab.figures.claims import Test, Verdict, equivalent, less
+from gp_lab.figures.claims import Test, Verdict, equivalent, less, undecided
 from gp_lab.figures.table import Table
 from gp_lab.papers._scores import LEARNT, judge
 
@@ -36,6 +34,5 @@ def given(learnt: Test, test: Test) -> Test:
     """The verdict where WGAN-GP learns the data: to share a failure is not to be similar."""
     if learnt.verdict == Verdict.SUPPORTED:
         return test
-    said = f"(undecided: WGAN-GP itself may not learn the data: {learnt.quantity}"
-    said += f" {learnt.interval.estimate:.2f})"
-    return replace(test, verdict=Verdict.INCONCLUSIVE, quantity=f"{said} {test.quantity}")
+    left = f"{learnt.quantity} {learnt.interval.estimate:.2f}"
+    return undecided(test, f"WGAN-GP itself may not learn the data: {left}")

@@ -1,13 +1,19 @@
 """mu_wgan, Fig. 4: samples of 2-D GANs under five penalty measures and two baselines."""
 
-from dataclasses import replace
-
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import wasserstein
-from gp_lab.figures.claims import Claim, Test, Verdict, equivalent, share_of, stated
+from gp_lab.figures.claims import (
+    Claim,
+    Test,
+    Verdict,
+    equivalent,
+    learnt_on,
+    share_of,
+    stated,
+    undecided,
+)
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import page
 from gp_lab.figures.style import points, window
@@ -103,10 +109,7 @@ def _given(baseline: Test, test: Test) -> Test:
     """The verdict where the baseline learns the data: to share a failure is not to be similar."""
     if baseline.verdict == Verdict.SUPPORTED:
         return test
-    seeds = baseline.interval
-    learnt = round(np.nan_to_num(seeds.estimate) * seeds.n)
-    said = f"(undecided: WGAN-GP itself learns the data on {learnt} of {seeds.n} seeds)"
-    return replace(test, verdict=Verdict.INCONCLUSIVE, quantity=f"{said} {test.quantity}")
+    return undecided(test, f"WGAN-GP itself learns the data on {learnt_on(baseline)}")
 
 
 def draw(runs: Runs, table: Table) -> Figure:

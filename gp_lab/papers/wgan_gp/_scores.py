@@ -1,11 +1,7 @@
 """What the image entries of wgan_gp judge samples by: the Inception network at the paper's scale, a
 small classifier of the data in miniature."""
 
-from dataclasses import replace
-
-import numpy as np
-
-from gp_lab.figures.claims import Test, Verdict
+from gp_lab.figures.claims import Test, Verdict, learnt_on, undecided
 from gp_lab.figures.entry import Run
 from gp_lab.figures.table import Row
 from gp_lab.papers._scores import JUDGES, probe_of
@@ -31,7 +27,4 @@ def given(learns: Test, test: Test, who: str) -> Test:
     """The verdict where `who` learns on most seeds: to fail beside a failure says nothing."""
     if learns.verdict == Verdict.SUPPORTED:
         return test
-    seeds = learns.interval
-    learnt = round(np.nan_to_num(seeds.estimate) * seeds.n)
-    said = f"(undecided: {who} learns on {learnt} of {seeds.n} seeds)"
-    return replace(test, verdict=Verdict.INCONCLUSIVE, quantity=f"{said} {test.quantity}")
+    return undecided(test, f"{who} learns on {learnt_on(learns)}")

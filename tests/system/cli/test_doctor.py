@@ -47,9 +47,11 @@ def test_a_folder_that_nobody_may_write_to_is_named(
 
 
 def test_a_broken_pytorch_is_said_and_the_rest_is_looked_at(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    (found,) = doctor._torch()
-    assert found.state == LACKING
-    assert "torch" in found.said
+    found = {one.what: one for one in doctor.findings(tmp_path)}
+    assert found["PyTorch"].state == LACKING
+    assert "torch" in found["PyTorch"].said
+    assert {"Slurm", "W&B", "pandas"} <= set(found)
+    assert not any(what.startswith("dataset=") for what in found)
