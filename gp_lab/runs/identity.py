@@ -8,6 +8,7 @@ published checksums, or the digest that stands in `dataset.digest`.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,18 @@ NOT_IDENTITY_OF_PROBES = keys(ProbeNode, Execution)
 def run_id(config: Config) -> str:
     """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart.
 
-    Raises `BadInput` for a name that would lead out of the runs.
+    Before the seed stands what values differ from those of the choices (`-weight3-s0-`). Raises
+    `BadInput` for a name that would lead out of the runs.
     """
     groups = ("dataset", "loss", "penalty", "constraint")
     names = [file_name(config[group].get("name"), f"{group}.name") for group in groups]
     if names[-1] == "none":
         names.pop()
     slug = "-".join(name.replace("_", "") if len(name) > 24 else name for name in names)
+    if label := config.get("label"):
+        if not re.fullmatch(r"[\w.+,-]{1,99}", label):
+            raise BadInput(f"label={show(label)}: filled in by the lab; leave it out")
+        slug = f"{slug}-{label}"
     return f"{slug}-s{config['seed']}-{run_hash(config)}"
 
 

@@ -42,8 +42,8 @@ WHAT_IS_COMPUTED = {
     "seed", "steps", "batch_size", "d_steps", "g_steps", "average", "precision",
 }  # fmt: skip
 HOW_AND_WHERE = {
-    "tracking", "figure", "scale", "panel", "log_every", "checkpoint_every", "device", "compile",
-    "threads", "batch_norm", "out", "force", "trust", "hydra",
+    "tracking", "figure", "scale", "panel", "label", "log_every", "checkpoint_every", "device",
+    "compile", "threads", "batch_norm", "out", "force", "trust", "hydra",
 }  # fmt: skip
 
 
