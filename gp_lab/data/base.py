@@ -147,6 +147,17 @@ class Dataset(Latent):
         """
         raise BadInput("dataset: has no classes; choose a set with labels, such as cifar10")
 
+    def combinations(self, rng: torch.Generator, n: int) -> Tensor:
+        """n pixel-wise combinations of training images [n, *shape], float32, that the set itself
+        knows of: D_com of anomalous, Eq. 12. They depend on `rng` alone.
+
+        Raises `BadInput` for a set that knows none.
+        """
+        raise BadInput(
+            "dataset: knows no combinations of its images; choose correction.pairs=batch, which"
+            " makes them of each batch, or dataset=rectangles"
+        )
+
     def centers(self) -> Tensor | None:
         """The centre of each mode [m, *shape], float64; None for data without modes."""
         return None

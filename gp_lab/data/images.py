@@ -7,7 +7,7 @@ come from the generator of the batch, so a batch is the same wherever the bytes 
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -35,6 +35,15 @@ def range_of(pixels: str) -> tuple[float, float]:
     """The least and the largest number on the scale `pixels`, a key of `SCALES`."""
     factor, summand = SCALES[pixels]
     return summand, factor + summand
+
+
+def output_of(run: Run) -> tuple[str, Output] | None:
+    """The key that says how a run's generator ends, and what it says; None where none does."""
+    node = run.config["architecture"]["generator"]
+    for name in ("output", "output_activation"):
+        if isinstance(output := node.get(name), str) and output in RANGES:
+            return f"architecture.generator.{name}", cast(Output, output)
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,11 +249,8 @@ class Images(Dataset):
         """Raises `BadInput` for a generator, too, whose output cannot reach all that pixels can be,
         where the images are the run's data."""
         super().check(key, run)
-        node = run.config["architecture"]["generator"]
-        names = {k: node.get(k) for k in ("output", "output_activation")}
-        given = (k for k, name in names.items() if isinstance(name, str) and name in RANGES)
-        if run.dataset is self and (name := next(given, None)) is not None:
-            self._check_range(f"architecture.generator.{name}", node[name])
+        if run.dataset is self and (found := output_of(run)) is not None:
+            self._check_range(*found)
 
     def _check_range(self, key: str, output: Output) -> None:
         def reaches(output: Output, pixels: str) -> bool:
