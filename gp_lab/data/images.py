@@ -7,7 +7,7 @@ come from the generator of the batch, so a batch is the same wherever the bytes 
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def output_of(run: Run) -> tuple[str, Output] | None:
     node = run.config["architecture"]["generator"]
     for name in ("output", "output_activation"):
         if isinstance(output := node.get(name), str) and output in RANGES:
-            return f"architecture.generator.{name}", cast(Output, output)
+            return f"architecture.generator.{name}", output
     return None
 
 

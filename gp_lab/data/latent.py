@@ -59,18 +59,18 @@ class Uniform(Latent):
 
 @dataclass(frozen=True)
 class Codes(Supply):
-    """A discrete uniform prior: `size` codes of N(0, I), drawn once for a run (anomalous, sec. 3.2
-    and App. E, where there are as many as training images).
+    """A discrete uniform prior: `size` codes of N(0, I), drawn once for a run (anomalous, sec. 3.2,
+    where there are as many as training images, and App. E).
 
     Args:
         dim: number of coordinates.
-        size: how many codes.
+        size: how many codes; `+architecture.latent.size=16` for another number.
         order: `shuffle` (random permutations, one after another: a batch of `size` has each code
             once) or `replacement`.
     """
 
     dim: Count
-    size: Count
+    size: Count = 64
     order: Literal["shuffle", "replacement"] = "shuffle"
     points: Tensor | None = field(default=None, init=False, repr=False, compare=False)
     """The codes [size, dim]; None before `prepare`."""

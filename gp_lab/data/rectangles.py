@@ -91,7 +91,7 @@ class Rectangles(Dataset):
     def points(self) -> Tensor | None:
         """All images [size, 1, side, side], float32, made anew at each call; None before
         `prepare`."""
-        return None if (corners := self.corners) is None else self._rendered(corners)
+        return None if self.parents is None else self.at(torch.arange(self.size))
 
     def prepare(self, rng: torch.Generator) -> Self:
         """A copy whose parents are drawn from `rng`.
@@ -117,7 +117,12 @@ class Rectangles(Dataset):
         each call begins a new permutation. Raises ValueError before `prepare`.
         """
         rows = choose(self.order, self.size, rng, n)
-        return self._rendered(self._corners(rows if wanted is None else rows[wanted]))
+        return self.at(rows if wanted is None else rows[wanted])
+
+    def at(self, rows: Tensor) -> Tensor:
+        """The images at rows [n] of the set, [n, 1, side, side]. Raises ValueError before
+        `prepare`."""
+        return self._rendered(self._corners(rows))
 
     def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n images [n, 1, side, side] of parents of their own; none of them is in the set.

@@ -11,11 +11,11 @@ taken are the squares.
 
 Without tolerance it is exact for squares that are disjoint or touch: the first uncovered on-pixel
 in raster order is the corner of a square, for the pixels above and left of it are off or covered.
-That square's window covers square^2 new pixels, the most there can be, and no window before it does,
-as their corners are off or covered. So it is taken, what is left uncovered are the other squares,
-and so on. Two different squares that overlap are two as well: of windows within their union the
-first taken is one of them, or lies on the line between two that share rows or columns, and one more
-covers the rest. Of three and more that overlap it is an upper bound of how many are needed.
+That square's window covers square^2 new pixels, the most there can be, and no window before it
+does, as their corners are off or covered. So it is taken, what is left uncovered are the other
+squares, and so on. Two different squares that overlap are two as well: the first in raster order is
+taken first, for the same reason, and the window that covers most of the rest is the other one. Of
+three and more that overlap it is an upper bound of how many are needed.
 """
 
 import torch
@@ -71,14 +71,16 @@ def _on(images: Tensor, square: int, tolerance: int) -> Tensor:
     if images.ndim != 4 or images.shape[1] != 1:
         raise ValueError(f"images [n, 1, H, W] wanted, got {list(images.shape)}")
     if not 1 <= square <= min(images.shape[2:]):
-        raise ValueError(f"square={square}: images are {images.shape[2]} x {images.shape[3]} pixels")
+        raise ValueError(
+            f"square={square}: images are {images.shape[2]} x {images.shape[3]} pixels"
+        )
     if not 0 <= tolerance < square**2:
         raise ValueError(f"tolerance={tolerance}: must lie in [0, {square**2})")
     return images[:, 0] > 0
 
 
 def _full(on: Tensor, square: int, tolerance: int) -> Tensor:
-    """Which windows are full, bool [n, H - square + 1, W - square + 1], by their upper left corner."""
+    """Which windows are full, bool [n, H - square + 1, W - square + 1], by their first pixel."""
     return _sums(on, square) >= square**2 - tolerance
 
 
