@@ -110,7 +110,7 @@ def steps(case: str | Game, engine: str, ranks: Ranks, batch_norm: str = "synchr
         y = (torch.arange(BATCH)[rows] + i) % CLASSES
         labels = (y,) if game.classes else ()
         u = uniform(BATCH, seed=4 * i + 3)[rows]
-        state, of_d = do.discriminator_step(state, {}, lr, real, latent, u, labels, *asked)
+        state, of_d = do.discriminator_step(state, {}, lr, real, latent, u, labels, {}, *asked)
         reals = (normal(BATCH, 2, seed=4 * i + 1000)[rows],)
         of_pairs = reals if isinstance(game.loss, PairLoss) else ()
         state, of_g = do.generator_step(state, {}, lr, latent_g, labels, *of_pairs)
