@@ -43,6 +43,25 @@ def nearest_of_batches(samples: Tensor, batches: Iterable[Tensor]) -> Nearest:
     return Nearest(distance, which)
 
 
+def closest(images: Tensor, batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """The sample nearest to each image `[n, ...]` among samples `[m, ...]` that come batch after
+    batch and are not held: its distance `[n]` (float64), and itself `[n, ...]`.
+
+    NaN, and zeros, where there is none that is finite. Raises ValueError for shapes that do not
+    match.
+    """
+    distance = torch.full((len(images),), torch.nan, dtype=torch.float64, device=images.device)
+    found = torch.zeros_like(images)
+    for samples in batches:
+        finite = samples[samples.flatten(1).isfinite().all(1)]
+        if len(finite):
+            near, which = nearest(images, finite)
+            better = ~(near >= distance)
+            distance = torch.where(better, near, distance)
+            found[better] = finite[which[better]].to(found.dtype)
+    return distance, found
+
+
 def dif(images: Tensor, training: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:
     """DIF `[n]`: "the normalized minimum L2 distance of the sample to all the training data"
     (anomalous, sec. 5.3), in [0, 1] for images `[n, ...]` and `[m, ...]` whose pixels lie in
