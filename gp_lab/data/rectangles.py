@@ -166,9 +166,11 @@ class Rectangles(Dataset):
         return self._rendered(self._prepared()[:most])
 
     def check(self, key: str, run: Run) -> None:
-        """Raises `BadInput` for a generator, too, that reaches no further than half of the scale,
-        where the images are the run's data."""
-        super().check(key, run)
+        """Raises `BadInput` for a batch that is larger than the set, unless it is drawn with
+        replacement; and for a generator that reaches no further than half of the scale, where the
+        images are the run's data."""
+        if self.order == "shuffle":
+            super().check(key, run)
         if run.dataset is self and (found := output_of(run)) is not None:
             name, output = found
             low, high = RANGES[output]

@@ -25,6 +25,9 @@ CLAIMS = "claims.json"
 
 ANIMATION = "animation.gif"
 
+SHADES = 32
+"""Colours of a frame."""
+
 FRAME = 200
 """Milliseconds that each picture of an animation stands."""
 
@@ -116,7 +119,7 @@ def animated(frames: Sequence[np.ndarray]) -> dict[str, bytes]:
     """`ANIMATION`, an endless GIF of frames uint8 [height, width, 3]; nothing without frames."""
     if not len(frames):
         return {}
-    first, *rest = [Image.fromarray(frame) for frame in frames]
+    first, *rest = [Image.fromarray(frame).quantize(SHADES) for frame in frames]
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=rest, duration=FRAME, loop=0)
     return {ANIMATION: file.getvalue()}
