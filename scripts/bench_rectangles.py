@@ -20,8 +20,8 @@ import torch
 
 from gp_lab.data.random import generator
 from gp_lab.data.rectangles import Rectangles
-from gp_lab.evaluation.rectangles import count_squares, has_squares
 from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.objectives.squares import count_squares, has_squares
 from gp_lab.training.batches import draw_batches
 from gp_lab.training.engine import make_engine
 from gp_lab.training.setup import Setup, setup

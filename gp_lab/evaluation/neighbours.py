@@ -5,7 +5,6 @@ Distances are Euclidean, in the units of what is given: pixels or features. How 
 samples jumps is in `gp_lab.evaluation.paths`.
 """
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -60,26 +59,6 @@ def closest(images: Tensor, batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
             distance = torch.where(better, near, distance)
             found[better] = finite[which[better]].to(found.dtype)
     return distance, found
-
-
-def dif(images: Tensor, training: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:
-    """DIF `[n]`: "the normalized minimum L2 distance of the sample to all the training data"
-    (anomalous, sec. 5.3), in [0, 1] for images `[n, ...]` and `[m, ...]` whose pixels lie in
-    [low, high].
-
-    The paper does not state the normaliser; it is the largest distance that two images can have,
-    (high - low) sqrt(dimensions). 0 at a training image. In the images' precision and without
-    choices that depend on them, for `torch.vmap` and `torch.compile`: for small training sets.
-    Raises ValueError for shapes that do not match, no training images, or unless low < high.
-    """
-    if images.shape[1:] != training.shape[1:] or not len(training):
-        raise ValueError(f"images {list(images.shape)} against training {list(training.shape)}")
-    if not low < high:
-        raise ValueError(f"low={low}: not below high={high}")
-    x, y = images.flatten(1), training.flatten(1).to(images.dtype)
-    # Not by matrix products, which leave a distance between equal images.
-    distance = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
-    return distance / ((high - low) * math.sqrt(x.shape[1]))
 
 
 def own_distances(training: Tensor) -> Tensor:

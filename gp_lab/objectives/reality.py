@@ -11,11 +11,11 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from gp_lab.errors import BadInput
 from gp_lab.fields import Few, FewOrZero
 from gp_lab.instantiate import Checked, Run, chosen
+from gp_lab.objectives.squares import has_squares
 
 Tensors = dict[str, Tensor]
 
@@ -38,33 +38,10 @@ class Reality(Checked, ABC):
         """Samples [n, *shape] to bool [n], each by itself; `state` is what `start` made."""
 
 
-def has_squares(images: Tensor, count: int, square: int, tolerance: int = 0) -> Tensor:
-    """Whether images [n, 1, H, W] are `count` full squares and nothing else: bool [n].
-
-    A pixel is on above 0. So many times the first full window of `square` pixels a side, row by
-    row, is taken out; then nothing may be left. A window is full that lacks at most `tolerance`
-    pixels, and `tolerance` pixels for each square may be left.
-    """
-    left = (images > 0).to(torch.float32)
-    height, width = images.shape[-2:]
-    columns, places = width - square + 1, (height - square + 1) * (width - square + 1)
-    place = torch.arange(places, device=images.device)
-    rows, across = (torch.arange(k, device=images.device) for k in (height, width))
-    found = left.new_ones(len(left), dtype=torch.bool)
-    for _ in range(count):
-        sums = functional.avg_pool2d(left, square, stride=1, divisor_override=1).flatten(1)
-        first = torch.where(sums >= square**2 - tolerance, place, places).amin(1)
-        found = found & (first < places)
-        top, start = first // columns, first % columns
-        down = (rows >= top[:, None]) & (rows < top[:, None] + square)
-        along = (across >= start[:, None]) & (across < start[:, None] + square)
-        left = torch.where((down[:, :, None] & along[:, None, :])[:, None], 0.0, left)
-    return found & (left.sum((1, 2, 3)) <= tolerance * count)
-
-
 @dataclass(frozen=True)
 class SquareCount(Reality):
-    """Exactly `count` squares of `square` pixels a side (anomalous, sec. 5.2), see `has_squares`.
+    """Exactly `count` squares of `square` pixels a side (anomalous, sec. 5.2), as
+    `gp_lab.objectives.squares` counts them.
 
     Args:
         count, square: how many there are in a training image, and their side.
@@ -117,9 +94,21 @@ class Dif(Reality):
         return dif(x, state["training"]) < self.threshold
 
 
-def dif(x: Tensor, training: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:
-    """The normalised distances [n] of samples [n, ...] to the nearest of `training` [m, ...]."""
-    x, training = x.flatten(1), training.flatten(1)
-    squares = x.square().sum(1)[:, None] + training.square().sum(1) - 2 * x @ training.T
-    largest = (high - low) * math.sqrt(x.shape[1])
-    return squares.amin(1).clamp(min=0).sqrt() / largest
+def dif(images: Tensor, training: Tensor, low: float = -1.0, high: float = 1.0) -> Tensor:
+    """DIF `[n]`: "the normalized minimum L2 distance of the sample to all the training data"
+    (anomalous, sec. 5.3), in [0, 1] for images `[n, ...]` and `[m, ...]` whose pixels lie in
+    [low, high].
+
+    The paper does not state the normaliser; it is the largest distance that two images can have,
+    (high - low) sqrt(dimensions). 0 at a training image. In the images' precision and without
+    choices that depend on them, for `torch.vmap` and `torch.compile`: for small training sets.
+    Raises ValueError for shapes that do not match, no training images, or unless low < high.
+    """
+    if images.shape[1:] != training.shape[1:] or not len(training):
+        raise ValueError(f"images {list(images.shape)} against training {list(training.shape)}")
+    if not low < high:
+        raise ValueError(f"low={low}: not below high={high}")
+    x, y = images.flatten(1), training.flatten(1).to(images.dtype)
+    # Not by matrix products, which leave a distance between equal images.
+    distance = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
+    return distance / ((high - low) * math.sqrt(x.shape[1]))

@@ -91,7 +91,9 @@ class Averages(Probe):
             raise BadInput(f"{key}.shown={self.shown}: more than {key}.count={self.count}")
 
     def measure(self, view: View) -> Arrays:
-        training = view.place(view.dataset.training_set())
+        training_set = view.dataset.training_set()
+        assert training_set is not None
+        training = view.place(training_set)
         one, other = torch.triu_indices(len(training), len(training), 1)
         averages = (training[one] + training[other]) / 2
         fake = view.fakes(view.rng("averages"), self.count)

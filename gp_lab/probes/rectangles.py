@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gp_lab.data.rectangles import Rectangles
 from gp_lab.errors import BadInput
-from gp_lab.evaluation.rectangles import count_squares
 from gp_lab.fields import Count, CountOrZero
 from gp_lab.instantiate import Run
+from gp_lab.objectives.squares import count_squares
 from gp_lab.probes.base import Arrays, Probe, View, even_batches
 from gp_lab.probes.pictures import grid_picture
 from gp_lab.probes.samples import finite_set
@@ -27,7 +27,7 @@ class RectangleCounts(Probe):
     """The number of squares in G's images, of the same latents at every step.
 
     Arrays: counts int64 [count] of the samples, exact bool [count] whether the squares are all that
-    they show (`gp_lab.evaluation.rectangles`); squares, how many the data have; codes uint8
+    they show (`gp_lab.objectives.squares`); squares, how many the data have; codes uint8
     [codes, 1, H, W], images of the fixed codes, with codes_count and codes_exact [codes]; f_real,
     f_and, f_or, f_fake, the mean of D's logit over training images, the AND and the OR of a
     parent's two images, the first 256 of each, and as many samples, of which D sees batches of one

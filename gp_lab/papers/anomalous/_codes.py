@@ -1,8 +1,10 @@
 """What anomalous's figures of fixed latent codes measure: whether their images settle."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from gp_lab.figures.entry import Run
+from gp_lab.figures.entry import Arrays, Run
 from gp_lab.figures.table import Row
 from gp_lab.papers.anomalous._squares import MID_GREY, framed
 
@@ -38,7 +40,7 @@ def measure(run: Run) -> Row:
     }
 
 
-def wrong_codes(at: dict[str, np.ndarray]) -> np.ndarray:
+def wrong_codes(at: Arrays) -> np.ndarray:
     """Which codes' images [codes] show another number of squares, or something else, bool."""
     return (at["codes_count"] != at["squares"]) | ~at["codes_exact"]
 
@@ -52,17 +54,17 @@ def changes(images: np.ndarray) -> float:
     return float((on[1:] != on[:-1]).sum((2, 3, 4)).mean())
 
 
-def loss(at: dict[str, np.ndarray]) -> float:
+def loss(at: Arrays) -> float:
     """D's on a batch, at one look."""
     return float(at["loss"])
 
 
-def gradient(at: dict[str, np.ndarray]) -> float:
+def gradient(at: Arrays) -> float:
     """The norm of its gradient with respect to all of D's weights."""
     return float(np.sqrt(np.sum(at["parameters"] ** 2)))
 
 
-def swing(run: Run, of: object) -> float:
+def swing(run: Run, of: Callable[[Arrays], float]) -> float:
     """The mean square of the differences of successive looks in the second half of a run."""
     steps, values = run.course("layers", of)
     some = values[late(run, steps)]

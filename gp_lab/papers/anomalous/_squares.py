@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from gp_lab.evaluation.rectangles import count_squares
-from gp_lab.figures.entry import Run
+from gp_lab.figures.entry import Arrays, Run
 from gp_lab.figures.table import Row
+from gp_lab.objectives.squares import count_squares
 from gp_lab.probes.pictures import grid_picture
 
 WRONG, RIGHT = (213, 94, 0), (255, 255, 255)
@@ -15,7 +15,7 @@ MID_GREY = 127.5
 """A pixel, uint8, is on above this."""
 
 
-def share_correct(at: dict[str, np.ndarray]) -> float:
+def share_correct(at: Arrays) -> float:
     """Of samples [n]: those that show as many squares as the data and nothing else."""
     return float(np.mean((at["counts"] == at["squares"]) & at["exact"]))
 

@@ -1,5 +1,8 @@
 """anomalous, Fig. 2: mini-batches against the full batch, and FID by batch size at equal data."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +16,7 @@ from gp_lab.figures.claims import (
     rank_correlations,
     stated,
 )
-from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import by_seed, curves, panel
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
@@ -45,10 +48,11 @@ def claims(table: Table) -> list[Claim]:
 
     right, swings = of("codes_correct"), {}
     for what, quantity in (("loss", "loss_swing"), ("gradient", "gradient_swing")):
-        logs = [np.log(of(quantity)[b]) for b in ("16", "64")]
+        swing = {b: np.log(values) for b, values in of(quantity).items()}
         swings[f"the {what} of MGD goes up and down more than FGD's"] = paired_greater(
-            *logs, quantity=f"log of the mean square of successive differences of D's {what},"
-            " MGD minus FGD",
+            swing["16"], swing["64"],
+            quantity=f"log of the mean square of successive differences of D's {what}, MGD minus"
+            " FGD",
         )  # fmt: skip
     share = "share of the 64 codes whose image has two rectangles at the end"
     converges = {
@@ -82,8 +86,8 @@ def draw(runs: Runs, table: Table) -> Figure:
         panel(axes, runs.first(images="rectangles", batch=batch), f"{name}, fixed codes", _rows)
     for (batch, name), colour in zip(METHODS.items(), COLOURS, strict=False):
         for axes, of in zip(middle, (loss, gradient), strict=True):
-            found = runs.at(images="rectangles", batch=batch)[:1]
-            curves(axes, found, lambda run, of=of: run.course("layers", of), name, color=colour)
+            first = runs.at(images="rectangles", batch=batch)[:1]
+            curves(axes, first, partial(_layers, of), name, color=colour)
     middle[0].set(title="loss of D, first seed", xlabel="iteration")
     middle[1].set(title="norm of its gradient, first seed", xlabel="iteration", yscale="log")
     if runs.at(images="rectangles"):
@@ -103,6 +107,10 @@ def draw(runs: Runs, table: Table) -> Figure:
     return figure
 
 
+def _layers(of: Callable[[Arrays], float], run: Run) -> tuple[np.ndarray, np.ndarray]:
+    return run.course("layers", of)
+
+
 def _rows(axes: Axes, run: Run) -> str:
     axes.imshow(over_time(run, CODES, 6))
     return f"iterations up to {run.step:,}; framed: wrong"
@@ -110,8 +118,8 @@ def _rows(axes: Axes, run: Run) -> str:
 
 def animate(runs: Runs) -> list[np.ndarray]:
     """All codes' images over training, full batch at the left, mini-batches at the right."""
-    both = [runs.first(images="rectangles", batch=batch) for batch in METHODS]
-    return frames(*both) if all(both) else []
+    first, other = (runs.first(images="rectangles", batch=batch) for batch in METHODS)
+    return frames(first, other) if first and other else []
 
 
 ENTRY = Entry(measure, claims, draw, animate=animate)

@@ -1,5 +1,7 @@
 """anomalous, Fig. 3: pixel-wise combinations of training images among samples, and D's word."""
 
+from operator import itemgetter
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -146,7 +148,7 @@ def _shares(axes: Axes, run: Run) -> None:
 
 def _scores(axes: Axes, run: Run) -> None:
     for (name, title), colour in zip(CURVES.items(), COLOURS, strict=False):
-        steps, values = run.course("rectangles", lambda at, name=name: float(at[name]))
+        steps, values = run.course("rectangles", itemgetter(name))
         axes.plot(steps, values, label=title, color=colour, lw=1)
     axes.set_xlabel("iteration")
     axes.legend(fontsize=6)

@@ -1,6 +1,7 @@
 """anomalous, Fig. 6: images of fixed latent codes during training, full batch and mini-batches."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import SHARE, Claim, greater, less, paired_greater, stated
@@ -23,7 +24,7 @@ CODES, LOOKS = 6, 10
 
 def claims(table: Table) -> list[Claim]:
     wrong = {b: table.values("wrong_late", batch=b) for b in (FULL, MINI)}
-    changed = [np.log(table.values("changes", batch=b)) for b in (MINI, FULL)]
+    changed = {b: np.log(table.values("changes", batch=b)) for b in (FULL, MINI)}
     share = "share of wrong images of the codes in the second half of the run"
     tests = {
         "FGD is stable, with few anomalous images":
@@ -31,8 +32,9 @@ def claims(table: Table) -> list[Claim]:
         "MGD gives rise to anomalous images":
             greater(wrong[MINI], FEW, within=SHARE, quantity=share),
         "the images of MGD's codes change more during training than those of FGD's":
-            paired_greater(*changed, quantity="log of pixels changed between two looks, in the"
-                           " second half of the run, MGD minus FGD"),
+            paired_greater(changed[MINI], changed[FULL],
+                           quantity="log of pixels changed between two looks, in the second half"
+                           " of the run, MGD minus FGD"),
     }  # fmt: skip
     return stated("anomalous, App. E and Fig. 6", tests)
 
@@ -50,14 +52,14 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure, grid = new_panels(1, len(titles), height=3.4)
     for axes, (batch, title) in zip(grid.flat, titles.items(), strict=True):
         axes.set_axis_off()
-
-        def of(axes, run):  # type: ignore[no-untyped-def]
-            axes.imshow(over_time(run))
-            return f"iterations up to {run.step:,}, from left to right"
-
-        panel(axes, runs.first(batch=batch), title, of)
+        panel(axes, runs.first(batch=batch), title, _rows)
     figure.suptitle("rows: latent codes; framed: another number of rectangles", fontsize=7)
     return figure
+
+
+def _rows(axes: Axes, run: Run) -> str:
+    axes.imshow(over_time(run))
+    return f"iterations up to {run.step:,}, from left to right"
 
 
 def animate(runs: Runs) -> list[np.ndarray]:

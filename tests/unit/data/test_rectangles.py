@@ -16,7 +16,7 @@ from gp_lab.data.latent import Codes
 from gp_lab.data.points import Points, SwissRoll
 from gp_lab.data.rectangles import Rectangles, rendered
 from gp_lab.errors import BadInput
-from gp_lab.evaluation.rectangles import count_squares
+from gp_lab.objectives.squares import count_squares
 from gp_lab.training.setup import setup
 
 SMALL = Rectangles(square=3, side=12, size=200)

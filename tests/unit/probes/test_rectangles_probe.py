@@ -15,7 +15,7 @@ from gp_lab.data.latent import Normal
 from gp_lab.data.points import Points, SwissRoll
 from gp_lab.data.rectangles import Rectangles
 from gp_lab.errors import BadInput
-from gp_lab.evaluation.rectangles import count_squares
+from gp_lab.objectives.squares import count_squares
 from gp_lab.probes.base import View
 from gp_lab.probes.rectangles import RectangleCounts, nearest_kind
 

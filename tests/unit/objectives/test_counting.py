@@ -11,8 +11,9 @@ from helpers import rng
 from torch import Tensor
 
 from gp_lab.data.rectangles import rendered
-from gp_lab.evaluation.neighbours import dif, nearest_training
-from gp_lab.evaluation.rectangles import count_squares, has_squares
+from gp_lab.evaluation.neighbours import nearest_training
+from gp_lab.objectives.reality import dif
+from gp_lab.objectives.squares import count_squares, has_squares
 
 
 def by_raster(image: Tensor, square: int) -> tuple[int, bool]:
