@@ -7,7 +7,16 @@ from typing import Any
 MOST = 3
 """Differences that a label names; how many more there are is a number."""
 
-LABELLED = ("dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule")
+LABELLED = (
+    "dataset",
+    "architecture",
+    "loss",
+    "penalty",
+    "constraint",
+    "correction",
+    "optimizer",
+    "schedule",
+)
 """Groups whose values a label names."""
 
 UNNAMED = ("name", "digest", "_target_")
