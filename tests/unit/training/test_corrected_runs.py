@@ -1,5 +1,6 @@
 """Runs with a correction of D's negatives: checked, resumed, stacked, and of one's own."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from helpers import built, names_in
+from helpers import CLONE, built, names_in
 from lab import BARE, assert_same_run, config_of
 from torch import Tensor
 
@@ -147,10 +148,25 @@ def test_a_stack_on_sets_of_its_own_is_each_run_alone(
     assert 0 < sum(shares) < len(shares)
 
 
+README = CLONE / "gp_lab" / "objectives" / "README.md"
+IMPORTS = """
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+
+from gp_lab.fields import Fraction, Positive, Stackable
+from gp_lab.objectives.corrections import Negatives, NoCorrection
+
+"""
+
+
 def test_a_correction_of_ones_own_joins_runs_and_entries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_corrections.py").write_text(OWN)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "class Jitter" in block]
+    (tmp_path / "my_corrections.py").write_text(IMPORTS + block)
     (tmp_path / "mine" / "correction").mkdir(parents=True)
     file = "name: jitter\n_target_: my_corrections.Jitter\nweight: 0.5\nspread: 0.1\n"
     (tmp_path / "mine" / "correction" / "jitter.yaml").write_text(file)
@@ -163,31 +179,3 @@ def test_a_correction_of_ones_own_joins_runs_and_entries(
         jobs = sweep_of(hydra, words, {"mine": ("correction=jitter",)}).jobs
     chosen = [job.config["correction"]["name"] for job in jobs]
     assert 0 < chosen.count("jitter") < len(chosen)
-
-
-OWN = '''
-from dataclasses import dataclass
-
-import torch
-
-from gp_lab.fields import Positive
-from gp_lab.objectives.corrections import Negatives, NoCorrection
-
-
-@dataclass(frozen=True)
-class Jitter(NoCorrection):
-    """Reals with noise are negatives, too."""
-
-    weight: Positive = 0.5
-    spread: Positive = 0.1
-
-    def draw(self, run, rng, n):
-        return {"noise": torch.randn(n, *run.dataset.shape, generator=rng)}
-
-    def negatives(self, real, fake, given):
-        noisy = real + self.spread * given.drawn["noise"]
-        weights = [2 * (1 - self.weight), 2 * self.weight]
-        return Negatives(
-            torch.cat([fake, noisy]), torch.cat([real.new_full((len(real),), w) for w in weights])
-        )
-'''
