@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, share_of, stated
-from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import panel
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
@@ -130,11 +130,22 @@ def draw(runs: Runs, table: Table) -> Figure:
     return figure
 
 
-def _codes(axes: Axes, run: Run) -> None:
+def _codes(axes: Axes, run: Run) -> str:
+    """Rows of codes, framed in the colours of the curves by how many rectangles they show."""
     steps, images = run.course("rectangles", lambda at: at["codes"])
+    _, kinds = run.course("rectangles", kinds_of_codes)
     some = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
-    rows = images[some, :6].swapaxes(0, 1)
-    axes.imshow(grid_picture(rows.reshape(-1, *rows.shape[2:]), len(some)))
+    rows, of = images[some, :6].swapaxes(0, 1), kinds[some, :6].T
+    axes.imshow(grid_picture(rows.reshape(-1, *rows.shape[2:]), len(some), FRAMES[of.ravel()]))
+    return "framed by their rectangles"
+
+
+def kinds_of_codes(at: Arrays) -> np.ndarray:
+    """By their number of rectangles: as many as the training images, one less, one more."""
+    kinds = np.full(len(at["codes_count"]), OTHER)
+    for kind, more in ((TRAINING, 0), (AND, -1), (OR, 1)):
+        kinds[at["codes_exact"] & (at["codes_count"] == at["squares"] + more)] = kind
+    return kinds
 
 
 def _shares(axes: Axes, run: Run) -> None:

@@ -180,6 +180,11 @@ def test_fig_3_reads_the_first_third_of_the_time_until_most_samples_are_training
     assert row["training_end"] == 0.8
 
 
+def test_the_codes_of_fig_3_are_framed_by_their_number_of_rectangles() -> None:
+    assert fig3.kinds_of_codes(counts(2, 1, 3, 7)).tolist() == [1, 2, 3, 0]
+    assert fig3.kinds_of_codes(counts(2, exact=False)).tolist() == [0]
+
+
 def test_fig_3_counts_samples_that_are_averages_and_nearer_to_them_than_to_any_image() -> None:
     at = {"to_training": np.array([0.05, 0.2, 0.08]), "to_average": np.array([0.06, 0.15, 0.04])}
     run: Any = MadeUp("averages", {1: at}, images="faces")
