@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from gp_lab.figures.methods import comparisons_table
-from gp_lab.figures.publishing import published, summary_of
+from gp_lab.figures.publishing import ANIMATION, moves, published, summary_of
 from gp_lab.launching.config_groups import figure_ids
 
 SCALES = ("miniature", "paper")
@@ -52,6 +52,8 @@ def collect(outputs: Path, reference: Path) -> None:
         if table.stat().st_size <= LARGEST_TABLE:
             shutil.copyfile(table, folder / "data.csv")
         small(source.with_name("figure.png"), folder / "figure.png")
+        if moves(new):
+            shutil.copyfile(source.with_name(ANIMATION), folder / ANIMATION)
 
 
 def place(summary: dict[str, Any]) -> str:
@@ -75,7 +77,7 @@ def small(source: Path, target: Path) -> None:
 def gallery(reference: Path) -> str:
     """All kept results as an HTML table: picture, title, scale, verdicts, command."""
     kept = [summary_of(path) for path in published(reference)]
-    cells = [cell(summary, other_than(summary, kept)) for summary in kept]
+    cells = [cell(reference, summary, other_than(summary, kept)) for summary in kept]
     rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     lines = ["<table>"]
     for row in rows:
@@ -98,7 +100,7 @@ def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]
     return found
 
 
-def cell(summary: dict[str, Any], otherwise: list[str]) -> str:
+def cell(reference: Path, summary: dict[str, Any], otherwise: list[str]) -> str:
     folder = place(summary)
     verdicts = [claim["verdict"] for claim in summary["claims"]]
     counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
@@ -109,6 +111,8 @@ def cell(summary: dict[str, Any], otherwise: list[str]) -> str:
         said += f"; not in the paper: {html.escape(line.strip())}"
     if otherwise:
         said += f"; the scales disagree: {html.escape('; '.join(otherwise))}"
+    if (reference / folder / ANIMATION).exists():
+        said += f'; <a href="{folder}/{ANIMATION}">over training</a>'
     title = html.escape(summary["title"]) + " (stand-in data)" * bool(summary.get("stand_ins"))
     return (
         f'<td width="33%" valign="top"><a href="{folder}/claims.json">'

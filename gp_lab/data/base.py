@@ -140,12 +140,28 @@ class Dataset(Latent):
         """Itself, or a copy that makes its batches on a device."""
         return self
 
+    def training_set(self) -> Tensor | None:
+        """All that a run is trained on [count, *shape], float32, without noise and flips; None for
+        a supply without end, and where they are not at hand."""
+        return self.points
+
     def draw_labelled(self, rng: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
         """The samples that `draw` gives, and their classes, int64 [n], from 0.
 
         Raises `BadInput` for a set without classes.
         """
         raise BadInput("dataset: has no classes; choose a set with labels, such as cifar10")
+
+    def combinations(self, rng: torch.Generator, n: int) -> Tensor:
+        """n pixel-wise combinations of training images [n, *shape], float32, that the set itself
+        knows of: D_com of anomalous, Eq. 12. They depend on `rng` alone.
+
+        Raises `BadInput` for a set that knows none.
+        """
+        raise BadInput(
+            "dataset: knows no combinations of its images; choose correction.pairs=batch, which"
+            " makes them of each batch, or dataset=rectangles"
+        )
 
     def centers(self) -> Tensor | None:
         """The centre of each mode [m, *shape], float64; None for data without modes."""

@@ -37,6 +37,15 @@ def range_of(pixels: str) -> tuple[float, float]:
     return summand, factor + summand
 
 
+def output_of(run: Run) -> tuple[str, Output] | None:
+    """The key that says how a run's generator ends, and what it says; None where none does."""
+    node = run.config["architecture"]["generator"]
+    for name in ("output", "output_activation"):
+        if isinstance(output := node.get(name), str) and output in RANGES:
+            return f"architecture.generator.{name}", output
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Some images of a part: `which` int64 [n] of its rows, or all of them."""
@@ -207,6 +216,11 @@ class Images(Dataset):
         """
         return self._with_labels(self._prepared(), self.order, rng, n, wanted)
 
+    def training_set(self) -> Tensor | None:
+        """All images that are trained on; None for stacked ones, which are combined at random."""
+        rows = self._prepared()
+        return None if self.stacked > 1 else self.floats(rows.images(torch.arange(len(rows))))
+
     def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n held-out samples [n, *shape], in random permutations, for held-out scores.
 
@@ -240,11 +254,8 @@ class Images(Dataset):
         """Raises `BadInput` for a generator, too, whose output cannot reach all that pixels can be,
         where the images are the run's data."""
         super().check(key, run)
-        node = run.config["architecture"]["generator"]
-        names = {k: node.get(k) for k in ("output", "output_activation")}
-        given = (k for k, name in names.items() if isinstance(name, str) and name in RANGES)
-        if run.dataset is self and (name := next(given, None)) is not None:
-            self._check_range(f"architecture.generator.{name}", node[name])
+        if run.dataset is self and (found := output_of(run)) is not None:
+            self._check_range(*found)
 
     def _check_range(self, key: str, output: Output) -> None:
         def reaches(output: Output, pixels: str) -> bool:

@@ -58,6 +58,33 @@ class Uniform(Latent):
 
 
 @dataclass(frozen=True)
+class Codes(Supply):
+    """A discrete uniform prior: `size` codes of N(0, I), drawn once for a run (anomalous, sec. 3.2,
+    where there are as many as training images, and App. E).
+
+    Args:
+        dim: number of coordinates.
+        size: how many codes; `+architecture.latent.size=16` for another number.
+        order: `shuffle` (random permutations, one after another: a batch of `size` has each code
+            once) or `replacement`.
+    """
+
+    dim: Count
+    size: Count = 64
+    order: Literal["shuffle", "replacement"] = "shuffle"
+    points: Tensor | None = field(default=None, init=False, repr=False, compare=False)
+    """The codes [size, dim]; None before `prepare`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
+        """n new codes [n, dim] of N(0, I), float32, on the device of `rng`."""
+        return torch.randn(n, self.dim, generator=rng, device=rng.device)
+
+
+@dataclass(frozen=True)
 class DataPlusNoise(Latent):
     """The reals plus N(0, std^2 I): the fixed generator of wgan_gp, Fig. 1a.
 

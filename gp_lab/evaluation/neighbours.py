@@ -1,6 +1,6 @@
 """How near samples are to the training images: memorising and diversity.
 
-zero_gp, Figs. 3 and 9; wgan_gp, Fig. 2; anomalous, Fig. 7.
+zero_gp, Figs. 3 and 9; wgan_gp, Fig. 2; anomalous, Figs. 5 and 7.
 Distances are Euclidean, in the units of what is given: pixels or features. How much a path between
 samples jumps is in `gp_lab.evaluation.paths`.
 """
@@ -40,6 +40,25 @@ def nearest_of_batches(samples: Tensor, batches: Iterable[Tensor]) -> Nearest:
     if distance is None or which is None:
         raise ValueError("no training images to look among")
     return Nearest(distance, which)
+
+
+def closest(images: Tensor, batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """The sample nearest to each image `[n, ...]` among samples `[m, ...]` that come batch after
+    batch and are not held: its distance `[n]` (float64), and itself `[n, ...]`.
+
+    NaN, and zeros, where there is none that is finite. Raises ValueError for shapes that do not
+    match.
+    """
+    distance = torch.full((len(images),), torch.nan, dtype=torch.float64, device=images.device)
+    found = torch.zeros_like(images)
+    for samples in batches:
+        finite = samples[samples.flatten(1).isfinite().all(1)]
+        if len(finite):
+            near, which = nearest(images, finite)
+            better = ~(near >= distance)
+            distance = torch.where(better, near, distance)
+            found[better] = finite[which[better]].to(found.dtype)
+    return distance, found
 
 
 def own_distances(training: Tensor) -> Tensor:

@@ -90,13 +90,15 @@ class Entry:
     measure: a finished run -> its quantities, which become a row of data.csv;
     claims: the rows -> the paper's sentences, tested;
     draw: the runs and rows -> the picture;
-    exact: rows of no run, such as a closed form beside them.
+    exact: rows of no run, such as a closed form beside them;
+    animate: the runs -> the frames, uint8 [height, width, 3], of what moves; none of a still entry.
     """
 
     measure: Callable[[Run], Row]
     claims: Callable[[Table], list[Claim]]
     draw: Callable[[Runs, Table], Figure]
     exact: Callable[[], list[Row]] = list
+    animate: Callable[[Runs], Sequence[np.ndarray]] = lambda runs: ()
 
     def rows(self, runs: Runs) -> list[Row]:
         """Those of data.csv: of the runs that finished, the exact ones, and of all others."""

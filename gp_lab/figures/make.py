@@ -20,7 +20,7 @@ from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
 from gp_lab.figures.methods import comparisons, only, without_methods
 from gp_lab.figures.pilot import unproven
 from gp_lab.figures.plan import MINIATURE, Plan
-from gp_lab.figures.publishing import publish
+from gp_lab.figures.publishing import NOTHING, animated, publish
 from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
 from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style
@@ -101,6 +101,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
         left_out=table.left_out(),
+        others=animated(what.animate(runs)),
         methods=own,
         comparisons=comparisons(table, joins_of(text)) if own else [],
         seeds=seeds,
@@ -145,7 +146,7 @@ def make_calculation(plan: Plan) -> str:
         draw,
         counted(seeds, "seed") if seeds else "calculated",
         stand_ins=[],
-        arrays=file.getvalue(),
+        others={"arrays.npz": file.getvalue()},
         seeds=seeds,
         steps=[],
         settings={"settings": [f"{k}={show(v)}" for k, v in settings.items()]},
@@ -187,7 +188,7 @@ def _publish(
     chosen: Sequence[str] = (),
     places: Sequence[str] = (),
     left_out: Sequence[str] = (),
-    arrays: bytes | None = None,
+    others: Mapping[str, bytes] = NOTHING,
     **more: Any,
 ) -> str:
     """figure.png, figure.pdf, data.csv and claims.json of an entry; its table of claims.
@@ -244,7 +245,7 @@ def _publish(
         **more,
     }
     with paper_style():
-        publish(folder, pictures, rows, summary, arrays)
+        publish(folder, pictures, rows, summary, others)
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
 
 

@@ -1,5 +1,5 @@
-"""What an entry leaves in its folder, figure.png, figure.pdf, data.csv and claims.json, and reading
-claims.json back.
+"""What an entry leaves in its folder, figure.png, figure.pdf, data.csv and claims.json, with an
+animation of what moves, and reading claims.json back.
 
 The files are replaced together, by one process at a time. claims.json carries the digests of the
 others, so that a reader sees whether they belong to each other.
@@ -13,13 +13,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gp_lab.errors import BadInput, LabError, one_line
 from gp_lab.files import alone, read, walk, write_together
 from gp_lab.runs.folder import writing_to
 
 CLAIMS = "claims.json"
+
+ANIMATION = "animation.gif"
+
+SHADES = 32
+"""Colours of a frame."""
+
+FRAME = 200
+"""Milliseconds that each picture of an animation stands."""
+
+NOTHING: Mapping[str, bytes] = {}
 
 SHAPE: dict[str, type] = {
     "figure": str, "title": str, "scale": str, "command": str, "seeds": int, "steps": list,
@@ -33,10 +45,13 @@ def publish(
     pictures: Mapping[str, Figure],
     rows: Sequence[Mapping[str, Any]],
     summary: Mapping[str, Any],
-    arrays: bytes | None = None,
+    others: Mapping[str, bytes] = NOTHING,
 ) -> None:
-    """Replace an entry's pictures, data and claims, together. Raises `BadInput` if it cannot."""
-    files = {"arrays.npz": arrays} if arrays is not None else {}
+    """Replace an entry's pictures, data, claims and `others` by name, together.
+
+    Raises `BadInput` if it cannot.
+    """
+    files = dict(others)
     for name, picture in pictures.items():
         files |= {f"{name}.{suffix}": _drawn(picture, suffix) for suffix in ("png", "pdf")}
     files["data.csv"] = _table(rows)
@@ -68,6 +83,12 @@ def summary_of(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: not a figure's claims.json ({error!r})") from error
 
 
+def moves(summary: Mapping[str, Any]) -> bool:
+    """Whether an animation was published with a claims.json."""
+    files = summary.get("files")
+    return isinstance(files, Mapping) and ANIMATION in files
+
+
 def belonging(path: Path, name: str, summary: Mapping[str, Any]) -> bytes:
     """A file that was published with a claims.json.
 
@@ -92,6 +113,16 @@ def _drawn(picture: Figure, suffix: str) -> bytes:
     dated = {"CreationDate": None} if suffix == "pdf" else None  # the same drawing, the same file
     picture.savefig(file, format=suffix, dpi=150, bbox_inches="tight", metadata=dated)
     return file.getvalue()
+
+
+def animated(frames: Sequence[np.ndarray]) -> dict[str, bytes]:
+    """`ANIMATION`, an endless GIF of frames uint8 [height, width, 3]; nothing without frames."""
+    if not len(frames):
+        return {}
+    first, *rest = [Image.fromarray(frame).quantize(SHADES) for frame in frames]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=rest, duration=FRAME, loop=0)
+    return {ANIMATION: file.getvalue()}
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> bytes:

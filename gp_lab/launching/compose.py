@@ -84,6 +84,7 @@ def compose_figure(hydra: Hydra, overrides: Sequence[str]) -> tuple[Config, dict
 def _compose(fit: Fitting, overrides: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     kept, config = fit(overrides)
     values = plain(config, fit.reference(kept, config))
+    values["label"] = fit.label(kept, config, values)
     figure = OmegaConf.to_container(config.figure, resolve=True)
     assert isinstance(figure, dict)
     fit.report(set(map(key_of, overrides)))
@@ -200,11 +201,12 @@ class SeedlessComposer:
                 config = copy.deepcopy(config) | {"seed": int(seeds[0])}
             else:
                 follows.seed = int(seeds[0])
-                config = plain(follows, reference)
+                config = plain(follows, reference) | {"label": config["label"]}
             return self.fit.known(overrides), config
         kept, found = self.fit(overrides)
         reference = self.fit.reference(kept, found)
         config = plain(found, reference)
+        config["label"] = self.fit.label(kept, found, config)
         written = [str(node) for key, node in found.items_ex(resolve=False) if key != "hydra"]
         follows = found if any("seed}" in text for text in written) else None
         self.known[rest] = follows, reference, config
@@ -272,7 +274,7 @@ def check_keys(config: Config, reference: Config) -> None:
     groups of `reference`. A part of another class than its choice's is asked when it is built, as
     probes are and parts from outside gp_lab.
     """
-    _same_keys("", config, _known())
+    _same_keys("", {"label": None} | config, _known())  # runs are older than their labels
     for group in groups():
         node = config[group]
         if not isinstance(node, Mapping):

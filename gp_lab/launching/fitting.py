@@ -19,6 +19,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from gp_lab.errors import BadInput, bad_key
 from gp_lab.instantiate import check_types, packages
 from gp_lab.launching.config_groups import EXPERIMENT, groups
+from gp_lab.launching.labels import LABELLED, label_of
 from gp_lab.overrides import group_of, parse
 from gp_lab.runs.identity import Config
 from gp_lab.training.process_group import quiet
@@ -116,10 +117,24 @@ class Fitting:
     def reference(self, overrides: Sequence[str], config: DictConfig) -> Config | None:
         """The groups as a config chooses them, without the values of these overrides and of an
         experiment; None where the values change no keys."""
-        chosen = config.hydra.runtime.choices
         changed = any(o[0] in "+~" or key_of(o).endswith("._target_") for o in overrides)
-        if not changed and chosen.get(EXPERIMENT) is None:
+        if not changed and config.hydra.runtime.choices.get(EXPERIMENT) is None:
             return None
+        return self._chosen(config)
+
+    def label(self, overrides: Sequence[str], config: DictConfig, values: Config) -> str | None:
+        """What these overrides make a run's `values` differ in from what its choices say.
+
+        None where nothing does, and for the runs of an entry, which their panel tells apart.
+        """
+        own = any(group_of(o) in LABELLED and "." in key_of(o) for o in overrides)
+        own = own or config.hydra.runtime.choices.get(EXPERIMENT) is not None
+        if values["panel"] is not None or not own:
+            return None
+        return label_of(values, self._chosen(config))
+
+    def _chosen(self, config: DictConfig) -> Config:
+        chosen = config.hydra.runtime.choices
         return self.nodes(tuple(f"{g}={chosen[g]}" for g in groups() if chosen.get(g) is not None))
 
     def nodes(self, chosen: tuple[str, ...]) -> Config:

@@ -22,10 +22,10 @@ class LayerGradients(Probe):
     """Norms of the critic loss's gradient with respect to each layer's output and weights.
 
     The loss is what D minimises, without the penalty, on one batch of reals and one of fakes.
-    Arrays: layers (names, input first), activations [layers] root of the summed squares over the
-    batch, of what the layer itself puts out (before its nonlinearity), parameters [layers] likewise
-    over the layer's weights; nonlinearities (names, input first), after [nonlinearities] as
-    activations, of what the nonlinearities put out.
+    Arrays: loss; layers (names, input first), activations [layers] root of the summed squares over
+    the batch, of what the layer itself puts out (before its nonlinearity), parameters [layers]
+    likewise over the layer's weights; nonlinearities (names, input first), after [nonlinearities]
+    as activations, of what the nonlinearities put out.
     """
 
     def measure(self, view: View) -> Arrays:
@@ -58,6 +58,7 @@ class LayerGradients(Probe):
         of_output = dict(zip(outputs, grads, strict=False))
         of_weight = dict(zip(params, grads[len(outputs) :], strict=True))
         return {
+            "loss": np.array(loss.item()),
             "layers": np.array(list(layers)),
             "activations": np.array([_norm([of_output[n]]) for n in layers]),
             "parameters": np.array(

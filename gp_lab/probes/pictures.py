@@ -69,11 +69,14 @@ def paths_picture(real: np.ndarray, paths: np.ndarray) -> np.ndarray:
     return _drawn(draw)
 
 
-def grid_picture(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+def grid_picture(
+    images: np.ndarray, columns: int | None = None, frames: np.ndarray | None = None
+) -> np.ndarray:
     """Images uint8 [n, C, H, W] row by row, uint8 [h, w, 3]; about a square without `columns`.
 
     Small ones are enlarged by a whole factor, pixel by pixel. One channel is grey, three are
-    colours; of any other number the mean is shown.
+    colours; of any other number the mean is shown. `frames`, uint8 [n, 3], are the colours round
+    the images, else white.
     """
     if images.shape[1] not in (1, 3):
         images = images.mean(axis=1, keepdims=True).round().astype(np.uint8)
@@ -85,6 +88,8 @@ def grid_picture(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     for k, image in enumerate(images.transpose(0, 2, 3, 1)):
         y, x = k // columns * height + GAP, k % columns * width + GAP
         enlarged = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        if frames is not None:
+            picture[y - GAP : y + height, x - GAP : x + width] = frames[k]
         picture[y : y + height - GAP, x : x + width - GAP] = enlarged
     return picture
 

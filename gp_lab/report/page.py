@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from gp_lab.errors import BadInput, LabError, counted
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.methods import comparisons_table
-from gp_lab.figures.publishing import belonging, published, summary_of
+from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, summary_of
 from gp_lab.figures.sentences import budget_text, entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
 from gp_lab.runs.compare import compare, not_comparable, telling_metrics
@@ -60,7 +60,8 @@ def _figure(path: Path) -> dict[str, Any] | None:
         found = [str(claim["verdict"]) for claim in summary["claims"]]
         return summary | {
             "anchor": f"{summary['figure']}-{path.parent.name}".replace("/", "-"),
-            "image": _image(path, summary),
+            "image": _image(path, "figure.png", summary),
+            "animation": _image(path, ANIMATION, summary) if moves(summary) else "",
             "steps_text": ", ".join(f"{n:,}" for n in summary["steps"]),
             "counts": {str(v): found.count(str(v)) for v in Verdict},
             "entry": entry_text(summary),
@@ -109,9 +110,9 @@ def by_budget(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _image(path: Path, summary: dict[str, Any]) -> str:
+def _image(path: Path, name: str, summary: dict[str, Any]) -> str:
     try:
-        return base64.b64encode(belonging(path, "figure.png", summary)).decode()
+        return base64.b64encode(belonging(path, name, summary)).decode()
     except LabError as error:
         warnings.warn(f"{error}; left out of the report", stacklevel=4)
         return ""

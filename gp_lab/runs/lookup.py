@@ -19,7 +19,8 @@ def relatives(configs: Sequence[Config]) -> list[list[RunFolder]]:
     """
     wanted: dict[Path, set[str]] = defaultdict(set)
     for config in configs:
-        wanted[runs_folder(config["out"])].add(_start(run_id(config)))
+        names = (run_id(config), run_id(config | {"label": None}))  # older runs have no label
+        wanted[runs_folder(config["out"])].update(map(_start, names))
     found: dict[tuple[Path, str], list[RunFolder]] = defaultdict(list)
     for root, starts in wanted.items():
         for name in sorted(os.listdir(root)) if root.is_dir() else ():

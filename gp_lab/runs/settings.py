@@ -60,6 +60,7 @@ class Groups(TypedDict):
     loss: Node
     penalty: Node
     constraint: Node
+    correction: Node
     optimizer: Node
     schedule: Annotated[Node, Stackable]
     probe: Annotated[dict[str, ProbeNode], Budget]
@@ -88,6 +89,7 @@ class Settings:
         batch_norm: with several ranks, its statistics are of each one's part of a batch or of all.
         precision: of parameters and arithmetic (bf16: parameters in fp32, layers in bf16).
         panel: of the figure that asked for the run.
+        label: what its parts' values differ in from what its choices say, for the run's name.
         log_every: iterations between two lines of metrics.jsonl.
         checkpoint_every: iterations between two checkpoints; the last step has one always.
         device: auto is the GPU if there is one.
@@ -107,6 +109,7 @@ class Settings:
     batch_norm: Annotated[Literal["local", "synchronised"], Execution, Stackable] = "synchronised"
     precision: Literal["fp64", "fp32", "tf32", "bf16"] = "fp32"
     panel: Annotated[str | None, Execution, Stackable, PerRank] = None
+    label: Annotated[str | None, Execution, Stackable, PerRank] = None
     log_every: Annotated[Steps, Execution] = 100
     checkpoint_every: Annotated[Steps, Execution] = 1000
     device: Annotated[str, AfterValidator(_a_device), Execution, PerRank] = "auto"

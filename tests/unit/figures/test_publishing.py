@@ -6,14 +6,16 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lab import Forked
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gp_lab import files
 from gp_lab.cli import main
 from gp_lab.errors import Exit, LabError
-from gp_lab.figures.publishing import belonging, publish, published, summary_of
+from gp_lab.figures.publishing import animated, belonging, publish, published, summary_of
 from gp_lab.files import write_together
 from gp_lab.launching.compose import hydra_session, sweep_of
 from gp_lab.report.page import write_report
@@ -38,7 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_published_belongs_together(tmp_path: Path) -> None:
-    publish(tmp_path, drawn(1), [{"seed": 0, "x": 1.5}], SUMMARY, arrays=b"arrays")
+    publish(tmp_path, drawn(1), [{"seed": 0, "x": 1.5}], SUMMARY, {"arrays.npz": b"arrays"})
     (path,) = published(tmp_path)
     summary = summary_of(path)
     assert {k: summary[k] for k in SUMMARY} == SUMMARY
@@ -161,3 +163,12 @@ def test_nobody_else_draws_an_entry_at_the_same_time(tmp_path: Path) -> None:
     assert all(belonging(path, name, summary) for name in summary["files"])
     assert not [p for p in path.parent.iterdir() if p.name.endswith(".tmp")]
     assert json.loads(path.read_text())["claims"]
+
+
+def test_an_animation_has_its_frames_and_a_digest(tmp_path: Path) -> None:
+    frames = [np.full((4, 6, 3), shade, dtype=np.uint8) for shade in (0, 128, 255)]
+    publish(tmp_path, drawn(1), [], SUMMARY, animated(frames))
+    with Image.open(tmp_path / "animation.gif") as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"]) == (3, (6, 4), 0)
+    assert "animation.gif" in summary_of(tmp_path / "claims.json")["files"]
+    assert animated([]) == {}

@@ -1,0 +1,193 @@
+"""anomalous, Fig. 3: pixel-wise combinations of training images among samples, and D's word."""
+
+from operator import itemgetter
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gp_lab.figures.claims import Claim, greater, share_of, stated
+from gp_lab.figures.entry import Arrays, Entry, Run, Runs
+from gp_lab.figures.plots import panel
+from gp_lab.figures.style import COLOURS, new_panels
+from gp_lab.figures.table import Row, Table
+from gp_lab.probes.pictures import grid_picture
+
+OTHER, TRAINING, AND, OR = range(4)
+"""What a sample is, as the probe says."""
+
+KINDS = {TRAINING: "training image", AND: "AND (2)", OR: "OR (4)", OTHER: "other"}
+
+FRAMES = np.array([(204, 204, 204), (0, 114, 178), (213, 94, 0), (0, 158, 115)], dtype=np.uint8)
+
+MOST = 0.5
+"""G has learnt the two images when more than this share of its samples is one of them."""
+
+EARLY = 1 / 3
+"""Of the time until then."""
+
+SAME = 0.1
+"""DIF below which two images are the same (sec. 5.3)."""
+
+SHOWN = 32
+"""Samples of the early panel."""
+
+CURVES = {"f_real": "training images", "f_and": "AND", "f_or": "OR", "f_fake": "samples"}
+
+
+def measure(run: Run) -> Row:
+    return squares(run) if run.cell["images"] == "rectangles" else faces(run)
+
+
+def shares(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Steps [k], and the shares of samples that are other images, training images, ANDs, ORs."""
+    return run.course(
+        "rectangles", lambda at: np.bincount(at["nearest_kind"], minlength=4) / len(at["counts"])
+    )
+
+
+def early(steps: np.ndarray, of_kind: np.ndarray) -> np.ndarray:
+    """Which steps [k] are early: the first third until most samples are a training image, bool."""
+    learnt = np.flatnonzero(of_kind[:, TRAINING] > MOST)
+    until = steps[learnt[0]] if len(learnt) else steps[-1]
+    first = steps <= EARLY * until
+    return first if first.any() else steps == steps[0]
+
+
+def squares(run: Run) -> Row:
+    """Shares over the early part and over the run, and how near D's word of combinations is to
+    that of training images: 1 the same, 0 that of samples."""
+    steps, of_kind = shares(run)
+    _, said = run.course("rectangles", lambda at: [float(at[name]) for name in CURVES])
+    first, combined = early(steps, of_kind), of_kind[:, [AND, OR]].sum(1)
+    made = combined + of_kind[:, TRAINING] > 0
+    real, both, fake = said[:, 0], said[:, 1:3].mean(1), said[:, 3]
+    nearness = (both - fake) / np.where(real == fake, np.nan, real - fake)
+    return {
+        "learnt": int(of_kind[-1, TRAINING] > MOST),
+        "combined_early": float(combined[first].mean()),
+        "training_early": float(of_kind[first, TRAINING].mean()),
+        "combined_ahead": float(combined[made][0] > of_kind[made, TRAINING][0])
+        if made.any()
+        else 0,
+        "combined_most": float(combined.max()),
+        "nearness_early": float(np.nanmedian(nearness[first])),
+        "training_end": float(of_kind[-1, TRAINING]),
+    }
+
+
+def faces(run: Run) -> Row:
+    """Shares of samples that are the average of two training images, and nearer to it than to any
+    training image; and how near samples are to training images at all (mean DIF)."""
+    last = run.arrays("averages")
+    nearer = last["to_average"] < last["to_training"]
+    return {
+        "learnt": int(np.median(last["to_training"]) < SAME),
+        "nearer": float(nearer.mean()),
+        "averages": float(np.mean(nearer & (last["to_average"] < SAME))),
+        "to_training": float(last["to_training"].mean()),
+    }
+
+
+def claims(table: Table) -> list[Claim]:
+    def of(quantity: str) -> np.ndarray:
+        return np.array(table.values(quantity, images="rectangles"))
+
+    ahead = of("combined_early") - of("training_early")
+    tests = {
+        "early in training more samples are an AND or an OR of the two images than one of them":
+            greater(ahead, 0.0, within=(-1, 1),
+                    quantity="share of ANDs and ORs minus that of training images, early"),
+        "some samples are exactly the AND or the OR":
+            share_of(of("combined_most") > 0, quantity="share of seeds where there are any"),
+        "D scores the combinations like the training images in the earlier stage":
+            greater(of("nearness_early"), 0.5,
+                    quantity="D's mean logit of combinations, from that of samples (0) to that of"
+                    " training images (1), early"),
+    }  # fmt: skip
+    found = table.outcomes("averages", images="faces")
+    bottom = {
+        "some generated faces are the same as the average of two training faces":
+            share_of(found > 0, quantity=f"share of seeds with samples within DIF {SAME} of an"
+                     " average, and nearer to it than to any training image"),
+    }  # fmt: skip
+    where = "anomalous, sec. 4.2 and Fig. 3"
+    return stated(f"{where} (top)", tests) + stated(f"{where} (bottom)", bottom)
+
+
+def draw(runs: Runs, table: Table) -> Figure:
+    figure, grid = new_panels(2, 3, height=4.8)
+    (samples, of_kind, said), (averages, distances, pictures) = grid
+    for axes in (samples, averages, pictures):
+        axes.set_axis_off()
+    rectangles, faces = (runs.first(images=kind) for kind in ("rectangles", "faces"))
+    panel(samples, rectangles, "codes' images, early to late", _codes)
+    panel(of_kind, rectangles, "what samples are", _shares)
+    panel(said, rectangles, "mean logit of D", _scores)
+    panel(averages, faces, "samples nearest to averages", _averages)
+    panel(distances, faces, "distance of samples (DIF)", _distances)
+    panel(pictures, faces, f"samples, {table.title(images='faces')}", _samples)
+    return figure
+
+
+def _codes(axes: Axes, run: Run) -> str:
+    """Rows of codes, framed in the colours of the curves by how many rectangles they show."""
+    steps, images = run.course("rectangles", lambda at: at["codes"])
+    _, kinds = run.course("rectangles", kinds_of_codes)
+    some = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
+    rows, of = images[some, :6].swapaxes(0, 1), kinds[some, :6].T
+    axes.imshow(grid_picture(rows.reshape(-1, *rows.shape[2:]), len(some), FRAMES[of.ravel()]))
+    return "framed by their rectangles"
+
+
+def kinds_of_codes(at: Arrays) -> np.ndarray:
+    """By their number of rectangles: as many as the training images, one less, one more."""
+    kinds = np.full(len(at["codes_count"]), OTHER)
+    for kind, more in ((TRAINING, 0), (AND, -1), (OR, 1)):
+        kinds[at["codes_exact"] & (at["codes_count"] == at["squares"] + more)] = kind
+    return kinds
+
+
+def _shares(axes: Axes, run: Run) -> None:
+    steps, of_kind = shares(run)
+    for kind, name in KINDS.items():
+        axes.plot(steps, of_kind[:, kind], label=name, color=FRAMES[kind] / 255, lw=1)
+    axes.axvspan(0, steps[early(steps, of_kind)][-1], color="0.92", zorder=0)
+    axes.set(xlabel="iteration (grey: early)", ylabel="share of samples", ylim=(0, 1))
+    axes.legend(fontsize=6)
+
+
+def _scores(axes: Axes, run: Run) -> None:
+    for (name, title), colour in zip(CURVES.items(), COLOURS, strict=False):
+        steps, values = run.course("rectangles", itemgetter(name))
+        axes.plot(steps, values, label=title, color=colour, lw=1)
+    axes.set_xlabel("iteration")
+    axes.legend(fontsize=6)
+
+
+def _averages(axes: Axes, run: Run) -> str:
+    at = run.arrays("averages")
+    columns = [at[name] for name in ("fake", "average", "one", "other")]
+    rows = np.stack(columns, axis=1)[:5]
+    axes.imshow(grid_picture(rows.reshape(-1, *rows.shape[2:]), len(columns)))
+    return "sample, average, and the two images"
+
+
+def _distances(axes: Axes, run: Run) -> str:
+    at = run.arrays("averages")
+    for (name, title), colour in zip(
+        {"to_training": "to a training image", "to_average": "to an average"}.items(),
+        COLOURS, strict=False,
+    ):  # fmt: skip
+        axes.hist(at[name], bins=30, histtype="step", label=title, color=colour)
+    axes.axvline(SAME, color="0.6", lw=0.8, ls="--")
+    axes.set(xlabel="smallest distance", ylabel="samples")
+    axes.legend(fontsize=6)
+    return f"dashed: {SAME}, the same"
+
+
+def _samples(axes: Axes, run: Run) -> None:
+    axes.imshow(grid_picture(run.arrays("samples")["fake"][:36]))
+
+
+ENTRY = Entry(measure, claims, draw)
