@@ -59,6 +59,16 @@ class SquareCount(Reality):
                 f"{key}.square={self.square}: counts squares in images of one channel that are at"
                 f" least as large, and {chosen(run, 'dataset')} has samples of shape {list(shape)}"
             )
+        data = run.config["dataset"]
+        for own, name, value in (
+            ("count", "squares", self.count),
+            ("square", "square", self.square),
+        ):
+            if data.get(name, value) != value:
+                raise BadInput(
+                    f"{key}.{own}={value}: {chosen(run, 'dataset')} has {name}={data[name]}; use"
+                    f" {key}.{own}={data[name]}"
+                )
 
     def realistic(self, x: Tensor, state: Tensors) -> Tensor:
         return has_squares(x, self.count, self.square, self.tolerance)

@@ -23,9 +23,6 @@ FRAMES = np.array([(204, 204, 204), (0, 114, 178), (213, 94, 0), (0, 158, 115)],
 MOST = 0.5
 """G has learnt the two images when more than this share of its samples is one of them."""
 
-EARLY = 1 / 3
-"""Of the time until then."""
-
 SAME = 0.1
 """DIF below which two images are the same (sec. 5.3)."""
 
@@ -46,30 +43,28 @@ def shares(run: Run) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def early(steps: np.ndarray, of_kind: np.ndarray) -> np.ndarray:
-    """Which steps [k] are early: the first third until most samples are a training image, bool."""
+def early(of_kind: np.ndarray) -> np.ndarray:
+    """Which looks [k] are early, bool: from the first sample that is a training image or a
+    combination until most are a training image. All of them where nothing is ever recognised."""
+    known = np.flatnonzero(of_kind[:, TRAINING:].sum(1))
     learnt = np.flatnonzero(of_kind[:, TRAINING] > MOST)
-    until = steps[learnt[0]] if len(learnt) else steps[-1]
-    first = steps <= EARLY * until
-    return first if first.any() else steps == steps[0]
+    looks, first = np.arange(len(of_kind)), known[0] if len(known) else 0
+    until = max(learnt[0], first + 1) if len(learnt) else len(of_kind)
+    return (first <= looks) & (looks < until)
 
 
 def squares(run: Run) -> Row:
     """Shares over the early part and over the run, and how near D's word of combinations is to
     that of training images: 1 the same, 0 that of samples."""
-    steps, of_kind = shares(run)
+    _, of_kind = shares(run)
     _, said = run.course("rectangles", lambda at: [float(at[name]) for name in CURVES])
-    first, combined = early(steps, of_kind), of_kind[:, [AND, OR]].sum(1)
-    made = combined + of_kind[:, TRAINING] > 0
+    first, combined = early(of_kind), of_kind[:, [AND, OR]].sum(1)
     real, both, fake = said[:, 0], said[:, 1:3].mean(1), said[:, 3]
     nearness = (both - fake) / np.where(real == fake, np.nan, real - fake)
     return {
         "learnt": int(of_kind[-1, TRAINING] > MOST),
         "combined_early": float(combined[first].mean()),
         "training_early": float(of_kind[first, TRAINING].mean()),
-        "combined_ahead": float(combined[made][0] > of_kind[made, TRAINING][0])
-        if made.any()
-        else 0,
         "combined_most": float(combined.max()),
         "nearness_early": float(np.nanmedian(nearness[first])),
         "training_end": float(of_kind[-1, TRAINING]),
@@ -152,7 +147,8 @@ def _shares(axes: Axes, run: Run) -> None:
     steps, of_kind = shares(run)
     for kind, name in KINDS.items():
         axes.plot(steps, of_kind[:, kind], label=name, color=FRAMES[kind] / 255, lw=1)
-    axes.axvspan(0, steps[early(steps, of_kind)][-1], color="0.92", zorder=0)
+    some = steps[early(of_kind)]
+    axes.axvspan(some[0], some[-1], color="0.92", zorder=0)
     axes.set(xlabel="iteration (grey: early)", ylabel="share of samples", ylim=(0, 1))
     axes.legend(fontsize=6)
 

@@ -165,19 +165,27 @@ def kinds(other: int, training: int, both: int, either: int, **said: float) -> d
     return {"nearest_kind": of, "counts": of} | {k: np.array(v) for k, v in said.items()}
 
 
-def test_fig_3_reads_the_first_third_of_the_time_until_most_samples_are_training_images() -> None:
+def test_fig_3_reads_the_time_until_most_samples_are_training_images() -> None:
     d = {"f_real": 2.0, "f_and": 1.5, "f_or": 1.5, "f_fake": 0.0}
     run: Any = MadeUp(
         "rectangles",
-        {10: kinds(4, 0, 4, 2, **d), 20: kinds(2, 4, 4, 0, **d), 30: kinds(0, 8, 1, 1, **d)},
+        {5: kinds(10, 0, 0, 0, **d), 10: kinds(4, 0, 4, 2, **d), 20: kinds(2, 4, 4, 0, **d)}
+        | {30: kinds(0, 8, 1, 1, **d)},
         images="rectangles",
     )
     row = fig3.measure(run)
-    assert row["combined_early"] == pytest.approx(0.6)
-    assert row["training_early"] == 0
+    assert row["combined_early"] == pytest.approx(0.5)
+    assert row["training_early"] == pytest.approx(0.2)
     assert row["nearness_early"] == 0.75
     assert row["learnt"] == 1
     assert row["training_end"] == 0.8
+
+
+def test_where_nothing_is_recognised_all_of_a_run_is_early() -> None:
+    nothing = np.array([[1.0, 0, 0, 0]] * 3)
+    assert fig3.early(nothing).all()
+    at_once = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 1.0, 0, 0]])
+    assert fig3.early(at_once).tolist() == [False, True, False]
 
 
 def test_the_codes_of_fig_3_are_framed_by_their_number_of_rectangles() -> None:

@@ -33,6 +33,7 @@ def run_of(*overrides: str) -> Any:
     return setup(config_of(*overrides, base=BARE))
 
 
+SQUARES = ("architecture=dcgan_cifar", "architecture.channels=1", "architecture.filters=2")
 SMALL_SET = ("dataset=uniform_square", "dataset.size=20")
 
 
@@ -43,6 +44,14 @@ SMALL_SET = ("dataset=uniform_square", "dataset.size=20")
         (("correction=pcr_and_or",), "correction.pairs=precomputed: dataset=eight_gaussians draws"),
         (("correction=pcr_and_or", "correction.operation=or"), "correction.operation=or: the comb"),
         (("correction=sc_count",), "correction.measure.square=8: counts squares"),
+        (
+            ("correction=sc_count", "dataset=rectangles_16", *SQUARES, "architecture.size=16"),
+            "correction.measure.square=8: dataset=rectangles_16 has square=4; use",
+        ),
+        (
+            ("correction=sc_count", "dataset=rectangles_pair", *SQUARES),
+            "correction.measure.count=2: dataset=rectangles_pair has squares=3; use",
+        ),
         (("correction=sc_dif", "dataset.size=null"), "correction.measure: .*no end"),
         (("correction=sc_dif", "dataset.size=5000"), "4096 at most, and .*has 5000"),
         (("correction=pcr", "loss=relativistic", "penalty=none"), "loss=relativistic is a loss of"),
