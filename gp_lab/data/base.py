@@ -140,6 +140,11 @@ class Dataset(Latent):
         """Itself, or a copy that makes its batches on a device."""
         return self
 
+    def training_set(self) -> Tensor | None:
+        """All that a run is trained on [count, *shape], float32, without noise and flips; None for
+        a supply without end, and where they are not at hand."""
+        return self.points
+
     def draw_labelled(self, rng: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
         """The samples that `draw` gives, and their classes, int64 [n], from 0.
 

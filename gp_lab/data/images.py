@@ -216,6 +216,11 @@ class Images(Dataset):
         """
         return self._with_labels(self._prepared(), self.order, rng, n, wanted)
 
+    def training_set(self) -> Tensor | None:
+        """All images that are trained on; None for stacked ones, which are combined at random."""
+        rows = self._prepared()
+        return None if self.stacked > 1 else self.floats(rows.images(torch.arange(len(rows))))
+
     def fresh(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
         """n held-out samples [n, *shape], in random permutations, for held-out scores.
 

@@ -52,14 +52,17 @@ class PairLoss(ABC):
     varphi = psi = phi
 
 
-def of_discriminator(loss: Loss, f_real: Tensor, f_fake: Tensor) -> Tensor:
+def of_discriminator(
+    loss: Loss, f_real: Tensor, f_fake: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """What D minimises, without a penalty: a mean over f_real [n] and f_fake [m], a scalar.
 
-    A loss of pairs takes the i-th of both for a pair. Raises `BadInput` unless n = m then.
+    `weights` [m] are those of the fakes, see `mean`. A loss of pairs has none, and takes the i-th
+    of both for a pair. Raises `BadInput` unless n = m then.
     """
     if isinstance(loss, PairLoss):
         return mean(_of_pairs(loss, f_real, f_fake))
-    return mean(loss.phi(f_fake)) + mean(loss.varphi(f_real))
+    return mean(loss.phi(f_fake), weights) + mean(loss.varphi(f_real))
 
 
 def of_generator(loss: Loss, f_fake: Tensor, f_real: Tensor | None) -> Tensor:
@@ -82,14 +85,15 @@ def _of_pairs(loss: PairLoss, above: Tensor, below: Tensor) -> Tensor:
 
 
 def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean of `values` [batch], or their weighted mean with `weights` [batch] (sum need not be 1).
+    """Mean of `values` [batch], or their weighted mean with `weights` [batch] that average 1.
 
-    >>> mean(torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0]))
+    They average 1 over a whole batch; of a part of it the mean is what that adds, as of values
+    without weights.
+
+    >>> mean(torch.tensor([1.0, 3.0]), torch.tensor([1.5, 0.5]))
     tensor(1.5000)
     """
-    if weights is None:
-        return values.mean()
-    return (weights * values).sum() / weights.sum()
+    return values.mean() if weights is None else (weights * values).mean()
 
 
 def softplus(f: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from gp_lab.fields import Check, Execution, Place, keys
 from gp_lab.files import file_name
 from gp_lab.runs.data import recorded_digest
 from gp_lab.runs.index import folder_with_hash
+from gp_lab.runs.older import NEW_GROUPS
 from gp_lab.runs.settings import DataNode, ProbeNode, run_keys
 
 Config = dict[str, Any]
@@ -52,12 +53,12 @@ NOT_IDENTITY_OF_PROBES = keys(ProbeNode, Execution)
 def run_id(config: Config) -> str:
     """`<dataset>-<loss>-<penalty>-s<seed>-<hash>`: readable first, the hash tells runs apart.
 
-    Raises `BadInput` for a name that would lead out of the runs.
+    A constraint and a correction stand after the penalty. Raises `BadInput` for a name that would
+    lead out of the runs.
     """
-    groups = ("dataset", "loss", "penalty", "constraint")
-    names = [file_name(config[group].get("name"), f"{group}.name") for group in groups]
-    if names[-1] == "none":
-        names.pop()
+    groups = ("dataset", "loss", "penalty", "constraint", "correction")
+    said = [file_name(config[group].get("name"), f"{group}.name") for group in groups]
+    names = said[:3] + [name for name in said[3:] if name != "none"]
     slug = "-".join(name.replace("_", "") if len(name) > 24 else name for name in names)
     return f"{slug}-s{config['seed']}-{run_hash(config)}"
 
@@ -70,6 +71,9 @@ def run_hash(config: Config) -> str:
 def identity(config: Config) -> Config:
     """What of a config can change the numbers of its run."""
     kept = {k: v for k, v in config.items() if k not in NOT_IDENTITY}
+    for group, before in NEW_GROUPS.items():
+        if kept.get(group, {}).get("_target_") == before["_target_"]:
+            del kept[group]
     dataset = kept["dataset"]
     of_no_account = frozenset({"download", "digest"})  # not known yet: told apart by its place
     if is_checked(dataset):

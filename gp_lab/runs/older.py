@@ -1,7 +1,7 @@
 """Configs of older runs as they would be written today.
 
 A part once carried keys of other choices of its group, which it never read, and lacked keys that it
-has got since.
+has got since; and there were fewer groups.
 """
 
 from collections.abc import Mapping
@@ -38,13 +38,20 @@ SINCE: Mapping[str, Mapping[str, Any]] = {
 }
 """Target -> keys that it has got since, with what it did before."""
 
+NEW_GROUPS: Mapping[str, Mapping[str, Any]] = {
+    "correction": {"name": "none", "_target_": "gp_lab.objectives.corrections.NoCorrection"},
+}
+"""Groups that runs have got since, with the choice that does what they did before: it is no part of
+a run's identity, so that those runs keep their hashes."""
+
 GROUPS = ("architecture", "constraint", "loss", "penalty", "tracking", "optimizer")
 
 
 def modern(config: dict[str, Any]) -> dict[str, Any]:
     """A config without the keys that never had an effect and with those that came later; today's is
     as it was."""
-    return config | {g: _modern(config[g]) for g in GROUPS if isinstance(config.get(g), dict)}
+    whole = config if "loss" not in config else {**NEW_GROUPS, **config}
+    return whole | {g: _modern(config[g]) for g in GROUPS if isinstance(config.get(g), dict)}
 
 
 def _modern(node: dict[str, Any]) -> dict[str, Any]:

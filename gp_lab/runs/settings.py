@@ -60,6 +60,7 @@ class Groups(TypedDict):
     loss: Node
     penalty: Node
     constraint: Node
+    correction: Node
     optimizer: Node
     schedule: Annotated[Node, Stackable]
     probe: Annotated[dict[str, ProbeNode], Budget]

@@ -7,8 +7,9 @@ by several ranks, the next block is drawn while this one is trained on.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -31,7 +32,8 @@ class Block(NamedTuple):
 
     real [length, d_steps, batch, ...], latent likewise, u [length, d_steps, batch] in [0, 1],
     latent_g [length, g_steps, batch, ...]; rate_d, rate_g [length]: multipliers of the learning
-    rate, float64; labels, labels_g: the classes of each batch, for networks that know of classes.
+    rate, float64; labels, labels_g: the classes of each batch, for networks that know of classes;
+    drawn: what a correction of D's negatives asks for, [length, d_steps, batch, ...] each.
     """
 
     real: Tensor
@@ -43,6 +45,7 @@ class Block(NamedTuple):
     labels: Labels = ()
     labels_g: Labels = ()
     real_g: tuple[Tensor, ...] = ()
+    drawn: Mapping[str, Tensor] = MappingProxyType({})
 
     def of_g(self, i: int, j: int) -> tuple[Any, ...]:
         """What `generator_step` takes for update j of iteration i: latents, classes, any reals."""
@@ -52,10 +55,15 @@ class Block(NamedTuple):
 
 def batches_at_once(run: Setup) -> int:
     """Iterations in one block: a function of the config alone, so that resuming finds its place."""
+    return max(1, min(LONGEST, FLOATS // numbers_per_iteration(run)))
+
+
+def numbers_per_iteration(run: Setup) -> int:
+    """What is drawn for an iteration, at most."""
     s = run.settings
     per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
-    per_iteration = s.batch_size * (s.d_steps + s.g_steps) * per_sample
-    return max(1, min(LONGEST, FLOATS // per_iteration))
+    of_correction = s.d_steps * run.game.correction.numbers(run)
+    return s.batch_size * ((s.d_steps + s.g_steps) * per_sample + of_correction)
 
 
 def draw_batches(run: Setup, k: int, rows: slice = slice(None)) -> Block:
@@ -79,6 +87,7 @@ def draw_batches(run: Setup, k: int, rows: slice = slice(None)) -> Block:
     real, of_real = _reals(run, rng("real"), n_d, rows)
     latent = run.latent.draw(rng("latent"), n_d, real if run.latent.follows_reals else None)
     u = torch.rand(n_d, generator=rng("penalty"))
+    drawn = run.game.correction.draw(run, rng("correction"), n_d)
     real_g: Labels = ()
     of_g: Labels = ()
     if n_g and isinstance(run.game.loss, PairLoss):
@@ -101,6 +110,7 @@ def draw_batches(run: Setup, k: int, rows: slice = slice(None)) -> Block:
         tuple(shaped(y, s.d_steps, torch.long) for y in of_real),
         tuple(shaped(y, s.g_steps, torch.long) for y in of_g),
         real_g,
+        {name: shaped(x, s.d_steps) for name, x in drawn.items()},
     )
 
 
@@ -180,6 +190,8 @@ def stack_batches(blocks: list[Block]) -> Block:
         first = parts[0]
         if isinstance(first, tuple):
             return tuple(stacked(column) for column in zip(*parts, strict=True))
+        if isinstance(first, Mapping):
+            return {name: stacked([part[name] for part in parts]) for name in first}
         return torch.stack(list(parts), dim=min(first.dim(), 2)) if first.numel() else first
 
     return Block(*(stacked(column) for column in zip(*blocks, strict=True)))

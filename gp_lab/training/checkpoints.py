@@ -50,4 +50,5 @@ class Checkpoints:
 def _start_state(replica: Replica) -> dict[str, Any]:
     run = replica.setup
     size, shape = run.settings.batch_size, run.dataset.shape
-    return start_state(run.game, *run.initial, size, shape, run.initial_encoder)
+    correction = run.game.correction.start(run)
+    return start_state(run.game, *run.initial, size, shape, run.initial_encoder, correction)

@@ -146,10 +146,12 @@ def _sums_in_one_order(game: Game) -> bool:
     """Whether each sum over the ranks needs the one before it, so that a compiler, which sees parts
     of another size on each rank, cannot exchange two of them.
 
-    An encoder's step has sums beside D's; so have reals and fakes in a D that normalises batches.
+    An encoder's step has sums beside D's; so have reals and fakes in a D that normalises batches,
+    and a correction of the negatives may have its own.
     """
     layers = game.discriminator.modules()
-    return game.encoder is None and not any(isinstance(m, SynchronisedBatchNorm) for m in layers)
+    alone = game.encoder is None and not game.correction.changes
+    return alone and not any(isinstance(m, SynchronisedBatchNorm) for m in layers)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class Iteration:
                 b.latent[i, j],
                 b.u[i, j],
                 tuple(y[i, j] for y in b.labels),
+                {name: x[i, j] for name, x in b.drawn.items()},
                 *votes,
             )
         metrics = self.vote.count(metrics)

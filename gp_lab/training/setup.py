@@ -17,6 +17,7 @@ from gp_lab.machine import within_free_memory
 from gp_lab.networks.checks import check_networks
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
+from gp_lab.objectives.corrections import Correction
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import NoPenalty
 from gp_lab.probes.base import Probe
@@ -39,6 +40,7 @@ KINDS: dict[str, type] = {
     "loss": Loss,
     "penalty": NoPenalty,
     "constraint": Constraint,
+    "correction": Correction,
     "optimizer": Optimizer,
     "schedule": Schedule,
     "tracking": Tracking,
@@ -92,6 +94,7 @@ def setup(config: Config, contents: Contents | None = None) -> Setup:
         loss=parts["loss"],
         penalty=parts["penalty"],
         constraint=parts["constraint"],
+        correction=parts["correction"],
         optimizer=parts["optimizer"],
         average=settings.average,
         autocast=settings.precision == "bf16",
@@ -168,6 +171,7 @@ def _check(run: Setup) -> None:
     run.latent.check("architecture.latent", run)
     run.game.penalty.check("penalty", run)
     check_networks(run)
+    run.game.correction.check("correction", run)
     for name, probe in run.probes.items():
         probe.check(f"probe.{name}", run)
     _check_memory(run)

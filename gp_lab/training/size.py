@@ -11,7 +11,7 @@ import torch
 
 from gp_lab.errors import BadInput
 from gp_lab.probes.base import PlaneProbe, Probe
-from gp_lab.training.batches import batches_at_once
+from gp_lab.training.batches import batches_at_once, numbers_per_iteration
 from gp_lab.training.memory import activations, free_bytes
 from gp_lab.training.setup import Setup
 
@@ -25,8 +25,7 @@ BF16 = 2
 def refuse_too_large(run: Setup, ranks: int = 1) -> None:
     """Raises `BadInput` for a batch, or a probe, that one of so many ranks has no memory for."""
     s, shape, device = run.settings, run.dataset.shape, run.device
-    numbers = math.prod(shape) + math.prod(run.latent.shape) + 1
-    block = FLOAT * batches_at_once(run) * s.batch_size * (s.d_steps + s.g_steps) * numbers
+    block = FLOAT * batches_at_once(run) * numbers_per_iteration(run)
     held = BF16 * activations(run.game.discriminator, shape, run)
     words = f"batch_size={s.batch_size}, d_steps={s.d_steps}, g_steps={s.g_steps}"
     _refuse(words, (block + held * s.batch_size) // ranks, device)

@@ -7,7 +7,6 @@ for it and the rates of the schedule.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ if TYPE_CHECKING:  # the launchers ask for groups before anything heavy is impor
     from gp_lab.training.setup import Setup
     from gp_lab.training.step import Game, Hyper
 
-PARTS = ("loss", "penalty", "constraint", "optimizer")
+PARTS = ("loss", "penalty", "constraint", "correction", "optimizer")
 """Groups whose parts the step computes with, and whose `Stackable` numbers it takes as tensors."""
 
 DRAWN = ("gp_lab.data.points.Points", "gp_lab.data.images.Images")
@@ -112,9 +111,19 @@ def refuse_to_stack(runs: Sequence["Setup"]) -> None:
     for run in runs[1:]:
         if run.dataset.shape != first.dataset.shape or run.latent.shape != first.latent.shape:
             raise Unstackable("the samples of these data sets differ in shape")
+        if not _same_shapes(run, first):
+            raise Unstackable("the samples that the correction compares with differ in number")
         if not _same_buffers(run.game, first.game):
             name = run.config["architecture"].get("name")
             raise Unstackable(f"architecture={name} has buffers that depend on the seed")
+
+
+def _same_shapes(a: "Setup", b: "Setup") -> bool:
+    """Whether what the correction puts into the state has one shape."""
+    one, other = (
+        {name: x.shape for name, x in run.game.correction.start(run).items()} for run in (a, b)
+    )
+    return one == other
 
 
 def _same_buffers(a: "Game", b: "Game") -> bool:
@@ -183,7 +192,7 @@ def bytes_per_replica(run: "Setup") -> int:
     """
     import torch
 
-    from gp_lab.training.batches import batches_at_once
+    from gp_lab.training.batches import batches_at_once, numbers_per_iteration
     from gp_lab.training.memory import activations, bytes_of_state
 
     s, game = run.settings, run.game
@@ -192,11 +201,11 @@ def bytes_per_replica(run: "Setup") -> int:
         passes = 4
     if game.penalty.measure == "latent_path":
         passes += 1
+    passes += game.correction.changes
     of_d = activations(game.discriminator, run.dataset.shape, run)
     of_g = activations(game.generator, run.latent.shape, run)
     work = WORKING_COPIES * s.batch_size * (passes * of_d + of_g)
-    per_sample = math.prod(run.dataset.shape) + math.prod(run.latent.shape) + 1
-    block = 2 * batches_at_once(run) * s.batch_size * (s.d_steps + s.g_steps) * per_sample
+    block = 2 * batches_at_once(run) * numbers_per_iteration(run)
     of_numbers = torch.finfo(run.dtype).bits // 8
     return bytes_of_state(run, copies=2) + of_numbers * (work + block)
 

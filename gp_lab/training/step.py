@@ -5,7 +5,7 @@ Nothing here knows of devices, files, replicas or compilers: `engine.py` wraps t
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from torch.func import functional_call
 from gp_lab.networks.conditional import classes_of
 from gp_lab.objectives.classification import AuxiliaryClassifier
 from gp_lab.objectives.constraints import Constraint
+from gp_lab.objectives.corrections import Correction, Given, Negatives, NoCorrection
 from gp_lab.objectives.encoders import encoder_loss, of_batch
 from gp_lab.objectives.losses import Loss, mean, of_discriminator, of_generator
 from gp_lab.objectives.penalties import Critic, InputGradient, NoPenalty, interpolate
@@ -27,7 +28,8 @@ State = dict[str, Any]
 
     d, g: parameters; d_optimizer, g_optimizer; constraint: its own; hardest [k, ...]: the points
     carried over by a maximum; average: of the generator's parameters ({} without one);
-    encoder, encoder_optimizer: only of an architecture that has an encoder.
+    encoder, encoder_optimizer: only of an architecture that has an encoder; correction: what a
+    correction of D's negatives has to know, only where that is something.
 """
 
 Hyper = Mapping[str, Mapping[str, Any]]
@@ -35,6 +37,9 @@ Hyper = Mapping[str, Mapping[str, Any]]
 
 Labels = tuple[Tensor, ...]
 """(the classes int64 [batch],), or () for networks without classes."""
+
+Drawn = Mapping[str, Tensor]
+"""What a correction of D's negatives draws for a batch, [batch, ...] each."""
 
 D_METRICS = ("loss_d", "penalty", "gradient_norm", "f_real", "f_fake")
 G_METRICS = ("loss_g",)
@@ -59,6 +64,7 @@ class Game:
     encoder: nn.Module | None = None
     classification: AuxiliaryClassifier | None = None
     shard: Shard | None = None
+    correction: Correction = field(default_factory=NoCorrection)
 
     def with_hyper(self, hyper: Hyper) -> "Game":
         """The same game with some parts' numbers replaced (by tensors, one per replica)."""
@@ -80,9 +86,12 @@ class Game:
     def judge_both(
         self, params: Tensors, real: Tensor, fake: Tensor, labels: Labels
     ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """`judge` of reals and of fakes, in one batch where it may be."""
+        """`judge` of reals [batch, ...] and of fakes [k batch, ...], in one call where it may be,
+        else in one for each batch."""
         if not self.joint:
-            return self.judge(params, real, labels), self.judge(params, fake, labels)
+            parts = [self.judge(params, x, labels) for x in fake.split(len(real))]
+            f, kinds = map(torch.cat, zip(*parts, strict=True))
+            return self.judge(params, real, labels), (f, kinds)
         f, kinds = self.judge(params, torch.cat([real, fake]), labels)
         sizes = [len(real), len(fake)]
         (f_real, f_fake), (as_real, as_fake) = f.split(sizes), kinds.split(sizes)
@@ -120,7 +129,8 @@ class Game:
     @property
     def metrics_of_d(self) -> tuple[str, ...]:
         """What a step of D reports."""
-        return D_METRICS + (("loss_class_d",) if self.classification else ())
+        of_classes = ("loss_class_d",) if self.classification else ()
+        return D_METRICS + self.correction.metrics + of_classes
 
     @property
     def metrics_of_g(self) -> tuple[str, ...]:
@@ -191,19 +201,21 @@ def discriminator_step(
     latent: Tensor,
     u: Tensor,
     labels: Labels = (),
+    drawn: Drawn | None = None,
     asked: Tensor | None = None,
 ) -> tuple[State, Tensor]:
     """One update of D: the new state and `game.metrics_of_d` as a vector.
 
     real [batch, ...], latent [batch, ...], u [batch] uniform in [0, 1]; lr multiplies the
-    optimiser's rate; labels are the reals' classes, and what the fakes are made as. f_real and
-    f_fake are the batch's means before the update. An encoder, where there is one, takes a step of
-    its own beside D, at D's rate. `asked` [1] is another number of each rank, whose sum over the
-    ranks comes after the metrics.
+    optimiser's rate; labels are the reals' classes, and what the fakes are made as; drawn is what
+    the correction asked for. f_real and f_fake are the batch's means before the update. An encoder,
+    where there is one, takes a step of its own beside D, at D's rate. `asked` [1] is another number
+    of each rank, whose sum over the ranks comes after the metrics.
     """
     game = game.with_hyper(hyper)
-    shard = game.shard
-    fake = game.generate(state["g"], latent, labels).detach()
+    shard, n = game.shard, len(real)
+    negatives = _negatives(game, state, real, latent, labels, drawn)
+    fake = negatives.points[:n]
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
     points, keep = real, state["hardest"].shape[0]
@@ -214,17 +226,18 @@ def discriminator_step(
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         weights = game.constraint.apply(params, constraint)
-        (f_real, as_real), (f_fake, as_fake) = game.judge_both(weights, real, fake, labels)
-        value = of_discriminator(game.loss, f_real, f_fake)
+        (f_real, as_real), (f, kinds) = game.judge_both(weights, real, negatives.points, labels)
+        value = of_discriminator(game.loss, f_real, f, negatives.weights)
         penalty, norm, hardest = torch.zeros_like(value), torch.zeros_like(value), points[:0]
         if penalised:
             penalty, norm, hardest = game.penalty(
                 game.critic(weights, labels), points, differentiate.of_inputs, keep, shard
             )
             value = value + penalty
-        metrics = [value, penalty, norm, f_real.mean(), f_fake.mean()]
+        metrics = [value, penalty, norm, f_real.mean(), f[:n].mean()]
+        metrics += _of_correction(game, negatives, f[n:])
         if game.classification is not None:
-            of_classes = game.classification.of_d(as_real, as_fake, *labels)
+            of_classes = game.classification.of_d(as_real, kinds[:n], *labels)
             value = value + of_classes
             metrics.append(of_classes)
         value, shares = _shares(shard, value, torch.stack(metrics).detach())
@@ -242,6 +255,25 @@ def discriminator_step(
     if game.encoder is not None:
         new |= _encoder_step(game, differentiate, state, lr, real)
     return state | new | ({"hardest": hardest} if keep else {}), metrics
+
+
+def _negatives(
+    game: Game, state: State, real: Tensor, latent: Tensor, labels: Labels, drawn: Drawn | None
+) -> Negatives:
+    """What D is told is not real: the fakes, as the game's correction has them."""
+
+    def make(z: Tensor) -> Tensor:
+        return game.generate(state["g"], z, labels).detach()
+
+    given = Given(drawn or {}, state.get("correction", {}), make, game.shard)
+    return game.correction.negatives(real, make(latent), given)
+
+
+def _of_correction(game: Game, negatives: Negatives, f_combined: Tensor) -> list[Tensor]:
+    """The correction's own metrics."""
+    known = {"realistic": negatives.realistic, "f_combined": f_combined}
+    found = [known[name] for name in game.correction.metrics]
+    return [x.to(f_combined.dtype).mean() for x in found if x is not None]
 
 
 def _encoder_step(
@@ -329,16 +361,20 @@ def start_state(
     batch_size: int,
     shape: tuple[int, ...],
     encoder: Tensors | None = None,
+    correction: Tensors | None = None,
 ) -> State:
-    """The state before the first step, from initial parameters and the shape of one sample."""
+    """The state before the first step, from initial parameters and the shape of one sample.
+
+    `correction`: what the game's own makes of the run.
+    """
     some = next(iter(d.values()))
     hardest = torch.full(
         (game.penalty.carried(batch_size), *shape), torch.nan, dtype=some.dtype, device=some.device
     )
-    encoding = (
-        {"encoder": encoder, "encoder_optimizer": game.optimizer.start(encoder)} if encoder else {}
-    )
-    return encoding | {
+    own: State = {"correction": correction} if correction else {}
+    if encoder:
+        own |= {"encoder": encoder, "encoder_optimizer": game.optimizer.start(encoder)}
+    return own | {
         "d": d,
         "g": g,
         "d_optimizer": game.optimizer.start(d),

@@ -8,6 +8,11 @@ from helpers import (
 )
 
 from gp_lab.objectives.constraints import NoConstraint, SpectralNorm, WeightClipping
+from gp_lab.objectives.corrections import (
+    NoCorrection,
+    PixelCombination,
+    SampleCorrectionAndCombination,
+)
 from gp_lab.objectives.losses import (
     Combined,
     Hinge,
@@ -18,6 +23,7 @@ from gp_lab.objectives.losses import (
     Wasserstein,
 )
 from gp_lab.objectives.penalties import NoPenalty, Penalty
+from gp_lab.objectives.reality import Dif
 from gp_lab.training.optimizers import SGD, Adam, RMSProp
 from gp_lab.training.step import (
     Game,
@@ -33,6 +39,7 @@ def game(
     constraint: NoConstraint | None = None,
     average: float = 0.0,
     encoder: bool = False,
+    correction: NoCorrection | None = None,
     **settings: Any,
 ) -> Game:
     return Game(
@@ -44,6 +51,7 @@ def game(
         optimizer=optimizer,
         average=average,
         encoder=small_mlp(outputs=2, seed=3) if encoder else None,
+        correction=correction or NoCorrection(),
     )
 
 
@@ -66,6 +74,26 @@ GAMES: dict[str, Game] = {
         Penalty("latent_path", reduction="max", output="probability", weight=2.0),
         Adam(0.005),
         encoder=True,
+    ),
+    "pcr": game(
+        Hinge(), built("penalty", "one_gp"), Adam(0.005), correction=PixelCombination(weight=0.3)
+    ),
+    "sc_pcr": game(
+        NonSaturating(),
+        NONE,
+        Adam(0.005),
+        average=0.9,
+        correction=SampleCorrectionAndCombination(
+            measure=Dif(0.15), pairs="precomputed", operation="and_or"
+        ),
+    ),
+    "sc_pcr_replace": game(
+        Wasserstein(),
+        Penalty("between", reduction="max", carry=0.25),
+        Adam(0.005),
+        correction=SampleCorrectionAndCombination(
+            measure=Dif(0.15), mode="replace", operation="and_or", candidates=2
+        ),
     ),
     "least_squares": game(LeastSquares(), Penalty("midpoint", weight=0.3), Adam(0.005)),
 }

@@ -38,11 +38,13 @@ def started(g: Game, seed: int | None = None, dtype: torch.dtype = torch.float64
     )
     assert of_d is not None
     assert of_g is not None
-    return start_state(g, of_d, of_g, BATCH, (2,), of_e)
+    training = {"training": normal(16, 2, seed=400 + (seed or 0), scale=0.5).to(dtype)}
+    own = training if "realistic" in g.correction.metrics else None
+    return start_state(g, of_d, of_g, BATCH, (2,), of_e, own)
 
 
-def data(step: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
-    """Two Gaussians to the right as reals, latents, and u; each step's own."""
+def data(step: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
+    """Two Gaussians to the right as reals, latents, u, what corrections draw; each step's own."""
     at = 1000 * seed + 10 * step
     real = normal(BATCH, 2, seed=at, scale=0.3) + torch.tensor([1.5, 0.0], dtype=torch.float64)
     real[::2, 1] += 1
@@ -52,7 +54,12 @@ def data(step: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> dict[s
         "u": uniform(BATCH, seed=at + 2),
         "latent_g": normal(BATCH, 2, seed=at + 3),
     }
-    return {k: v.to(dtype) for k, v in fields.items()}
+    drawn = {
+        "combined": normal(BATCH, 2, seed=at + 4),
+        "candidates": normal(BATCH, 2, 2, seed=at + 5),
+    }
+    own: dict[str, Any] = {"drawn": {k: v.to(dtype) for k, v in drawn.items()}}
+    return own | {k: v.to(dtype) for k, v in fields.items()}
 
 
 def rates(step: int) -> tuple[float, float]:
@@ -71,7 +78,7 @@ def iterate(
             lr_d, lr_g = lr_d.expand(len(seeds)), lr_g.expand(len(seeds))
         if j < D_STEPS:
             state, of_d = engine.discriminator_step(
-                state, hyper, lr_d, d["real"], d["latent"], d["u"]
+                state, hyper, lr_d, d["real"], d["latent"], d["u"], (), d["drawn"]
             )
         else:
             state, of_g = engine.generator_step(state, hyper, lr_g, d["latent_g"])

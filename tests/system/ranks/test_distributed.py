@@ -79,7 +79,7 @@ CASES: dict[str, Game] = GAMES | {
 }
 ON_FOUR = (
     "wgan_gp", "wgan", "max_gp", "max_carried_over_ranks", "cross_pairs_max", "latent_path",
-    "ac_gan", "pairs", "batch_norm",
+    "ac_gan", "pairs", "sc_pcr", "batch_norm",
 )  # fmt: skip
 COMPILED = ("zero_gp", "max_of_compiled", "batch_norm_in_g")
 """On two ranks, by hand on four: a mean; a maximum, alone and beside sums inside a network.
@@ -102,7 +102,9 @@ def steps(case: str | Game, engine: str, ranks: Ranks, batch_norm: str = "synchr
     d, g, e = (None if net is None else parameters(net) for net in nets)
     assert d is not None
     assert g is not None
-    state = start_state(game, d, g, BATCH, (2,), e)
+    training = {"training": normal(16, 2, seed=9, scale=0.5)}
+    own = training if "realistic" in game.correction.metrics else None
+    state = start_state(game, d, g, BATCH, (2,), e, own)
     lr = torch.ones((), dtype=torch.float64)
     for i in range(STEPS):
         real = (normal(BATCH, 2, seed=4 * i, scale=0.3) + torch.tensor([1.5, 0.2]).double())[rows]
@@ -110,7 +112,11 @@ def steps(case: str | Game, engine: str, ranks: Ranks, batch_norm: str = "synchr
         y = (torch.arange(BATCH)[rows] + i) % CLASSES
         labels = (y,) if game.classes else ()
         u = uniform(BATCH, seed=4 * i + 3)[rows]
-        state, of_d = do.discriminator_step(state, {}, lr, real, latent, u, labels, *asked)
+        drawn = {
+            "combined": normal(BATCH, 2, seed=4 * i + 2000)[rows],
+            "candidates": normal(BATCH, 2, 2, seed=4 * i + 3000)[rows],
+        }
+        state, of_d = do.discriminator_step(state, {}, lr, real, latent, u, labels, drawn, *asked)
         reals = (normal(BATCH, 2, seed=4 * i + 1000)[rows],)
         of_pairs = reals if isinstance(game.loss, PairLoss) else ()
         state, of_g = do.generator_step(state, {}, lr, latent_g, labels, *of_pairs)
@@ -294,7 +300,12 @@ def test_what_a_compiler_could_exchange_between_ranks_stays_eager() -> None:
 
     settings = Settings(batch_size=BATCH)
     cpu = torch.device("cpu")
-    for name, engine in (("latent_path", "eager"), ("batch_norm", "eager"), ("max_gp", "compiled")):
+    for name, engine in (
+        ("latent_path", "eager"),
+        ("batch_norm", "eager"),
+        ("sc_pcr", "eager"),
+        ("max_gp", "compiled"),
+    ):
         game = sharded(CASES[name], Two(), settings)
         assert choose("always", game, 1, torch.device("cuda"))[0] == engine
         assert choose("never", game, 1, cpu)[0] == "eager"

@@ -25,6 +25,7 @@ OF_PARTS = [group for group in groups() if group not in ("probe", "figure", "sca
 INHERITED = {
     "architecture": ("mlp_zero_gp", "width: 3"),
     "constraint": ("clipping", "value: 3.0"),
+    "correction": ("pcr", "weight: 0.25"),
     "dataset": ("mnist_1000", "size: 3"),
     "loss": ("combined_tenth", "beta: 3.0"),
     "optimizer": ("adam", "lr: 3.0"),

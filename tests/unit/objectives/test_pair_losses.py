@@ -82,7 +82,7 @@ def test_a_loss_of_pairs_says_that_it_has_none_of_the_three_functions(function: 
 
 
 def test_a_pair_that_weighs_three_is_three_pairs() -> None:
-    weights = torch.tensor([3.0, 1.0, 0.0]).double()
+    weights = torch.tensor([2.25, 0.75, 0.0]).double()
     rows = torch.tensor([0, 0, 0, 1])
     weighted = mean(Relativistic().pair(F_REAL[:3], F_FAKE[:3]), weights)
     same(weighted, of_discriminator(Relativistic(), F_REAL[rows], F_FAKE[rows]), 1e-15)

@@ -38,8 +38,9 @@ from gp_lab.runs.identity import (
 from gp_lab.runs.settings import Groups, Settings
 
 WHAT_IS_COMPUTED = {
-    "dataset", "architecture", "loss", "penalty", "constraint", "optimizer", "schedule", "probe",
-    "seed", "steps", "batch_size", "d_steps", "g_steps", "average", "precision",
+    "dataset", "architecture", "loss", "penalty", "constraint", "correction", "optimizer",
+    "schedule", "probe", "seed", "steps", "batch_size", "d_steps", "g_steps", "average",
+    "precision",
 }  # fmt: skip
 HOW_AND_WHERE = {
     "tracking", "figure", "scale", "panel", "log_every", "checkpoint_every", "device", "compile",

@@ -24,7 +24,10 @@ from gp_lab.training.optimizers import SGD
 
 @pytest.mark.seconds
 @pytest.mark.usefixtures("needs_compiler")
-@pytest.mark.parametrize("name", ["max_gp", "latent_path"])  # they use every part of the state
+@pytest.mark.parametrize(
+    "name",
+    ["max_gp", "latent_path", "sc_pcr_replace"],  # they use every part of the state
+)
 def test_compiled_steps_are_the_eager_ones(name: str) -> None:
     g = replace(GAMES[name], average=0.9)
     assert choose("always", g, 1, torch.device("cpu"))[0] == "compiled"
@@ -111,6 +114,7 @@ OWN_NUMBERS: list[tuple[str, dict[str, dict[str, list[Any]]]]] = [
             "penalty": {"anchor": [(2.0, -1.0), (0.0, 0.0), (-3.0, 1.0)]},
         },
     ),
+    ("sc_pcr", {"correction": {"weight": [0.5, 0.1, 1.0]}}),
 ]
 
 
