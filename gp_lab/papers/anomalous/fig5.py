@@ -26,7 +26,7 @@ METHODS = ("vanilla", "sc")
 
 PLACE = "anomalous, sec. 5.3 and Fig. 5"
 
-SHOWN, COLUMNS = 32, 4
+SHOWN = 32
 """Training images, and as many samples."""
 
 
@@ -44,7 +44,7 @@ def difs(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(run: Run) -> Row:
-    """FID and DIF at the end and on average over the training, and the share of noise at its end."""
+    """FID and DIF at the end and on average over the training; the share of noise at the end."""
     fid, (steps, mean) = trained(run), difs(run)
     last = dif(run.arrays("neighbours"), run.arrays("samples")["real"][0].size)
     return _scores.measure(run) | {
@@ -89,7 +89,7 @@ def claims(table: Table) -> list[Claim]:
 def draw(runs: Runs, table: Table) -> Figure:
     """Training images, the samples of each method, and both curves: a row for each data set."""
     datasets, methods = runs.grid.titles("dataset"), runs.grid.titles("method")
-    figure, grid = new_panels(len(datasets), 3 + len(methods), height=5.4)
+    figure, grid = new_panels(len(datasets), 3 + len(methods), height=4.6)
     figure.set_figwidth(1.9 * (3 + len(methods)))
     for (real, *images, fid, distance), (dataset, title) in zip(
         grid, datasets.items(), strict=True
@@ -98,14 +98,15 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes.set_axis_off()
         real.set_title(f"{title}:\ntraining images")
         if found := runs.at(dataset=dataset):
-            pictures(real, found[0].arrays("samples")["real"], SHOWN, COLUMNS)
+            pictures(real, found[0].arrays("samples")["real"], SHOWN)
         for axes, (method, name), colour in zip(images, methods.items(), COLOURS, strict=False):
             panel(axes, runs.first(dataset=dataset, method=method), name, _samples)
             found = runs.at(dataset=dataset, method=method)
             band(fid, found, fids, name, color=colour)
             band(distance, found, difs, name, color=colour)
         fid.set(title=f"{judge(table)} FID", xlabel="iteration", yscale="log")
-        distance.set(title="DIF of samples", xlabel="iteration", ylim=(0, None))
+        distance.set(title="DIF of samples", xlabel="iteration")
+        distance.set_ylim(0, 1.05 * distance.get_ylim()[1])
         for axes in (fid, distance):
             axes.locator_params(axis="x", nbins=3, integer=True)
     legend_above(figure, [grid[0, -1]])
@@ -113,7 +114,7 @@ def draw(runs: Runs, table: Table) -> Figure:
 
 
 def _samples(axes: Axes, run: Run) -> str:
-    pictures(axes, run.arrays("samples")["fake"], SHOWN, COLUMNS)
+    pictures(axes, run.arrays("samples")["fake"], SHOWN)
     row = measure(run)
     return f"FID {row['fid']:.3g}, DIF {row['dif']:.2f}"
 

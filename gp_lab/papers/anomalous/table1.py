@@ -138,7 +138,8 @@ def draw(runs: Runs, table: Table) -> Figure:
     """The table above, FID over the iterations of each of its cells below."""
     datasets, models = (runs.grid.titles(axis) for axis in ("dataset", "model"))
     figure = Figure(figsize=(8, 7.4), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.6])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.6])
+    above, below = parts
     _numbers(above, runs, table)
     grid = below.subplots(len(datasets), len(models), sharex="col", squeeze=False)
     for row, dataset in zip(grid, datasets, strict=True):
