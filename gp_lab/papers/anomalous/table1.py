@@ -22,7 +22,7 @@ from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
 from gp_lab.papers._scores import judge
-from gp_lab.papers.anomalous._images import data_title, fids, trained
+from gp_lab.papers.anomalous._images import fids, trained
 
 PAPER = {
     "celeba": {
@@ -158,6 +158,13 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.set_xlabel("iteration")
     legend_above(below, grid.flat)
     return figure
+
+
+def data_title(table: Table, dataset: str) -> str:
+    """What a data set is called, and what stands in for it."""
+    title = table.title(dataset=dataset)
+    here = next((row["data"] for row in table.at(dataset=dataset).rows if "data" in row), dataset)
+    return title if here == dataset else f"{title} ({here})"
 
 
 def _numbers(place: Any, runs: Runs, table: Table) -> None:
