@@ -215,14 +215,10 @@ def discriminator_step(
     game = game.with_hyper(hyper)
     shard, n = game.shard, len(real)
     negatives = _negatives(game, state, real, latent, labels, drawn)
-    fake = negatives.points[:n]
     constraint = game.constraint.prepare(state["d"], state["constraint"])
     penalised = game.penalty.measure != "none"
-    points, keep = real, state["hardest"].shape[0]
-    if penalised:
-        path = partial(game.latent_path, state, real, latent)
-        carried = state["hardest"] if shard is None else state["hardest"][shard.rows]
-        points = game.penalty.points(real, fake, u, carried, path)
+    points = _penalised(game, state, real, negatives.points[:n], latent, u) if penalised else real
+    keep = state["hardest"].shape[0]
 
     def objective(params: Tensors) -> tuple[Tensor, Any]:
         weights = game.constraint.apply(params, constraint)
@@ -267,6 +263,15 @@ def _negatives(
 
     given = Given(drawn or {}, state.get("correction", {}), make, game.shard)
     return game.correction.negatives(real, make(latent), given)
+
+
+def _penalised(
+    game: Game, state: State, real: Tensor, fake: Tensor, latent: Tensor, u: Tensor
+) -> Tensor:
+    """Where D's gradient is penalised."""
+    path = partial(game.latent_path, state, real, latent)
+    carried = state["hardest"] if game.shard is None else state["hardest"][game.shard.rows]
+    return game.penalty.points(real, fake, u, carried, path)
 
 
 def _of_correction(game: Game, negatives: Negatives, f_combined: Tensor) -> list[Tensor]:

@@ -76,23 +76,25 @@ GAMES: dict[str, Game] = {
         encoder=True,
     ),
     "pcr": game(
-        Hinge(), built("penalty", "one_gp"), Adam(0.005), correction=PixelCombination(weight=0.3)
+        NonSaturating(),
+        built("penalty", "one_gp"),
+        Adam(0.005),
+        correction=PixelCombination(weight=0.3),
     ),
     "sc_pcr": game(
         NonSaturating(),
         NONE,
         Adam(0.005),
-        average=0.9,
         correction=SampleCorrectionAndCombination(
-            measure=Dif(0.15), pairs="precomputed", operation="and_or"
+            measure=Dif(0.1), pairs="precomputed", operation="and_or"
         ),
     ),
     "sc_pcr_replace": game(
-        Wasserstein(),
+        LeastSquares(),
         Penalty("between", reduction="max", carry=0.25),
         Adam(0.005),
         correction=SampleCorrectionAndCombination(
-            measure=Dif(0.15), mode="replace", operation="and_or", candidates=2
+            measure=Dif(0.1), mode="replace", operation="and_or", candidates=2
         ),
     ),
     "least_squares": game(LeastSquares(), Penalty("midpoint", weight=0.3), Adam(0.005)),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from games import GAMES
 from helpers import built, normal, parameters, same, small_mlp, uniform
+from iterations import training_set
 from lab import (
     config_of,
     free_port,
@@ -102,7 +103,7 @@ def steps(case: str | Game, engine: str, ranks: Ranks, batch_norm: str = "synchr
     d, g, e = (None if net is None else parameters(net) for net in nets)
     assert d is not None
     assert g is not None
-    training = {"training": normal(16, 2, seed=9, scale=0.5)}
+    training = {"training": training_set(0)}
     own = training if "realistic" in game.correction.metrics else None
     state = start_state(game, d, g, BATCH, (2,), e, own)
     lr = torch.ones((), dtype=torch.float64)
