@@ -1,4 +1,5 @@
-"""What counting squares costs: images a second, and the share of a training step that it takes.
+"""What counting squares costs: images a second, and the share of a training step that it takes; and
+the search for the sample nearest to a training image.
 
     python scripts/bench_rectangles.py                 under a minute on two cores
     python scripts/bench_rectangles.py --repeats 9
@@ -14,12 +15,14 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 
 from gp_lab.data.random import generator
 from gp_lab.data.rectangles import Rectangles
+from gp_lab.evaluation.neighbours import closest
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.objectives.squares import count_squares, has_squares
 from gp_lab.training.batches import draw_batches
@@ -33,6 +36,9 @@ SHARE = 0.05
 BATCH = 64
 
 
+IMAGES, SAMPLES = 30, 256_000
+"""Of anomalous, Fig. 7: samples are looked through for the one nearest to each image."""
+
 Clock = Callable[[], float]
 
 
@@ -40,6 +46,14 @@ def seconds(function: Callable[[], object], clock: Clock) -> float:
     began = clock()
     function()
     return clock() - began
+
+
+def batches(images: Tensor) -> Iterator[Tensor]:
+    """`SAMPLES` samples, a few thousand at a time, none of which is held."""
+    rng = generator(0, "noise", 0)
+    for start in range(0, SAMPLES, len(images)):
+        some = images[: SAMPLES - start]
+        yield some + 0.1 * torch.randn(some.shape, generator=rng)
 
 
 def step_of_a_run() -> Setup:
@@ -102,6 +116,8 @@ def main() -> None:
     print(f"the set of {data.size} images is made in {making:.2f} s")
     print(f"drawn: {len(images) / drawing:.0f} images a second")
     print(f"counted: {len(images) / counting:.0f} images a second")
+    searching = seconds(lambda: closest(images[:IMAGES], batches(images)), clock)
+    print(f"the nearest of {SAMPLES} samples to {IMAGES} images is found in {searching:.1f} s")
     steps, counts = compared(repeats, clock)
     ratios = [b / a for a, b in zip(steps, counts, strict=True)]
     print(

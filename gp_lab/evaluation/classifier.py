@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +75,24 @@ class Classifier:
         parts = [self.network(some.to(device, torch.float32)) for some in images.split(_ROWS)]
         features, logits = (torch.cat(each).double() for each in zip(*parts, strict=True))
         return features, logits.softmax(1)
+
+
+class ClassifierOfStacks(Classifier):
+    """A classifier of grey images on stacks of them, which sees each channel by itself."""
+
+    @classmethod
+    def of(cls, one: Classifier) -> Self:
+        """That of stacks, from that of the images which are stacked; its accuracy is theirs."""
+        return cls(one.network, one.accuracy, f"{one.identity}, channel by channel")
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Of `[n, c, h, w]` the features of all channels `[n, 128 c]` and the probabilities of the
+        stacks' classes `[n, classes^c]`, the first channel's counting most."""
+        features, of_one = super().__call__(images.flatten(0, 1)[:, None])
+        first, *others = of_one.unflatten(0, images.shape[:2]).unbind(1)
+        for other in others:
+            first = (first[:, :, None] * other[:, None]).flatten(1)
+        return features.reshape(len(images), -1), first
 
 
 @dataclass(frozen=True)

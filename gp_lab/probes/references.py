@@ -1,6 +1,7 @@
 """What training images are to scores: statistics of networks' features, a classifier of them, their
 distances to one another. Each is worked out once, for all runs on the same images."""
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 
@@ -93,6 +94,11 @@ def inception_features(dataset: Images, most: int, network: Inception, folder: s
         return torch.cat([network(signed(x))[0] for x in training_images(dataset, most)])
 
     return cached_features(folder, key, compute).to(network.net.fc.weight.device)
+
+
+def single(dataset: Images) -> Images:
+    """All images of a data set, those that are stacked by themselves."""
+    return replace(dataset, size=None, stacked=1)
 
 
 @lru_cache(maxsize=2)

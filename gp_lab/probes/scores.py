@@ -7,16 +7,18 @@ programs on a folder of PNG files.
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gp_lab.data.images import Images
 from gp_lab.errors import BadInput
-from gp_lab.evaluation.classifier import STEPS, classifier_scores
+from gp_lab.evaluation.classifier import STEPS, ClassifierOfStacks, classifier_scores
 from gp_lab.evaluation.frechet import Moments, frechet_distance
 from gp_lab.evaluation.inception import FEATURES, Scan, as_levels, checked_weights, scan
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score
@@ -33,6 +35,7 @@ from gp_lab.probes.references import (
     inception_moments,
     inception_or_why,
     set_aside,
+    single,
 )
 from gp_lab.probes.scored_images import (
     all_generated,
@@ -128,6 +131,11 @@ class InceptionScores(ScoreProbe):
             )
 
     def measure(self, view: View) -> Arrays:
+        return self.of(view, *generated(view, "inception", self.count))
+
+    def of(self, view: View, start: int, fakes: Iterable[Tensor]) -> Arrays:
+        """The arrays of this rank's images, [n, C, H, W] in [-1, 1], batch after batch, of which
+        `start` is the first's place among the `count` of all ranks."""
         network, share = inception_or_why(self.weights, view.device), view.share
         without = share.total(torch.tensor([isinstance(network, str)]).to(view.device, torch.int32))
         if isinstance(network, str) or without.item():
@@ -135,7 +143,6 @@ class InceptionScores(ScoreProbe):
             if share.rank == 0:
                 warnings.warn(f"no Inception scores: {why}", MissingWeights, stacklevel=2)
             return {}
-        start, fakes = generated(view, "inception", self.count)
         own = scan(fakes, network, self.count, start, self.splits, self.subset)
         fake = Scan(
             Moments.from_flat(share.total(own.moments.flat()), FEATURES),
@@ -184,8 +191,9 @@ def check_classifier(key: str, dataset: Images) -> None:
 @dataclass(frozen=True)
 class ClassifierScores(ScoreProbe):
     """What a small classifier of the data itself says: zero_gp, Fig. 3, as measured
-    in this lab. It is trained once for each data set, on all its training images, and kept. Several
-    ranks generate a part of the images each, and see all of them.
+    in this lab. It is trained once for each data set, on all its training images, and kept; of
+    stacked images it knows the single ones, and sees each channel by itself. Several ranks generate
+    a part of the images each, and see all of them.
 
     Arrays, each a number: score, score_std and fid, which have the formulas of the Inception score
     and of FID and are not comparable to either; confidence_share, the share of images whose most
@@ -214,18 +222,17 @@ class ClassifierScores(ScoreProbe):
 
     def check(self, key: str, run: Run) -> None:
         super().check(key, run)
-        dataset = run.dataset
-        if dataset.stacked > 1:
-            raise BadInput(
-                f"{key}: its classifier knows the classes of single images, and these are"
-                f" stacks of {dataset.stacked}; leave the probe out"
-            )
-        check_classifier(key, dataset)
+        check_classifier(key, run.dataset)
 
     def measure(self, view: View) -> Arrays:
+        return self.of(view, all_generated(view, "classifier", self.count))
+
+    def of(self, view: View, images: Tensor) -> Arrays:
+        """The arrays of images [count, C, H, W] in [-1, 1], beside the view's training images."""
         dataset = images_of(view)
-        classifier = classifier_of(replace(dataset, size=None), self.steps, self.cache, view.device)
-        images = all_generated(view, "classifier", self.count)
+        classifier = classifier_of(single(dataset), self.steps, self.cache, view.device)
+        if dataset.stacked > 1:
+            classifier = ClassifierOfStacks.of(classifier)
         real = classifier_moments(dataset, classifier, self.cache)
         found = classifier_scores(classifier, images, real, self.threshold, self.splits)
         scores = {

@@ -1,6 +1,6 @@
 """How many modes of stacked images G makes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from gp_lab.evaluation.classifier import STEPS
 from gp_lab.fields import Count
 from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, View
-from gp_lab.probes.references import classifier_of
+from gp_lab.probes.references import classifier_of, single
 from gp_lab.probes.scored_images import all_generated, images_of
 from gp_lab.probes.scores import CACHE, PathText, ScoreProbe, check_classifier
 
@@ -59,11 +59,6 @@ class StackedModes(ScoreProbe):
             hit, kl = float((shares > 0).sum()), divergence(shares.cpu(), of_data(dataset))
         found = {"hit": hit, "modes": modes, "kl": kl, "accuracy": classifier.accuracy}
         return {name: np.array(x) for name, x in found.items()}
-
-
-def single(dataset: Images) -> Images:
-    """The images that are stacked, all of them."""
-    return replace(dataset, size=None, stacked=1)
 
 
 def of_data(dataset: Images) -> Tensor:

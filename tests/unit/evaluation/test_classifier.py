@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from gp_lab.evaluation.classifier import (
     Classifier,
+    ClassifierOfStacks,
     LabelledImages,
     cached_classifier,
     class_entropy,
@@ -44,6 +45,23 @@ def test_a_classifier_learns_what_is_easy_and_knows_its_accuracy(classifier: Cla
     assert features.shape == (100, 128)
     assert torch.equal(probabilities.argmax(1), held_out.labels)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(100, dtype=torch.float64))
+
+
+@pytest.mark.seconds
+def test_a_stack_is_of_the_class_and_has_the_features_of_its_channels(
+    classifier: Classifier,
+) -> None:
+    one = bars(12, 2)
+    stacks = one.images.reshape(6, 2, 12, 12)
+    of_stacks = ClassifierOfStacks.of(classifier)
+    features, probabilities = of_stacks(stacks)
+    assert torch.equal(probabilities.argmax(1), 4 * one.labels[::2] + one.labels[1::2])
+    first, second = (classifier(stacks[:, k : k + 1]) for k in (0, 1))
+    near = {"rtol": 1e-3, "atol": 1e-5}  # float32, in other batches
+    torch.testing.assert_close(features, torch.cat([first[0], second[0]], 1), **near)
+    torch.testing.assert_close(probabilities[0, 7], first[1][0, 1] * second[1][0, 3], **near)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(6, dtype=torch.float64))
+    assert of_stacks.identity != classifier.identity
 
 
 def test_the_same_seed_gives_the_same_classifier_and_leaves_random_numbers_alone() -> None:

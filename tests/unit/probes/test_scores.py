@@ -163,8 +163,6 @@ def test_training_images_are_all_of_them_evenly_spaced_ones_or_stacks(mnist: Pat
         (("probe=inception", "probe.inception.k=5000"), "probe.inception.k=5000: must be below"),
         (("probe=inception", "probe.inception.k=14", "probe.inception.subset=20"),
          "probe.inception.k=14: there are 14 training images"),
-        (("probe=classifier", "dataset.stacked=3", "architecture.channels=3"),
-         "probe.classifier: its classifier knows the classes of single images"),
         (("probe=classifier", "dataset.held_out=0"), "probe.classifier: its classifier is tested"),
         (("probe=classifier", "probe.classifier.threshold=2"), "probe.classifier.threshold=2"),
         (("probe=neighbours", "probe.neighbours.count=1"), "probe.neighbours.count=1: one image"),

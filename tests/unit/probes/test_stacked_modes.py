@@ -62,6 +62,16 @@ def test_each_channel_is_a_digit_of_its_own(mnist: Path, monkeypatch: pytest.Mon
     np.testing.assert_allclose(every, np.einsum("i,j,k->ijk", share, share, share))
 
 
+def test_a_run_on_stacked_digits_is_scored_by_the_classifier_of_the_single_ones(
+    mnist: Path, tmp_path: Path
+) -> None:
+    scored = ("probe=[classifier]", "probe.classifier.count=40", "probe.classifier.steps=3")
+    found = run_on(mnist, tmp_path, *STACKED[:3], *scored).arrays("classifier")
+    assert 1 <= found["score"] <= 1000
+    assert found["fid"] > 0
+    assert 0 <= found["accuracy"] <= 1
+
+
 def test_a_mode_that_the_data_lack_is_infinitely_far() -> None:
     half = torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64)
     assert divergence(half, half) == 0

@@ -153,19 +153,17 @@ def test_a_step_leaves_its_arguments_and_the_networks_as_they_are(
     g = GAMES[name]
     state, _ = lab(g, differentiate, started(g), steps=2)
     batch = data(99)
+    own = (batch["real"], batch["latent"], batch["u"], (), batch["drawn"])
+    given = (g, differentiate, state, {}, 1.0, *own)
     nets = {"d": parameters(g.discriminator), "g": parameters(g.generator)}
     kept = copied({"state": state, "batch": batch, "nets": nets})
-    first = discriminator_step(
-        g, differentiate, state, {}, 1.0, batch["real"], batch["latent"], batch["u"]
-    )
+    first = discriminator_step(*given)
     first_of_g = generator_step(g, differentiate, state, {}, 1.0, batch["latent_g"])
     nets = {"d": parameters(g.discriminator), "g": parameters(g.generator)}
     same({"state": state, "batch": batch, "nets": nets}, kept, tolerance=0)
     assert not any(p.requires_grad for p in {**first[0]["d"], **first_of_g[0]["g"]}.values())
     # A function of its arguments: the same again.
-    second = discriminator_step(
-        g, differentiate, state, {}, 1.0, batch["real"], batch["latent"], batch["u"]
-    )
+    second = discriminator_step(*given)
     same(first[0], second[0], tolerance=0)
     same(first[1], second[1], tolerance=0)
 
