@@ -15,7 +15,7 @@ import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.report.page import write_report
-from gp_lab.runs.compare import by_score, metrics_of, telling_metrics
+from gp_lab.runs.scores import in_order, metrics_of, telling_metrics
 from gp_lab.runs.compare_table import cells, table
 from gp_lab.runs.folder import State, find_runs
 
@@ -64,7 +64,7 @@ def test_groups_are_sorted_by_a_metric_and_those_without_it_are_last(
         make(f"penalty.weight={weight}", metrics=lines)
     groups = gp_lab.compare(tmp_path)
     assert [g.values["penalty.weight"] for g in groups] == [1, 2, 3, 4]
-    assert [g.values["penalty.weight"] for g in by_score(groups, "loss_d")] == [3, 4, 1, 2]
+    assert [g.values["penalty.weight"] for g in in_order(groups, "loss_d")] == [3, 4, 1, 2]
     assert main(["compare", "--sort", "loss_d", str(tmp_path), "loss_d"]) == Exit.OK
     lines = capsys.readouterr().out.splitlines()[1:5]
     assert [line.split()[0] for line in lines] == ["3", "4", "1", "2"]
