@@ -101,15 +101,18 @@ def answer(asked: Comparison) -> str:
     from gp_lab.runs.baseline import baseline_of
     from gp_lab.runs.compare import compare
     from gp_lab.runs.compare_formats import csv_table, latex_table, markdown_table
-    from gp_lab.runs.compare_table import left_out_note, table
+    from gp_lab.runs.compare_table import left_out_note, table, wrapped
+    from gp_lab.runs.filters import filters_of, none_left, readable
+    from gp_lab.runs.folder import find_runs
     from gp_lab.runs.scores import check_metric, in_order
 
     found = compare(asked.root, asked.only, asked.figures)
     groups: Sequence = found
     if not groups:
-        having = f" with {' '.join(asked.only)}" if asked.only else ""
-        but = f" but {left_out_note(found.left_out)}" if found.left_out else ""
-        raise BadInput(f"{asked.root}: no runs there{having}{but}")
+        if found.left_out:
+            raise BadInput(f"{asked.root}: no others there; {left_out_note(found.left_out)}")
+        why = none_left(readable(find_runs(asked.root)), filters_of(asked.only))
+        raise BadInput(f"{asked.root}: {why}")
     for name in asked.metrics:
         check_metric(name, groups)
     if asked.sort is not None:
@@ -118,7 +121,8 @@ def answer(asked: Comparison) -> str:
     left_out = [left_out_note(found.left_out)] if found.left_out else []
     if asked.form == "table":
         width = columns(shutil.get_terminal_size((120, 24)).columns)
-        return "\n".join([table(groups, asked.metrics, width, beside), *left_out]) + "\n"
+        below = [line for note in left_out for line in wrapped(note, width)]
+        return "\n".join([table(groups, asked.metrics, width, beside), *below]) + "\n"
     for line in left_out:
         print(f"gp-lab: {line}", file=sys.stderr)
     write = {"markdown": markdown_table, "latex": latex_table, "csv": csv_table}[asked.form]

@@ -15,12 +15,14 @@ from gp_lab.launching.arguments import later, own_configs, probes_of
 from gp_lab.overrides import group_of, whole_number
 from gp_lab.runs.compare_table import left_out_note
 from gp_lab.runs.filters import (
+    Flat,
     asks_for_figures,
     belongs_to_figure,
-    facts,
+    facts_of,
     filters_of,
     is_filter,
     key_and_sign,
+    none_left,
     selected,
 )
 from gp_lab.runs.folder import RunFolder, find_runs
@@ -96,7 +98,8 @@ def evaluate_all(of: Evaluating) -> Exit:
         except LabError as error:
             if not of.several or error.status in (Exit.PREEMPTED, Exit.INTERRUPTED):
                 raise
-            print(f"gp-lab: {folder.path.name}: {error}", file=sys.stderr)
+            which = "" if folder.path.name in str(error) else f"{folder.path.name}: "
+            print(f"gp-lab: {which}{error}", file=sys.stderr)
             failed += 1
         except Exception as error:
             if not of.several:
@@ -137,33 +140,27 @@ def _runs(paths: Sequence[str], only: Sequence[str], figures: bool) -> list[RunF
         found |= {run.path: run for run in below}
     if list(found) == list(named) and not only:
         return list(found.values())
-    read = [(run, config) for run in found.values() if (config := _config(run)) is not None]
-    every = figures or asks_for_figures(only)
-    asked = [(pair, _facts(*pair)) for pair in read]
-    chosen = selected(asked, filters_of(only))
-    runs = [r for r, c in chosen if every or r.path in named or not belongs_to_figure(c)]
+    known = [(run, has) for run in found.values() if (has := _facts(run)) is not None]
+    filters, every = filters_of(only), figures or asks_for_figures(only)
+    chosen = selected([((run, has), has) for run, has in known], filters)
+    runs = [run for run, has in chosen if every or run.path in named or not _of_figure(has)]
     left_out = left_out_note(len(chosen) - len(runs)) if len(runs) < len(chosen) else ""
     if not runs:
-        having = f" with {' '.join(only)}" if only else ""
-        but = f" but {left_out}" if left_out else ""
-        raise BadInput(f"{' '.join(paths)}: no runs there{having}{but}")
+        why = left_out or none_left([has for _, has in known], filters)
+        raise BadInput(f"{' '.join(paths)}: {why}")
     if left_out:
         print(f"gp-lab: {left_out}", file=sys.stderr)
     return runs
 
 
-def _facts(run: RunFolder, config: Config) -> dict[str, object]:
-    try:
-        status = run.status
-    except BadInput:
-        status = {}
-    return facts(config, run.path.name, str(status.get("state", "failed")), status.get("step", 0))
+def _of_figure(has: Flat) -> bool:
+    return belongs_to_figure({"figure": {"id": has.get("figure.id")}, "panel": has.get("panel")})
 
 
-def _config(run: RunFolder) -> Config | None:
+def _facts(run: RunFolder) -> Flat | None:
     """None, and a warning, if it is damaged."""
     try:
-        return run.config
+        return facts_of(run)
     except BadInput as error:
         warnings.warn(f"{run.path}: left out ({error})", stacklevel=4)
         return None

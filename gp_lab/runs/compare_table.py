@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gp_lab.errors import counted, printable, show
 from gp_lab.runs.baseline import Baseline, difference
 from gp_lab.runs.compare import Group, Score
-from gp_lab.runs.scores import best, metrics_of, not_comparable, telling_metrics
+from gp_lab.runs.scores import best, metrics_of, not_comparable, of_data, telling_metrics
 from gp_lab.terminal import aligned
 
 LONGEST = 32
@@ -86,7 +86,7 @@ def table(
     if not metrics and (more := [printable(n) for n in metrics_of(groups) if n not in shown]):
         said.append(f"more: {', '.join(more)}")
     for text in said:
-        lines += _wrapped(text, width or 120)
+        lines += wrapped(text, width or 120)
     return "\n".join(lines)
 
 
@@ -96,6 +96,8 @@ def notes(
     """What is said below a table: of what it is, and what in it cannot be compared."""
     runs = sum(len(group.folders) for group in groups)
     marks = "; *: the best" if any(best(groups, name) for name in metrics) else ""
+    if marks and len({of_data(group) for group in groups}) > 1:
+        marks += " on its data"
     said = [
         f"{counted(runs, 'run')} in {counted(len(groups), 'group')}; "
         f"means over seeds +- half the 95 % interval{marks}"
@@ -151,15 +153,15 @@ def _stacked(rows: Sequence[Sequence[Cell]], keys: int, width: int | None) -> li
         seeds, step, state = values[keys:first]
         told = zip(head[:keys], values[:keys], strict=True)
         title = ", ".join(f"{key} {value}" for key, value in told if value != "-")
-        lines += _wrapped(title or "all alike", width)
-        lines += _wrapped(f"  {counted(int(seeds), 'seed')}, step {step}, {state}", width)
+        lines += wrapped(title or "all alike", width)
+        lines += wrapped(f"  {counted(int(seeds), 'seed')}, step {step}, {state}", width)
         of_metrics = zip(head[first:], values[first:], strict=True)
         for line in aligned([(f"  {name}", value) for name, value in of_metrics]):
-            lines += _wrapped(line, width)
+            lines += wrapped(line, width)
     return lines
 
 
-def _wrapped(text: str, width: int | None) -> list[str]:
+def wrapped(text: str, width: int | None) -> list[str]:
     """The text in lines of a width at most; as it is if it is no longer."""
     if not width or len(text) <= width:
         return [text]

@@ -9,12 +9,14 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gp_lab.errors import BadInput, bad_choice, bad_key, show
 from gp_lab.files import expanded
 from gp_lab.overrides import choices_of, shortened
+from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import nameless
 from gp_lab.runs.metrics import number
 from gp_lab.runs.status import State
@@ -23,6 +25,9 @@ Flat = dict[str, Any]
 """Dotted keys of a config to leaves; the key of a node of a group to what was chosen there."""
 
 T = TypeVar("T")
+
+MOST_SHOWN = 12
+"""Values of a key that a sentence names."""
 
 NAME, STATE, STEP = "name", "state", "step"
 """What is known of a run beside its config: its folder's name, and where it stands."""
@@ -112,6 +117,37 @@ def selected(found: Sequence[tuple[T, Flat]], filters: Sequence[Filter]) -> list
             raise BadInput(f"{one.word}: {one.key} is no number in any of these runs")
         found = [(run, has) for run, has in found if one.key in has and one.accepts(has[one.key])]
     return [run for run, _ in found]
+
+
+def facts_of(run: RunFolder) -> Flat:
+    """As `facts`, read from a run's folder. Raises `BadInput` if its config is damaged."""
+    try:
+        status = run.status
+    except BadInput:
+        status = {}
+    state, step = status.get("state", State.FAILED), status.get("step", 0)
+    return facts(run.config, run.path.name, str(state), step)
+
+
+def readable(runs: Sequence[RunFolder]) -> list[Flat]:
+    """The facts of runs, without those that are damaged."""
+    found = list[Flat]()
+    for run in runs:
+        with suppress(BadInput, AttributeError, LookupError, RecursionError, TypeError):
+            found.append(facts_of(run))
+    return found
+
+
+def none_left(found: Sequence[Flat], filters: Sequence[Filter]) -> str:
+    """Which of the filters nothing passes that has passed those before it, and what there is."""
+    for one in filters:
+        passed = [has for has in found if one.key in has and one.accepts(has[one.key])]
+        if not passed:
+            there = {text_of(has[one.key]) for has in found if one.key in has}
+            shown = sorted(there)[:MOST_SHOWN] + ["..."] * (len(there) > MOST_SHOWN)
+            return f"{one.word}: no run has it; there is {one.key}={','.join(shown) or '?'}"
+        found = passed
+    return "no runs there"
 
 
 def flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,8 +2,9 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,14 @@ def measured(
     root, filters = path_of(root), filters_of(only)
     if not root.is_dir():
         raise BadInput(f"{root}: no such folder")
-    found = [run for folder in find_runs(root) if (run := _read(folder))]
+    found = [run for folder in find_runs(root) if (run := _whole(folder.path, _read))]
     if filters:
         asked = [(run, facts(run.config, run.path.name, run.state, run.step)) for run in found]
         found = selected(asked, filters)
     every = figures or asks_for_figures(only)
     kept = [run for run in found if every or not belongs_to_figure(run.config)]
-    return _one_of_each_seed(kept), len(found) - len(kept)
+    whole = [one for run in kept if (one := _whole(run.path, partial(_with_metrics, run)))]
+    return _one_of_each_seed(whole), len(found) - len(kept)
 
 
 def _one_of_each_seed(runs: Sequence[Measured]) -> list[Measured]:
@@ -101,29 +103,26 @@ def _together(twins: Sequence[Measured]) -> Measured:
     return replace(first, last=last)
 
 
-def _read(folder: RunFolder) -> Measured | None:
-    """A run; None, and a warning, if its files are damaged."""
+def _whole(path: Path, read: Callable[[RunFolder], Measured]) -> Measured | None:
+    """What is read of a run's folder; None, and a warning, if its files are damaged."""
     try:
-        config = folder.config
-        found = {k: v for k, v in identity(config).items() if k != "seed"}
-        own = {k: v for k, v in found.items() if k not in OF_NO_ACCOUNT}
-        state, step = _status(folder)
-        return Measured(
-            folder.path,
-            config=config,
-            own=own,
-            alike=canonical(own),
-            whole=canonical(found),
-            state=state,
-            step=step,
-            last=_last(folder, config.get("probe") or {}),
-        )
+        return read(RunFolder(path))
     except (
         BadInput, ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError,
         ValueError,
     ) as error:  # fmt: skip
-        warnings.warn(f"{folder.path}: left out ({one_line(error)})", stacklevel=4)
+        warnings.warn(f"{path}: left out ({one_line(error)})", stacklevel=4)
         return None
+
+
+def _read(folder: RunFolder) -> Measured:
+    """A run without its metrics, which take longest to read."""
+    config = folder.config
+    found = {k: v for k, v in identity(config).items() if k != "seed"}
+    own = {k: v for k, v in found.items() if k not in OF_NO_ACCOUNT}
+    state, step = _status(folder)
+    texts = canonical(own), canonical(found)
+    return Measured(folder.path, config, own, *texts, state=state, step=step, last={})
 
 
 def _status(folder: RunFolder) -> tuple[State, int]:
@@ -133,6 +132,10 @@ def _status(folder: RunFolder) -> tuple[State, int]:
     except BadInput:
         return State.FAILED, 0
     return State(status.get("state", State.FAILED)), status.get("step", 0)
+
+
+def _with_metrics(run: Measured, folder: RunFolder) -> Measured:
+    return replace(run, last=_last(folder, run.config.get("probe") or {}))
 
 
 def _last(folder: RunFolder, probes: Mapping[str, Any]) -> dict[str, tuple[Value, str]]:

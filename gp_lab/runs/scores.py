@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from gp_lab.errors import BadInput, bad_choice
+from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.runs.compare import Group, natural
 
 SCORES = (
@@ -85,14 +85,25 @@ def not_comparable(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]
 
 
 def best(groups: Sequence[Group], metric: str) -> list[int]:
-    """The places of the groups with the best mean; none where it is not known which way is better,
-    where there is nothing to be better than, or where the values are not comparable."""
-    sign = better(metric)
-    means = {i: sign * mean_of(g, metric) for i, g in enumerate(groups)} if sign else {}
-    means = {i: mean for i, mean in means.items() if not math.isnan(mean)}
-    if len(means) < 2 or not_comparable(groups, [metric]):
-        return []
-    return [i for i, mean in means.items() if mean == max(means.values())]
+    """The places of the groups with the best mean on their data set; none where it is not known
+    which way is better, where none is better than another, or values are not comparable."""
+    sign, found = better(metric), list[int]()
+    if sign is None or not_comparable(groups, [metric]):
+        return found
+    on: dict[tuple[str, ...], dict[int, float]] = {}
+    for i, group in enumerate(groups):
+        if not math.isnan(mean := mean_of(group, metric)):
+            on.setdefault(of_data(group), {})[i] = sign * mean
+    for means in on.values():
+        first = [i for i, mean in means.items() if mean == max(means.values())]
+        found += first if len(first) < len(means) else []
+    return found
+
+
+def of_data(group: Group) -> tuple[str, ...]:
+    """What tells its data from those of other groups."""
+    of = [key for key in group.values if key.partition(".")[0] == "dataset"]
+    return tuple(f"{key}={show(group.values[key])}" for key in sorted(of))
 
 
 def mean_of(group: Group, metric: str) -> float:
