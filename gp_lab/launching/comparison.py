@@ -99,7 +99,7 @@ def answer(asked: Comparison) -> str:
     What is left out is said below the table; of other formats on standard error.
     """
     from gp_lab.runs.baseline import baseline_of
-    from gp_lab.runs.compare import compare
+    from gp_lab.runs.compare import Group, compare
     from gp_lab.runs.compare_formats import csv_table, latex_table, markdown_table
     from gp_lab.runs.compare_table import left_out_note, table, wrapped
     from gp_lab.runs.filters import filters_of, none_left, readable
@@ -107,7 +107,7 @@ def answer(asked: Comparison) -> str:
     from gp_lab.runs.scores import check_metric, in_order
 
     found = compare(asked.root, asked.only, asked.figures)
-    groups: Sequence = found
+    groups: Sequence[Group] = found
     if not groups:
         if found.left_out:
             raise BadInput(f"{asked.root}: no others there; {left_out_note(found.left_out)}")

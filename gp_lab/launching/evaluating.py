@@ -77,7 +77,7 @@ def asked(arguments: Sequence[str]) -> Evaluating:
     if "step" in said.own:
         step = whole_number(f"step={show(step)}", step, 0, LAST_STEP)
     runs = _runs(paths, only, "--figures" in arguments)
-    roots = {_root(run) for run in runs}
+    roots = {str(run.out) for run in runs}
     probes = {root: probes_of(of_probes, root, config_dir) for root in sorted(roots)}
     if not all(probes.values()):
         raise BadInput(f"probe=[]: nothing to evaluate; write {USAGE}")
@@ -94,7 +94,7 @@ def evaluate_all(of: Evaluating) -> Exit:
         if of.several:
             print(_progress(number, len(of.runs), began, folder), file=sys.stderr, flush=True)
         try:
-            found = evaluate(folder.path, of.probes[_root(folder)], of.step, of.trust, of.data)
+            found = evaluate(folder.path, of.probes[str(folder.out)], of.step, of.trust, of.data)
         except LabError as error:
             if not of.several or error.status in (Exit.PREEMPTED, Exit.INTERRUPTED):
                 raise
@@ -133,15 +133,14 @@ def _runs(paths: Sequence[str], only: Sequence[str], figures: bool) -> list[RunF
     named = set()
     for word in paths:
         folder = RunFolder(word)
-        below = [folder] if folder.exists else find_runs(folder.path)
+        there = is_folder(folder.path)
+        below = [folder] if folder.exists else find_runs(folder.path) if there else []
         if not below:
             raise BadInput(f"{folder.path}: no run there (it has no config.yaml)")
         named |= {folder.path} if folder.exists else set()
         found |= {run.path: run for run in below}
-    if list(found) == list(named) and not only:
-        return list(found.values())
-    known = [(run, has) for run in found.values() if (has := _facts(run)) is not None]
     filters, every = filters_of(only), figures or asks_for_figures(only)
+    known = [(run, has) for run in found.values() if (has := _facts(run, bool(only))) is not None]
     chosen = selected([((run, has), has) for run, has in known], filters)
     runs = [run for run, has in chosen if every or run.path in named or not _of_figure(has)]
     left_out = left_out_note(len(chosen) - len(runs)) if len(runs) < len(chosen) else ""
@@ -157,17 +156,16 @@ def _of_figure(has: Flat) -> bool:
     return belongs_to_figure({"figure": {"id": has.get("figure.id")}, "panel": has.get("panel")})
 
 
-def _facts(run: RunFolder) -> Flat | None:
-    """None, and a warning, if it is damaged."""
+def _facts(run: RunFolder, needed: bool) -> Flat | None:
+    """Of a run whose config is damaged none, and if they are needed a warning: without filters it
+    is among the runs, and fails."""
     try:
         return facts_of(run)
     except BadInput as error:
-        warnings.warn(f"{run.path}: left out ({error})", stacklevel=4)
+        if not needed:
+            return {}
+        warnings.warn(f"left out: {error}", stacklevel=4)
         return None
-
-
-def _root(run: RunFolder) -> str:
-    return str(run.found_config["out"])
 
 
 def _progress(number: int, runs: int, began: float, folder: RunFolder) -> str:

@@ -108,6 +108,10 @@ def test_several_runs_are_evaluated_and_one_that_fails_stops_no_other(
     assert f"{without.path}: the run has no checkpoint yet" in said.err
     assert main(["evaluate", str(first.path), str(last.path), *words]) == Exit.OK
     assert [len(r.evaluations()) for r in (first, without, last)] == [2, 0, 2]
+    (without.path / "config.yaml").write_text("[")
+    assert main(["evaluate", str(without.path), str(last.path), *words]) == Exit.FAILED
+    assert [len(r.evaluations()) for r in (first, without, last)] == [2, 0, 3]
+    assert f"{without.path / 'config.yaml'}: no readable run config" in capsys.readouterr().err
 
 
 def test_filters_say_which_of_many_runs_are_evaluated_and_figures_are_asked_for(
