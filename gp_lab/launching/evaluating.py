@@ -62,7 +62,11 @@ def asked(arguments: Sequence[str]) -> Evaluating:
     runs, those that cannot be are filters.
     """
     rest, config_dir = own_configs([word for word in arguments if word != "--figures"])
-    paths = [word for word in rest if is_folder(path_of(word)) or _is_path(word)]
+    paths = [
+        word
+        for i, word in enumerate(rest)
+        if is_folder(path_of(word)) or (_is_path(word) and (i == 0 or "/" in word))
+    ]
     words = [word for word in rest if word not in paths]
     if not paths:
         raise BadInput(f"evaluate: which run? write {USAGE}")
