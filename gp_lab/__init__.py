@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gp_lab import theory
     from gp_lab.launching.face import gradient_penalty, losses, train
-    from gp_lab.runs.compare_table import compare
+    from gp_lab.runs.compare_formats import compare
     from gp_lab.training.load import load
 
     __version__: str
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "compare", "gradient_penalty", "load", "losses", "theory", "train"]
 
 _ROOMS = {
-    "compare": "runs.compare_table",
+    "compare": "runs.compare_formats",
     "gradient_penalty": "launching.face",
     "load": "training.load",
     "losses": "launching.face",

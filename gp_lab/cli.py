@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printable, show
+from gp_lab.errors import BadInput, Exit, LabError, bad_choice, counted, printable
 from gp_lab.files import path_of
 from gp_lab.launching.program import exit_status, one_word, outputs_of, parsed
 from gp_lab.terminal import aligned, columns, duration, open_standard_streams
@@ -133,33 +133,17 @@ def sample(arguments: list[str]) -> Exit:
 
 
 def evaluate(arguments: list[str]) -> Exit:
-    """`gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value]`: scores, later."""
-    from gp_lab.launching.arguments import later, own_configs, probes_of, run_and_words
-    from gp_lab.overrides import group_of, whole_number
+    """`gp-lab evaluate RUN|OUTPUTS ... [FILTER ...] [step=N] [probe=NAME] [probe.NAME.key=value]`:
+    the scores of runs, later. One that fails does not stop the others; then the exit status is 1.
 
-    usage = (
-        "gp-lab evaluate RUN [step=N] [probe=NAME] [probe.NAME.key=value] [dataset.root=DIR]"
-        " [trust=PACKAGE] [--config-dir=DIR]"
-    )
-    arguments, own = own_configs(arguments)
-    folder, words = run_and_words(arguments, "evaluate", usage)
-    of_probes = [word for word in words if group_of(word) == "probe"]
-    refusal = f"cannot be changed when a run is evaluated; write {usage}"
-    said = later([word for word in words if word not in of_probes], ["step"], refusal)
-    step = said.own.get("step")
-    if "step" in said.own:
-        step = whole_number(f"step={show(step)}", step, 0, LAST_STEP)
-    # What is kept of the data lies where the run's own probes look for it.
-    probes = probes_of(of_probes, folder.found_config["out"], own)
-    if not probes:
-        raise BadInput(f"probe=[]: nothing to evaluate; write {usage}")
+    Filters select among several runs: those of `gp-lab compare --help`.
 
-    from gp_lab.training.evaluate import evaluate as evaluate_run
-    from gp_lab.training.evaluate import evaluations_table
+      gp-lab evaluate outputs/runs/RUN probe=inception step=20000
+      gp-lab evaluate outputs dataset=mnist state=finished 'probe=[classifier,neighbours]'
+    """
+    from gp_lab.launching.evaluating import asked, evaluate_all
 
-    found = evaluate_run(folder.path, probes, step, said.trust, said.data)
-    print(f"{folder.path} at step {found[0]['step']}\n{evaluations_table(found)}")
-    return Exit.OK
+    return evaluate_all(asked(arguments))
 
 
 def figure(arguments: list[str]) -> Exit:
@@ -274,15 +258,17 @@ def report(arguments: list[str]) -> Exit:
 
 
 def status(arguments: list[str]) -> Exit:
-    """`gp-lab status [OUTPUTS] [--watch]`: a table of the runs; --watch: until all have ended."""
-    from gp_lab.launching.status import rows, table, watch
+    """`gp-lab status [OUTPUTS] [FILTER ...] [--watch]`: a table of the runs, the newest first;
+    --watch: until all have ended.
 
-    flags = [a for a in arguments if a == "--watch"]
-    root = outputs_of([a for a in arguments if a not in flags], "gp-lab status [OUTPUTS] [--watch]")
-    if flags:
-        watch(root)
-    else:
-        print(table(rows(root)))
+    Filters: those of `gp-lab compare --help`; state=lost: that say they run, and do not.
+
+      gp-lab status outputs state=running,queued
+      gp-lab status penalty=one_gp name~swiss --watch
+    """
+    from gp_lab.launching.status import asked, print_table
+
+    print_table(asked(arguments))
     return Exit.OK
 
 

@@ -1,4 +1,4 @@
-"""The mean over seeds and Student's interval of it."""
+"""The mean over seeds and Student's interval of it, and differences of the same seeds."""
 
 import math
 from dataclasses import dataclass, replace
@@ -69,6 +69,18 @@ def cut(interval: Interval, values: ArrayLike, within: Range) -> Interval:
         min(max(at, low), high) for at in (interval.estimate, interval.low, interval.high)
     )
     return replace(interval, estimate=mean, low=least, high=most)
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """a - b of the same seeds, `[n]` each: NaN where either is, infinite if either is.
+
+    Raises ValueError if the lengths differ.
+    """
+    a, b = seed_values(a), seed_values(b)
+    if len(a) != len(b):
+        raise ValueError(f"not paired: {len(a)} values against {len(b)}")
+    both_infinite = np.isinf(a) & np.isinf(b)
+    return np.where(both_infinite, np.inf, a - np.where(both_infinite, 0.0, b))
 
 
 def seed_values(values: ArrayLike) -> NDArray[np.float64]:

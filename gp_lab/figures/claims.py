@@ -28,7 +28,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, spearmanr
 
-from gp_lab.evaluation.intervals import Interval, Range, cut, mean_interval, seed_values
+from gp_lab.evaluation.intervals import (
+    Interval,
+    Range,
+    cut,
+    mean_interval,
+    paired_difference,
+    seed_values,
+)
 from gp_lab.figures.verdicts import MIN_SEEDS, Test, Verdict, verdict
 from gp_lab.launching.grid import Where
 
@@ -141,18 +148,6 @@ def stated(
 ) -> list[Claim]:
     """The sentences of one place in a paper, each with its test; the rest holds for them all."""
     return [Claim(text, test, where, paper, needs_paper, about) for text, test in tests.items()]
-
-
-def paired_difference(a: ArrayLike, b: ArrayLike) -> Array:
-    """a - b of the same seeds, `[n]` each: NaN where either is, infinite if either is.
-
-    Raises ValueError if the lengths differ.
-    """
-    a, b = seed_values(a), seed_values(b)
-    if len(a) != len(b):
-        raise ValueError(f"not paired: {len(a)} values against {len(b)}")
-    both_infinite = np.isinf(a) & np.isinf(b)
-    return np.where(both_infinite, np.inf, a - np.where(both_infinite, 0.0, b))
 
 
 def greater(

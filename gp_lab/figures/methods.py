@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gp_lab.evaluation.intervals import mean_interval
-from gp_lab.figures.claims import paired_difference
+from gp_lab.evaluation.intervals import mean_interval, paired_difference
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.table import Table
 from gp_lab.launching.grid import Cell, Grid

@@ -12,13 +12,16 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
                                          (experiment=NAME: settings that a file has)
   gp-lab resume RUN [steps=N]            go on with a run; with more steps, extend it
   gp-lab sample RUN [-n 64] [--kind ..]  what a run's generator makes, as a picture or a text
-  gp-lab evaluate RUN [probe=inception]  its scores now; step=N: at that checkpoint
+  gp-lab evaluate RUN [probe=inception]  its scores now; step=N: at that checkpoint; of several
+                                         runs, or OUTPUTS and filters: one after another
                                          (all three: dataset.root=DIR where its data lie now)
   gp-lab figure PAPER/ITEM [key=value]   run what is missing, draw it, test its claims
   gp-lab figures [key=value ...]         all of them, the report, and a table of the verdicts
   gp-lab status [OUTPUTS] [--watch]      how the runs stand: step, time left, job, why it failed
+                                         (state=running, penalty=one_gp, ...: only such runs)
   gp-lab compare [OUTPUTS] [METRIC ...]  a sweep's runs in groups: means over seeds, intervals
-                                         (--sort METRIC, --csv, KEY=VALUE: only such runs)
+                                         (--sort KEY, --baseline KEY=VALUE, --format markdown;
+                                         KEY=A,B, KEY=LOW..HIGH, KEY~TEXT: only such runs)
   gp-lab report [OUTPUTS]                one page of all figures, claims and runs
   gp-lab list [figures|datasets|...]     what there is to choose from
                                          (train, figure, figures, evaluate, list: --config-dir=DIR

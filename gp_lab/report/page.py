@@ -18,9 +18,10 @@ from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, summary_of
 from gp_lab.figures.sentences import budget_text, entry_text, interval_text, verdict_text
 from gp_lab.files import write_atomically
-from gp_lab.runs.compare import compare, not_comparable, telling_metrics
+from gp_lab.runs.compare import compare
 from gp_lab.runs.compare_table import cells
 from gp_lab.runs.folder import RunFolder, find_runs
+from gp_lab.runs.scores import not_comparable, telling_metrics
 
 
 def write_report(root: Path) -> Path:

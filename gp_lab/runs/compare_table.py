@@ -1,124 +1,191 @@
-"""A comparison as text: a table for a terminal, its cells for the report, CSV for programs."""
+"""A comparison as text for a terminal, and its cells for the report and for other formats."""
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
-from gp_lab.errors import BadInput, counted, printable, show
-from gp_lab.runs.compare import Group, Score, metrics_of, not_comparable, telling_metrics
-from gp_lab.runs.compare import compare as compare_runs
-from gp_lab.runs.folder import State
+from gp_lab.errors import counted, printable, show
+from gp_lab.runs.baseline import Baseline, difference
+from gp_lab.runs.compare import Group, Score
+from gp_lab.runs.scores import best, metrics_of, not_comparable, of_data, telling_metrics
 from gp_lab.terminal import aligned
-
-if TYPE_CHECKING:
-    import pandas
 
 LONGEST = 32
 """Characters of a config value in a table."""
 
+MARK = " *"
+"""What stands behind the best of a metric."""
+
+OF_RUNS = ("seeds", "step", "state")
+"""Columns between the keys and the metrics."""
+
+
+class Cell(NamedTuple):
+    """A printable text, and whether it is the best value of its metric; `score`: whether it is of
+    a metric at all."""
+
+    text: str
+    best: bool = False
+    score: bool = False
+
+    @property
+    def marked(self) -> str:
+        return self.text + MARK * self.best
+
 
 def cells(groups: Sequence[Group], metrics: Sequence[str]) -> list[list[str]]:
     """A head and a line for each group, of printable text."""
-    keys = _keys(groups)
-    lines = [[*keys, "seeds", "step", "state", *metrics]]
-    for group in groups:
-        lines.append(
-            [
-                *(_shortened(show(group.values[k])) if k in group.values else "-" for k in keys),
-                str(len(group.seeds)),
-                _range(group.steps) if group.steps else "-",
-                _states(group),
-                *(_score_text(group, group.scores.get(name)) for name in metrics),
-            ]
-        )
-    return [[printable(cell) for cell in line] for line in lines]
+    return [[cell.text for cell in line] for line in grid(groups, metrics)]
 
 
-def table(groups: Sequence[Group], metrics: Sequence[str] = (), width: int | None = None) -> str:
-    """The groups as text; unless metrics are named, as many of the telling ones as fit."""
+def grid(
+    groups: Sequence[Group],
+    metrics: Sequence[str],
+    baseline: Baseline | None = None,
+    longest: int | None = LONGEST,
+) -> list[list[Cell]]:
+    """A head and a line for each group: the keys, `OF_RUNS`, of each metric the score and, beside
+    a baseline, the difference from it. Values longer than `longest` are shortened."""
+    columns = [_values(groups, key, longest) for key in keys_of(groups)]
+    columns.append([Cell(OF_RUNS[0]), *(Cell(str(len(group.seeds))) for group in groups)])
+    columns.append([Cell(OF_RUNS[1]), *(Cell(_steps(group)) for group in groups)])
+    columns.append([Cell(OF_RUNS[2]), *(Cell(_states(group)) for group in groups)])
+    for name in metrics:
+        first = best(groups, name)
+        texts = [_score_text(group, group.scores.get(name)) for group in groups]
+        found = [Cell(text, i in first, True) for i, text in enumerate(texts)]
+        columns.append([Cell(printable(name)), *found])
+        if baseline is not None:
+            beside = zip(groups, baseline.partners, strict=True)
+            own = [Cell(_difference_text(g, base, name), score=True) for g, base in beside]
+            columns.append([Cell("difference"), *own])
+    return [list(line) for line in zip(*columns, strict=True)]
+
+
+def table(
+    groups: Sequence[Group],
+    metrics: Sequence[str] = (),
+    width: int | None = None,
+    baseline: Baseline | None = None,
+) -> str:
+    """The groups as text; unless metrics are named, as many of the telling ones as fit.
+
+    Where not even one of them fits, or not all that are named, the groups stand one below the
+    other.
+    """
     names = list(metrics or telling_metrics(groups))
-    rows = cells(groups, names)
-    if width and not metrics:
-        while len(names) > 1 and max(map(len, aligned(rows))) > width:
-            rows = cells(groups, names := names[:-1])
-    if width and max(map(len, aligned(rows))) > width:
-        rows[0] = _short(rows[0], len(_keys(groups)))
-    lines = aligned(rows)
-    runs = sum(len(group.folders) for group in groups)
-    lines.append(
-        f"{counted(runs, 'run')} in {counted(len(groups), 'group')}; "
-        "means over seeds +- half the 95 % interval"
-    )
-    if mixed := not_comparable(groups, names):
-        lines.append(f"measured with different settings: {printable(', '.join(mixed))}")
-    if not metrics and (more := [printable(n) for n in metrics_of(groups) if n not in names]):
-        lines += textwrap.wrap(f"more: {', '.join(more)}", width or 120, subsequent_indent="  ")
+    lines = _lines(groups, names, width, baseline)
+    shown = names
+    while lines is None and not metrics and len(shown) > 1:
+        shown = shown[:-1]
+        lines = _lines(groups, shown, width, baseline)
+    if lines is None:
+        shown, lines = names, _stacked(grid(groups, names, baseline), len(keys_of(groups)), width)
+    said = notes(groups, shown, baseline)
+    if not metrics and (more := [printable(n) for n in metrics_of(groups) if n not in shown]):
+        said.append(f"more: {', '.join(more)}")
+    for text in said:
+        lines += wrapped(text, width or 120)
     return "\n".join(lines)
 
 
-def csv_table(groups: Sequence[Group], metrics: Sequence[str] = ()) -> str:
-    """The groups as CSV: of each metric the mean, its interval's half-width, n and steps."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    head, rows = _records(groups, metrics)
-    writer.writerow(map(printable, head))
-    keys = len(_keys(groups))
-    for row in rows:
-        values = ["" if value is None else printable(show(value)) for value in row[:keys]]
-        writer.writerow([*values, *row[keys:]])
-    return text.getvalue()
-
-
-class Groups(list[Group]):
-    """The groups of a comparison; printed, a table."""
-
-    def __str__(self) -> str:
-        return table(self) if self else "no runs"
-
-    def to_frame(self, metrics: Sequence[str] = ()) -> "pandas.DataFrame":
-        """A row for each group, with the columns of `csv_table`; None where a group has no value.
-
-        Raises `BadInput` where pandas is not installed, which the lab itself does not need.
-        """
-        try:
-            import pandas
-        except ImportError as error:
-            raise BadInput("to_frame: needs pandas; pip install pandas") from error
-        head, rows = _records(self, metrics)
-        return pandas.DataFrame(rows, columns=head)
-
-
-def compare(root: str | Path, only: Sequence[str] = ()) -> Groups:
-    """The runs below a folder in groups that differ in more than the seed, with means, 95 %
-    intervals and counts of states; `only=["dataset=mnist"]` selects: see `gp_lab.runs.compare`.
-    """
-    return Groups(compare_runs(root, only))
-
-
-def _records(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
-    """A head and a row for each group, first the values that tell it apart, None without one."""
-    keys, names = _keys(groups), list(metrics or metrics_of(groups))
-    of_scores = [f"{m}{part}" for m in names for part in (".mean", ".half_width", ".n", ".steps")]
-    head = [*keys, "seeds", "steps", *map(str, State), *of_scores]
-    rows = [
-        [
-            *(group.values.get(k) for k in keys),
-            len(group.seeds),
-            _range(group.steps) if group.steps else "",
-            *(group.states.get(state, 0) for state in State),
-            *(part for m in names for part in _score_parts(group.scores.get(m))),
-        ]
-        for group in groups
+def notes(
+    groups: Sequence[Group], metrics: Sequence[str], baseline: Baseline | None = None
+) -> list[str]:
+    """What is said below a table: of what it is, and what in it cannot be compared."""
+    runs = sum(len(group.folders) for group in groups)
+    marks = "; *: the best" if any(best(groups, name) for name in metrics) else ""
+    if marks and len({of_data(group) for group in groups}) > 1:
+        marks += " on its data"
+    said = [
+        f"{counted(runs, 'run')} in {counted(len(groups), 'group')}; "
+        f"means over seeds +- half the 95 % interval{marks}"
     ]
-    return head, rows
+    if baseline is not None:
+        text = (
+            f"difference: minus {' '.join(baseline.words)} with the same other settings, over"
+            " pairs of the same seed"
+        )
+        if baseline.missing:
+            text += f"; {counted(baseline.missing, 'group')} without one"
+        said.append(printable(text))
+    if mixed := not_comparable(groups, metrics):
+        said.append(f"measured with different settings: {printable(', '.join(mixed))}")
+    return said
 
 
-def _keys(groups: Sequence[Group]) -> list[str]:
+def left_out_note(left_out: int) -> str:
+    """That runs of figures are left out, and how to have them."""
+    return (
+        f"{counted(left_out, 'run')} of figures left out; --figures shows all,"
+        " figure=PAPER/ITEM those of one"
+    )
+
+
+def keys_of(groups: Sequence[Group]) -> list[str]:
+    """The keys that tell groups apart, in order."""
     return list(dict.fromkeys(key for group in groups for key in group.values))
+
+
+def range_text(steps: tuple[int, int]) -> str:
+    """`400`, or `100-400` where runs have come to different steps."""
+    return str(steps[0]) if steps[0] == steps[1] else f"{steps[0]}-{steps[1]}"
+
+
+def _lines(
+    groups: Sequence[Group], names: Sequence[str], width: int | None, baseline: Baseline | None
+) -> list[str] | None:
+    """The lines of a table, its head shortened if it must be; None if they are wider."""
+    rows = [[cell.marked for cell in line] for line in grid(groups, names, baseline)]
+    lines = aligned(rows)
+    if width and max(map(len, lines)) > width:
+        rows[0] = _short(rows[0], len(keys_of(groups)))
+        lines = aligned(rows)
+    return None if width and max(map(len, lines)) > width else lines
+
+
+def _stacked(rows: Sequence[Sequence[Cell]], keys: int, width: int | None) -> list[str]:
+    """The groups one below the other: their keys, then their runs, then a line for each metric."""
+    head, *groups = [[cell.marked for cell in line] for line in rows]
+    first, lines = keys + len(OF_RUNS), list[str]()
+    for values in groups:
+        seeds, step, state = values[keys:first]
+        told = zip(head[:keys], values[:keys], strict=True)
+        title = ", ".join(f"{key} {value}" for key, value in told if value != "-")
+        lines += wrapped(title or "all alike", width)
+        lines += wrapped(f"  {counted(int(seeds), 'seed')}, step {step}, {state}", width)
+        of_metrics = zip(head[first:], values[first:], strict=True)
+        for line in aligned([(f"  {name}", value) for name, value in of_metrics]):
+            lines += wrapped(line, width)
+    return lines
+
+
+def wrapped(text: str, width: int | None) -> list[str]:
+    """The text in lines of a width at most; as it is if it is no longer."""
+    if not width or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent="    ")
+
+
+def _values(groups: Sequence[Group], key: str, longest: int | None) -> list[Cell]:
+    """The column of a key; values are cut in their middle, unless that made two of them one."""
+    texts = [printable(show(g.values[key])) if key in g.values else "-" for g in groups]
+    if longest is not None:
+        cut = [_shortened(text, longest) for text in texts]
+        texts = cut if len(set(cut)) == len(set(texts)) else texts
+    return [Cell(printable(key)), *map(Cell, texts)]
+
+
+def _shortened(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    end = (longest - 3) // 2
+    return f"{text[: longest - 3 - end]}...{text[-end:]}"
+
+
+def _steps(group: Group) -> str:
+    return range_text(group.steps) if group.steps else "-"
 
 
 def _states(group: Group) -> str:
@@ -128,20 +195,30 @@ def _states(group: Group) -> str:
     return ", ".join(f"{n} {state}" for state, n in most_first)
 
 
-def _range(steps: tuple[int, int]) -> str:
-    return str(steps[0]) if steps[0] == steps[1] else f"{steps[0]}-{steps[1]}"
-
-
 def _score_text(group: Group, score: Score | None) -> str:
     """As `12.3 +- 0.4`, and what its readers would not expect: fewer values, or at other steps."""
     if score is None:
         return "-"
-    mean, half = score.interval.estimate, score.interval.half_width
-    text = _to_its_digits(mean, half)
-    notes = [f"n={score.interval.n}"] * (score.interval.n < group.counted)
+    text = _to_its_digits(score.interval.estimate, score.interval.half_width)
+    said = [f"n={score.interval.n}"] * (score.interval.n < group.counted)
     if score.steps[0] != score.steps[1] and score.steps != group.steps:
-        notes.append(f"step {_range(score.steps)}")
-    return text + f" ({', '.join(notes)})" * bool(notes)
+        said.append(f"step {range_text(score.steps)}")
+    return text + f" ({', '.join(said)})" * bool(said)
+
+
+def _difference_text(group: Group, base: Group | None, metric: str) -> str:
+    """As `-0.3 +- 0.1 (5 pairs)`."""
+    if base is group:
+        return "baseline"
+    found = difference(group, base, metric) if base is not None else None
+    if found is None:
+        return "-"
+    pairs = counted(found.interval.n, "pair")
+    unpaired = f", {found.unpaired} unpaired" * bool(found.unpaired)
+    if not found.interval.n:
+        return f"- ({pairs}{unpaired})"
+    text = _to_its_digits(found.interval.estimate, found.interval.half_width)
+    return f"{text} ({pairs}{unpaired})"
 
 
 def _to_its_digits(mean: float, half: float) -> str:
@@ -154,17 +231,6 @@ def _to_its_digits(mean: float, half: float) -> str:
     if not 0 <= places <= 5:
         return f"{mean:.4g} +- {half:.2g}"
     return f"{mean:.{places}f} +- {half:.{places}f}"
-
-
-def _score_parts(score: Score | None) -> list[Any]:
-    if score is None:
-        return ["", "", 0, ""]
-    mean, half = score.interval.estimate, score.interval.half_width
-    return [mean, half, score.interval.n, _range(score.steps)]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _short(head: Sequence[str], keys: int) -> list[str]:

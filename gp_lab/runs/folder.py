@@ -91,17 +91,22 @@ class RunFolder:
             raise BadInput(f"{path}: no readable run config ({one_line(error)})") from error
 
     @property
+    def out(self) -> Path:
+        """The output root that the folder lies below, wherever that has been moved to."""
+        above = self.path.parent
+        return above.parent if above.name == "runs" else above
+
+    @property
     def found_config(self) -> Config:
         """The config of a run that somebody found, for going on with it.
 
         It is data: what it says of trust, of starting over and of other folders does not count.
         """
         config = self.config
-        out = self.path.parent.parent if self.path.parent.name == "runs" else self.path.parent
-        config |= {"trust": [], "force": False, "out": str(out)}
+        config |= {"trust": [], "force": False, "out": str(self.out)}
         probes = config.get("probe")
         if isinstance(probes, Mapping):
-            cache = {"cache": str(out / "cache")}
+            cache = {"cache": str(self.out / "cache")}
             config["probe"] = {
                 k: {**node, **cache} if isinstance(node, Mapping) and node.get("cache") else node
                 for k, node in probes.items()

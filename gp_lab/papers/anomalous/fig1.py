@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gp_lab.evaluation.intervals import paired_difference
 from gp_lab.figures.claims import (
     SHARE,
     Claim,
     greater,
     inside,
     less,
-    paired_difference,
     paired_greater,
     stated,
 )

@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -17,7 +19,7 @@ from gp_lab.cli import main
 from gp_lab.errors import Exit, LabError
 from gp_lab.launching import status as of_status
 from gp_lab.launching.squeue import SlurmError
-from gp_lab.launching.status import Row, rows, table
+from gp_lab.launching.status import Row, rows, short_names, table
 from gp_lab.runs.folder import LOCK, RunFolder, State
 from gp_lab.runs.identity import folder_of, run_id
 
@@ -197,6 +199,67 @@ def test_a_strangers_folder_is_shown_and_not_obeyed(make: Make, tmp_path: Path) 
     shown = table(rows(tmp_path))
     assert r"over\x1b[2J\nand a line of its own" in shown
     assert len(shown.splitlines()) == 3
+
+
+def test_filters_choose_the_rows_and_lost_is_a_state(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(0, State.RUNNING, step=40)
+    make(1, State.FINISHED, step=100)
+    make(2, State.RUNNING, step=60, host="another")
+
+    def seeds(*words: str) -> list[str]:
+        assert main(["status", str(tmp_path), *words]) == Exit.OK
+        return sorted(re.findall(r"-s(\d)-", capsys.readouterr().out))
+
+    assert seeds("state=lost") == ["0"]
+    assert seeds("state=running") == ["2"]
+    assert seeds("state=running,finished") == ["1", "2"]
+    assert seeds("penalty=one_gp", "step>=60") == ["1", "2"]
+    assert seeds("name~-s1-") == ["1"]
+    assert seeds("penalty=none") == []
+    assert seeds("seed=1", "--watch") == ["1"]
+    for word, sentence in (
+        ("state=done", "state=done: no such choice; choose from diverged,"),
+        ("penaltie=none", "penaltie: no such key; choose from"),
+        ("steps>=x", "steps>=x: x is no number"),
+    ):
+        assert main(["status", str(tmp_path), word]) == Exit.BAD_INPUT
+        assert sentence in capsys.readouterr().err
+
+
+def test_the_newest_run_is_first(make: Make, tmp_path: Path) -> None:
+    for seed, created in ((0, "2026-01-02"), (1, "2026-01-03"), (2, "2026-01-01"), (3, "")):
+        make(seed, State.FINISHED, created=created)
+    found = [re.findall(r"-s(\d)-", row.name) for row in rows(tmp_path)]
+    assert found == [["1"], ["0"], ["2"], ["3"]]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(make: Make, tmp_path: Path) -> None:
+    first = make(0, State.FINISHED)
+    shutil.copytree(first.path, tmp_path / "copies" / first.path.name)
+    names = {row.name for row in rows(tmp_path)}
+    assert names == {f"{place}/{first.path.name}" for place in ("runs", "copies")}
+
+
+def test_in_a_narrow_terminal_names_keep_what_tells_the_runs_apart(
+    make: Make, tmp_path: Path
+) -> None:
+    for seed in range(2):
+        make(seed, State.FINISHED, step=100)
+    found = rows(tmp_path)
+    assert max(map(len, table(found).splitlines())) > 80
+    shown = table(found, 80)
+    assert max(map(len, shown.splitlines())) <= 80
+    for row in found:
+        assert re.search(rf"^\.\.\.s\d-{row.name[-12:]} +finished +100/100", shown, re.M)
+    assert short_names(["swiss-none-s0-abc", "swiss-one_gp-s0-abd"], 99) == [
+        "...none-s0-abc",
+        "...one_gp-s0-abd",
+    ]
+    assert short_names(["a" * 40 + "-s0"], 20) == ["a" * 7 + "..." + "a" * 7 + "-s0"]
+    alike = ["x" * 30 + "1" + "y" * 30, "x" * 30 + "2" + "y" * 30]
+    assert short_names(alike, 20) == alike
 
 
 def test_looking_keeps_nobody_from_a_run(

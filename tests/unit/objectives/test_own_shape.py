@@ -16,7 +16,7 @@ from gp_lab.objectives.penalties import Penalty, safe_sqrt
 def huber() -> type[Penalty]:
     """The class of the page."""
     page = (CLONE / "gp_lab" / "objectives" / "README.md").read_text()
-    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (code,) = re.findall(r"^```python\n([^`]*class Huber.*?)^```$", page, re.M | re.S)
     found: dict[str, Any] = {
         "dataclass": dataclass, "Penalty": Penalty, "Positive": Positive,
         "safe_sqrt": safe_sqrt, "torch": torch, "__name__": "my_package",

@@ -1,6 +1,7 @@
 """`gp-lab evaluate` says what the probes of a run have said."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from scored_runs import scored as scored
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
-from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.folder import RunFolder, State
 
 
 def evaluate(run: RunFolder, *arguments: str) -> int:
@@ -86,4 +87,55 @@ def test_evaluating_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ([str(tmp_path)], f"{tmp_path}: no run there"),
     ):
         assert main(["evaluate", *arguments]) == Exit.BAD_INPUT
+        assert sentence in capsys.readouterr().err
+
+
+def test_several_runs_are_evaluated_and_one_that_fails_stops_no_other(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "many" / "runs"
+    first, last = (RunFolder(shutil.copytree(run.path, runs / name)) for name in ("a", "c"))
+    without = RunFolder(shutil.copytree(run.path, runs / "b"))
+    shutil.rmtree(without.path / "checkpoints")
+    words = ["probe=neighbours", "probe.neighbours.count=4"]
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "many"), *words]) == Exit.FAILED
+    said = capsys.readouterr()
+    assert [len(r.evaluations()) for r in (first, without, last)] == [1, 0, 1]
+    assert said.out.splitlines()[-1] == "2 runs evaluated, 1 failed"
+    progress = [line for line in said.err.splitlines() if " of 3" in line]
+    assert [line[:6] for line in progress] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert f"{without.path}: the run has no checkpoint yet" in said.err
+    assert main(["evaluate", str(first.path), str(last.path), *words]) == Exit.OK
+    assert [len(r.evaluations()) for r in (first, without, last)] == [2, 0, 2]
+    (without.path / "config.yaml").write_text("[")
+    assert main(["evaluate", str(without.path), str(last.path), *words]) == Exit.FAILED
+    assert [len(r.evaluations()) for r in (first, without, last)] == [2, 0, 3]
+    assert f"{without.path / 'config.yaml'}: no readable run config" in capsys.readouterr().err
+
+
+def test_filters_say_which_of_many_runs_are_evaluated_and_figures_are_asked_for(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "many" / "runs"
+    found = [RunFolder(shutil.copytree(run.path, runs / name)) for name in ("a", "b", "c")]
+    found[1].set_status(State.FAILED)
+    figure = found[2].config["figure"] | {"id": "zero_gp/fig1"}
+    found[2].write_config(found[2].config | {"figure": figure})
+    words = ["evaluate", str(runs), "probe=neighbours", "probe.neighbours.count=4"]
+    for filters, expected in (
+        (["state=finished", "dataset=mnist"], [1, 0, 0]),
+        (["figure=zero_gp/fig1", "loss~saturating"], [1, 0, 1]),
+        (["step>=4", "name~b", "step=2"], [1, 1, 1]),
+    ):
+        assert main([*words, *filters]) == Exit.OK
+        assert [len(r.evaluations()) for r in found] == expected
+    assert found[1].evaluations()[0]["step"] == 2
+    capsys.readouterr()
+    for word, sentence in (
+        ("loss=hinge", "loss=hinge: no run has it; there is loss=non_saturating"),
+        ("losss=hinge", "losss: no such key"),
+        ("state=done", "state=done: no such choice"),
+    ):
+        assert main([*words, word]) == Exit.BAD_INPUT
         assert sentence in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """`gp-lab compare`: the runs of a sweep in groups, over their seeds."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -72,16 +73,62 @@ def test_settings_that_were_swept_together_are_all_shown(make: Make, tmp_path: P
     assert [set(group.values) for group in found] == [{"loss", "penalty", "optimizer.lr"}] * 2
 
 
-def test_a_probe_that_only_some_runs_have_and_what_is_outside_the_identity(
+def test_keys_that_change_no_number_split_no_group(make: Make, tmp_path: Path) -> None:
+    make("seed=0", "device=cpu", "probe=[surface,samples]")
+    make(
+        "seed=1",
+        "device=auto",
+        "log_every=7",
+        "checkpoint_every=3",
+        "probe=[surface,samples,modes]",
+    )
+    folder = make("seed=2", "probe.surface.points=9", "probe.surface.every=5")
+    folder.write_config(folder.config | {"label": "lr0.1", "panel": None})
+    (group,) = gp_lab.compare(tmp_path)
+    assert (group.values, group.seeds) == ({}, (0, 1, 2))
+
+
+def test_runs_of_one_seed_that_differ_in_their_probes_are_one_with_the_numbers_of_both(
     make: Make, tmp_path: Path
 ) -> None:
-    make("seed=0", "device=cpu", "probe=[surface,samples]")
-    make("seed=1", "device=auto", "log_every=7", "probe=[surface,samples]")
-    make("seed=0", "probe=[surface,samples,modes]")
-    first, second = sorted(gp_lab.compare(tmp_path), key=lambda group: len(group.seeds))
-    assert first.values == {"probe.modes": "Modes"}
-    assert (second.values, second.seeds) == ({}, (0, 1))
-    assert [line[0] for line in cells([first, second], [])] == ["probe.modes", "Modes", "-"]
+    first = [{"step": 10, "loss_d": 1.0, "modes/w1": 3.0}]
+    make("probe=[surface,samples,modes]", metrics=first)
+    make(step=20, metrics=[{"step": 20, "loss_d": 2.0, "samples/a": 4.0}])
+    (group,) = gp_lab.compare(tmp_path)
+    assert (group.seeds, group.steps) == ((0,), (20, 20))
+    found = {name: score.interval.estimate for name, score in group.scores.items()}
+    assert found == {"loss_d": 2.0, "modes/w1": 3.0, "samples/a": 4.0}
+
+
+def test_the_runs_of_figures_are_left_out_and_counted_unless_they_are_asked_for(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make("penalty=none")
+    for weight in (1, 2):
+        folder = make("penalty=one_gp", f"penalty.weight={weight}")
+        figure = folder.config["figure"] | {"id": f"zero_gp/fig{weight}"}
+        folder.write_config(folder.config | {"figure": figure, "panel": "a"})
+
+    def runs(*words: str) -> int:
+        assert main(["compare", str(tmp_path), *words]) == Exit.OK
+        shown = capsys.readouterr().out
+        said = "2 runs of figures left out; --figures shows all, figure=PAPER/ITEM those of one"
+        assert (said in shown) == (not words)
+        return int(re.search(r"^(\d+) runs? in", shown, re.M)[1])  # type: ignore[index]
+
+    assert runs() == 1
+    assert runs("--figures") == 3
+    assert runs("figure=zero_gp/fig1") == runs("figure.id=zero_gp/fig1") == 1
+    assert runs("figure~zero_gp") == 2
+    assert runs("figure=none") == runs("figure.id=null") == 1
+    found = gp_lab.compare(tmp_path)
+    assert (len(found), found.left_out) == (1, 2)
+    assert "2 runs of figures left out" in str(found)
+    assert len(gp_lab.compare(tmp_path, figures=True)) == 3
+    assert refused(capsys, str(tmp_path), "penalty=one_gp").endswith(
+        "no others there; 2 runs of figures left out; --figures shows all, figure=PAPER/ITEM"
+        " those of one"
+    )
 
 
 def test_a_second_folder_of_a_run_does_not_count_as_another_seed(sweep: Path) -> None:
@@ -279,11 +326,18 @@ def test_bad_input_is_one_sentence_with_the_choices(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     root = str(sweep)
-    for arguments in (["los_d"], ["--sort", "los_d"], ["loss_d", "los_d", "--csv"]):
+    for arguments in (["los_d"], ["--sort", "-los_d"], ["loss_d", "los_d", "--csv"]):
         sentence = refused(capsys, root, *arguments)
-        assert sentence.startswith("metric=los_d: no such choice; choose from f_fake, f_real,")
+        key = "--sort" if "--sort" in arguments else "metric"
+        assert sentence.startswith(f"{key}=los_d: no such choice; choose from f_fake, f_real,")
         assert sentence.endswith("did you mean loss_d?")
-    assert refused(capsys, root, "penalty=zero_gp").endswith("no runs there with penalty=zero_gp")
+    assert refused(capsys, root, "penalty=zero_gp").endswith(
+        "penalty=zero_gp: no run has it; there is penalty=none,one_gp"
+    )
+    assert refused(capsys, root, "steps>=x").startswith("steps>=x: x is no number")
+    assert refused(capsys, root, "state=done").startswith("state=done: no such choice; choose")
+    assert refused(capsys, root, "--format=md").startswith("--format=md: no such choice; choose")
+    assert refused(capsys, root, "--csv", "--format", "latex").startswith("--csv --format latex:")
     assert "did you mean penalty?" in refused(capsys, root, "penaltie=none")
     assert refused(capsys, "nowhere").startswith("nowhere: no such folder")
     assert "unrecognized arguments: --cvs" in refused(capsys, root, "--cvs")

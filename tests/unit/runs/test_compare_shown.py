@@ -15,9 +15,9 @@ import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.report.page import write_report
-from gp_lab.runs.compare import by_score, metrics_of, telling_metrics
 from gp_lab.runs.compare_table import cells, table
 from gp_lab.runs.folder import State, find_runs
+from gp_lab.runs.scores import in_order, metrics_of, telling_metrics
 
 
 def test_scores_are_shown_first_and_losses_where_there_are_none(make: Make, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_groups_are_sorted_by_a_metric_and_those_without_it_are_last(
         make(f"penalty.weight={weight}", metrics=lines)
     groups = gp_lab.compare(tmp_path)
     assert [g.values["penalty.weight"] for g in groups] == [1, 2, 3, 4]
-    assert [g.values["penalty.weight"] for g in by_score(groups, "loss_d")] == [3, 4, 1, 2]
+    assert [g.values["penalty.weight"] for g in in_order(groups, "loss_d")] == [3, 4, 1, 2]
     assert main(["compare", "--sort", "loss_d", str(tmp_path), "loss_d"]) == Exit.OK
     lines = capsys.readouterr().out.splitlines()[1:5]
     assert [line.split()[0] for line in lines] == ["3", "4", "1", "2"]
@@ -100,3 +100,72 @@ def test_the_report_compares_the_runs_that_belong_to_no_figure(
         config = folder.config
         folder.write_config(config | {"figure": {"id": "zero_gp/fig1"}})
     assert "Comparison" not in write_report(sweep).read_text()
+
+
+def test_where_named_metrics_do_not_fit_the_groups_stand_one_below_the_other(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"curve/quantity_{i}" for i in range(9)]
+    for weight in (1, 2):
+        lines = [{"step": 10, "curve/w1": weight} | {name: i / 7 for i, name in enumerate(names)}]
+        make(f"penalty.weight={weight}", metrics=lines)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["compare", str(tmp_path), *names, "curve/w1"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[:2] == ["penalty.weight 1", "  1 seed, step 10, finished"]
+    found = [line.split()[0] for line in lines if line.startswith("  curve/")]
+    assert found == [*names, "curve/w1"] * 2
+    assert "1 *" in next(line for line in lines if "curve/w1" in line)
+
+
+def test_long_values_are_shortened_in_the_table_alone_and_stay_apart(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "a" * 60
+    for i in range(2):
+        folder = make(f"seed={i}", metrics=[{"step": 10, "loss_d": 1.0}])
+        dataset = folder.config["dataset"] | {"place": f"{i}{long}", "other": f"{long}{i}{long}"}
+        folder.write_config(folder.config | {"dataset": dataset})
+    groups = gp_lab.compare(tmp_path)
+    head, *lines = cells(groups, ["loss_d"])
+    place, other = head.index("dataset.place"), head.index("dataset.other")
+    assert [line[place] for line in lines] == [f"{i}{'a' * 14}...{'a' * 14}" for i in range(2)]
+    assert [line[other] for line in lines] == [f"{long}{i}{long}" for i in range(2)]
+    for form in ("markdown", "latex", "csv"):
+        assert main(["compare", str(tmp_path), "--format", form]) == Exit.OK
+        shown = capsys.readouterr().out
+        assert all(f"{i}{long}" in shown for i in range(2))
+
+
+def test_markdown_and_latex_escape_what_they_would_obey_and_print_the_best_bold(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("a|b_c*", 1.0), ("50% & $x$ #{~^}\\", 2.0)):
+        folder = make(f"seed={value:.0f}", metrics=[{"step": 10, "curve/w1": value}])
+        penalty = folder.config["penalty"] | {"kind": name}
+        folder.write_config(folder.config | {"penalty": penalty})
+    command = ["compare", str(tmp_path), "curve/w1", "--format"]
+    assert main([*command, "markdown"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| penalty.kind | seeds | step | state | curve/w1 |"
+    assert r"| a\|b\_c\* | 1 | 10 | finished | **1** |" in lines
+    assert r"| 50% &amp; \$x\$ #{\~^}\\ | 1 | 10 | finished | 2 |" in lines
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 6 for line in lines[:4])
+    assert main([*command, "latex"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert r"a\textbar{}b\_c* & 1 & 10 & finished & \textbf{1} \\" in lines
+    special = r"50\% \& \$x\$ \#\{\textasciitilde{}\textasciicircum{}\}\textbackslash{}"
+    assert special + r" & 1 & 10 & finished & 2 \\" in lines
+    assert lines[0] == r"\begin{tabular}{lllll}"
+
+
+def test_the_help_says_the_filters_and_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, shown in (
+        ("compare", ("KEY=LOW..HIGH", "'steps>=1000'", "--sort -curve/coverage", "--baseline")),
+        ("status", ("state=running,queued", "state=lost")),
+        ("evaluate", ("dataset=mnist state=finished",)),
+    ):
+        assert main([command, "--help"]) == Exit.OK
+        said = capsys.readouterr().out
+        assert all(text in said for text in shown), command
