@@ -13,6 +13,9 @@ from gp_lab.runs.identity import Config
 
 Mode = Literal["auto", "online", "offline"]
 
+Best = Literal["min", "max"]
+"""Which of the values that a score had is its best one."""
+
 
 class Tracker:
     """A run's line to a dashboard. This one leads nowhere; a dashboard is never a reason to die."""
@@ -28,6 +31,9 @@ class Tracker:
             raise BadInput(f"tracking: a {type(tracking).__name__} is no tracking")
         return tracking.open(config, folder)
 
+    def scores(self, best: Mapping[str, Best]) -> None:
+        """Which metrics are scores: patterns of their names, as `curve/w1` and `text/js_*`."""
+
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Lines of metrics.jsonl, each with its step."""
 
@@ -35,7 +41,10 @@ class Tracker:
         """Images of a step, uint8 [height, width, 3]; `draw` is called only if they are wanted."""
 
     def close(self) -> None:
-        """Finish what is under way; called in a thread, and given up by `abandon` after a while."""
+        """Finish what is under way, as the run's `status.json` says that it ended.
+
+        Called in a thread, and given up by `abandon` after a while.
+        """
 
     def abandon(self) -> None:
         """Let go of what `close` still waits for."""

@@ -83,6 +83,8 @@ class Replica:
     def track(self) -> None:
         """Begin to tell the dashboard, with what the run has written so far, in order."""
         self.tracker = Tracker.of(self.setup.config, self.folder)
+        probes = self.setup.probes.items()
+        self.tracker.scores({f"{name}/{k}": v for name, p in probes for k, v in p.best.items()})
         lines, pictures = defaultdict(list), defaultdict(list)
         for line in self.folder.metrics():
             lines[line["step"]].append(line)
