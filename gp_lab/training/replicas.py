@@ -60,7 +60,8 @@ class Replica:
         later = checkpoint.files_after(folder, -1 if step is None else step)
         lines = folder.metrics()
         if step is None and (later or (lines and lines[-1]["step"] >= self.first_checkpoint)):
-            written = [folder.path / name for name in ("metrics.jsonl", "arrays")]
+            names = ("metrics.jsonl", "timing.jsonl", "arrays")
+            written = [folder.path / name for name in names]
             aside = folder.set_aside([*later, *(path for path in written if path.exists())])
             folder.own(run_id(self.setup.config))
             said = "no whole checkpoint is left: the run starts over"
@@ -88,6 +89,9 @@ class Replica:
         lines, pictures = defaultdict(list), defaultdict(list)
         for line in self.folder.metrics():
             lines[line["step"]].append(line)
+        for line in self.folder.timing():
+            if line["step"] in lines:
+                lines[line["step"]].append(_on_dashboard(line))
         for name, probe in self.setup.probes.items():
             for step in self.folder.array_steps(name):
                 pictures[step].append((name, probe))
@@ -102,6 +106,12 @@ class Replica:
     def log(self, lines: list[dict[str, Any]]) -> None:
         self.folder.append_metrics(lines)
         self.tracker.log(lines)
+
+    def log_timing(self, line: dict[str, Any], shown: bool) -> None:
+        """A line of `timing.jsonl`; on the dashboard as `timing/...`, if it is `shown`."""
+        self.folder.append_timing(line)
+        if shown:
+            self.tracker.log([_on_dashboard(line)])
 
     def write_arrays(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
         """What a probe found, in the folder and as pictures."""
@@ -121,6 +131,10 @@ class Replica:
 
     def close(self) -> None:
         self.folder.unlock()
+
+
+def _on_dashboard(timing: dict[str, Any]) -> dict[str, Any]:
+    return {k if k == "step" else f"timing/{k}": v for k, v in timing.items()}
 
 
 def name_of(replicas: Sequence[Replica]) -> str:

@@ -35,6 +35,7 @@ from gp_lab.training.size import refuse_too_large
 from gp_lab.training.stacking import Unstackable, refuse_to_stack
 from gp_lab.training.status import StatusWriter
 from gp_lab.training.stopping import Stop, StoppedEarly, listening
+from gp_lab.training.timing import Timing
 
 
 def train(
@@ -127,6 +128,7 @@ class _Training:
         self.metrics = MetricsLogger(replicas)
         self.probes = Probing(replicas, ranks)
         self.status = StatusWriter(replicas, ranks)
+        self.timing = Timing(replicas, ranks)
         self.step = 0
 
     def run(self) -> None:
@@ -168,13 +170,14 @@ class _Training:
     def _train(self, stop: Stop) -> None:
         last = self.settings.steps
         self.step, state = self.checkpoints.resume()
-        for replica in self.replicas if self.ranks.is_main else ():
-            replica.track()
         self.stop = stop
         vote = self.ranks.stop_vote(stop, like=next(iter(state["d"].values())))
         iterate = Iteration(self.setups, self.blocks, vote)
         engine = self.engines.select(self.step, lambda tried: iterate(tried, state, self.step))
         self.status.start(self.step, engine, self.settings.batch_norm)
+        for replica in self.replicas if self.ranks.is_main else ():
+            replica.track()
+        self.timing.start(self.step)
         with self.progress.bar(name_of(self.replicas), self.step, last) as line:
             if self.step == 0:
                 self.probes.measure(0, state)
@@ -185,7 +188,8 @@ class _Training:
                 if self.metrics.due(self.step):
                     self.metrics.write()
                     line.set_postfix(self.metrics.headline, refresh=False)
-                    self.status.update(self.step)
+                    self.timing.write(self.step)
+                    self.status.update(self.step, self.timing.rate)
                 if self.probes.due(self.step):
                     self.metrics.write()
                     self.probes.measure(self.step, state)
@@ -199,6 +203,7 @@ class _Training:
     def _end(self, stop: Stop, state: dict[str, Any]) -> None:
         """Write what is left to write, and how it ended."""
         self.metrics.write()
+        self.timing.write(self.step, shown=False)
         finished = self.step >= self.settings.steps
         if finished:
             self.metrics.check_last_update(self.step, state)
