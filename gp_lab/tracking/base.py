@@ -37,8 +37,12 @@ class Tracker:
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Lines of metrics.jsonl, each with its step."""
 
-    def pictures(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Images of a step, uint8 [height, width, 3]; `draw` is called only if they are wanted."""
+    def pictures(self, step: int, probe: str, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """A probe's images of a step, uint8 [height, width, 3]; `draw` is called only if they are
+        wanted."""
+
+    def results(self, found: Mapping[str, Any]) -> None:
+        """What was found out after the run, by name; told again whenever the run is."""
 
     def close(self) -> None:
         """Finish what is under way, as the run's `status.json` says that it ended.

@@ -39,6 +39,9 @@ INIT_SECONDS = 30.0
 LONGEST_GROUP, LONGEST_TAG = 128, 64
 """Characters; W&B's server refuses more."""
 
+MADE_BY = ("commit", "dirty", "versions", "device", "engine", "threads", "stack", "ranks")
+"""Of `status.json`, in the config on the dashboard."""
+
 MARGIN = 5.0
 """Seconds by which W&B itself gives up an upload before the lab does: its log is whole then."""
 
@@ -175,7 +178,7 @@ class _WandbTracker(Tracker):
             entity=tracking.entity,
             notes=tracking.notes,
             **_names(tracking, own, config, folder),
-            config=_config(config),
+            config=_config(config, folder),
             reinit="create_new",
             resume="allow" if mode == "online" else None,
             settings=wandb.Settings(**_settings(own)),
@@ -195,15 +198,23 @@ class _WandbTracker(Tracker):
                 self._define(line)
                 self._send(dict(line), line["step"])
 
-    def pictures(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    def pictures(self, step: int, probe: str, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
         if step > self._last and not self._gone:
             try:
-                images = {k: self._wandb.Image(v) for k, v in draw().items()}
+                caption = f"{probe}, step {step}"
+                images = {k: self._wandb.Image(v, caption=caption) for k, v in draw().items()}
             except Exception as error:
                 log.warning("W&B: no pictures of step %d: %s", step, error)
                 return
             if images:
                 self._send({"step": step, **images}, step)
+
+    def results(self, found: Mapping[str, Any]) -> None:
+        if not self._gone:
+            try:
+                self._run.summary.update(dict(found))
+            except Exception as error:
+                log.warning("W&B was not told %s: %s", ", ".join(found), one_line(error))
 
     def close(self) -> None:
         if self._lost > 1:
@@ -298,10 +309,12 @@ def _names(
     }
 
 
-def _config(config: Config) -> Config:
-    """The run's config, without what is of this machine alone, and its setting."""
+def _config(config: Config, folder: RunFolder) -> Config:
+    """The run's config, without what is of this machine alone, its setting, and what made it."""
     kept = {k: v for k, v in config.items() if k not in ("trust", "out", "force")}
-    return kept | {"setting": setting_id(config)}
+    status = folder.status
+    made_by = {k: status[k] for k in MADE_BY if k in status}
+    return kept | {"setting": setting_id(config), "made_by": made_by}
 
 
 def _settings(own: Own | None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """One run of a stack, and what it leaves in its folder and on its dashboard."""
 
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ import numpy as np
 import torch
 
 from gp_lab.errors import LabError, counted
-from gp_lab.probes.base import Probe
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import run_id
 from gp_lab.tracking.base import Tracker
+from gp_lab.training.dashboard import replay, timing_line
 from gp_lab.training.data import keep
 from gp_lab.training.setup import Setup
 
@@ -84,24 +83,7 @@ class Replica:
     def track(self) -> None:
         """Begin to tell the dashboard, with what the run has written so far, in order."""
         self.tracker = Tracker.of(self.setup.config, self.folder)
-        probes = self.setup.probes.items()
-        self.tracker.scores({f"{name}/{k}": v for name, p in probes for k, v in p.best.items()})
-        lines, pictures = defaultdict(list), defaultdict(list)
-        for line in self.folder.metrics():
-            lines[line["step"]].append(line)
-        for line in self.folder.timing():
-            if line["step"] in lines:
-                lines[line["step"]].append(_on_dashboard(line))
-        for name, probe in self.setup.probes.items():
-            for step in self.folder.array_steps(name):
-                pictures[step].append((name, probe))
-        for step in sorted(lines.keys() | pictures.keys()):
-            for name, probe in pictures[step]:
-                self.tracker.pictures(step, partial(self._pictures, probe, name, step))
-            self.tracker.log(lines[step])
-
-    def _pictures(self, probe: Probe, name: str, step: int) -> dict[str, np.ndarray]:
-        return probe.pictures(self.folder.arrays(name, step))
+        replay(self.tracker, self.folder, self.setup.probes)
 
     def log(self, lines: list[dict[str, Any]]) -> None:
         self.folder.append_metrics(lines)
@@ -111,13 +93,13 @@ class Replica:
         """A line of `timing.jsonl`; on the dashboard as `timing/...`, if it is `shown`."""
         self.folder.append_timing(line)
         if shown:
-            self.tracker.log([_on_dashboard(line)])
+            self.tracker.log([timing_line(line)])
 
     def write_arrays(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
         """What a probe found, in the folder and as pictures."""
         self.folder.write_arrays(name, step, arrays)
         draw = partial(self.setup.probes[name].pictures, arrays)
-        self.tracker.pictures(step, draw)
+        self.tracker.pictures(step, name, draw)
 
     def set_status(self, state: State, **more: Any) -> None:
         """Write how the run stands into `status.json`, unless it has diverged."""
@@ -131,10 +113,6 @@ class Replica:
 
     def close(self) -> None:
         self.folder.unlock()
-
-
-def _on_dashboard(timing: dict[str, Any]) -> dict[str, Any]:
-    return {k if k == "step" else f"timing/{k}": v for k, v in timing.items()}
 
 
 def name_of(replicas: Sequence[Replica]) -> str:

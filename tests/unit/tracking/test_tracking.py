@@ -86,7 +86,13 @@ def test_an_offline_run_has_the_config_without_paths_and_trust(of_a_figure: RunF
     run = next(r["run"] for r in records(of_a_figure) if r["type"] == "run")
     config = {k: v for k, v in run["config"]["update"].items() if k != "_wandb"}
     kept = {k: v for k, v in of_a_figure.config.items() if k not in ("out", "trust", "force")}
+    made_by = config.pop("made_by")
     assert config == kept | {"setting": setting_id(of_a_figure.config)}
+    status = of_a_figure.status
+    assert made_by["versions"] == status["versions"]
+    for key in ("commit", "dirty", "device", "engine", "threads", "stack", "ranks"):
+        assert made_by[key] == status[key]
+    assert "host" not in made_by
 
 
 @pytest.mark.seconds
@@ -142,6 +148,7 @@ def test_an_offline_run_has_surfaces_and_samples_as_images(of_a_figure: RunFolde
     (root,) = (of_a_figure.path / "wandb").glob("offline-run-*")
     for image in ("surface", "samples"):
         assert last[f"{image}._type"] == "image-file"
+        assert last[f"{image}.caption"] == f"{image}, step 40"
         data = (root / "files" / last[f"{image}.path"]).read_bytes()
         assert data.startswith(b"\x89PNG")
 
@@ -321,7 +328,7 @@ def test_no_tracking_leads_nowhere_and_draws_nothing(tmp_path: Path) -> None:
     folder.mkdir()
     tracker = NoTracking().open({}, RunFolder(folder))
     assert type(tracker) is Tracker
-    tracker.pictures(0, lambda: pytest.fail("drawn for nobody"))
+    tracker.pictures(0, "samples", lambda: pytest.fail("drawn for nobody"))
     tracker.log([{"step": 1}])
     tracker.close()
     assert list(folder.iterdir()) == []
