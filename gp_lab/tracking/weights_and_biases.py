@@ -8,7 +8,6 @@ explicit, and after a resume what is missing comes from `metrics.jsonl`.
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from gp_lab.runs.status import State
 from gp_lab.tracking import ending, wandb_inside
 from gp_lab.tracking.base import Best, Mode, Tracker
 from gp_lab.tracking.reachable import silence
+from gp_lab.tracking.syncing import start_log
 from gp_lab.tracking.wandb_inside import Decision, Own
 
 log = logging.getLogger(__name__)
@@ -165,9 +165,10 @@ class _WandbTracker(Tracker):
         self._wandb = wandb
         self._folder, self._server = folder, own.server if own and mode == "online" else None
         self._gone, self._lost = False, 0
-        if mode == "offline":
-            # What a killed process left is written anew, whole, from metrics.jsonl.
-            shutil.rmtree(folder.path / "wandb", ignore_errors=True)
+        # What a killed process left is written anew, whole, from metrics.jsonl.
+        uploaded = start_log(folder) if mode == "offline" else None
+        self._again = uploaded is not None
+        self._newest: dict[str, Any] = {}
         self._best: dict[str, Best] = {}
         self._defined: set[str] = set()
         self._run = wandb.init(
@@ -183,7 +184,9 @@ class _WandbTracker(Tracker):
             resume="allow" if mode == "online" else None,
             settings=wandb.Settings(**_settings(own)),
         )
-        self._last = self._run.step - 1 if mode == "online" else -1
+        self._last = (
+            self._run.step - 1 if mode == "online" else -1 if uploaded is None else uploaded
+        )
         _open.add(id(self))
         with suppress(Exception):  # charts have W&B's own axis then
             self._run.define_metric("step", hidden=True)
@@ -194,6 +197,8 @@ class _WandbTracker(Tracker):
 
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
+            if self._again:
+                self._remember(line)
             if line["step"] > self._last:
                 self._define(line)
                 self._send(dict(line), line["step"])
@@ -247,16 +252,29 @@ class _WandbTracker(Tracker):
         diverged = end.state == State.DIVERGED
         at = {"diverged_at": end.step} if diverged else {}
         with suppress(Exception):  # `finish` says what is wrong
-            self._run.summary.update({"state": str(end.state), "why": end.why, **at})
+            of_end = {"state": str(end.state), "why": end.why, **at}
+            self._run.summary.update({**self._newest, **of_end})
             if diverged:
                 self._run.tags = (*(self._run.tags or ()), "diverged")
         return int(end.exit)
+
+    def _remember(self, line: Mapping[str, Any]) -> None:
+        """A log of what came after an upload has a summary of its own, which takes the place of the
+        one before: it is to hold what that held, too."""
+        for name, value in line.items():
+            if best := self._best_of(name):
+                had = self._newest.get(name, {best: value})
+                value = {best: (min if best == "min" else max)(had[best], value), "last": value}
+            self._newest[name] = value
+
+    def _best_of(self, name: str) -> Best | None:
+        return next((b for k, b in self._best.items() if fnmatchcase(name, k)), None)
 
     def _define(self, names: Iterable[str]) -> None:
         """Of the scores among these metrics W&B keeps the best value beside the last."""
         for name in set(names) - self._defined:
             self._defined.add(name)
-            for best in [b for k, b in self._best.items() if fnmatchcase(name, k)][:1]:
+            if best := self._best_of(name):
                 with suppress(Exception):
                     self._run.define_metric(name, step_metric="step", summary=f"{best},last")
 
