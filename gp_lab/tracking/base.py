@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,10 +26,7 @@ class Tracker:
     @staticmethod
     def of(config: Config, folder: RunFolder) -> "Tracker":
         """The tracker that the config asks for. Raises `BadInput`."""
-        tracking = instantiate(config["tracking"], "tracking", config.get("trust", ()))
-        if not hasattr(tracking, "open"):
-            raise BadInput(f"tracking: a {type(tracking).__name__} is no tracking")
-        return tracking.open(config, folder)
+        return tracking_of(config).open(config, folder)
 
     def scores(self, best: Mapping[str, Best]) -> None:
         """Which metrics are scores: patterns of their names, as `curve/w1` and `text/js_*`."""
@@ -54,10 +51,25 @@ class Tracker:
         """Let go of what `close` still waits for."""
 
 
+@runtime_checkable
 class Tracking(Protocol):
     """The part that `tracking` names."""
 
     def open(self, config: Config, folder: RunFolder) -> Tracker: ...
+
+
+def tracking_of(config: Config) -> Tracking:
+    """The part that the config names; what it needs is here. Raises `BadInput`.
+
+    A part that needs something says so in a method `check()`.
+    """
+    tracking = instantiate(config["tracking"], "tracking", config.get("trust", ()))
+    if not hasattr(tracking, "open"):
+        raise BadInput(f"tracking: a {type(tracking).__name__} is no tracking")
+    if hasattr(tracking, "check"):
+        tracking.check()
+    assert isinstance(tracking, Tracking)
+    return tracking
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
+from gp_lab.tracking.base import tracking_of
 from gp_lab.tracking.ending import close_all
 from gp_lab.training.batches import Blocks
 from gp_lab.training.checkpoints import Checkpoints
@@ -59,6 +60,8 @@ def train(
         finished = ranks.broadcast_from_main(lambda: [run.finished for run in runs])
         todo = [run for run, ended in zip(runs, finished, strict=True) if not ended]
         if todo:
+            for run in todo:
+                tracking_of(run.setup.config)  # what it needs may be missing
             refuse_too_large(todo[0].setup, ranks.world)  # those of a stack are alike
             _train_stacks(todo, ranks, Progress(progress and ranks.is_main), stop)
         return ranks.broadcast_from_main(lambda: [run.result for run in runs])
