@@ -54,7 +54,7 @@ def sync(root: Path) -> Iterator[str]:
 
 
 def offline_logs(root: Path) -> tuple[list[Path], int]:
-    """The offline logs of the runs below a folder, and how many runs write theirs just now."""
+    """Offline logs of the runs and figures below a folder, and how many are written just now."""
     found, under_way = list[Path](), 0
     for folder in find_runs(root):
         logs = _logs(folder)
@@ -62,6 +62,8 @@ def offline_logs(root: Path) -> tuple[list[Path], int]:
             under_way += 1
         else:
             found += logs
+    for place in sorted((root / "figures").rglob("wandb")):
+        found += _logs(RunFolder(place.parent))
     return found, under_way
 
 

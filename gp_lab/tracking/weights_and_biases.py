@@ -69,6 +69,10 @@ class WandbTracking(Checked):
 
         A server that can be reached but does not answer costs `INIT_SECONDS` once a process.
         """
+        return self.opened(lambda own, mode: _WandbTracker(self, own, mode, config, folder))
+
+    def opened(self, begin: Callable[[Own | None, Decision], Tracker]) -> Tracker:
+        """What begins with W&B's own settings and a mode, as `open` says."""
         try:
             own = wandb_inside.own_settings()
         except wandb_inside.Unknown as error:
@@ -83,11 +87,11 @@ class WandbTracking(Checked):
         try:
             if own is not None and mode == "online":
                 try:
-                    return _WandbTracker(self, own, mode, config, folder)
+                    return begin(own, mode)
                 except Exception as error:
                     log.warning("W&B: %s; runs are written offline", one_line(error))
                     _fail(own.server)
-            return _WandbTracker(self, own, "offline", config, folder)
+            return begin(own, "offline")
         except Exception as error:
             log.warning("W&B is left out of this run: %s", one_line(error))
             return Tracker()
@@ -182,7 +186,7 @@ class _WandbTracker(Tracker):
             config=_config(config, folder),
             reinit="create_new",
             resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(**_settings(own)),
+            settings=wandb.Settings(**settings(own)),
         )
         self._last = (
             self._run.step - 1 if mode == "online" else -1 if uploaded is None else uploaded
@@ -335,7 +339,7 @@ def _config(config: Config, folder: RunFolder) -> Config:
     return kept | {"setting": setting_id(config), "made_by": made_by}
 
 
-def _settings(own: Own | None) -> dict[str, Any]:
+def settings(own: Own | None) -> dict[str, Any]:
     """Silent, of nothing but what the run logs, and never in the way."""
     patience = None if own is None else own.init_timeout
     return {

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
-from lab import trained, values
-from offline_runs import exit_code, history, summary
+from lab import composed, trained, values
+from offline_runs import exit_code, history, records, run_of, summary
+from PIL import Image
 from test_tracking import TRACKED
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.runs.folder import RunFolder
+from gp_lab.tracking import syncing, tensorboard
+from gp_lab.tracking.wandb_figures import tell_figure
 
 pytestmark = pytest.mark.usefixtures("no_account")
 MODES = ("probe=modes", "probe.modes.count=50")
@@ -66,3 +69,44 @@ def test_a_run_that_trains_elsewhere_is_left_alone(run: RunFolder) -> None:
     finally:
         run.unlock()
     assert log.is_dir()
+
+
+CLAIM = {"text": "it holds", "verdict": "supported", "estimate": 0.5, "low": None, "n": 5}
+SUMMARY = {"figure": "zero_gp/fig1", "title": "A figure", "scale": "smoke", "command": "gp-lab ...",
+           "claims": [CLAIM, CLAIM], "runs": [{"id": "a-run", "seed": 0}]}  # fmt: skip
+
+
+@pytest.mark.parametrize("tracking", ["wandb", "wandb_and_tensorboard"])
+def test_a_figure_s_picture_and_claims_are_a_run_of_their_own_that_knows_its_runs(
+    tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorboard, "find_spec", lambda name: name)
+    config = composed((f"tracking={tracking}",))
+    folder = RunFolder(tmp_path / "figures" / "zero_gp" / "fig1" / "smoke")
+    folder.path.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(folder.path / "figure.png")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for _ in range(2):  # drawn again, it is written anew
+        tell_figure(config, folder.path, SUMMARY)
+    run = run_of(folder)
+    assert (run["run_group"], run["job_type"]) == ("zero_gp/fig1", "figure")
+    assert run["tags"] == ["zero_gp/fig1", "smoke"]
+    said = next(r["run"] for r in records(folder) if r["type"] == "run")["config"]["update"]
+    assert (said["runs"], said["command"]) == (["a-run"], "gp-lab ...")
+    (item,) = history(folder)
+    assert item["figure.caption"] == "zero_gp/fig1-smoke"
+    assert item["claims.nrows"] == 2
+    assert summary(folder)["claims/supported"] == 2
+    assert exit_code(folder) == 0
+    assert len(syncing.offline_logs(tmp_path)[0]) == 1
+
+
+@pytest.mark.parametrize("why", ["none", "disabled"])
+def test_a_figure_whose_runs_are_not_tracked_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    if why == "disabled":
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+    words = ("tracking=none",) if why == "none" else ()
+    tell_figure(composed(words), tmp_path, SUMMARY)
+    assert not (tmp_path / "wandb").exists()

@@ -48,10 +48,10 @@ def test_what_nobody_has_set_is_told_from_what_somebody_has(
 
 
 def test_the_settings_that_the_lab_gives_to_a_run_are_settings_of_wandb() -> None:
-    from gp_lab.tracking.weights_and_biases import _settings
+    from gp_lab.tracking.weights_and_biases import settings
 
-    assert _settings(None).keys() <= wandb.Settings.model_fields.keys()
-    assert wandb.Settings(**_settings(None)).finish_timeout_raises
+    assert settings(None).keys() <= wandb.Settings.model_fields.keys()
+    assert wandb.Settings(**settings(None)).finish_timeout_raises
 
 
 def test_every_mode_of_wandb_s_is_one_that_the_lab_knows() -> None:
