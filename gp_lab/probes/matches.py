@@ -60,7 +60,7 @@ class Matches(Probe):
 
 
 @dataclass(frozen=True)
-class Averages(Probe):
+class AveragesOfPairs(Probe):
     """Whether samples are nearer to averages of two training images than to any training image.
 
     anomalous, Fig. 3 (bottom): "They are exactly the same as the pixel-wise averages of the

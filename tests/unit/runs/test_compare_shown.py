@@ -10,14 +10,16 @@ from compared import Make, runs_of
 from compared import make as make
 from compared import sweep as sweep
 from compared import trained as trained
+from helpers import names_in, nodes_of
 
 import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import Exit
+from gp_lab.instantiate import resolve
 from gp_lab.report.page import write_report
 from gp_lab.runs.compare_table import cells, table
 from gp_lab.runs.folder import State, find_runs
-from gp_lab.runs.scores import in_order, metrics_of, telling_metrics
+from gp_lab.runs.scores import HIGHER, LOWER, better, in_order, metrics_of, telling_metrics
 
 
 def test_scores_are_shown_first_and_losses_where_there_are_none(make: Make, tmp_path: Path) -> None:
@@ -169,3 +171,11 @@ def test_the_help_says_the_filters_and_shows_examples(capsys: pytest.CaptureFixt
         assert main([command, "--help"]) == Exit.OK
         said = capsys.readouterr().out
         assert all(text in said for text in shown), command
+
+
+def test_probes_and_comparisons_agree_on_which_way_a_score_is_better() -> None:
+    for name in names_in("probe"):
+        target = resolve(nodes_of("probe")[name]["_target_"])
+        for score, best in target.best.items():
+            expected = {"max": HIGHER, "min": LOWER}[best]
+            assert better(f"{name}/{score.replace('*', '4')}") == expected
