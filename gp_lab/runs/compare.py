@@ -10,7 +10,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,13 @@ class Score:
 
     `interval.n` is less than the runs that count where some have no value, or NaN. `settings` are
     those of the probe that measured it, as texts: of more than one the values are not comparable.
+    `by_seed`: the value of each seed, which is written as a user would.
     """
 
     interval: Interval
     steps: tuple[int, int]
     settings: frozenset[str] = frozenset()
+    by_seed: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def compare(root: str | Path, only: Sequence[str] = ()) -> list[Group]:
             out = twin if seeds[seed] is run else run
             warnings.warn(f"{out.path}: left out, {seeds[seed].path} is the same run", stacklevel=2)
     found = [list(seeds.values()) for seeds in alike.values()]
-    configs = [dict(_flat(group[0].own)) for group in found]
+    configs = [dict(flat(group[0].own)) for group in found]
     keys = _telling(configs)
     groups = [
         _group(group, {k: config[k] for k in keys if k in config})
@@ -210,7 +212,7 @@ def _last(folder: RunFolder, probes: Mapping[str, Any]) -> dict[str, tuple[Value
     return found
 
 
-def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted key, value): of a mapping with a name or a class first what that says."""
     if not isinstance(node, Mapping) or not node:
         yield key, nameless(node)
@@ -221,20 +223,20 @@ def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, choice
     for k, v in node.items():
         if k != "name":
-            yield from _flat(v, f"{key}.{k}" if key else str(k))
+            yield from flat(v, f"{key}.{k}" if key else str(k))
 
 
 def _selected(runs: list[Measured], only: Sequence[str]) -> list[Measured]:
     wanted = choices_of(only)
     if not only or not runs:
         return runs
-    found = [(run, dict(_flat(run.config))) for run in runs]
+    found = [(run, dict(flat(run.config))) for run in runs]
     known = [key.rpartition(".") for key in {key for _, config in found for key in config}]
     for key, these in wanted.items():
         if key.rpartition(".") not in known:
             raise bad_key(key, {k for node, _, k in known if node == key.rpartition(".")[0]})
         texts = {_text(value) for value in these}
-        found = [(run, flat) for run, flat in found if key in flat and _text(flat[key]) in texts]
+        found = [(run, own) for run, own in found if key in own and _text(own[key]) in texts]
     return [run for run, _ in found]
 
 
@@ -285,10 +287,10 @@ def _follows(column: Sequence[str], other: Sequence[str]) -> bool:
 def _group(runs: Sequence[Measured], values: Flat) -> Group:
     runs = sorted(runs, key=lambda run: _natural(run.config.get("seed")))
     counted = [run for run in runs if run.state != State.DIVERGED]
-    last: dict[str, list[tuple[Value, str]]] = defaultdict(list)
+    last: dict[str, dict[str, tuple[Value, str]]] = defaultdict(dict)
     for run in counted:
         for name, found in run.last.items():
-            last[name].append(found)
+            last[name][show(run.config.get("seed"))] = found
     states = [run.state for run in runs]
     return Group(
         values=values,
@@ -300,10 +302,11 @@ def _group(runs: Sequence[Measured], values: Flat) -> Group:
     )
 
 
-def _score(found: Sequence[tuple[Value, str]]) -> Score:
-    values, settings = zip(*found, strict=True)
-    interval = mean_interval([value.value for value in values])
-    return Score(interval, _ends(value.step for value in values), frozenset(settings))
+def _score(found: Mapping[str, tuple[Value, str]]) -> Score:
+    values, settings = zip(*found.values(), strict=True)
+    by_seed = {seed: value.value for seed, (value, _) in found.items()}
+    interval = mean_interval(list(by_seed.values()))
+    return Score(interval, _ends(v.step for v in values), frozenset(settings), by_seed)
 
 
 def _ends(steps: Iterator[int]) -> tuple[int, int]:
