@@ -6,6 +6,7 @@ where the page is read, as filters can leave seeds out. Configs are lists of pla
 """
 
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,17 @@ class Page:
         }
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """A group's curves of `MOST` points, before it is known how many have room.
+
+    bands: place of a metric -> steps, mean and ends; curves: place of a run -> those of its own.
+    """
+
+    bands: Mapping[int, Sequence[np.ndarray]]
+    curves: Mapping[int, Mapping[int, Curve]]
+
+
 def page_of(runs: Path, figures_of: Mapping[str, Sequence[str]]) -> Page:
     """All runs below a folder; `figures_of`: the id of a run to the entries that read it."""
     page = Page(runs)
@@ -113,10 +125,15 @@ def page_of(runs: Path, figures_of: Mapping[str, Sequence[str]]) -> Page:
         page.folders.append(folder)
         page.runs.append(_run(page, folder, figures_of))
     places = {folder.path: i for i, folder in enumerate(page.folders)}
-    bands = sum(len(group.scores) for group in groups)
-    curves = sum(len(group.scores) * len(group.folders) for group in groups)
-    page.points = (_points(4 * bands), _points(2 * curves))
-    page.groups = [_group(page, group, places) for group in groups]
+    gathered = [_group(page, group, places) for group in groups]
+    bands = [rows for of_group in gathered for rows in of_group.bands.values()]
+    curves = [c for of_group in gathered for own in of_group.curves.values() for c in own.values()]
+    page.points = fitting(bands, CURVE_BYTES / 2), fitting(curves, CURVE_BYTES / 2)
+    for group, of_group in zip(page.groups, gathered, strict=True):
+        group["bands"] = {m: _written(page, b, page.points[0]) for m, b in of_group.bands.items()}
+        for i, own in of_group.curves.items():
+            written = {m: _written(page, c, page.points[1]) for m, c in own.items()}
+            page.runs[i]["curves"] = written
     return page
 
 
@@ -131,9 +148,14 @@ def text_of(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def _points(numbers: int) -> int:
-    """Of a curve, where all together have so many numbers a point."""
-    return round(min(MOST, max(FEWEST, CURVE_BYTES / 2 / POINT / max(numbers, 1))))
+def fitting(curves: Sequence[Sequence[np.ndarray]], bytes_: float) -> int:
+    """The most points a curve can have, of `FEWEST` to `MOST`, so that all have room in so many."""
+    sizes = [(len(rows[0]), len(rows)) for rows in curves]
+
+    def needed(most: int) -> float:
+        return POINT * sum(min(points, most) * rows for points, rows in sizes)
+
+    return max(FEWEST, bisect_right(range(MOST + 1), bytes_, key=needed) - 1)
 
 
 def _run(page: Page, folder: RunFolder, figures_of: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -166,30 +188,34 @@ def _run(page: Page, folder: RunFolder, figures_of: Mapping[str, Sequence[str]])
     }
 
 
-def _group(page: Page, group: Group, places: Mapping[Path, int]) -> dict[str, Any]:
+def _group(page: Page, group: Group, places: Mapping[Path, int]) -> Gathered:
+    """Adds a group to the page, but for its curves."""
     runs = [places[path] for path in group.folders]
     metrics = {name: i for i, name in enumerate(page.metrics)}
     shown = {metrics[name]: score for name, score in group.scores.items() if name in metrics}
     for i, seed in zip(runs, group.seeds, strict=True):
         values = {m: score.by_seed.get(show(seed)) for m, score in shown.items()}
         page.runs[i]["last"] = {m: _plain(x) for m, x in values.items() if x is not None}
-    curves = [_curves(page.folders[i], metrics) for i in runs]
-    for i, own in zip(runs, curves, strict=True):
-        page.runs[i]["curves"] = {m: _written(page, c) for m, c in own.items()}
-    counted = [c for i, c in zip(runs, curves, strict=True) if page.runs[i]["state"] != "diverged"]
-    bands = {}
-    for m in dict.fromkeys(m for own in counted for m in own):
-        steps, *rows = band([own[m] for own in counted if m in own], page.points[0])
-        bands[m] = [page.steps.place(packed(steps)), *(packed(row) for row in rows)]
-    return {
-        "id": run_hash({**page.configs[runs[0]], "seed": 0}),
-        "values": [page.pairs.pair(key, value) for key, value in group.values.items()],
-        "runs": runs,
-        "settings": {
-            m: sorted(map(page.settings.place, s.settings)) for m, s in shown.items() if s.settings
-        },
-        "bands": bands,
+    page.groups.append(
+        {
+            "id": run_hash({**page.configs[runs[0]], "seed": 0}),
+            "values": [page.pairs.pair(key, value) for key, value in group.values.items()],
+            "runs": runs,
+            "settings": {
+                m: sorted(map(page.settings.place, score.settings))
+                for m, score in shown.items()
+                if score.settings
+            },
+        }
+    )
+    curves = {i: _curves(page.folders[i], metrics) for i in runs}
+    counted = [own for i, own in curves.items() if page.runs[i]["state"] != "diverged"]
+    bands = {
+        m: band([own[m] for own in counted if m in own], MOST)
+        for m in dict.fromkeys(m for own in counted for m in own)
     }
+    thin = {i: {m: thinned(c, MOST) for m, c in own.items()} for i, own in curves.items()}
+    return Gathered(bands, thin)
 
 
 def _plain(value: float) -> float | str | None:
@@ -219,6 +245,7 @@ def _curves(folder: RunFolder, metrics: Mapping[str, int]) -> dict[int, Curve]:
     return curves
 
 
-def _written(page: Page, curve: Curve) -> list[Any]:
-    steps, values = thinned(curve, page.points[1])
-    return [page.steps.place(packed(steps)), packed(values)]
+def _written(page: Page, rows: Sequence[np.ndarray], most: int) -> list[Any]:
+    """A curve of at most so many points as the page has it: its steps by their place."""
+    steps, *values = thinned(rows, most)
+    return [page.steps.place(packed(steps)), *map(packed, values)]

@@ -85,10 +85,18 @@ function groupsOf(passing) {
   }).filter((group) => group.runs.length);
 }
 
-/** The keys that tell these groups apart. */
+/** The keys that tell these groups apart, and do so where the choices above them are the same. */
 function telling(groups) {
-  const keys = [...new Set(groups.flatMap((g) => [...g.keys.keys()]))];
-  return keys.filter((key) => new Set(groups.map((g) => g.keys.get(key)?.[1])).size > 1);
+  const probes = (key) => key.startsWith("probe"), text = (g, key) => g.keys.get(key)?.[1] ?? "";
+  const keys = [...new Set(groups.flatMap((g) => [...g.keys.keys()]))].sort((a, b) => probes(a) - probes(b));
+  return keys.filter((key) => {
+    const above = keys.filter((k) => key.startsWith(`${k}.`)), values = new Map();
+    for (const g of groups) {
+      const at = JSON.stringify(above.map((k) => text(g, k)));
+      values.set(at, (values.get(at) ?? new Set()).add(text(g, key)));
+    }
+    return [...values.values()].some((found) => found.size > 1);
+  });
 }
 
 // -- statistics -----------------------------------------------------------------------------
@@ -365,33 +373,29 @@ function drawHeat() {
 
 function drawRuns() {
   const found = RUNS.map((_, i) => i).filter((i) => view.passing.has(i));
+  const updated = (i) => RUNS[i].status.updated ?? "";
+  found.sort((a, b) => updated(a) < updated(b) ? 1 : updated(a) > updated(b) ? -1 : a - b);
   const head = ["run", "seed", "state", "step", "it/s", "MB", "updated", "why"];
   const rows = (all ? found : found.slice(0, ROWS)).map((i) => {
     const r = RUNS[i];
     return h("tr", {}, h("td", {}, h("a", { href: `#run-${encodeURIComponent(r.name)}` }, r.name)), [r.seed, r.state, `${r.step} / ${r.steps}`,
-      r.rate ? short(r.rate) : "", r.mb.toFixed(1), r.status.updated ?? "", r.why].map((t) => h("td", {}, t)));
+      r.rate ? short(r.rate) : "", r.mb.toFixed(1), updated(i), r.why].map((t) => h("td", { className: t === r.why ? "" : "number" }, t)));
   });
-  $("runs-said").replaceChildren(`${found.length} of ${RUNS.length} runs${chosen.f ? ` pass the filter: ${chosen.f}` : ""} `,
-    found.length > rows.length ? h("button", { onclick: () => { all = true; draw(); } }, "show all of them") : "");
+  $("runs-said").replaceChildren(found.length > rows.length ? h("button", { onclick: () => { all = true; draw(); } }, `show all ${found.length}`) : "");
   $("run-table").replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, head.map((t) => h("th", {}, t)))), h("tbody", {}, rows)));
 }
-
-const COMMON = (() => {
-  const counts = new Map(), whole = RUNS.filter((r) => r.config.length).length;
-  for (const r of RUNS) for (const p of r.config) counts.set(p, (counts.get(p) ?? 0) + 1);
-  return new Set([...counts].filter(([, n]) => n === whole && whole > 1).map(([p]) => p));
-})();
 
 function openRun(name) {
   const i = RUNS.findIndex((r) => r.name === name), r = RUNS[i];
   if (!r) return $("run").replaceChildren(...(name ? [h("p", {}, `No run ${name} is on this page.`)] : []));
   const list = (pairs) => h("dl", { className: "facts" }, pairs.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)]));
-  const config = (common) => r.config.filter((p) => COMMON.has(p) === common).map((p) => DATA.pairs[p]);
+  const own = GROUP_OF.get(i)?.keys ?? new Map(), tells = (pair) => own.has(pair[0]) || pair[0] === "seed";
+  const config = (first) => r.config.map((p) => DATA.pairs[p]).filter((pair) => tells(pair) === first);
   const box = h("div", { className: "charts" }), bar = h("div", { className: "bar" }), shots = h("div", { className: "gallery" });
   const facts = [["state", r.state], ["why", r.why], ["step", `${r.step} of ${r.steps}`], ["speed", r.rate ? `${short(r.rate)} iterations a second` : ""],
     ["size", `${r.mb} MB`], ["folder", r.path], ["figures", r.figures.join(", ")], ...Object.entries(r.status)].filter(([, v]) => v);
-  $("run").replaceChildren(h("h3", {}, r.name), list(facts), h("h4", {}, "Its config, where runs differ"), list(config(false)),
-    h("details", {}, h("summary", {}, "What all runs share"), list(config(true))), h("h4", {}, "Curves"), box, h("h4", {}, "Pictures"), bar, shots);
+  $("run").replaceChildren(h("h3", {}, r.name), list(facts), h("h4", {}, "Its config: what tells it from other runs"), list(config(true)),
+    h("details", {}, h("summary", {}, "All other settings"), list(config(false))), h("h4", {}, "Curves"), box, h("h4", {}, "Pictures"), bar, shots);
   for (const m of Object.keys(r.curves).slice(0, 12)) chart(box, DATA.metrics[m], [{ label: `seed ${r.seed}`, colour: COLOURS[0], curve: curveOf(i, m), rate: r.rate ?? NaN }]);
   gallery(bar, shots, [{ label: `seed ${r.seed}`, run: i }], Object.keys(DATA.pictures[i] ?? {}));
 }
@@ -399,7 +403,7 @@ function openRun(name) {
 // -- drawing all, and the address -----------------------------------------------------------
 
 function draw() {
-  const { runs, unknown } = filtered(), groups = groupsOf(runs), keys = telling(groups), known = metricsOf(groups);
+  const place = document.body.dataset.view, { runs, unknown } = filtered(), groups = groupsOf(runs), keys = telling(groups), known = metricsOf(groups);
   const asked = chosen.m.map((name) => METRIC.get(name)).filter((m) => m !== undefined);
   view = { groups: inOrder(groups), keys, labels: keys, metrics: asked.length ? asked : known.slice(0, WIDE), drawn: [], passing: runs };
   view.drawn = chosen.g.length ? chosen.g.map((id) => view.groups.find((g) => g.id === id)).filter(Boolean) : view.groups.slice(0, FIRST);
@@ -408,12 +412,11 @@ function draw() {
   $("said").replaceChildren(`${runs.size} of ${RUNS.length} runs in ${groups.length} groups. `,
     unknown.length ? h("span", { className: "wrong" }, `No run has ${unknown.join(", ")}. `) : "",
     apart.length ? h("b", {}, `Measured with different settings: ${apart.join(", ")}. `) : "",
-    chosen.g.length ? "" : `The first ${view.drawn.length} are drawn; tick others to choose. `);
+    chosen.g.length || place !== "compare" ? "" : `The first ${view.drawn.length} are drawn; tick others to choose. `);
   $("metrics").replaceChildren(...known.map((m) => h("label", {}, h("input", { type: "checkbox", checked: view.metrics.includes(m),
     onchange: () => set({ m: known.filter((k) => view.metrics.includes(k) !== (k === m)).map((k) => DATA.metrics[k]) }) }), DATA.metrics[m])));
   if ($("filter").value !== chosen.f) $("filter").value = chosen.f;
   $("scope").value = chosen.f.split(/\s+/).find((w) => w.startsWith("figure=")) ?? "";
-  const place = document.body.dataset.view;
   charts.forEach(([plot]) => plot.destroy());
   charts = [];
   if (place === "compare") { drawGroups(); curveBarOnce(); drawCurves(); drawPictures(); drawHeat(); }
@@ -465,7 +468,7 @@ function scopes() {
   const figures = [...new Set(RUNS.flatMap((r) => r.figures))].sort(), own = RUNS.some((r) => !r.figures.length);
   const options = [["", "all"], ...(own && figures.length ? [["figure=none", "no figure"]] : []), ...figures.map((f) => [`figure=${f}`, f])];
   $("scope").append(...options.map(([v, text]) => h("option", { value: v }, text)));
-  START.f = options.length > 2 ? options[1][0] : "";
+  chosen.f = START.f = options.length > 2 ? options[1][0] : "";
   $("scope").onchange = (e) => set({ f: [e.target.value, ...chosen.f.split(/\s+/).filter((w) => w && !w.startsWith("figure="))].filter(Boolean).join(" "), g: [], b: "" });
 }
 
@@ -475,7 +478,7 @@ function pressed(e) {
   if (e.target.id === "filter" && e.key === "Escape") set({ f: "" });
   if (e.ctrlKey || e.metaKey || e.altKey || typing(e)) return;
   const views = { 1: "#compare", 2: "#edition", 3: "#runs" }, slider = document.querySelector(`#${document.body.dataset.view} .steps`);
-  if (e.key === "/") { location.hash = "#compare"; $("filter").focus(); e.preventDefault(); }
+  if (e.key === "/") { if (document.body.dataset.view === "edition") location.hash = "#compare"; $("filter").focus(); e.preventDefault(); }
   if (views[e.key]) location.hash = views[e.key];
   if (slider && /^Arrow(Left|Right)$/.test(e.key)) { slider.value = +slider.value + (e.key === "ArrowRight" ? 1 : -1); slider.oninput(); }
   if ((e.key === "n" || e.key === "p") && document.body.dataset.view === "edition") {

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -29,10 +30,10 @@ def extremes(values: np.ndarray, most: int) -> np.ndarray:
     return np.unique(np.minimum(np.concatenate(found), n - 1))
 
 
-def thinned(curve: Curve, most: int) -> Curve:
-    """At most `most` points of a curve, extremes among them."""
-    kept = extremes(curve[1], most)
-    return curve[0][kept], curve[1][kept]
+def thinned(rows: Sequence[np.ndarray], most: int) -> Any:
+    """At most `most` points of a curve, or of a band: steps, values, and what belongs to these."""
+    kept = extremes(rows[1], most)
+    return tuple(row[kept] for row in rows)
 
 
 def band(curves: Sequence[Curve], most: int) -> tuple[np.ndarray, ...]:
@@ -50,8 +51,7 @@ def band(curves: Sequence[Curve], most: int) -> tuple[np.ndarray, ...]:
     with np.errstate(divide="ignore", invalid="ignore"):
         squares = np.nansum((values - mean) ** 2, axis=0)
         half = stdtrit(n - 1, (1 + LEVEL) / 2) * np.sqrt(squares / (n - 1) / n)
-    kept = extremes(mean, most)
-    return tuple(row[kept] for row in (steps, mean, mean - half, mean + half))
+    return tuple(thinned((steps, mean, mean - half, mean + half), most))
 
 
 def t_quantiles(most: int) -> list[float]:
