@@ -14,7 +14,7 @@ LATE = 0.5
 MOST = 0.5
 """A generator has learnt squares if more than this share of its codes' images are squares alone."""
 
-FRAMES = 40
+FRAMES = 30
 """Of an animation, at most."""
 
 
@@ -77,6 +77,6 @@ def frames(first: Run, other: Run) -> list[np.ndarray]:
     for run in (first, other):
         _, looks = run.course("rectangles", lambda at: at["codes"])
         some = np.unique(np.linspace(0, len(looks) - 1, FRAMES).round().astype(int))
-        pictures.append([framed(looks[i], run) for i in some])
-    gap = np.full((len(pictures[0][0]), 24, 3), 255, np.uint8)
+        pictures.append([framed(looks[i], run)[::2, ::2] for i in some])  # half as large
+    gap = np.full((len(pictures[0][0]), 12, 3), 255, np.uint8)
     return [np.concatenate([a, gap, b], axis=1) for a, b in zip(*pictures, strict=False)]
