@@ -306,28 +306,29 @@ def doctor(arguments: list[str]) -> Exit:
 
     Versions, GPUs, disk, Slurm, W&B, optional packages, the Inception weights, every data set.
     """
-    out = path_of(one_word(arguments, "gp-lab doctor [OUTPUTS]") or "outputs")
-
     from gp_lab.launching.doctor import findings
 
-    for found in findings(out):
+    for found in findings(path_of(one_word(arguments, "gp-lab doctor [OUTPUTS]") or "outputs")):
         print(f"{found.state:7}  {found.what:24}  {found.said}".rstrip(), flush=True)
     return Exit.OK
 
 
 def clean(arguments: list[str]) -> Exit:
     """`gp-lab clean OUTPUTS [--yes]`: unfinished and diverged runs, and what they take."""
-    from gp_lab.runs.cleaning import delete, sweepings
+    from gp_lab.runs.cleaning import clean as cleaned
 
-    deletes = "--yes" in arguments
     words = [word for word in arguments if word != "--yes"]
-    found = sweepings(outputs_of(words, "gp-lab clean [OUTPUTS] [--yes]"))
-    rows = [(f"{i.bytes / 1e6:8.1f} MB", i.why, printable(str(i.path))) for i in found]
-    for line in aligned(rows):
-        print(line)
-    found = delete(found) if deletes else found
-    size = f"{counted(len(found), 'item')}, {sum(item.bytes for item in found) / 1e6:.1f} MB"
-    print(f"deleted {size}" if deletes else f"{size}; nothing is deleted without --yes")
+    root = outputs_of(words, "gp-lab clean [OUTPUTS] [--yes]")
+    print("\n".join(cleaned(root, deletes="--yes" in arguments)))
+    return Exit.OK
+
+
+def wandb_sync(arguments: list[str]) -> Exit:
+    """`gp-lab wandb-sync [OUTPUTS]`: upload the runs that W&B has offline, each once."""
+    from gp_lab.tracking.syncing import sync
+
+    for line in sync(outputs_of(arguments, "gp-lab wandb-sync [OUTPUTS]")):
+        print(printable(line), flush=True)
     return Exit.OK
 
 
@@ -364,6 +365,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "report": report,
     "list": list_,
     "clean": clean,
+    "wandb-sync": wandb_sync,
     "doctor": doctor,
 }
 

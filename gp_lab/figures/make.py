@@ -34,6 +34,7 @@ from gp_lab.runs.identity import WHERE_IT_LIES, is_checked
 from gp_lab.runs.provenance import provenance
 from gp_lab.runs.result import RunResult
 from gp_lab.runs.settings import run_keys
+from gp_lab.tracking.wandb_figures import tell_figure
 
 UNDER_WAY = (State.QUEUED, State.RUNNING, State.INTERRUPTED, State.PREEMPTED)
 """States of a run that has not come to its end."""
@@ -246,6 +247,8 @@ def _publish(
     }
     with paper_style():
         publish(folder, pictures, rows, summary, others)
+    if plan.sweep is not None:
+        tell_figure(plan.sweep.jobs[0].config, folder, summary)
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
 
 

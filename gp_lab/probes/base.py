@@ -1,6 +1,6 @@
 """What a probe is: it looks at a run at chosen steps and returns arrays and numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,6 +16,10 @@ from gp_lab.networks.checks import no_statistics
 from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import interpolate
 from gp_lab.objectives.shard import Total, part
+from gp_lab.tracking.base import Best
+
+Scores = Mapping[str, Best]
+"""Of a probe's numbers: patterns of names, and which of its values is the best one."""
 
 POINTS = 2**16
 """Points of one dimension that are generated at once: memory stays small however many there are."""
@@ -208,6 +212,8 @@ class Probe(Checked):
     every: CountOrZero = 0
     start: bool = False
 
+    best: ClassVar[Scores] = {}
+    """Which of its numbers are scores."""
     needs_encoder: ClassVar[bool] = False
     seen_at_once: ClassVar[str] = ""
     """The key that says how many samples D, or an encoder, is given at once, where one does."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.neighbours import closest, nearest_training
-from gp_lab.fields import Count, Few
+from gp_lab.fields import Count, Few, Fraction
 from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, Probe, View
 
@@ -60,7 +60,7 @@ class Matches(Probe):
 
 
 @dataclass(frozen=True)
-class Averages(Probe):
+class AveragesOfPairs(Probe):
     """Whether samples are nearer to averages of two training images than to any training image.
 
     anomalous, Fig. 3 (bottom): "They are exactly the same as the pixel-wise averages of the
@@ -72,10 +72,14 @@ class Averages(Probe):
     Args:
         count: samples.
         shown: how many of them are kept.
+        apart: how far the two images of an average are from one another, at least, in DIF: the
+            average of two that are nearly the same is as good as either. Where no two are so far
+            apart, those that are furthest.
     """
 
     count: Count = 1000
     shown: Few = 8
+    apart: Fraction = 0.2
 
     def check(self, key: str, run: Run) -> None:
         super().check(key, run)
@@ -94,10 +98,12 @@ class Averages(Probe):
         training_set = view.dataset.training_set()
         assert training_set is not None
         training = view.place(training_set)
-        one, other = torch.triu_indices(len(training), len(training), 1)
+        largest = 2 * math.sqrt(training[0].numel())
+        distance = torch.cdist(training.flatten(1), training.flatten(1)) / largest
+        far = distance >= min(self.apart, float(distance.max()))
+        one, other = far.triu(1).nonzero().T
         averages = (training[one] + training[other]) / 2
         fake = view.fakes(view.rng("averages"), self.count)
-        largest = 2 * math.sqrt(fake[0].numel())
         to_training, _ = nearest_training(fake, training)
         to_average, which = nearest_training(fake, averages)
         order = (to_average + largest * (to_average >= to_training)).argsort()[: self.shown]

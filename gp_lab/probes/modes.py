@@ -2,6 +2,7 @@
 zero_gp, mu_wgan and lipschitz)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -18,7 +19,7 @@ from gp_lab.evaluation.points import (
 )
 from gp_lab.fields import Count, Few, Positive
 from gp_lab.instantiate import Run
-from gp_lab.probes.base import Arrays, Probe, View, check_held_out, to_numpy
+from gp_lab.probes.base import Arrays, Probe, Scores, View, check_held_out, to_numpy
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Modes(Probe):
     Arrays: centers [k, dim], hit [k], mode_shares [k] of fakes nearest to each, near the share
     within the radius of any, balance the entropy of mode_shares over log k, w1, radius.
     """
+
+    best: ClassVar[Scores] = {"hit": "max", "near": "max", "w1": "min"}
 
     count: Count = 10_000
     transport: Few = 500
@@ -95,6 +98,8 @@ class Curve(Probe):
     Arrays: curve [points, 2], distance [count] of each fake to it, near the share of fakes within
     the radius, coverage the share of the curve's points with a fake within the radius, w1.
     """
+
+    best: ClassVar[Scores] = {"near": "max", "coverage": "max", "distance": "min", "w1": "min"}
 
     count: Count = 10_000
     points: Count = 300

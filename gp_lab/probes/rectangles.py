@@ -1,6 +1,7 @@
 """How many squares G's images show, and what D says of combinations (anomalous, Figs. 1-3, 6)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from gp_lab.errors import BadInput
 from gp_lab.fields import Count, CountOrZero
 from gp_lab.instantiate import Run
 from gp_lab.objectives.squares import count_squares
-from gp_lab.probes.base import Arrays, Probe, View, even_batches
+from gp_lab.probes.base import Arrays, Probe, Scores, View, even_batches
 from gp_lab.probes.pictures import grid_picture
 from gp_lab.probes.samples import finite_set
 
@@ -41,6 +42,8 @@ class RectangleCounts(Probe):
         codes: latent codes that are followed, the first ones of a finite set, which may have fewer;
             or fixed draws.
     """
+
+    best: ClassVar[Scores] = {"correct": "max", "codes_correct": "max"}
 
     count: Count = 1000
     tolerance: CountOrZero = 0

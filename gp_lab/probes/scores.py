@@ -27,7 +27,7 @@ from gp_lab.evaluation.neighbours import nearest_of_batches, spread
 from gp_lab.evaluation.precision_recall import precision_recall
 from gp_lab.fields import Count, CountOrZero, Fraction, PathText
 from gp_lab.instantiate import Run
-from gp_lab.probes.base import Arrays, Probe, View
+from gp_lab.probes.base import Arrays, Probe, Scores, View
 from gp_lab.probes.references import (
     classifier_moments,
     classifier_of,
@@ -95,6 +95,11 @@ class InceptionScores(ScoreProbe):
         weights: path of pt_inception-2015-12-05-6726825d.pth; null downloads it.
         cache: folder of what is kept of training data, by their fingerprints.
     """
+
+    best: ClassVar[Scores] = {
+        "fid": "min", "kid": "min", "score": "max", "precision": "max", "recall": "max",
+        "density": "max", "coverage": "max",
+    }  # fmt: skip
 
     count: Count = 50_000
     splits: Count = SPLITS
@@ -207,6 +212,8 @@ class ClassifierScores(ScoreProbe):
         steps: in the classifier's training.
         cache: folder of the classifiers and of what they say of training data.
     """
+
+    best: ClassVar[Scores] = {"fid": "min", "score": "max"}
 
     count: Count = 10_000
     threshold: Fraction = 0.9

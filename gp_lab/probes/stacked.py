@@ -1,6 +1,7 @@
 """How many modes of stacked images G makes."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from gp_lab.errors import BadInput
 from gp_lab.evaluation.classifier import STEPS
 from gp_lab.fields import Count
 from gp_lab.instantiate import Run
-from gp_lab.probes.base import Arrays, View
+from gp_lab.probes.base import Arrays, Scores, View
 from gp_lab.probes.references import classifier_of, single
 from gp_lab.probes.scored_images import all_generated, images_of
 from gp_lab.probes.scores import CACHE, PathText, ScoreProbe, check_classifier
@@ -32,6 +33,8 @@ class StackedModes(ScoreProbe):
         steps: in the classifier's training.
         cache: folder of the classifiers.
     """
+
+    best: ClassVar[Scores] = {"hit": "max", "kl": "min"}
 
     count: Count = 26_000
     steps: Count = STEPS

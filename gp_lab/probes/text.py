@@ -1,7 +1,7 @@
 """The probe of the character language model (wgan_gp, sec. 5.5 and Table 4)."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -11,7 +11,7 @@ from gp_lab.errors import BadInput
 from gp_lab.evaluation.ngrams import NGrams, count_all, divergences
 from gp_lab.fields import Count, Few
 from gp_lab.instantiate import Run
-from gp_lab.probes.base import Arrays, Probe, View
+from gp_lab.probes.base import Arrays, Probe, Scores, View
 from gp_lab.probes.pictures import text_picture
 
 SHOWN = 32
@@ -43,6 +43,8 @@ class NGramDivergence(Probe):
     characters [vocabulary] what the numbers stand for (`unk` is U+FFFD); train, held_out,
     train_floor, held_out_floor [largest], float64.
     """
+
+    best: ClassVar[Scores] = {"js_*": "min"}
 
     count: Count = 640
     largest: Few = 4

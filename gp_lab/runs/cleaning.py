@@ -19,11 +19,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gp_lab.errors import BadInput, LabError
+from gp_lab.errors import BadInput, LabError, counted, printable
 from gp_lab.files import is_hidden
 from gp_lab.runs.checksum import Damaged, checked_bytes
 from gp_lab.runs.folder import SET_ASIDE, RunFolder, find_runs
 from gp_lab.runs.status import State
+from gp_lab.terminal import aligned
 
 PATIENCE = 7 * 24 * 3600
 """Seconds that a queued or preempted run may wait before it counts as forgotten."""
@@ -40,6 +41,15 @@ class Item:
     bytes: int
     why: str
     run: Path
+
+
+def clean(root: Path, deletes: bool) -> Iterator[str]:
+    """A line for each thing that could be deleted below `root`, and one for all; it `deletes`."""
+    found = sweepings(root)
+    yield from aligned([(f"{i.bytes / 1e6:8.1f} MB", i.why, printable(str(i.path))) for i in found])
+    found = delete(found) if deletes else found
+    size = f"{counted(len(found), 'item')}, {sum(item.bytes for item in found) / 1e6:.1f} MB"
+    yield f"deleted {size}" if deletes else f"{size}; nothing is deleted without --yes"
 
 
 def sweepings(root: Path) -> list[Item]:

@@ -4,6 +4,7 @@
     data.json        what it was trained on (`gp_lab.runs.data`)
     status.json      state, step, why, host, commit, versions, engine, threads, stack, id, format
     metrics.jsonl    the truth: one JSON object a line, append-only
+    timing.jsonl     how fast it went: seconds, rates, memory; of this machine, never compared
     evaluations.jsonl  scores that were worked out later; never cut, as each names its checkpoint
     arrays/          <probe>-<step>.npz, from probes
     checkpoints/     step-<step>.pt and its SHA-256; the last two
@@ -157,14 +158,11 @@ class RunFolder:
 
         A damaged one is passed over with a warning: it can be worked out again.
         """
-        found = list[dict[str, Any]]()
-        path = self.inside("evaluations.jsonl")
-        for number, line in enumerate(whole_lines(path), 1):
-            try:
-                found.append(entries_of(line))
-            except ValueError as error:
-                warnings.warn(f"{path}: line {number} passed over ({error})", stacklevel=2)
-        return found
+        return self._undamaged("evaluations.jsonl")
+
+    def timing(self) -> list[dict[str, Any]]:
+        """The lines of `timing.jsonl` in order; damaged ones are passed over with a warning."""
+        return self._undamaged("timing.jsonl")
 
     def arrays(self, probe: str, step: int | None = None) -> dict[str, np.ndarray]:
         """What a probe wrote at a step, or at its last.
@@ -225,6 +223,10 @@ class RunFolder:
         """Add lines to `metrics.jsonl`, all or none of them."""
         append(self.inside("metrics.jsonl"), text_of(lines))
 
+    def append_timing(self, line: Mapping[str, Any]) -> None:
+        """Add a line to `timing.jsonl`."""
+        append(self.inside("timing.jsonl"), text_of([line]))
+
     def append_evaluations(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `evaluations.jsonl`, all or none: resuming neither cuts nor reads it.
 
@@ -247,6 +249,9 @@ class RunFolder:
         """Drop what was written after `step`: the run goes on from a checkpoint there."""
         kept = [line.written for line in self._metrics() if line.entries["step"] <= step]
         write_atomically(self.inside("metrics.jsonl"), b"".join(kept))
+        if (path := self.inside("timing.jsonl")).exists():
+            earlier = [line for line in self.timing() if line["step"] <= step]
+            write_atomically(path, text_of(earlier))
         for _, written, path in self._array_files():
             if written > step:
                 path.unlink()
@@ -331,6 +336,16 @@ class RunFolder:
 
     def _metrics(self) -> list[Line]:
         return read_lines(self.inside("metrics.jsonl"), START_OVER)
+
+    def _undamaged(self, name: str) -> list[dict[str, Any]]:
+        found = list[dict[str, Any]]()
+        path = self.inside(name)
+        for number, line in enumerate(whole_lines(path), 1):
+            try:
+                found.append(entries_of(line))
+            except ValueError as error:
+                warnings.warn(f"{path}: line {number} passed over ({error})", stacklevel=3)
+        return found
 
     def _array_files(self) -> Iterator[tuple[str, int, Path]]:
         """(probe, step, path) of everything that probes wrote."""

@@ -58,6 +58,18 @@ def run_id(config: Config) -> str:
     from those of the choices (`-weight3-s0-`). Raises `BadInput` for a name that would lead out of
     the runs.
     """
+    return f"{_slug(config)}-s{config['seed']}-{run_hash(config)}"
+
+
+def setting_id(config: Config) -> str:
+    """`<dataset>-<loss>-<penalty>-<hash>`: the same for runs that differ in nothing but the seed.
+
+    Raises `BadInput` as `run_id` does.
+    """
+    return f"{_slug(config)}-{_short_hash(without(frozenset({'seed'}), identity(config)))}"
+
+
+def _slug(config: Config) -> str:
     groups = ("dataset", "loss", "penalty", "constraint", "correction")
     said = [file_name(config[group].get("name"), f"{group}.name") for group in groups]
     names = said[:3] + [name for name in said[3:] if name != "none"]
@@ -66,12 +78,16 @@ def run_id(config: Config) -> str:
         if not re.fullmatch(r"[\w.+,-]{1,99}", label):
             raise BadInput(f"label={show(label)}: filled in by the lab; leave it out")
         slug = f"{slug}-{label}"
-    return f"{slug}-s{config['seed']}-{run_hash(config)}"
+    return slug
 
 
 def run_hash(config: Config) -> str:
     """12 hexadecimal digits of the identity: the same on every machine and Python."""
-    return hashlib.sha256(canonical(identity(config)).encode()).hexdigest()[:12]
+    return _short_hash(identity(config))
+
+
+def _short_hash(node: Config) -> str:
+    return hashlib.sha256(canonical(node).encode()).hexdigest()[:12]
 
 
 def identity(config: Config) -> Config:
@@ -118,7 +134,7 @@ def without_data(config: Config) -> str:
     It has 12 hexadecimal digits, as `run_hash`.
     """
     kept = config | {"dataset": without(WHERE_IT_LIES, config["dataset"])}
-    return hashlib.sha256(canonical(identity(kept)).encode()).hexdigest()[:12]
+    return _short_hash(identity(kept))
 
 
 def canonical(node: Any) -> str:

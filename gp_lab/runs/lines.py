@@ -1,4 +1,4 @@
-"""Files of one JSON object a line, each with its step: `metrics.jsonl` and `evaluations.jsonl`."""
+"""Files of one JSON object a line, each with its step: `metrics.jsonl`, `timing.jsonl`, ..."""
 
 import json
 from collections.abc import Mapping, Sequence

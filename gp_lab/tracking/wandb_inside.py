@@ -20,6 +20,9 @@ Decision = Literal["online", "offline", "disabled"]
 _SAID: dict[str, Decision] = {"disabled": "disabled", "offline": "offline", "dryrun": "offline"}
 """W&B's modes; all others (online, run, shared) go to the server."""
 
+OF_A_RUN = {"group": "run_group", "tags": "run_tags", "name": "run_name"}
+"""Arguments of `wandb.init` that the lab has values of its own for, and W&B's settings for them."""
+
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
@@ -31,7 +34,8 @@ class Own(NamedTuple):
     """What W&B's own settings say.
 
     server: its address; decision: of the mode, None where the user has set none; project: None
-    for none; init_timeout: None where the user has set none; proxies: scheme -> URL.
+    for none; init_timeout: None where the user has set none; proxies: scheme -> URL; given: those
+    of `OF_A_RUN` that the user has set.
     """
 
     server: str
@@ -39,6 +43,7 @@ class Own(NamedTuple):
     project: str | None
     init_timeout: float | None
     proxies: dict[str, str]
+    given: frozenset[str] = frozenset()
 
 
 def own_settings() -> Own:
@@ -67,6 +72,7 @@ def own_settings() -> Own:
             found.project,
             found.init_timeout if "init_timeout" in given else None,
             {scheme: url for scheme, url in proxies.items() if url},
+            frozenset(k for k, setting in OF_A_RUN.items() if getattr(found, setting)),
         )
     except (ImportError, AttributeError, TypeError) as error:
         raise Unknown(f"wandb {wandb.__version__}: {one_line(error)}") from error

@@ -8,21 +8,25 @@ explicit, and after a resume what is missing comes from `metrics.jsonl`.
 """
 
 import logging
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from gp_lab.errors import one_line
+from gp_lab.errors import BadInput, Exit, one_line
 from gp_lab.instantiate import Checked
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config
+from gp_lab.runs.identity import Config, setting_id
+from gp_lab.runs.result import result_of
+from gp_lab.runs.status import State
 from gp_lab.tracking import ending, wandb_inside
-from gp_lab.tracking.base import Mode, Tracker
+from gp_lab.tracking.base import Best, Mode, Tracker
 from gp_lab.tracking.reachable import silence
+from gp_lab.tracking.syncing import start_log
 from gp_lab.tracking.wandb_inside import Decision, Own
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,12 @@ PROJECT = "gp_lab"
 
 INIT_SECONDS = 30.0
 """How long the beginning of a run waits for a server, unless W&B's own settings say."""
+
+LONGEST_GROUP, LONGEST_TAG = 128, 64
+"""Characters; W&B's server refuses more."""
+
+MADE_BY = ("commit", "dirty", "versions", "device", "engine", "threads", "stack", "ranks")
+"""Of `status.json`, in the config on the dashboard."""
 
 MARGIN = 5.0
 """Seconds by which W&B itself gives up an upload before the lab does: its log is whole then."""
@@ -41,17 +51,28 @@ class WandbTracking(Checked):
     """Args:
     mode: auto leaves it to W&B's own settings, and where they are silent to whether it works.
     project, entity: where the runs go; null for W&B's own settings, and there gp_lab and the user.
+    group, tags, run_name: null for W&B's own settings, and there the setting without its seed; data
+        set, loss, penalty, figure and panel; the folder's name.
+    notes: null for W&B's own settings.
     """
 
     mode: Mode = "auto"
     project: str | None = None
     entity: str | None = None
+    group: str | None = None
+    tags: tuple[str, ...] | None = None
+    run_name: str | None = None
+    notes: str | None = None
 
     def open(self, config: Config, folder: RunFolder) -> Tracker:
         """A tracker for this run; one that leads nowhere if W&B refuses (it says why).
 
         A server that can be reached but does not answer costs `INIT_SECONDS` once a process.
         """
+        return self.opened(lambda own, mode: _WandbTracker(self, own, mode, config, folder))
+
+    def opened(self, begin: Callable[[Own | None, Decision], Tracker]) -> Tracker:
+        """What begins with W&B's own settings and a mode, as `open` says."""
         try:
             own = wandb_inside.own_settings()
         except wandb_inside.Unknown as error:
@@ -66,11 +87,11 @@ class WandbTracking(Checked):
         try:
             if own is not None and mode == "online":
                 try:
-                    return _WandbTracker(self, own, mode, config, folder)
+                    return begin(own, mode)
                 except Exception as error:
                     log.warning("W&B: %s; runs are written offline", one_line(error))
                     _fail(own.server)
-            return _WandbTracker(self, own, "offline", config, folder)
+            return begin(own, "offline")
         except Exception as error:
             log.warning("W&B is left out of this run: %s", one_line(error))
             return Tracker()
@@ -148,43 +169,61 @@ class _WandbTracker(Tracker):
         self._wandb = wandb
         self._folder, self._server = folder, own.server if own and mode == "online" else None
         self._gone, self._lost = False, 0
-        if mode == "offline":
-            # What a killed process left is written anew, whole, from metrics.jsonl.
-            shutil.rmtree(folder.path / "wandb", ignore_errors=True)
-        figure = (config.get("figure") or {}).get("id")
+        # What a killed process left is written anew, whole, from metrics.jsonl.
+        uploaded = start_log(folder) if mode == "offline" else None
+        self._again = uploaded is not None
+        self._newest: dict[str, Any] = {}
+        self._best: dict[str, Best] = {}
+        self._defined: set[str] = set()
         self._run = wandb.init(
             mode="online" if mode == "online" else "offline",
             dir=folder.path,
             id=folder.status["id"],
-            name=folder.path.name,
             project=tracking.project or (own and own.project) or PROJECT,
             entity=tracking.entity,
-            group=figure,
-            job_type=config.get("panel"),
-            tags=[config[g]["name"] for g in ("dataset", "loss", "penalty")],
-            config={k: v for k, v in config.items() if k not in ("trust", "out", "force")},
+            notes=tracking.notes,
+            **_names(tracking, own, config, folder),
+            config=_config(config, folder),
             reinit="create_new",
             resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(**_settings(own)),
+            settings=wandb.Settings(**settings(own)),
         )
-        self._last = self._run.step - 1 if mode == "online" else -1
+        self._last = (
+            self._run.step - 1 if mode == "online" else -1 if uploaded is None else uploaded
+        )
         _open.add(id(self))
+        with suppress(Exception):  # charts have W&B's own axis then
+            self._run.define_metric("step", hidden=True)
+            self._run.define_metric("*", step_metric="step")
+
+    def scores(self, best: Mapping[str, Best]) -> None:
+        self._best = dict(best)
 
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
+            if self._again:
+                self._remember(line)
             if line["step"] > self._last:
-                values = {k: v for k, v in line.items() if k != "step"}
-                self._send(values, line["step"])
+                self._define(line)
+                self._send(dict(line), line["step"])
 
-    def pictures(self, step: int, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    def pictures(self, step: int, probe: str, draw: Callable[[], Mapping[str, np.ndarray]]) -> None:
         if step > self._last and not self._gone:
             try:
-                images = {k: self._wandb.Image(v) for k, v in draw().items()}
+                caption = f"{probe}, step {step}"
+                images = {k: self._wandb.Image(v, caption=caption) for k, v in draw().items()}
             except Exception as error:
                 log.warning("W&B: no pictures of step %d: %s", step, error)
                 return
             if images:
-                self._send(images, step)
+                self._send({"step": step, **images}, step)
+
+    def results(self, found: Mapping[str, Any]) -> None:
+        if not self._gone:
+            try:
+                self._run.summary.update(dict(found))
+            except Exception as error:
+                log.warning("W&B was not told %s: %s", ", ".join(found), one_line(error))
 
     def close(self) -> None:
         if self._lost > 1:
@@ -192,7 +231,7 @@ class _WandbTracker(Tracker):
         if self._gone:
             return
         try:
-            self._run.finish()
+            self._run.finish(exit_code=self._say_how_it_ended())
         except TimeoutError:
             self._give_up()
         except Exception as error:
@@ -207,6 +246,41 @@ class _WandbTracker(Tracker):
         _open.discard(id(self))
         self._give_up()
         _end_service()
+
+    def _say_how_it_ended(self) -> int:
+        """Send how the run stands in its folder; the exit status that this stands for."""
+        try:
+            end = result_of(self._folder)
+        except BadInput:  # somebody has damaged it
+            return int(Exit.FAILED)
+        diverged = end.state == State.DIVERGED
+        at = {"diverged_at": end.step} if diverged else {}
+        with suppress(Exception):  # `finish` says what is wrong
+            of_end = {"state": str(end.state), "why": end.why, **at}
+            self._run.summary.update({**self._newest, **of_end})
+            if diverged:
+                self._run.tags = (*(self._run.tags or ()), "diverged")
+        return int(end.exit)
+
+    def _remember(self, line: Mapping[str, Any]) -> None:
+        """A log of what came after an upload has a summary of its own, which takes the place of the
+        one before: it is to hold what that held, too."""
+        for name, value in line.items():
+            if best := self._best_of(name):
+                had = self._newest.get(name, {best: value})
+                value = {best: (min if best == "min" else max)(had[best], value), "last": value}
+            self._newest[name] = value
+
+    def _best_of(self, name: str) -> Best | None:
+        return next((b for k, b in self._best.items() if fnmatchcase(name, k)), None)
+
+    def _define(self, names: Iterable[str]) -> None:
+        """Of the scores among these metrics W&B keeps the best value beside the last."""
+        for name in set(names) - self._defined:
+            self._defined.add(name)
+            if best := self._best_of(name):
+                with suppress(Exception):
+                    self._run.define_metric(name, step_metric="step", summary=f"{best},last")
 
     @property
     def _name(self) -> str:
@@ -237,7 +311,35 @@ class _WandbTracker(Tracker):
                 log.warning("W&B lost step %d: %s", step, error)
 
 
-def _settings(own: Own | None) -> dict[str, Any]:
+def _names(
+    tracking: WandbTracking, own: Own | None, config: Config, folder: RunFolder
+) -> dict[str, Any]:
+    """What a run is called and found by: as the config says, W&B's own settings, or the lab."""
+    of_groups = [config[g].get("name") for g in ("dataset", "loss", "penalty")]
+    of_figure = [(config.get("figure") or {}).get("id"), config.get("panel")]
+    ours = {
+        "group": setting_id(config)[-LONGEST_GROUP:],
+        "tags": list(dict.fromkeys(str(t)[:LONGEST_TAG] for t in of_groups + of_figure if t)),
+        "name": folder.path.name,
+    }
+    given = {"group": tracking.group, "tags": tracking.tags, "name": tracking.run_name}
+    of_wandb = own.given if own else ()
+    return {
+        name: value if given[name] is None else given[name]
+        for name, value in ours.items()
+        if given[name] is not None or name not in of_wandb
+    }
+
+
+def _config(config: Config, folder: RunFolder) -> Config:
+    """The run's config, without what is of this machine alone, its setting, and what made it."""
+    kept = {k: v for k, v in config.items() if k not in ("trust", "out", "force")}
+    status = folder.status
+    made_by = {k: status[k] for k in MADE_BY if k in status}
+    return kept | {"setting": setting_id(config), "made_by": made_by}
+
+
+def settings(own: Own | None) -> dict[str, Any]:
     """Silent, of nothing but what the run logs, and never in the way."""
     patience = None if own is None else own.init_timeout
     return {

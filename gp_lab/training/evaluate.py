@@ -11,6 +11,7 @@ from gp_lab.errors import BadInput
 from gp_lab.probes.scores import MissingWeights
 from gp_lab.runs.provenance import provenance
 from gp_lab.terminal import aligned
+from gp_lab.training.dashboard import tell_again
 from gp_lab.training.load import load
 
 Evaluation = dict[str, Any]
@@ -29,8 +30,8 @@ def evaluate(
 
     `probes` are nodes of a config, checked as the trainer checks them. They see the random numbers
     that they would have seen while the run trained, and so say the same. What they say is added to
-    the run's evaluations.jsonl, which resuming leaves alone. `data` say where the run's data lie
-    now, as in `gp_lab.training.load.load`. Raises `BadInput` for a run, a
+    the run's evaluations.jsonl, which resuming leaves alone, and told its dashboard. `data` say
+    where the run's data lie now, as in `gp_lab.training.load.load`. Raises `BadInput` for a run, a
     checkpoint or Inception weights that are not there, or a probe that gives no numbers.
     """
     loaded = load(run, step, trust, probes, data)
@@ -58,6 +59,7 @@ def evaluate(
             }
         )
     loaded.folder.append_evaluations(found)
+    tell_again(loaded.folder, trust)
     return found
 
 

@@ -1,7 +1,6 @@
 """One run of a stack, and what it leaves in its folder and on its dashboard."""
 
 import warnings
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ import numpy as np
 import torch
 
 from gp_lab.errors import LabError, counted
-from gp_lab.probes.base import Probe
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import run_id
 from gp_lab.tracking.base import Tracker
+from gp_lab.training.dashboard import replay, timing_line
 from gp_lab.training.data import keep
 from gp_lab.training.setup import Setup
 
@@ -60,7 +59,8 @@ class Replica:
         later = checkpoint.files_after(folder, -1 if step is None else step)
         lines = folder.metrics()
         if step is None and (later or (lines and lines[-1]["step"] >= self.first_checkpoint)):
-            written = [folder.path / name for name in ("metrics.jsonl", "arrays")]
+            names = ("metrics.jsonl", "timing.jsonl", "arrays")
+            written = [folder.path / name for name in names]
             aside = folder.set_aside([*later, *(path for path in written if path.exists())])
             folder.own(run_id(self.setup.config))
             said = "no whole checkpoint is left: the run starts over"
@@ -83,29 +83,23 @@ class Replica:
     def track(self) -> None:
         """Begin to tell the dashboard, with what the run has written so far, in order."""
         self.tracker = Tracker.of(self.setup.config, self.folder)
-        lines, pictures = defaultdict(list), defaultdict(list)
-        for line in self.folder.metrics():
-            lines[line["step"]].append(line)
-        for name, probe in self.setup.probes.items():
-            for step in self.folder.array_steps(name):
-                pictures[step].append((name, probe))
-        for step in sorted(lines.keys() | pictures.keys()):
-            for name, probe in pictures[step]:
-                self.tracker.pictures(step, partial(self._pictures, probe, name, step))
-            self.tracker.log(lines[step])
-
-    def _pictures(self, probe: Probe, name: str, step: int) -> dict[str, np.ndarray]:
-        return probe.pictures(self.folder.arrays(name, step))
+        replay(self.tracker, self.folder, self.setup.probes)
 
     def log(self, lines: list[dict[str, Any]]) -> None:
         self.folder.append_metrics(lines)
         self.tracker.log(lines)
 
+    def log_timing(self, line: dict[str, Any], shown: bool) -> None:
+        """A line of `timing.jsonl`; on the dashboard as `timing/...`, if it is `shown`."""
+        self.folder.append_timing(line)
+        if shown:
+            self.tracker.log([timing_line(line)])
+
     def write_arrays(self, name: str, step: int, arrays: dict[str, np.ndarray]) -> None:
         """What a probe found, in the folder and as pictures."""
         self.folder.write_arrays(name, step, arrays)
         draw = partial(self.setup.probes[name].pictures, arrays)
-        self.tracker.pictures(step, draw)
+        self.tracker.pictures(step, name, draw)
 
     def set_status(self, state: State, **more: Any) -> None:
         """Write how the run stands into `status.json`, unless it has diverged."""

@@ -26,7 +26,7 @@ class StatusWriter:
 
     def start(self, step: int, engine: Engine, batch_norm: str) -> None:
         """Training begins at `step`, with an engine and a way to share batch norm."""
-        self._began, self._began_at, self._written = time.monotonic(), step, 0.0
+        self._written = 0.0
         first, stack = self.replicas[0], len(self.replicas)
         for replica in self.replicas:
             replica.set_status(
@@ -47,12 +47,11 @@ class StatusWriter:
                 **provenance(),
             )
 
-    def update(self, step: int) -> None:
+    def update(self, step: int, rate: float | None) -> None:
         """Write the step and the iterations a second, every `STATUS_SECONDS` at most."""
         now = time.monotonic()
         if now - self._written > STATUS_SECONDS:
             self._written = now
-            rate = (step - self._began_at) / (now - self._began)
             for replica in self.replicas:
                 replica.set_status(State.RUNNING, step=step, rate=rate)
 

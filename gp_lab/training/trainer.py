@@ -15,6 +15,7 @@ from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
+from gp_lab.tracking.base import tracking_of
 from gp_lab.tracking.ending import close_all
 from gp_lab.training.batches import Blocks
 from gp_lab.training.checkpoints import Checkpoints
@@ -35,6 +36,7 @@ from gp_lab.training.size import refuse_too_large
 from gp_lab.training.stacking import Unstackable, refuse_to_stack
 from gp_lab.training.status import StatusWriter
 from gp_lab.training.stopping import Stop, StoppedEarly, listening
+from gp_lab.training.timing import Timing
 
 
 def train(
@@ -58,6 +60,8 @@ def train(
         finished = ranks.broadcast_from_main(lambda: [run.finished for run in runs])
         todo = [run for run, ended in zip(runs, finished, strict=True) if not ended]
         if todo:
+            for run in todo:
+                tracking_of(run.setup.config)  # what it needs may be missing
             refuse_too_large(todo[0].setup, ranks.world)  # those of a stack are alike
             _train_stacks(todo, ranks, Progress(progress and ranks.is_main), stop)
         return ranks.broadcast_from_main(lambda: [run.result for run in runs])
@@ -127,6 +131,7 @@ class _Training:
         self.metrics = MetricsLogger(replicas)
         self.probes = Probing(replicas, ranks)
         self.status = StatusWriter(replicas, ranks)
+        self.timing = Timing(replicas, ranks)
         self.step = 0
 
     def run(self) -> None:
@@ -168,13 +173,14 @@ class _Training:
     def _train(self, stop: Stop) -> None:
         last = self.settings.steps
         self.step, state = self.checkpoints.resume()
-        for replica in self.replicas if self.ranks.is_main else ():
-            replica.track()
         self.stop = stop
         vote = self.ranks.stop_vote(stop, like=next(iter(state["d"].values())))
         iterate = Iteration(self.setups, self.blocks, vote)
         engine = self.engines.select(self.step, lambda tried: iterate(tried, state, self.step))
         self.status.start(self.step, engine, self.settings.batch_norm)
+        for replica in self.replicas if self.ranks.is_main else ():
+            replica.track()
+        self.timing.start(self.step)
         with self.progress.bar(name_of(self.replicas), self.step, last) as line:
             if self.step == 0:
                 self.probes.measure(0, state)
@@ -185,7 +191,8 @@ class _Training:
                 if self.metrics.due(self.step):
                     self.metrics.write()
                     line.set_postfix(self.metrics.headline, refresh=False)
-                    self.status.update(self.step)
+                    self.timing.write(self.step)
+                    self.status.update(self.step, self.timing.rate)
                 if self.probes.due(self.step):
                     self.metrics.write()
                     self.probes.measure(self.step, state)
@@ -199,6 +206,7 @@ class _Training:
     def _end(self, stop: Stop, state: dict[str, Any]) -> None:
         """Write what is left to write, and how it ended."""
         self.metrics.write()
+        self.timing.write(self.step, shown=False)
         finished = self.step >= self.settings.steps
         if finished:
             self.metrics.check_last_update(self.step, state)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab import PATIENCE, config_of
@@ -34,11 +35,11 @@ Opened = Callable[..., tuple[Tracker, RunFolder]]
 def opened(no_account: Path, tmp_path: Path, config: Config) -> Opened:
     """Opens, writes and ends a run; its tracker and folder."""
 
-    def once(mode: Mode = "auto", name: str = "run", **more: str) -> tuple[Tracker, RunFolder]:
+    def once(mode: Mode = "auto", name: str = "run", **own: Any) -> tuple[Tracker, RunFolder]:
         folder = RunFolder(tmp_path / name)
         folder.path.mkdir()
         folder.create(config | {"out": str(tmp_path)}, name)
-        tracker = WandbTracking(mode=mode, **more).open(config, folder)
+        tracker = WandbTracking(mode=mode, **own.pop("said", own)).open(config, folder)
         tracker.log([{"step": 0, "loss_d": 1.0}])
         close_all([tracker])
         return tracker, folder

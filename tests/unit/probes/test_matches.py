@@ -12,7 +12,7 @@ from lab import trained
 
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.neighbours import closest, nearest_training
-from gp_lab.probes.matches import AT_ONCE, Averages, Matches
+from gp_lab.probes.matches import AT_ONCE, AveragesOfPairs, Matches
 
 PARTS = (
     "dataset=rectangles_64", "dataset.square=4", "dataset.side=16", "architecture=dcgan_cifar",
@@ -56,12 +56,26 @@ def test_an_average_of_two_training_images_is_found() -> None:
         dataset=SimpleNamespace(training_set=lambda: training, kept=lambda x: x.numpy()),
         place=lambda x: x, rng=lambda name: None, fakes=lambda rng, n: fakes,
     )  # fmt: skip
-    probe = Averages(count=2, shown=1)
+    probe = AveragesOfPairs(count=2, shown=1, apart=0.0)
     found = probe.measure(view)
     np.testing.assert_allclose(found["to_average"][0], 0, atol=1e-9)
     assert found["to_training"][0] > 0 == found["to_training"][1]
     assert np.array_equal(found["fake"], fakes[:1].numpy())
     assert probe.scalars(found) == {"nearer": 0.5}
+
+
+def test_the_average_of_two_that_are_nearly_the_same_does_not_count() -> None:
+    training = torch.stack([torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.1), torch.ones(1, 2, 2)])
+    fakes = torch.stack([torch.full((1, 2, 2), 0.05), torch.full((1, 2, 2), 0.5)])
+    view: Any = SimpleNamespace(
+        dataset=SimpleNamespace(training_set=lambda: training, kept=lambda x: x.numpy()),
+        place=lambda x: x, rng=lambda name: None, fakes=lambda rng, n: fakes,
+    )  # fmt: skip
+    found = AveragesOfPairs(count=2, shown=1).measure(view)
+    np.testing.assert_allclose(found["to_average"], [0.225, 0.0], atol=1e-6)
+    furthest = AveragesOfPairs(count=2, shown=1, apart=0.9).measure(view)
+    np.testing.assert_allclose(furthest["one"].ravel()[0], 0)
+    np.testing.assert_allclose(furthest["other"].ravel()[0], 1)
 
 
 def test_many_samples_are_never_held_together() -> None:
@@ -83,4 +97,4 @@ def test_many_samples_are_never_held_together() -> None:
 @pytest.mark.parametrize("name", ["rectangles", "swiss_roll"])
 def test_averages_of_too_many_images_are_refused(name: str) -> None:
     with pytest.raises(BadInput, match=r"averages all pairs of 2 to 128"):
-        Averages().check("probe.averages", run_on(built("dataset", name)))
+        AveragesOfPairs().check("probe.averages", run_on(built("dataset", name)))

@@ -11,6 +11,7 @@ from compared import make as make
 from compared import sweep as sweep
 from compared import trained as trained
 from lab import values
+from report_page import Page, assert_self_contained
 from scipy import stats
 
 import gp_lab
@@ -239,7 +240,9 @@ def test_evaluations_count_and_the_newest_of_the_furthest_step_wins(sweep: Path)
     trained = [values(run, "held_out/accuracy_train")[-1] for run in runs]
     assert found != trained
     assert "measured with different settings: held_out/" in table(gp_lab.compare(sweep))
-    assert "easured with different settings: held_out/" in write_report(sweep).read_text()
+    data = Page(write_report(sweep)).data
+    metric = str(data["metrics"].index("held_out/accuracy_train"))
+    assert len({i for group in data["groups"] for i in group["settings"][metric]}) == 2
     assert "different settings" not in table([group_of(sweep, "one_gp")])
     runs[0].append_evaluations([{"step": 2, "probe": "held_out", "scores": {"accuracy_train": 9}}])
     score = group_of(sweep, "one_gp").scores["held_out/accuracy_train"]
@@ -291,9 +294,13 @@ def test_names_from_a_stranger_are_spelt_out_in_terminal_csv_and_page(
         assert "\x1b" not in shown
     assert main(["compare", str(tmp_path), "x\x1b[2J"]) == Exit.BAD_INPUT
     assert "\x1b" not in capsys.readouterr().err
-    page = write_report(tmp_path).read_text()
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<script" not in page
+    page = Page(path := write_report(tmp_path))
+    assert_self_contained(page)
+    assert page.values(0)["penalty"] == page.config(0)["penalty"]
+    shown = r"evil\x1b[2J\n<script>alert(1)</script>"
+    assert shown in {page.values(i)["penalty"] for i in range(2)}
+    assert f"modes/{shown}" in page.data["metrics"]
+    assert "<script>" not in path.read_text()
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,18 @@ from compared import Make, runs_of
 from compared import make as make
 from compared import sweep as sweep
 from compared import trained as trained
+from helpers import names_in, nodes_of
+from report_page import Page
 
 import gp_lab
 from gp_lab.cli import main
 from gp_lab.errors import Exit
+from gp_lab.evaluation.intervals import mean_interval
+from gp_lab.instantiate import resolve
 from gp_lab.report.page import write_report
 from gp_lab.runs.compare_table import cells, table
 from gp_lab.runs.folder import State, find_runs
-from gp_lab.runs.scores import in_order, metrics_of, telling_metrics
+from gp_lab.runs.scores import HIGHER, LOWER, better, in_order, metrics_of, telling_metrics
 
 
 def test_scores_are_shown_first_and_losses_where_there_are_none(make: Make, tmp_path: Path) -> None:
@@ -89,17 +93,31 @@ def test_csv_has_all_metrics_and_counts_and_is_read_back(
             assert line[f"{name}.n"] == "3"
 
 
-def test_the_report_compares_the_runs_that_belong_to_no_figure(
-    make: Make, sweep: Path, tmp_path: Path
+def test_the_report_has_the_groups_and_the_values_of_each_seed_that_compare_has(
+    make: Make, sweep: Path
 ) -> None:
-    page = write_report(sweep).read_text()
-    for line in cells(gp_lab.compare(sweep), ["held_out/accuracy_train"]):
-        for cell in line:
-            assert f">{cell}</t" in page
+    groups = gp_lab.compare(sweep)
+    page = Page(write_report(sweep))
+    assert len(page.data["groups"]) == len(groups) == 2
+    for i, (group, on_page) in enumerate(zip(groups, page.data["groups"], strict=True)):
+        runs = [page.data["runs"][run] for run in on_page["runs"]]
+        assert page.values(i) == {k: str(v) for k, v in group.values.items()}
+        assert [run["path"] for run in runs] == [path.name for path in group.folders]
+        assert [run["seed"] for run in runs] == list(map(str, group.seeds))
+        for name, score in group.scores.items():
+            metric = str(page.data["metrics"].index(name))
+            found = mean_interval([run["last"][metric] for run in runs if metric in run["last"]])
+            assert found == score.interval
+
+
+def test_the_report_says_which_runs_belong_to_figures(make: Make, sweep: Path) -> None:
+    page = Page(write_report(sweep))
+    assert [run["figures"] for run in page.data["runs"]] == [[]] * 6
     for folder in find_runs(sweep):
         config = folder.config
         folder.write_config(config | {"figure": {"id": "zero_gp/fig1"}})
-    assert "Comparison" not in write_report(sweep).read_text()
+    page = Page(write_report(sweep))
+    assert [run["figures"] for run in page.data["runs"]] == [["zero_gp/fig1"]] * 6
 
 
 def test_where_named_metrics_do_not_fit_the_groups_stand_one_below_the_other(
@@ -169,3 +187,11 @@ def test_the_help_says_the_filters_and_shows_examples(capsys: pytest.CaptureFixt
         assert main([command, "--help"]) == Exit.OK
         said = capsys.readouterr().out
         assert all(text in said for text in shown), command
+
+
+def test_probes_and_comparisons_agree_on_which_way_a_score_is_better() -> None:
+    for name in names_in("probe"):
+        target = resolve(nodes_of("probe")[name]["_target_"])
+        for score, best in target.best.items():
+            expected = {"max": HIGHER, "min": LOWER}[best]
+            assert better(f"{name}/{score.replace('*', '4')}") == expected

@@ -32,6 +32,7 @@ from gp_lab.runs.identity import (
     is_checked,
     run_hash,
     run_id,
+    setting_id,
     with_digest,
     without_data,
 )
@@ -206,6 +207,13 @@ def test_the_id_can_be_read(config: Config) -> None:
     assert run_id(config) == f"eight_gaussians-wasserstein-one_gp-s0-{run_hash(config)}"
     clipped = config | {"constraint": {"name": "clipping"}, "seed": 3}
     assert run_id(clipped).startswith("eight_gaussians-wasserstein-one_gp-clipping-s3-")
+
+
+def test_a_setting_is_what_runs_of_several_seeds_share(config: Config) -> None:
+    assert setting_id(config) == setting_id(config | {"seed": 7})
+    assert setting_id(config).startswith("eight_gaussians-wasserstein-one_gp-")
+    assert setting_id(config) != setting_id(config | {"batch_size": 7})
+    assert setting_id(config) == setting_id(config | {"tracking": {"name": "mine"}})
 
 
 def test_a_run_whose_class_is_not_its_files_is_named_after_the_class() -> None:

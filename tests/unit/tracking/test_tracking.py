@@ -1,12 +1,10 @@
 """W&B: what an offline run holds, what an unreachable server costs, what never gets there."""
 
-import json
 import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +21,13 @@ from lab import (
     lab_command,
     trained,
 )
+from offline_runs import exit_code, history, records, run_of, summary
 from wandb_server import KEY
 
+from gp_lab.errors import Exit
 from gp_lab.launching.jobs import merged
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import folder_of
+from gp_lab.runs.identity import folder_of, setting_id
 from gp_lab.tracking import wandb_inside, weights_and_biases
 from gp_lab.tracking.base import NoTracking, Tracker
 from gp_lab.tracking.weights_and_biases import WandbTracking
@@ -44,18 +44,6 @@ pytestmark = pytest.mark.usefixtures("no_account")
 NOWHERE = "http://127.0.0.1:9"
 
 
-def records(folder: RunFolder) -> list[dict]:
-    """What `wandb leet` reads in the run's only offline log."""
-    (log,) = (folder.path / "wandb").glob("offline-run-*/*.wandb")
-    command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(log)]
-    read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
-    return [json.loads(line) for line in read.stdout.splitlines()]
-
-
-def history(folder: RunFolder) -> list[dict]:
-    return [r["history"]["item"] for r in records(folder) if r["type"] == "history"]
-
-
 def by_step(lines: list[dict]) -> dict[int, dict]:
     """The lines of metrics.jsonl, those of one step as one."""
     found: dict[int, dict] = {}
@@ -70,8 +58,9 @@ def by_step(lines: list[dict]) -> dict[int, dict]:
 @pytest.fixture(scope="module")
 def of_a_figure(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run as a figure asks for it, written offline."""
-    config = config_of(f"out={tmp_path_factory.mktemp('figure')}", base=TRACKED)
-    config |= {"figure": {"id": "zero_gp/fig1"}, "panel": "one_gp"}
+    modes = ("probe=[surface,samples,modes]", "probe.modes.every=10", "probe.modes.count=20")
+    config = config_of(*modes, f"out={tmp_path_factory.mktemp('figure')}", base=TRACKED)
+    config |= {"figure": {"id": "zero_gp/fig1"}, "panel": "critic"}
     config["tracking"] |= {"mode": "offline"}
     from gp_lab.training.trainer import train
 
@@ -83,21 +72,59 @@ def of_a_figure(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.mark.seconds
-def test_an_offline_run_has_the_runs_id_group_panel_and_tags(of_a_figure: RunFolder) -> None:
-    (run,) = (r["run"] for r in records(of_a_figure) if r["type"] == "run")
+def test_an_offline_run_has_the_runs_id_setting_and_tags(of_a_figure: RunFolder) -> None:
+    run = run_of(of_a_figure)
     assert run["run_id"] == of_a_figure.status["id"]
     assert run["display_name"] == of_a_figure.path.name
-    assert (run["run_group"], run["job_type"]) == ("zero_gp/fig1", "one_gp")
-    assert set(run["tags"]) == {"eight_gaussians", "wasserstein", "one_gp"}
+    assert run["run_group"] == setting_id(of_a_figure.config)
+    assert run["tags"] == ["eight_gaussians", "wasserstein", "one_gp", "zero_gp/fig1", "critic"]
     assert run["project"] == "gp_lab"
 
 
 @pytest.mark.seconds
 def test_an_offline_run_has_the_config_without_paths_and_trust(of_a_figure: RunFolder) -> None:
-    (run,) = (r["run"] for r in records(of_a_figure) if r["type"] == "run")
+    run = next(r["run"] for r in records(of_a_figure) if r["type"] == "run")
     config = {k: v for k, v in run["config"]["update"].items() if k != "_wandb"}
     kept = {k: v for k, v in of_a_figure.config.items() if k not in ("out", "trust", "force")}
-    assert config == kept
+    made_by = config.pop("made_by")
+    assert config == kept | {"setting": setting_id(of_a_figure.config)}
+    status = of_a_figure.status
+    assert made_by["versions"] == status["versions"]
+    for key in ("commit", "dirty", "device", "engine", "threads", "stack", "ranks"):
+        assert made_by[key] == status[key]
+    assert "host" not in made_by
+
+
+@pytest.mark.seconds
+def test_a_finished_run_says_so_and_keeps_its_scores_best_values(of_a_figure: RunFolder) -> None:
+    assert exit_code(of_a_figure) == 0
+    found = summary(of_a_figure)
+    assert (found["state"], found["why"]) == ("finished", "")
+    assert "diverged_at" not in found
+    values = [line["modes/w1"] for line in of_a_figure.metrics() if "modes/w1" in line]
+    assert len(values) > 2
+    assert found["modes/w1"] == {"min": min(values), "last": values[-1]}
+    assert found["loss_d"] == of_a_figure.metrics()[-2]["loss_d"]  # no score: the last alone
+
+
+@pytest.mark.seconds
+def test_charts_have_the_step_as_their_axis(of_a_figure: RunFolder) -> None:
+    metrics = [r["metric"] for r in records(of_a_figure) if r["type"] == "metric"]
+    assert {m.get("step_metric") for m in metrics if m.get("name") != "step"} == {"step"}
+    assert [item["step"] for item in history(of_a_figure)] == [
+        item["_step"] for item in history(of_a_figure)
+    ]
+
+
+@pytest.mark.seconds
+def test_a_run_that_diverged_is_not_finished_on_the_dashboard(tmp_path: Path) -> None:
+    explodes = ("loss=exp", "optimizer=sgd", "optimizer.lr=1.0", "penalty=none")
+    folder = trained(*explodes, "tracking.mode=offline", f"out={tmp_path}", base=TRACKED)
+    assert exit_code(folder) == Exit.DIVERGED
+    found, status = summary(folder), folder.status
+    assert (found["state"], found["why"]) == ("diverged", status["why"])
+    assert found["diverged_at"] == status["step"]
+    assert run_of(folder)["tags"][-1] == "diverged"
 
 
 @pytest.mark.seconds
@@ -121,6 +148,7 @@ def test_an_offline_run_has_surfaces_and_samples_as_images(of_a_figure: RunFolde
     (root,) = (of_a_figure.path / "wandb").glob("offline-run-*")
     for image in ("surface", "samples"):
         assert last[f"{image}._type"] == "image-file"
+        assert last[f"{image}.caption"] == f"{image}, step 40"
         data = (root / "files" / last[f"{image}.path"]).read_bytes()
         assert data.startswith(b"\x89PNG")
 
@@ -263,7 +291,7 @@ class Broken:
     def log(self, values: object, step: int) -> None:
         raise RuntimeError("the dashboard is full")
 
-    def finish(self) -> None:
+    def finish(self, exit_code: int) -> None:
         raise RuntimeError("the dashboard is gone")
 
 
@@ -300,7 +328,7 @@ def test_no_tracking_leads_nowhere_and_draws_nothing(tmp_path: Path) -> None:
     folder.mkdir()
     tracker = NoTracking().open({}, RunFolder(folder))
     assert type(tracker) is Tracker
-    tracker.pictures(0, lambda: pytest.fail("drawn for nobody"))
+    tracker.pictures(0, "samples", lambda: pytest.fail("drawn for nobody"))
     tracker.log([{"step": 1}])
     tracker.close()
     assert list(folder.iterdir()) == []

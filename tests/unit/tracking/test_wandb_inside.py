@@ -32,23 +32,26 @@ def test_what_nobody_has_set_is_told_from_what_somebody_has(
 ) -> None:
     untouched = own_settings()
     assert "mode" not in wandb_setup.singleton().settings.model_fields_set
-    assert untouched[1:] == (None, None, None, {})
+    assert untouched[1:] == (None, None, None, {}, frozenset())
     wandb_inside.end_service()
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_PROJECT", "mine")
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "7")
+    monkeypatch.setenv("WANDB_RUN_GROUP", "ours")
+    monkeypatch.setenv("WANDB_TAGS", "a,b")
     monkeypatch.setenv("WANDB_HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.example:8080/")
     assert own_settings() == (
-        "http://wandb.example:8080", "online", "mine", 7.0, {"https": "http://proxy.example:3128"}
+        "http://wandb.example:8080", "online", "mine", 7.0, {"https": "http://proxy.example:3128"},
+        {"group", "tags"},
     )  # fmt: skip
 
 
 def test_the_settings_that_the_lab_gives_to_a_run_are_settings_of_wandb() -> None:
-    from gp_lab.tracking.weights_and_biases import _settings
+    from gp_lab.tracking.weights_and_biases import settings
 
-    assert _settings(None).keys() <= wandb.Settings.model_fields.keys()
-    assert wandb.Settings(**_settings(None)).finish_timeout_raises
+    assert settings(None).keys() <= wandb.Settings.model_fields.keys()
+    assert wandb.Settings(**settings(None)).finish_timeout_raises
 
 
 def test_every_mode_of_wandb_s_is_one_that_the_lab_knows() -> None:

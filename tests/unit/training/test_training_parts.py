@@ -186,9 +186,9 @@ def test_the_status_is_updated_once_in_so_many_seconds(
     assert (found["engine"], found["engine_reason"]) == ("eager", "a test")
     assert (found["batch_norm"], found["stack_id"]) == ("local", pair[0].folder.status["id"])
     told = []
-    for step, now in ((4, 1001.0), (5, 1002.0), (6, 1004.0)):
+    for step, now, rate in ((4, 1001.0, 2.0), (5, 1002.0, 1.5), (6, 1004.0, 1.0)):
         clock.append(now)
-        writer.update(step)
+        writer.update(step, rate)
         told.append((pair[1].folder.status["step"], pair[1].folder.status["rate"]))
     assert told == [(4, 2.0), (4, 2.0), (6, 1.0)]
     pair[0].diverge(6, "a test")
