@@ -234,7 +234,10 @@ def _curves(folder: RunFolder, metrics: Mapping[str, int]) -> dict[int, Curve]:
     for line in lines:
         step = line["step"]
         for name, value in line.items():
-            if name in found and (x := number(value)) is not None:
+            if name not in found:
+                continue
+            x = value if type(value) is float else number(value)
+            if x is not None:
                 steps, values = found[name]
                 steps.append(step)
                 values.append(x)
