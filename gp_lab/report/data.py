@@ -160,11 +160,15 @@ def fitting(curves: Sequence[Sequence[np.ndarray]], bytes_: float) -> int:
 
 def _run(page: Page, folder: RunFolder, figures_of: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """A run as it stands; a damaged one is one too, and does not hide the others."""
+    status: dict[str, Any] = {}
+    config: Mapping[str, Any] = {}
+    pairs: list[int] = []
     try:
-        status, config = folder.status, folder.config
+        config = folder.config
         pairs = [page.pairs.pair(key, value) for key, value in flat(config)]
+        status = folder.status
     except (BadInput, RecursionError) as error:
-        status, config, pairs = {"state": "damaged", "why": str(error)}, {}, []
+        status = {"state": "damaged", "why": str(error)}
     page.configs.append(config)
     figure = config.get("figure")
     own = figure.get("id") if isinstance(figure, Mapping) else None
