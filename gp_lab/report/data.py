@@ -147,11 +147,15 @@ def fitting(curves: Sequence[Sequence[np.ndarray]], bytes_: float) -> int:
 
 def _run(page: Page, folder: RunFolder, figures_of: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """A run as it stands; a damaged one is one too, and does not hide the others."""
+    status: dict[str, Any] = {}
+    config: Mapping[str, Any] = {}
+    pairs: list[int] = []
     try:
-        status, config = folder.status, folder.config
+        config = folder.config
         pairs = [page.pairs.pair(key, value) for key, value in flat(config)]
+        status = folder.status
     except (BadInput, RecursionError) as error:
-        status, config, pairs = {"state": "damaged", "why": str(error)}, {}, []
+        status = {"state": "damaged", "why": str(error)}
     page.configs.append(config)
     figure = config.get("figure")
     own = figure.get("id") if isinstance(figure, Mapping) else None
@@ -217,19 +221,29 @@ def _curves(folder: RunFolder, metrics: Mapping[str, int]) -> dict[int, Curve]:
     except (BadInput, RecursionError) as error:
         warnings.warn(f"{error}; its curves are left out", stacklevel=4)
         return {}
-    found: dict[str, dict[int, float]] = {name: {} for name in metrics}
+    found: dict[str, tuple[list[int], list[float]]] = {name: ([], []) for name in metrics}
     for line in lines:
         step = line["step"]
         for name, value in line.items():
-            if name in found and (x := number(value)) is not None:
-                found[name][step] = x
-    curves = {}
-    for name, values in found.items():
-        steps = np.array(sorted(values), dtype=float)
-        of = np.array([values[step] for step in sorted(values)], dtype=float)
-        if (whole := np.isfinite(of)).any():
-            curves[metrics[name]] = steps[whole], of[whole]
-    return curves
+            if name not in found:
+                continue
+            x = value if type(value) is float else number(value)
+            if x is not None:
+                steps, values = found[name]
+                steps.append(step)
+                values.append(x)
+    every = {metrics[name]: _ascending(*map(np.array, rows)) for name, rows in found.items()}
+    whole = {m: np.isfinite(values) for m, (_, values) in every.items()}
+    return {m: (c[0][whole[m]], c[1][whole[m]]) for m, c in every.items() if whole[m].any()}
+
+
+def _ascending(steps: np.ndarray, values: np.ndarray) -> Curve:
+    """A curve by its steps; of those that stand twice in a file the last one counts."""
+    steps, values = steps.astype(float), values.astype(float)
+    if (np.diff(steps) > 0).all():
+        return steps, values
+    steps, places = np.unique(steps[::-1], return_index=True)
+    return steps, values[::-1][places]
 
 
 def _written(page: Page, rows: Sequence[np.ndarray], most: int) -> list[Any]:

@@ -157,7 +157,7 @@ function inOrder(groups) {
     return Number.isNaN(x) ? (kind === "k" && g.keys.has(name) ? [1, g.keys.get(name)[1]] : [2, ""]) : [0, x];
   };
   const sign = down ? -1 : 1;
-  return groups.map((g) => [value(g), g]).sort(([[a, x], [b, y]]) => a - b || sign * (x < y ? -1 : x > y ? 1 : 0)).map(([, g]) => g);
+  return groups.map((g) => [value(g), g]).sort(([[a, x]], [[b, y]]) => a - b || sign * (x < y ? -1 : x > y ? 1 : 0)).map(([, g]) => g);
 }
 
 function heading(text, kind) {
@@ -419,12 +419,8 @@ function draw() {
   $("scope").value = chosen.f.split(/\s+/).find((w) => w.startsWith("figure=")) ?? "";
   charts.forEach(([plot]) => plot.destroy());
   charts = [];
-  if (place === "compare") { drawGroups(); curveBarOnce(); drawCurves(); drawPictures(); drawHeat(); }
+  if (place === "compare") { drawGroups(); if (document.activeElement?.id !== "smooth") curveBar(); drawCurves(); drawPictures(); drawHeat(); }
   if (place === "runs") { drawRuns(); openRun(decodeURIComponent(/^#run-([^?]*)/.exec(location.hash)?.[1] ?? "")); }
-}
-
-function curveBarOnce() {
-  if (document.activeElement?.id !== "smooth") curveBar();
 }
 
 function set(changes) {

@@ -25,7 +25,7 @@ from gp_lab.runs.folder import RunFolder
 BYTES = 6_000_000
 """Of all pictures, as base64."""
 
-DRAWN = 120
+DRAWN = 72
 """So many: each takes about a tenth of a second."""
 
 FRAMES = (3, 8)

@@ -92,7 +92,8 @@ def rows(page: Any) -> list[list[str]]:
 
 def filtered(page: Any, words: str) -> list[list[str]]:
     page.fill("#filter", words)
-    page.wait_for_function("words => decodeURIComponent(location.hash).includes(words)", arg=words)
+    chosen = "new URLSearchParams(location.hash.split('?')[1]).get('f')"
+    page.wait_for_function(f"words => {chosen} === words", arg=words)
     return rows(page)[1:]
 
 
