@@ -69,6 +69,7 @@ def made(
     for panel, dataset in datasets.items():
         config = {
             "dataset": NODES.get(dataset, {"name": dataset}), "scale": {"name": "miniature"},
+            "tracking": {"_target_": "gp_lab.tracking.base.NoTracking"},
             "out": str(out), "seed": 0, "steps": 3,
         }  # fmt: skip
         folder = RunFolder(out / "runs" / panel)
