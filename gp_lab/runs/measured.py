@@ -21,6 +21,7 @@ from gp_lab.runs.filters import (
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, canonical, identity, without
 from gp_lab.runs.metrics import Value, last_values, values_of
+from gp_lab.runs.older import NEW_GROUPS
 from gp_lab.runs.settings import ProbeNode
 
 WHEN_AND_WHERE = keys(ProbeNode, Execution, Budget)
@@ -120,6 +121,7 @@ def _read(folder: RunFolder) -> Measured:
     config = folder.config
     found = {k: v for k, v in identity(config).items() if k != "seed"}
     own = {k: v for k, v in found.items() if k not in OF_NO_ACCOUNT}
+    own |= {group: config[group] for group in NEW_GROUPS if group in config}  # `none`, too
     state, step = _status(folder)
     texts = canonical(own), canonical(found)
     return Measured(folder.path, config, own, *texts, state=state, step=step, last={})

@@ -195,3 +195,10 @@ def test_probes_and_comparisons_agree_on_which_way_a_score_is_better() -> None:
         for score, best in target.best.items():
             expected = {"max": HIGHER, "min": LOWER}[best]
             assert better(f"{name}/{score.replace('*', '4')}") == expected
+
+
+def test_a_correction_is_compared_with_none_by_name(make: Make, tmp_path: Path) -> None:
+    make("seed=0", metrics=[{"step": 10, "loss_d": 1.0}])
+    make("seed=0", "correction=pcr", metrics=[{"step": 10, "loss_d": 2.0}])
+    groups = gp_lab.compare(tmp_path)
+    assert [group.values["correction"] for group in groups] == ["none", "pcr"]
