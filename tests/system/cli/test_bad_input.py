@@ -246,7 +246,8 @@ def test_one_wrong_job_of_a_sweep_is_found_before_the_first_one_starts(
         ("figure nope", "figure=nope: no such choice", "zero_gp/fig1"),
         (
             "figure fig5",
-            "figure=fig5: no such choice; did you mean anomalous/fig5 or lipschitz/fig5 or zero_gp/fig5?",
+            "figure=fig5: no such choice; did you mean anomalous/fig5 or lipschitz/fig5 or"
+            " zero_gp/fig5?",
             "",
         ),
         ("figure none", "figure=none: no such choice", "zero_gp/fig1"),
