@@ -73,10 +73,15 @@ def is_synced(log: Path) -> bool:
 
 
 def start_log(folder: RunFolder) -> int | None:
-    """Clear what was not uploaded of a run away; the last step that was, None if nothing was."""
-    for log in _logs(folder):
-        if not is_synced(log):
-            shutil.rmtree(log.parent, ignore_errors=True)
+    """Clear what was not uploaded of a run away; the last step that was, None if nothing was.
+
+    What an online run that could not begin has left goes, too.
+    """
+    uploaded = {log.parent for log in _logs(folder) if is_synced(log)}
+    with suppress(BadInput):  # a link: somebody else's files
+        for place in folder.inside("wandb").glob("*run-*"):
+            if place not in uploaded:
+                shutil.rmtree(place, ignore_errors=True)
     try:
         return int(json.loads(read(folder.inside("wandb", MARK)))["step"])
     except (OSError, BadInput, ValueError, TypeError, LookupError):
