@@ -25,7 +25,7 @@ CLAIMS = "claims.json"
 
 ANIMATION = "animation.gif"
 
-SHADES = 32
+SHADES = 8
 """Colours of a frame."""
 
 FRAME = 200

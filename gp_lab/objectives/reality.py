@@ -23,6 +23,10 @@ MOST_COMPARED = 4096
 """Training samples that `Dif` compares with: they are part of the state, and of each checkpoint."""
 
 
+SCALE = "minus_one_one"
+"""Of pixels, of whose largest distance DIF is a share."""
+
+
 class Reality(Checked, ABC):
     """Base of the measures: a pure function of samples and of what it put into the state."""
 
@@ -95,6 +99,11 @@ class Dif(Reality):
         if run.dataset.training_set() is None:
             raise BadInput(
                 f"{key}: compares with all training samples, and {data} has none at hand"
+            )
+        if (pixels := run.config["dataset"].get("pixels", SCALE)) != SCALE:
+            raise BadInput(
+                f"dataset.pixels={pixels}: {key} is a share of the largest distance of pixels in"
+                f" [-1, 1]; use dataset.pixels={SCALE}"
             )
 
     def start(self, run: Run) -> Tensors:

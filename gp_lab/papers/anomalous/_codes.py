@@ -14,7 +14,7 @@ LATE = 0.5
 MOST = 0.5
 """A generator has learnt squares if more than this share of its codes' images are squares alone."""
 
-FRAMES = 30
+FRAMES = 20
 """Of an animation, at most."""
 
 

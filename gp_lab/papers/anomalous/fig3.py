@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, share_of, stated
+from gp_lab.figures.claims import SHARE, Claim, greater, share_of, stated
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import panel
 from gp_lab.figures.style import COLOURS, new_panels
@@ -21,7 +21,8 @@ KINDS = {TRAINING: "training image", AND: "AND (2)", OR: "OR (4)", OTHER: "other
 FRAMES = np.array([(204, 204, 204), (0, 114, 178), (213, 94, 0), (0, 158, 115)], dtype=np.uint8)
 
 MOST = 0.5
-"""G has learnt the two images when more than this share of its samples is one of them."""
+"""G has learnt the two images when more than this share of its samples is one of them; anomalous
+images are combinations if more than this share of them is."""
 
 SAME = 0.1
 """DIF below which two images are the same (sec. 5.3)."""
@@ -66,9 +67,24 @@ def squares(run: Run) -> Row:
         "combined_early": float(combined[first].mean()),
         "training_early": float(of_kind[first, TRAINING].mean()),
         "combined_most": float(combined.max()),
+        "anomalous_combined": anomalous(run, first),
         "nearness_early": float(np.nanmedian(nearness[first])),
         "training_end": float(of_kind[-1, TRAINING]),
     }
+
+
+def anomalous(run: Run, some: np.ndarray) -> float:
+    """Of the samples at some looks [k] that show squares alone and are no training image: the share
+    that is the AND or the OR. NaN where there are none."""
+
+    def counted(at: Arrays) -> tuple[int, int]:
+        of = at["nearest_kind"]
+        wrong = at["exact"] & (at["counts"] > 0) & (of != TRAINING)
+        return int(wrong.sum()), int((wrong & (of != OTHER)).sum())
+
+    _, found = run.course("rectangles", counted)
+    every, combined = found[some].sum(0)
+    return float(combined / every) if every else float("nan")
 
 
 def faces(run: Run) -> Row:
@@ -93,8 +109,9 @@ def claims(table: Table) -> list[Claim]:
         "early in training more samples are an AND or an OR of the two images than one of them":
             greater(ahead, 0.0, within=(-1, 1),
                     quantity="share of ANDs and ORs minus that of training images, early"),
-        "some samples are exactly the AND or the OR":
-            share_of(of("combined_most") > 0, quantity="share of seeds where there are any"),
+        "the anomalous images of rectangles are exactly the AND or the OR of the two images":
+            greater(of("anomalous_combined"), MOST, within=SHARE,
+                    quantity="share of samples of rectangles that are no training image, early"),
         "D scores the combinations like the training images in the earlier stage":
             greater(of("nearness_early"), 0.5,
                     quantity="D's mean logit of combinations, from that of samples (0) to that of"

@@ -9,8 +9,10 @@ from made_up import rows_of, verdicts
 
 from gp_lab.figures.claims import Verdict
 from gp_lab.figures.table import Row
+from gp_lab.launching.compose import hydra_session, sweep_of
 from gp_lab.papers.anomalous import _codes, _squares, fig1, fig3
 from gp_lab.papers.anomalous.fig6 import over_time
+from gp_lab.runs.identity import run_hash
 
 SEEDS = 8
 
@@ -107,6 +109,20 @@ def test_fig_7_is_about_most_training_images(share: float, verdict: Verdict) -> 
     assert set(verdicts("anomalous/fig7", rows).values()) == {verdict}
 
 
+@pytest.mark.parametrize("scale", ["paper", "miniature"])
+@pytest.mark.parametrize("pair", [("fig1", "fig7"), ("fig2", "fig6")])
+def test_figs_7_and_6_are_drawn_from_runs_of_figs_1_and_2(
+    pair: tuple[str, str], scale: str
+) -> None:
+    def runs(item: str) -> set[str]:
+        with hydra_session() as hydra:
+            jobs = sweep_of(hydra, [f"figure=anomalous/{item}", f"scale={scale}"]).jobs
+        return {run_hash(job.config) for job in jobs}
+
+    whole, part = map(runs, pair)
+    assert part < whole
+
+
 # -- Figs. 2 and 6 -------------------------------------------------------------------------
 
 
@@ -162,7 +178,8 @@ def test_figs_2_and_6_hold_the_full_batch_against_mini_batches(full_is_better: b
 
 def kinds(other: int, training: int, both: int, either: int, **said: float) -> dict[str, Any]:
     of = np.repeat(range(4), (other, training, both, either))
-    return {"nearest_kind": of, "counts": of} | {k: np.array(v) for k, v in said.items()}
+    shown = {"counts": np.full(len(of), 2), "exact": np.full(len(of), True)}
+    return {"nearest_kind": of, **shown} | {k: np.array(v) for k, v in said.items()}
 
 
 def test_fig_3_reads_the_time_until_most_samples_are_training_images() -> None:
@@ -177,6 +194,7 @@ def test_fig_3_reads_the_time_until_most_samples_are_training_images() -> None:
     assert row["combined_early"] == pytest.approx(0.5)
     assert row["training_early"] == pytest.approx(0.2)
     assert row["nearness_early"] == 0.75
+    assert row["anomalous_combined"] == pytest.approx(10 / 16)  # 6 of 10 and 4 of 6
     assert row["learnt"] == 1
     assert row["training_end"] == 0.8
 
@@ -214,6 +232,7 @@ def test_fig_3s_claims_can_come_out_both_ways(
         noise = 0.01 * (row["seed"] % 3)
         row |= {
             "combined_early": combined, "training_early": training + noise,
-            "combined_most": combined, "nearness_early": near + noise, "averages": averages,
+            "anomalous_combined": 2 * combined + noise, "nearness_early": near + noise,
+            "averages": averages,
         }  # fmt: skip
     assert set(verdicts("anomalous/fig3", rows).values()) == {verdict}

@@ -53,6 +53,13 @@ SMALL_SET = ("dataset=uniform_square", "dataset.size=20")
             "correction.measure.count=2: dataset=rectangles_pair has squares=3; use",
         ),
         (("correction=sc_dif", "dataset.size=null"), "correction.measure: .*no end"),
+        (
+            (
+                *("correction=sc_dif", "dataset=mnist_5k", "dataset.size=32"),
+                *("dataset.pixels=zero_one", "architecture=dcgan_mnist", "architecture.filters=2"),
+            ),
+            "dataset.pixels=zero_one: correction.measure is a share",
+        ),
         (("correction=sc_dif", "dataset.size=5000"), "4096 at most, and .*has 5000"),
         (("correction=pcr", "loss=relativistic", "penalty=none"), "loss=relativistic is a loss of"),
         (
