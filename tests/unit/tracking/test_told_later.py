@@ -50,13 +50,14 @@ def test_a_run_that_goes_on_keeps_what_evaluate_found(run: RunFolder) -> None:
 def test_where_w_and_b_is_disabled_nothing_is_told(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*.wandb")}
     from gp_lab.tracking import wandb_inside
 
-    wandb_inside.end_service()  # as in a process of its own
+    wandb_inside.end_service()  # as in a process of its own; it may close its files only now
+    before = {p: p.read_bytes() for p in run.path.rglob("*.wandb")}
+    assert before
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert main(["evaluate", str(run.path), *MODES]) == Exit.OK
-    assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*.wandb")} == before
+    assert {p: p.read_bytes() for p in run.path.rglob("*.wandb")} == before
 
 
 def test_a_run_that_trains_elsewhere_is_left_alone(run: RunFolder) -> None:
