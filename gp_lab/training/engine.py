@@ -15,7 +15,10 @@ from gp_lab.machine import cores
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm, synchronised
 from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import obstacle
+from gp_lab.training.optimizers import AsOneVector
 from gp_lab.training.ranks import Ranks
+from gp_lab.training.replaying import Replayed
+from gp_lab.training.setup import products_in
 from gp_lab.training.step import (
     AUTOGRAD,
     FUNC,
@@ -57,9 +60,17 @@ class Engine:
     generator_step: Callable[..., tuple[State, Tensor]]
 
 
-def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engine:
-    """An engine called `eager` or `compiled`. Alone and eager is plain autograd, the quickest."""
+def make_engine(
+    game: Game, name: str, reason: str = "", stack: int = 1, graphs: bool = False
+) -> Engine:
+    """An engine called `eager` or `compiled`. Alone and eager is plain autograd, the quickest.
+
+    With `graphs` its updates are replayed as CUDA graphs: of a state that one has returned nothing
+    may be kept once the next is called.
+    """
     differentiate = AUTOGRAD if name == "eager" and stack == 1 else FUNC
+    if differentiate is AUTOGRAD and _on_gpu(game):
+        game = replace(game, optimizer=AsOneVector(game.optimizer))
     steps: list[Callable[..., Any]] = []
     for step in (discriminator_step, generator_step):
         function: Callable[..., Any] = partial(step, game, differentiate)
@@ -68,7 +79,11 @@ def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engi
         if name == "compiled":
             function = torch.compile(_with_own_code(function), fullgraph=True, dynamic=False)
         steps.append(torch.no_grad()(function))
-    return Engine(name, reason, stack, *steps)
+    return Engine(name, reason, stack, *(Replayed(steps).updates if graphs else steps))
+
+
+def _on_gpu(game: Game) -> bool:
+    return any(p.is_cuda for p in game.discriminator.parameters())
 
 
 def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
@@ -91,16 +106,18 @@ def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
     return replace(game, shard=shard)
 
 
-_kept: OrderedDict[tuple[str, str, int], Engine] = OrderedDict()
+_kept: OrderedDict[tuple[str, str, int, bool], Engine] = OrderedDict()
 
 
-def kept_engine(key: str, game: Game, name: str, reason: str, stack: int) -> Engine:
+def kept_engine(
+    key: str, game: Game, name: str, reason: str, stack: int, graphs: bool = False
+) -> Engine:
     """`make_engine`, or what it made before for games that share `key`, so that runs and stacks of
     one structure are compiled once a process. The last few are kept."""
     if name != "compiled":
         return make_engine(game, name, reason, stack)
-    whole = (key, name, stack)
-    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack)
+    whole = (key, name, stack, graphs)
+    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack, graphs)
     _kept[whole] = engine
     while len(_kept) > ENGINES_KEPT:
         _kept.popitem(last=False)
@@ -126,7 +143,7 @@ def choose(
 ) -> tuple[str, str]:
     """(`eager` or `compiled`, the reason) for a run, or a stack of runs, of so many updates each.
 
-    `setting` is the config's `compile`: auto, always or never.
+    `setting` is the config's `compile`: auto, always, graphs or never.
     """
     if setting == "never":
         return "eager", "compile=never"
@@ -137,9 +154,18 @@ def choose(
         return "eager", f"{updates} updates do not pay for the compilation"
     if why := obstacle(device.type):
         return "eager", why
-    if setting == "always":
-        return "compiled", "compile=always"
+    if setting == "graphs" and (why := no_graphs(game, device)):
+        return "compiled", f"compile=graphs, but {why}"
+    if setting in ("always", "graphs"):
+        return "compiled", f"compile={setting}"
     return "compiled", f"{updates} updates pay for the compilation"
+
+
+def no_graphs(game: Game, device: torch.device) -> str | None:
+    """Why a compiled step cannot be replayed as CUDA graphs, in words; None where it can."""
+    if device.type != "cuda":
+        return f"a {device.type.upper()} has no CUDA graphs"
+    return "the sums of several ranks are no part of one" if game.shard is not None else None
 
 
 def _sums_in_one_order(game: Game) -> bool:
@@ -161,7 +187,7 @@ def threads_and_precision(game: Game, settings: Settings) -> Iterator[None]:
     before = torch.get_num_threads()
     alone = 1 if fits_a_core(game) else min(before, cores())
     torch.set_num_threads(settings.threads or alone)
-    torch.set_float32_matmul_precision("high" if settings.precision == "tf32" else "highest")
+    products_in(settings.precision)
     try:
         yield
     finally:

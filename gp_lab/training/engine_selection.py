@@ -11,7 +11,7 @@ from gp_lab.errors import one_line, out_of_memory
 from gp_lab.runs.identity import run_hash
 from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import compiling
-from gp_lab.training.engine import Engine, choose, kept_engine, make_engine
+from gp_lab.training.engine import Engine, choose, kept_engine, make_engine, no_graphs
 from gp_lab.training.progress import Progress
 from gp_lab.training.ranks import Ranks
 from gp_lab.training.replicas import Replica, name_of
@@ -53,9 +53,14 @@ class EngineSelector:
         before = self.replicas[0].folder.status.get("engine") if step else None
         name, reason, threads = self.ranks.broadcast_from_main(lambda: self._choice(before))
         torch.set_num_threads(threads)
-        engine = kept_engine(self._structure, self.game, name, reason, self.stack)
+        graphs = self.settings.compile == "graphs" and not no_graphs(self.game, self.setup.device)
+        engine = kept_engine(self._structure, self.game, name, reason, self.stack, graphs)
         if name == "compiled":
             engine = self._compiled(engine, trial)
+            if graphs and engine.name == "eager":
+                reason = f"without CUDA graphs: {engine.reason}"
+                engine = kept_engine(self._structure, self.game, name, reason, self.stack)
+                engine = self._compiled(engine, trial)
         if engine.name == "eager" and self.stack > 1:
             self._try_stacked(engine, trial)
         if engine.name == "eager" and before == "compiled":
@@ -63,7 +68,9 @@ class EngineSelector:
             if self.ranks.is_main:
                 said = f"{name_of(self.replicas)}: {engine.reason}; {SAME_NUMBERS}"
                 warnings.warn(said, stacklevel=2)
-        if engine.name == "eager" and (self.stack > 1 or self.settings.compile == "always"):
+        if engine.name == "eager" and (
+            self.stack > 1 or self.settings.compile in ("always", "graphs")
+        ):
             self.progress.write(f"not compiled: {engine.reason}")
         return engine
 
@@ -76,7 +83,8 @@ class EngineSelector:
             threads = status.get("threads", threads)
             name, reason = before, "as before the run was resumed"
             if name == "compiled":  # it may have been elsewhere, or on fewer ranks
-                name, why = choose("always", self.game, 0, self.setup.device)
+                how = "graphs" if s.compile == "graphs" else "always"
+                name, why = choose(how, self.game, 0, self.setup.device)
                 reason = reason if name == "compiled" else why
             return name, reason, threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing

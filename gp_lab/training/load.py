@@ -16,7 +16,7 @@ from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, elsewhere, without
 from gp_lab.training.data import run_data
-from gp_lab.training.setup import Setup, setup
+from gp_lab.training.setup import Setup, products_in, setup
 from gp_lab.training.views import view_of
 
 
@@ -147,6 +147,7 @@ def load(
     with looking():
         [known] = run_data([config | {"probe": dict(probes)}], [folder])
         parts = setup(known.config, known.contents)
+    products_in(parts.settings.precision)
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")
