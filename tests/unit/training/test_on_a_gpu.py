@@ -33,7 +33,8 @@ SMALL = (
     "tracking=none", "log_every=1", f"device={DEVICE}",
 )  # fmt: skip
 IMAGES = (
-    "dataset=rectangles_16", "architecture=dcgan_cifar", "architecture.width=8", "penalty=one_gp",
+    "dataset=rectangles_16", "architecture=dcgan_cifar", "architecture.size=16", "penalty=one_gp",
+    "architecture.channels=1", "architecture.filters=4",
     "batch_size=8", "probe=[]", "tracking=none", "log_every=1", f"device={DEVICE}",
 )  # fmt: skip
 
