@@ -50,6 +50,7 @@ class ProbeNode(TypedDict, total=False):
     start: Annotated[bool, Budget]
     cache: Annotated[str, Execution]
     weights: Annotated[str | None, Execution]
+    precision: Annotated[str, Execution]
 
 
 class Groups(TypedDict):

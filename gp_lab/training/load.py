@@ -138,9 +138,10 @@ def load(
     found = folder.found_config
     here = elsewhere(found, data) if data else found
     config = here | {"trust": list(trust), "device": "auto", "threads": 0, "force": False}
-    if not (steps := checkpoint.steps(folder)):
+    held = step in checkpoint.held(folder)
+    if not (steps := checkpoint.steps(folder)) and not held:
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
-    if step is not None and step not in steps:
+    if step is not None and step not in steps and not held:
         raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
     if probes is None:
         probes = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in config["probe"].items()}
