@@ -225,15 +225,14 @@ def flops_of_iteration(run: Setup) -> int:
     return run.settings.d_steps * of_d + run.settings.g_steps * of_g
 
 
-def ceiling(device: str, precision: str = "fp32") -> float:
-    """Flops a second of one large matrix product, the best of some; tf32 as set."""
-    n, dtype = (8192 if device != "cpu" else 2048), torch.float32
-    if precision in ("fp64", "bf16"):
-        n, dtype = (n // 2, torch.float64) if precision == "fp64" else (n, torch.bfloat16)
+def ceiling(device: str, precision: str = "fp32", n: int = 0) -> float:
+    """Flops a second of the product of two n x n matrices, the best of some; large ones for 0."""
+    n = n or (8192 if device != "cpu" else 2048)
+    dtype = {"fp64": torch.float64, "bf16": torch.bfloat16}.get(precision, torch.float32)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    best = min(seconds(lambda: a @ b) for _ in range(10))
+    best = min(seconds(lambda: a @ b) for _ in range(5))
     torch.set_float32_matmul_precision(before)
     return 2 * n**3 / best
 

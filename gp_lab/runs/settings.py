@@ -94,8 +94,8 @@ class Settings:
         log_every: iterations between two lines of metrics.jsonl.
         checkpoint_every: iterations between two checkpoints; the last step has one always.
         device: auto is the GPU if there is one.
-        compile: auto compiles where it is expected to pay; graphs also replays the compiled step
-            as CUDA graphs.
+        compile: auto compiles where it is expected to pay; block does always, and all of D's
+            updates of an iteration as one, graphs replays the compiled steps as CUDA graphs.
         threads: of the CPU; 0 is one for small networks, one for each core for others.
         out: root of the runs.
         force: start over even if the run exists.
@@ -115,7 +115,7 @@ class Settings:
     log_every: Annotated[Steps, Execution] = 100
     checkpoint_every: Annotated[Steps, Execution] = 1000
     device: Annotated[str, AfterValidator(_a_device), Execution, PerRank] = "auto"
-    compile: Annotated[Literal["auto", "always", "never", "graphs"], Execution] = "auto"
+    compile: Annotated[Literal["auto", "always", "never", "block", "graphs"], Execution] = "auto"
     threads: Annotated[int, Field(ge=0, le=MOST_THREADS), Execution, PerRank] = 0
     out: Annotated[PathText, Execution] = "outputs"
     force: Annotated[bool, Execution] = False

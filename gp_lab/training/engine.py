@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,11 +22,17 @@ from gp_lab.training.setup import products_in
 from gp_lab.training.step import (
     AUTOGRAD,
     FUNC,
+    Drawn,
     Game,
+    Hyper,
+    Labels,
     State,
     discriminator_step,
     generator_step,
 )
+
+Compiled = Literal["", "block", "graphs"]
+"""How steps are compiled; by itself each update alone."""
 
 UPDATES_THAT_PAY = 50_000
 """Compiling takes about half a minute; `auto` compiles runs of at least so many updates ..."""
@@ -50,7 +56,8 @@ class Engine:
     `discriminator_step(state, hyper, lr, real, latent, u)` and
     `generator_step(state, hyper, lr, latent)`, and what `step.py` lets follow; with `stack` > 1
     every tensor has the replica as its first dimension. Of several ranks each hands over its part
-    of the batch, and in D's step what it adds to a sum (`asked`).
+    of the batch, and in D's step what it adds to a sum (`asked`). With `whole` D's step makes all
+    updates of an iteration: its data and noise have one more dimension, the first.
     """
 
     name: str
@@ -58,15 +65,17 @@ class Engine:
     stack: int
     discriminator_step: Callable[..., tuple[State, Tensor]]
     generator_step: Callable[..., tuple[State, Tensor]]
+    whole: bool = False
 
 
 def make_engine(
-    game: Game, name: str, reason: str = "", stack: int = 1, graphs: bool = False
+    game: Game, name: str, reason: str = "", stack: int = 1, how: Compiled = ""
 ) -> Engine:
     """An engine called `eager` or `compiled`. Alone and eager is plain autograd, the quickest.
 
-    With `graphs` its updates are replayed as CUDA graphs: of a state that one has returned nothing
-    may be kept once the next is called.
+    How it is compiled: `block` takes all of D's updates of an iteration as one function; the
+    updates of `graphs` are replayed as CUDA graphs: of a state that one has returned nothing may be
+    kept once the next is called.
     """
     differentiate = AUTOGRAD if name == "eager" and stack == 1 else FUNC
     if differentiate is AUTOGRAD and _on_gpu(game):
@@ -76,10 +85,35 @@ def make_engine(
         function: Callable[..., Any] = partial(step, game, differentiate)
         if stack > 1:
             function = torch.vmap(function)
+        if how == "block" and step is discriminator_step:
+            function = all_updates(function)
         if name == "compiled":
             function = torch.compile(_with_own_code(function), fullgraph=True, dynamic=False)
         steps.append(torch.no_grad()(function))
-    return Engine(name, reason, stack, *(Replayed(steps).updates if graphs else steps))
+    of_d, of_g = Replayed(steps).updates if how == "graphs" else steps
+    return Engine(name, reason, stack, of_d, of_g, whole=how == "block")
+
+
+def all_updates(update: Callable[..., Any]) -> Callable[..., Any]:
+    """The updates of D on the batches of an iteration, one after another: the metrics are the
+    last's."""
+
+    def block(
+        state: State,
+        hyper: Hyper,
+        lr: Tensor,
+        real: Tensor,
+        latent: Tensor,
+        u: Tensor,
+        labels: Labels,
+        drawn: Drawn,
+    ) -> tuple[State, Tensor]:
+        for j in range(len(real)):
+            of_update = tuple(y[j] for y in labels), {name: x[j] for name, x in drawn.items()}
+            state, metrics = update(state, hyper, lr, real[j], latent[j], u[j], *of_update)
+        return state, metrics
+
+    return block
 
 
 def _on_gpu(game: Game) -> bool:
@@ -106,18 +140,18 @@ def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
     return replace(game, shard=shard)
 
 
-_kept: OrderedDict[tuple[str, str, int, bool], Engine] = OrderedDict()
+_kept: OrderedDict[tuple[str, str, int, Compiled], Engine] = OrderedDict()
 
 
 def kept_engine(
-    key: str, game: Game, name: str, reason: str, stack: int, graphs: bool = False
+    key: str, game: Game, name: str, reason: str, stack: int, how: Compiled = ""
 ) -> Engine:
     """`make_engine`, or what it made before for games that share `key`, so that runs and stacks of
     one structure are compiled once a process. The last few are kept."""
     if name != "compiled":
         return make_engine(game, name, reason, stack)
-    whole = (key, name, stack, graphs)
-    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack, graphs)
+    whole = (key, name, stack, how)
+    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack, how)
     _kept[whole] = engine
     while len(_kept) > ENGINES_KEPT:
         _kept.popitem(last=False)
@@ -143,7 +177,7 @@ def choose(
 ) -> tuple[str, str]:
     """(`eager` or `compiled`, the reason) for a run, or a stack of runs, of so many updates each.
 
-    `setting` is the config's `compile`: auto, always, graphs or never.
+    `setting` is the config's `compile`: auto, always, block, graphs or never.
     """
     if setting == "never":
         return "eager", "compile=never"
@@ -154,18 +188,20 @@ def choose(
         return "eager", f"{updates} updates do not pay for the compilation"
     if why := obstacle(device.type):
         return "eager", why
-    if setting == "graphs" and (why := no_graphs(game, device)):
-        return "compiled", f"compile=graphs, but {why}"
-    if setting in ("always", "graphs"):
+    if why := not_so(setting, game, device):
+        return "compiled", f"compile={setting}, but {why}"
+    if setting != "auto":
         return "compiled", f"compile={setting}"
     return "compiled", f"{updates} updates pay for the compilation"
 
 
-def no_graphs(game: Game, device: torch.device) -> str | None:
-    """Why a compiled step cannot be replayed as CUDA graphs, in words; None where it can."""
-    if device.type != "cuda":
+def not_so(setting: str, game: Game, device: torch.device) -> str | None:
+    """Why a step is compiled, but not the way that the setting asks for; None where it is."""
+    if setting == "graphs" and device.type != "cuda":
         return f"a {device.type.upper()} has no CUDA graphs"
-    return "the sums of several ranks are no part of one" if game.shard is not None else None
+    if setting in ("block", "graphs") and game.shard is not None:
+        return "several ranks sum after each update"
+    return None
 
 
 def _sums_in_one_order(game: Game) -> bool:

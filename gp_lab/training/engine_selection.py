@@ -11,7 +11,7 @@ from gp_lab.errors import one_line, out_of_memory
 from gp_lab.runs.identity import run_hash
 from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import compiling
-from gp_lab.training.engine import Engine, choose, kept_engine, make_engine, no_graphs
+from gp_lab.training.engine import Compiled, Engine, choose, kept_engine, make_engine, not_so
 from gp_lab.training.progress import Progress
 from gp_lab.training.ranks import Ranks
 from gp_lab.training.replicas import Replica, name_of
@@ -53,12 +53,11 @@ class EngineSelector:
         before = self.replicas[0].folder.status.get("engine") if step else None
         name, reason, threads = self.ranks.broadcast_from_main(lambda: self._choice(before))
         torch.set_num_threads(threads)
-        graphs = self.settings.compile == "graphs" and not no_graphs(self.game, self.setup.device)
-        engine = kept_engine(self._structure, self.game, name, reason, self.stack, graphs)
+        engine = kept_engine(self._structure, self.game, name, reason, self.stack, self._how)
         if name == "compiled":
             engine = self._compiled(engine, trial)
-            if graphs and engine.name == "eager":
-                reason = f"without CUDA graphs: {engine.reason}"
+            if engine.name == "eager" and self._how:
+                reason = f"not as compile={self._how}: {engine.reason}"
                 engine = kept_engine(self._structure, self.game, name, reason, self.stack)
                 engine = self._compiled(engine, trial)
         if engine.name == "eager" and self.stack > 1:
@@ -69,7 +68,7 @@ class EngineSelector:
                 said = f"{name_of(self.replicas)}: {engine.reason}; {SAME_NUMBERS}"
                 warnings.warn(said, stacklevel=2)
         if engine.name == "eager" and (
-            self.stack > 1 or self.settings.compile in ("always", "graphs")
+            self.stack > 1 or self.settings.compile not in ("auto", "never")
         ):
             self.progress.write(f"not compiled: {engine.reason}")
         return engine
@@ -83,12 +82,19 @@ class EngineSelector:
             threads = status.get("threads", threads)
             name, reason = before, "as before the run was resumed"
             if name == "compiled":  # it may have been elsewhere, or on fewer ranks
-                how = "graphs" if s.compile == "graphs" else "always"
-                name, why = choose(how, self.game, 0, self.setup.device)
+                name, why = choose(self._how or "always", self.game, 0, self.setup.device)
                 reason = reason if name == "compiled" else why
             return name, reason, threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
         return *choose(s.compile, self.game, updates, self.setup.device, self.stack), threads
+
+    @property
+    def _how(self) -> Compiled:
+        """How to compile what is compiled."""
+        how = self.settings.compile
+        if how not in ("block", "graphs") or not_so(how, self.game, self.setup.device):
+            return ""
+        return how
 
     def _on_other_ranks(self, before: int) -> str:
         game, now = self.setup.game, f"on {before} ranks so far, now on {self.ranks.world}: "

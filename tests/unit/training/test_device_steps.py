@@ -2,6 +2,7 @@
 in place."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ import torch
 from games import GAMES, on_device
 from helpers import copied, same
 from iterations import D_STEPS, data, iterate, started
+from lab import BARE, trained
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from gp_lab.training.engine import Engine, choose, make_engine, no_graphs
+from gp_lab.training.engine import Engine, choose, make_engine, not_so
 from gp_lab.training.replaying import Replayed
 from gp_lab.training.step import Game
 
@@ -146,7 +148,49 @@ def test_graphs_are_a_gpus_and_of_one_rank_alone() -> None:
         "compile=graphs, but a CPU has no CUDA graphs",
     )
     cuda = torch.device("cuda", 0)
-    assert no_graphs(game, cuda) is None
+    assert not_so("graphs", game, cuda) is None
     assert choose("graphs", game, 1, cuda) == ("compiled", "compile=graphs")
     shard: Any = object()
-    assert no_graphs(replace(game, shard=shard), cuda) is not None
+    assert not_so("graphs", replace(game, shard=shard), cuda) is not None
+
+
+# All of D's updates as one
+
+
+@pytest.mark.parametrize(("name", "stack"), [("wgan_gp", 1), ("sc_pcr", 1), ("max_gp", 2)])
+def test_a_block_of_updates_is_the_updates_one_after_another(name: str, stack: int) -> None:
+    """The function that is compiled, as it is."""
+    game = GAMES[name]
+    one = make_engine(game, "eager", stack=stack)
+    block = make_engine(game, "eager", stack=stack, how="block")
+    assert (one.whole, block.whole) == (False, True)
+    runs, batches = [started(game, seed) for seed in range(stack)], []
+    for j in range(D_STEPS):
+        each = [data(j, seed) for seed in range(stack)]
+        batches.append(each[0] if stack == 1 else tree_map(lambda *x: torch.stack(x), *each))
+    first = runs[0] if stack == 1 else tree_map(lambda *x: torch.stack(x), *runs)
+    rate, state = torch.ones((stack,) if stack > 1 else (), dtype=torch.float64), first
+    for d in batches:
+        given = (d["real"], d["latent"], d["u"], (), d["drawn"])
+        state, metrics = one.discriminator_step(state, {}, rate, *given)
+    d = tree_map(lambda *x: torch.stack(x), *batches)
+    given = (d["real"], d["latent"], d["u"], (), d["drawn"])
+    whole, of_last = block.discriminator_step(first, {}, rate, *given)
+    same(whole, state, tolerance=0)
+    same(of_last, metrics, tolerance=0)
+
+
+@pytest.mark.seconds
+@pytest.mark.usefixtures("needs_compiler")
+def test_a_run_compiled_as_a_block_is_the_run(tmp_path: Path) -> None:
+    words = ("architecture.depth=1", "precision=fp64", "d_steps=2", "steps=6", "log_every=1")
+    runs = {}
+    for how in ("never", "block"):
+        runs[how] = trained(*words, f"compile={how}", f"out={tmp_path / how}", base=BARE)
+        assert runs[how].status["engine_reason"] == f"compile={how}"
+    for one, other in zip(*(run.metrics() for run in runs.values()), strict=True):
+        assert other == pytest.approx(one, rel=1e-9)
+    parts = ("compile=block", f"out={tmp_path / 'parts'}")
+    trained(*words, "steps=3", *parts, base=BARE)
+    again = trained(*words, *parts, base=BARE)
+    assert again.metrics() == runs["block"].metrics()  # stopped, and gone on with

@@ -20,7 +20,7 @@ from torch.nn.functional import conv2d
 from torch.utils._pytree import tree_map
 
 from gp_lab.runs.folder import RunFolder
-from gp_lab.training.engine import Engine, make_engine
+from gp_lab.training.engine import Compiled, Engine, make_engine
 from gp_lab.training.setup import products_in
 from gp_lab.training.step import Game
 
@@ -39,8 +39,8 @@ IMAGES = (
 )  # fmt: skip
 
 
-def on_gpu(game: Game, engine: str, graphs: bool = False) -> Engine:
-    made = make_engine(on_device(game, DEVICE), engine, graphs=graphs)
+def on_gpu(game: Game, engine: str, how: Compiled = "") -> Engine:
+    made = make_engine(on_device(game, DEVICE), engine, how=how)
 
     def moved(update: Any) -> Any:
         return lambda *given: update(*tree_map(lambda x: x.to(DEVICE), given))
@@ -68,7 +68,7 @@ def test_compiled_steps_and_graphs_of_them_in_float64_are_the_eager_ones(name: s
     expected = steps(game, on_gpu(game, "eager"))
     same(steps(game, on_gpu(game, "compiled")), expected)
     if GPU:
-        same(steps(game, on_gpu(game, "compiled", graphs=True)), expected)
+        same(steps(game, on_gpu(game, "compiled", "graphs")), expected)
 
 
 def test_float32_is_not_tf32_unless_it_is_asked_for() -> None:
