@@ -113,7 +113,7 @@ def rates_table(
     clock: tools.Clock = time.perf_counter,
 ) -> list[Record]:
     """Prints a row of rates for each size as it is measured; what was measured."""
-    top = tools.ceiling(device)
+    top = tools.ceiling(device, clock=clock)
     print(f"{tools.said(tools.machine(device))}; {pairs} pairs; ceiling {top / 1e9:.0f} Gflop/s")
     print(
         "width batch replicas   eager compiled  stacked | stacked/eager     min..max wanted"

@@ -163,7 +163,7 @@ def measured(config: Config, case: Case, pairs: int, clock: tools.Clock) -> tool
     }
 
 
-def cost(config: Config, case: Case, side: str) -> tools.Record:
+def cost(config: Config, case: Case, side: str, clock: tools.Clock) -> tools.Record:
     """Of a side in a fresh process: seconds to the first iteration's end, and memory at its peak.
 
     An eager iteration first, then a compiled one where the run is compiled: `compiling` is what
@@ -171,26 +171,22 @@ def cost(config: Config, case: Case, side: str) -> tools.Record:
     """
     if side == "other":
         LOOPS[case.against](setup(config), 1)
-        return {"seconds": time.time() - _began(), "peak": tools.peak_bytes(config["device"])}
+        return {"seconds": clock(), "peak": tools.peak_bytes(config["device"])}
     tools.train([config | {"compile": "never"}], 1)
-    found = {"seconds": time.time() - _began(), "compiling": 0.0}
+    began, compiling = clock(), 0.0
     if config["compile"] != "never":
-        began = time.time()
         tools.train([config], 1)
-        found["compiling"] = time.time() - began
-    return found | {"peak": tools.peak_bytes(config["device"])}
+        compiling = clock() - began
+    peak = tools.peak_bytes(config["device"])
+    return {"seconds": began, "compiling": compiling, "peak": peak}
 
 
-def _began() -> float:
-    return float(os.environ["GP_LAB_BENCH_BEGAN"])
-
-
-def costs(name: str, device: str, quick: bool) -> tools.Record:
+def costs(name: str, device: str, *flags: str) -> tools.Record:
     found = {}
     for side in ("lab", "other"):
         command = [sys.executable, __file__, "--device", device, "--cost", name, side]
         done = subprocess.run(
-            command + ["--quick"] * quick,
+            [*command, *flags],
             env=os.environ | {"GP_LAB_BENCH_BEGAN": str(time.time())},
             stdout=subprocess.PIPE,
             text=True,
@@ -226,12 +222,13 @@ def measure(
     names: Sequence[str],
     device: str = "cpu",
     pairs: int = 5,
-    clock: tools.Clock = time.perf_counter,
+    cpu_time: bool = False,
     quick: bool = False,
     with_costs: bool = True,
 ) -> dict[str, tools.Record]:
     """Measures the cases and prints a row of each as it is there."""
-    cases = QUICK if quick else CASES
+    cases, clock = (QUICK if quick else CASES), tools.clock_of(cpu_time)
+    flags = ["--quick"] * quick + ["--cpu-time"] * cpu_time
     found: dict[str, tools.Record] = {}
     tops: dict[str, float] = {}
     print(HEAD, flush=True)
@@ -241,10 +238,10 @@ def measure(
             record = measured(config, cases[name], pairs, clock)
             precision = record["precision"]
             if precision not in tops:
-                tops[precision] = tools.ceiling(device, precision)
+                tops[precision] = tools.ceiling(device, precision, clock=clock)
             record["ceiling"] = tops[precision]
             if with_costs and not (quick and len(found)):
-                record["costs"] = costs(name, device, quick)
+                record["costs"] = costs(name, device, *flags)
             found[name] = record
             print(row(name, record), flush=True)
     return found
@@ -265,13 +262,14 @@ def main(words: Sequence[str] | None = None) -> None:
         name, side = a.cost
         with tempfile.TemporaryDirectory() as out, hydra_session() as hydra:
             config = config_of(hydra, cases[name], Path(out), a.device)
-            print(json.dumps(cost(config, cases[name], side)))
+            clock = tools.process_clock(a.cpu_time)
+            print(json.dumps(cost(config, cases[name], side, clock)))
         return
-    clock = tools.clock_of(a.cpu_time)
+    tools.clock_of(a.cpu_time)  # and with it the threads
     machine = tools.machine(a.device)
     print(f"{tools.said(machine)}; {a.pairs} pairs, {'processor' if a.cpu_time else 'wall'} time")
     pairs, names = (1 if a.quick else a.pairs), [n for n in a.cases or cases if n in cases]
-    found = measure(names, a.device, pairs, clock, a.quick)
+    found = measure(names, a.device, pairs, a.cpu_time, a.quick)
     tools.keep(a.json, {"machine": machine, "pairs": pairs, "cases": found})
 
 

@@ -32,15 +32,16 @@ class Replayed:
     def _repeated(self, which: int, update: Callable[..., Any]) -> Callable[..., Any]:
         def call(state: Any, *arguments: Any) -> tuple[Any, Tensor]:
             leaves, form = tree_flatten(state)
-            self._put(leaves, form)
-            given, others = tree_flatten(arguments)
-            key = (which, others, *map(_kind, given))
-            if key not in self._known:
-                self._known[key] = self._recorded(update, given, others)
-            inputs, metrics, repeat = self._known[key]
-            _copy(inputs, [x for x in given if isinstance(x, Tensor)])
-            repeat()
-            return tree_unflatten(self._place, form), metrics.clone()
+            with torch.cuda.device_of(leaves[0]):
+                self._put(leaves, form)
+                given, others = tree_flatten(arguments)
+                key = (which, others, *map(_kind, given))
+                if key not in self._known:
+                    self._known[key] = self._recorded(update, given, others)
+                inputs, metrics, repeat = self._known[key]
+                _copy(inputs, [x for x in given if isinstance(x, Tensor)])
+                repeat()
+                return tree_unflatten(self._place, form), metrics.clone()
 
         return call
 

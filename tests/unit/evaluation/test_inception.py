@@ -117,6 +117,38 @@ def test_fid_of_two_folders_is_the_one_of_pytorch_fid(
 
 
 @pytest.mark.seconds
+def test_in_bf16_fid_is_nearly_that_of_fp32_and_kept_apart(
+    network: Inception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inception, "SIDE", 75)
+    low = random_inception(precision="bf16")
+    assert low.identity != network.identity
+    sets = [scaled(torch.cat([pictures(4, seed=10 * s + i) for i in range(4)])) for s in (0, 1)]
+    a, b = ([scan([x], net, len(x)).moments for x in sets] for net in (network, low))
+    assert frechet_distance(*b) == pytest.approx(frechet_distance(*a), rel=0.01)
+    apart = [frechet_distance(one, other) for one, other in zip(a, b, strict=True)]
+    assert 0 < max(apart) < 0.01 * frechet_distance(*a)
+
+
+def test_batch_norm_is_folded_into_a_copy_of_the_network(network: Inception) -> None:
+    before = {k: x.clone() for k, x in network.net.state_dict().items()}
+    computed = network._as_computed(torch.device("cpu"))
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in computed.modules())
+    assert network._as_computed(torch.device("cpu")) is computed
+    for name, x in network.net.state_dict().items():
+        assert torch.equal(x, before[name])
+
+
+def test_images_go_through_a_gpu_in_large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inception, "AT_ONCE", 10)
+    batches = [torch.full((4, 1), i) for i in range(6)]
+    cpu, gpu = (list(inception.together(batches, torch.device(d))) for d in ("cpu", "cuda"))
+    assert [len(x) for x in cpu] == [4] * 6
+    assert [len(x) for x in gpu] == [12, 12]
+    assert torch.equal(torch.cat(gpu), torch.cat(batches))
+
+
+@pytest.mark.seconds
 def test_batches_and_ranks_add_up_to_one_pass_over_all(network: Inception) -> None:
     images = scaled(pictures(3, seed=2))
     whole, whole_sums, kept = scan([images], network, 3, splits=2, keep=2)
