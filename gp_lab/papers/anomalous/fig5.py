@@ -109,7 +109,7 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes.set_axis_off()
         real.set_title(f"{title}:\ntraining images")
         if found := runs.at(dataset=dataset):
-            pictures(real, found[0].arrays("samples")["real"], SHOWN)
+            pictures(real, np.unique(found[0].arrays("samples")["real"], axis=0), SHOWN)
         for axes, (method, name), colour in zip(images, methods.items(), COLOURS, strict=False):
             panel(axes, runs.first(dataset=dataset, method=method), name, _samples)
             found = runs.at(dataset=dataset, method=method)
