@@ -256,6 +256,7 @@ def main(words: Sequence[str] | None = None) -> None:
     a = parser.parse_args(words)
     os.environ["TQDM_DISABLE"] = "1"
     cases = QUICK if a.quick else CASES
+    tools.clock_of(a.cpu_time)  # and with it the threads
     if a.quick:
         torch.set_num_threads(1)
     if a.cost:
@@ -265,7 +266,6 @@ def main(words: Sequence[str] | None = None) -> None:
             clock = tools.process_clock(a.cpu_time)
             print(json.dumps(cost(config, cases[name], side, clock)))
         return
-    tools.clock_of(a.cpu_time)  # and with it the threads
     machine = tools.machine(a.device)
     print(f"{tools.said(machine)}; {a.pairs} pairs, {'processor' if a.cpu_time else 'wall'} time")
     pairs, names = (1 if a.quick else a.pairs), [n for n in a.cases or cases if n in cases]

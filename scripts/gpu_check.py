@@ -10,8 +10,8 @@ anything failed, fell short of what is wanted or is left; the last lines say wha
 
 rates     what the GPU is, and its matrix products a second in each precision: the ceilings
 tests     pytest -m gpu: eager steps are the CPU's in float64, compiled and replayed ones the eager
-          ones, a stopped run goes on bit for bit, fp32 is not tf32, two ranks over NCCL where there
-          are two GPUs
+          ones, a stopped run goes on bit for bit, fp32 is not tf32, Inception's features are the
+          CPU's, two ranks over NCCL where there are two GPUs
 compiled  a convolutional pair in float64, whole runs: eager, compiled, as CUDA graphs
 resnet    CIFAR ResNet, WGAN-GP, batch 64, bf16: 3 times the textbook loop, 35 % of the bf16 rate
 replicas  64 replicas of 3 x 512, batch 256: 30 times one textbook loop after another
@@ -23,7 +23,7 @@ for C++ and these packages, 59 MB of wheels, which `pip install --no-index --fin
 from a folder where there is no network: hydra-core (omegaconf, antlr4-python3-runtime 4.9, PyYAML,
 packaging), pydantic (pydantic-core, annotated-types, typing-inspection, typing-extensions),
 filelock, tqdm, scipy, matplotlib (contourpy, cycler, fonttools, kiwisolver, pyparsing,
-python-dateutil, six), pytest (iniconfig, pluggy, pygments).
+python-dateutil, six), pytest (iniconfig, pluggy, pygments), pytorch-fid (without what it needs).
 """
 
 import argparse
@@ -43,7 +43,11 @@ from typing import Any
 
 CLONE = Path(__file__).parents[1]
 TOTAL = 480.0
-TESTS = ("tests/unit/training/test_on_a_gpu.py", "tests/unit/data/test_streaming.py")
+TESTS = (
+    "tests/unit/training/test_on_a_gpu.py",
+    "tests/unit/data/test_streaming.py",
+    "tests/unit/evaluation/test_inception.py",
+)
 Record = dict[str, Any]
 
 

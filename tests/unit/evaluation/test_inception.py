@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,7 @@ from gp_lab.evaluation.inception import (
     scan,
 )
 from gp_lab.evaluation.inception_score import inception_score
+from gp_lab.training.setup import products_in
 
 pytestmark = pytest.mark.skipif(
     find_spec("pytorch_fid") is None or find_spec("torchvision") is None,
@@ -128,6 +130,19 @@ def test_in_bf16_fid_is_nearly_that_of_fp32_and_kept_apart(
     assert frechet_distance(*b) == pytest.approx(frechet_distance(*a), rel=0.01)
     apart = [frechet_distance(one, other) for one, other in zip(a, b, strict=True)]
     assert 0 < max(apart) < 0.01 * frechet_distance(*a)
+
+
+@pytest.mark.gpu
+@pytest.mark.seconds
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpu_gives_the_features_of_the_cpu(network: Inception, precision: Any) -> None:
+    device = os.environ.get("GP_LAB_TEST_DEVICE", "cuda")
+    products_in("fp32")
+    images = scaled(pictures(3, seed=0))
+    found = random_inception(device=device, precision=precision)(images)[0].cpu()
+    expected = network(images)[0]
+    bound = {"fp32": 1e-4, "bf16": 2e-2}[precision]
+    assert (found - expected).norm() < bound * expected.norm()
 
 
 def test_batch_norm_is_folded_into_a_copy_of_the_network(network: Inception) -> None:
