@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -225,8 +225,9 @@ def measure(
     cpu_time: bool = False,
     quick: bool = False,
     with_costs: bool = True,
+    keep: Callable[[dict[str, tools.Record]], None] = lambda _: None,
 ) -> dict[str, tools.Record]:
-    """Measures the cases and prints a row of each as it is there."""
+    """Measures the cases; prints a row of each, and keeps all so far, as it is there."""
     cases, clock = (QUICK if quick else CASES), tools.clock_of(cpu_time)
     flags = ["--quick"] * quick + ["--cpu-time"] * cpu_time
     found: dict[str, tools.Record] = {}
@@ -244,6 +245,7 @@ def measure(
                 record["costs"] = costs(name, device, *flags)
             found[name] = record
             print(row(name, record), flush=True)
+            keep(found)
     return found
 
 
@@ -269,8 +271,12 @@ def main(words: Sequence[str] | None = None) -> None:
     machine = tools.machine(a.device)
     print(f"{tools.said(machine)}; {a.pairs} pairs, {'processor' if a.cpu_time else 'wall'} time")
     pairs, names = (1 if a.quick else a.pairs), [n for n in a.cases or cases if n in cases]
-    found = measure(names, a.device, pairs, a.cpu_time, a.quick)
-    tools.keep(a.json, {"machine": machine, "pairs": pairs, "cases": found})
+    said = {"machine": machine, "pairs": pairs, "cpu_time": a.cpu_time}
+
+    def keep(found: dict[str, tools.Record]) -> None:
+        tools.keep(a.json, said | {"cases": found})
+
+    measure(names, a.device, pairs, a.cpu_time, a.quick, keep=keep)
 
 
 if __name__ == "__main__":
