@@ -1,17 +1,21 @@
 """W&B's sweeps: `wandb agent` runs `gp-lab train`, which joins the run that the agent asks for.
 
 The agent says which by its environment, and W&B's own code joins it. Where the run is there, and
-what the sweep has set, is kept in `status.json` as `wandb`: it goes on without the agent, too.
+what the sweep has set, is kept in `status.json` as `wandb`: it goes on without the agent, too. So
+does a run that started over, and is another one there.
 """
 
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gp_lab.errors import counted
+from gp_lab.files import read
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config
 
 log = logging.getLogger(__name__)
 
@@ -35,21 +39,29 @@ def decline(count: int) -> None:
 
 
 def place_of(folder: RunFolder) -> dict[str, Any]:
-    """Where a run is on W&B that an agent asked for: id, project, entity, sweep, and in config what
+    """Where a run is on W&B if not under its own id: id, project, entity, sweep, and in config what
     the sweep has set. Empty for all others."""
     found = folder.status.get("wandb")
     texts = {"id", "project", "entity", "sweep"}
-    if not isinstance(found, Mapping) or not found.get("id"):
-        return {}
-    place: dict[str, Any] = {k: v for k, v in found.items() if k in texts and isinstance(v, str)}
-    config = found.get("config")
-    return place | {"config": dict(config) if isinstance(config, Mapping) else {}}
+    entries = found if isinstance(found, Mapping) else {}
+    place: dict[str, Any] = {k: v for k, v in entries.items() if k in texts and isinstance(v, str)}
+    config = entries.get("config")
+    place["config"] = dict(config) if isinstance(config, Mapping) else {}
+    return place if place.get("id") else {}
 
 
-def keep(folder: RunFolder, run: Any, config: Config) -> None:
-    """Write where an agent's run is, a `wandb.Run` that was begun with a config."""
+def keep(folder: RunFolder, run: Any) -> None:
+    """Write where a run is, which is a `wandb.Run`."""
     place = {"id": run.id, "project": run.project, "entity": run.entity, "sweep": run.sweep_id}
-    of_sweep = {k: v for k, v in run.config.items() if k[:1] != "_" and config.get(k) != v}
-    place |= {"config": of_sweep}
+    place |= {"config": _set_by_sweep()}
     if place != folder.status.get("wandb"):
         folder.set_status(folder.status["state"], wandb=place)
+
+
+def _set_by_sweep() -> dict[str, Any]:
+    """The keys that the agent's run was given, from the file that it says them in to W&B."""
+    try:
+        said = yaml.safe_load(read(Path(os.environ["WANDB_SWEEP_PARAM_PATH"]))).items()
+        return {str(k): v["value"] for k, v in said if isinstance(v, Mapping) and "value" in v}
+    except (LookupError, OSError, ValueError, AttributeError, yaml.YAMLError):
+        return {}

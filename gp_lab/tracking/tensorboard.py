@@ -18,6 +18,7 @@ from gp_lab.tracking.base import Best, Tracker
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True)
 class TensorboardTracking(Checked):
     """Scalars, images, and the config beside the last scores (hparams)."""

@@ -9,6 +9,7 @@ comes from `metrics.jsonl`.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ class _WandbTracker(Tracker):
         self._steps = config.get("steps")
         self._gone, self._lost = False, 0
         place = {} if sweeps.asked() else sweeps.place_of(folder)
-        run_id = sweeps.asked() or place.get("id", folder.status["id"])
+        run_id = sweeps.asked() or place.get("id") or _own_id(config, folder)
         # What a killed process left is written anew, whole, from metrics.jsonl.
         uploaded = start_log(folder, run_id) if mode == "offline" else None
         self._again = uploaded is not None
@@ -185,7 +186,6 @@ class _WandbTracker(Tracker):
         self._scores: dict[str, Any] = {}
         self._best: dict[str, Best] = {}
         self._defined: set[str] = set()
-        sent = _config(config, folder)
         self._run = wandb.init(
             mode="online" if mode == "online" else "offline",
             dir=folder.path,
@@ -194,15 +194,15 @@ class _WandbTracker(Tracker):
             entity=tracking.entity or place.get("entity"),
             notes=tracking.notes,
             **_names(tracking, own, config, folder),
-            config=sent | place.get("config", {}),
+            config=_config(config, folder) | place.get("config", {}),
             reinit="create_new",
-            resume=_resume(mode, config, folder),
+            resume="allow" if mode == "online" else None,
             settings=wandb.Settings(
                 **settings(own), **({"sweep_id": place["sweep"]} if "sweep" in place else {})
             ),
         )
-        if sweeps.asked():
-            sweeps.keep(folder, self._run, sent)
+        if not place and run_id != folder.status["id"]:
+            sweeps.keep(folder, self._run)
         self._last = (
             self._run.step - 1 if mode == "online" else -1 if uploaded is None else uploaded
         )
@@ -340,10 +340,12 @@ class _WandbTracker(Tracker):
                 log.warning("W&B lost step %d: %s", step, error)
 
 
-def _resume(mode: Decision, config: Config, folder: RunFolder) -> str | None:
-    """How a run is met there that has this id; one that starts over takes its place."""
-    starts_over = config.get("force") and not folder.metrics()
-    return "allow" if mode == "online" and not starts_over else None
+def _own_id(config: Config, folder: RunFolder) -> str:
+    """The run's id; of one that starts over another: what came before stays as it is there."""
+    status = folder.status
+    if config.get("force") and not folder.metrics():
+        return f"{status['id']}-{re.sub('[^0-9]', '', status.get('created', ''))}"
+    return str(status["id"])
 
 
 def _names(

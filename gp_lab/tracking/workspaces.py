@@ -125,8 +125,10 @@ def _sections(seen: Seen) -> list["Section"]:
         )
         for title, name in seen.last.items()
     ]
-    found = {CURVES: curves, PICTURES: pictures, SCORES: scores}
-    return [ws.Section(name=n, panels=panels, is_open=True) for n, panels in found.items() if panels]
+    found: dict[str, Any] = {CURVES: curves, PICTURES: pictures, SCORES: scores}
+    return [
+        ws.Section(name=n, panels=panels, is_open=True) for n, panels in found.items() if panels
+    ]
 
 
 def _own_settings() -> wandb_inside.Own | None:

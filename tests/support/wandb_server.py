@@ -23,7 +23,7 @@ class WandbServer:
 
     requests: what was asked, as `POST /graphql UpsertBucket`; runs: id -> what the client said of
     it; files: id -> file -> its lines; artifacts, views: name -> what was said of it; uploads: path
-    -> content; sweep: its config; commands: what an agent is still told, one after another.
+    -> content; sweep: its config; commands: what an agent is told whenever it has nothing to do.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class WandbServer:
         self.artifacts: dict[str, dict[str, Any]] = {}
         self.uploads: dict[str, bytes] = {}
         self.sweep: dict[str, Any] = {}
-        self.commands: list[dict[str, Any]] = []
+        self.commands: list[list[dict[str, Any]]] = []
         self.views: dict[str, dict[str, Any]] = {}
         self.over = threading.Event()
         self._http: _Http | None = None
@@ -222,7 +222,8 @@ def _create_artifact(server: WandbServer, said: dict[str, Any]) -> dict[str, Any
 
 
 def _create_manifest(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
-    return {"createArtifactManifest": {"artifactManifest": {"id": "m", "file": _file(server, said)}}}
+    manifest = {"id": "m", "file": _file(server, said)}
+    return {"createArtifactManifest": {"artifactManifest": manifest}}
 
 
 def _create_artifact_files(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +245,7 @@ def _sweep(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
 
 def _heartbeat(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
     idle = not json.loads(said["runState"])
-    commands = [server.commands.pop(0)] if idle and server.commands else []
+    commands = server.commands.pop(0) if idle and server.commands else []
     return {"agentHeartbeat": {"agent": {"id": said["id"]}, "commands": json.dumps(commands)}}
 
 
@@ -266,6 +267,7 @@ _ANSWERS = {
     "RunResumeStatus": _resume,
     "UpsertBucket": _upsert,
     "CreateRunFiles": _create_files,
+    "ArtifactType": lambda *_: {"project": {"artifact": None}},
     "CreateArtifact": _create_artifact,
     "CreateArtifactFiles": _create_artifact_files,
     "CreateArtifactManifest": _create_manifest,
