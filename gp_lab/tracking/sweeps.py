@@ -16,6 +16,7 @@ import yaml
 from gp_lab.errors import counted
 from gp_lab.files import read
 from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.yaml_text import load
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def keep(folder: RunFolder, run: Any) -> None:
 def _set_by_sweep() -> dict[str, Any]:
     """The keys that the agent's run was given, from the file that it says them in to W&B."""
     try:
-        said = yaml.safe_load(read(Path(os.environ["WANDB_SWEEP_PARAM_PATH"]))).items()
+        said = load(read(Path(os.environ["WANDB_SWEEP_PARAM_PATH"])).decode()).items()
         return {str(k): v["value"] for k, v in said if isinstance(v, Mapping) and "value" in v}
     except (LookupError, OSError, ValueError, AttributeError, yaml.YAMLError):
         return {}
