@@ -1,12 +1,13 @@
 """`gp-lab wandb-view`: what runs have, for a workspace on W&B."""
 
 import argparse
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from gp_lab.errors import BadInput, LabError
+from gp_lab.errors import BadInput, LabError, one_line
 from gp_lab.launching.program import outputs_of, parsed
 from gp_lab.probes.base import Probe
 from gp_lab.runs.folder import RunFolder, find_runs
@@ -87,7 +88,11 @@ def _pictures(folder: RunFolder, name: str, probe: Probe) -> Sequence[str]:
     """The names of the pictures that a probe draws, by drawing what it wrote last."""
     if type(probe).pictures is Probe.pictures or not folder.array_steps(name):
         return []
-    return list(probe.pictures(folder.arrays(name)))
+    try:
+        return list(probe.pictures(folder.arrays(name)))
+    except Exception as error:  # arrays of strangers can make a drawing raise nearly anything
+        warnings.warn(f"{folder.path}: no picture of {name} ({one_line(error)})", stacklevel=2)
+        return []
 
 
 def _is_score(name: str) -> bool:

@@ -57,8 +57,8 @@ def needs_package() -> None:
 def make(seen: Seen, outputs: Path, project: str | None, entity: str | None) -> str:
     """Save the workspace, or the file that says what it would be; a line that says which.
 
-    It is saved where runs would go online. Raises `LabError` where W&B refuses, and for settings
-    that it cannot read: the file is there then, too.
+    It is saved where runs would go online. Raises `LabError` where W&B refuses (the file is there
+    then, too), and for settings that W&B cannot read.
     """
     own = _own_settings()
     online = own is not None and choose_mode("auto", own) == "online"

@@ -17,7 +17,7 @@ from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import run_hash, setting_id
 from gp_lab.tracking import wandb_inside, weights_and_biases
 
-pytestmark = pytest.mark.usefixtures("no_account")
+pytestmark = [pytest.mark.usefixtures("no_account"), pytest.mark.seconds]
 
 BARE = ("architecture=mlp_tanh_64", "architecture.width=8", "batch_size=16", "probe=modes",
         "probe.modes.count=20", "steps=6", "log_every=2", "compile=never", "threads=1",
@@ -44,7 +44,6 @@ def is_a_model(found: dict[str, Any], folder: RunFolder) -> None:
     assert "loss_d" not in scores
 
 
-@pytest.mark.seconds
 def test_the_last_checkpoint_of_an_online_run_is_a_model_with_what_it_is(
     tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +53,6 @@ def test_the_last_checkpoint_of_an_online_run_is_a_model_with_what_it_is(
     assert server.runs[folder.status["id"]]["exit_code"] == 0
 
 
-@pytest.mark.seconds
 def test_that_of_an_offline_run_comes_with_wandb_sync(
     tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,12 +64,10 @@ def test_that_of_an_offline_run_comes_with_wandb_sync(
     is_a_model(arrived(server, folder), folder)
 
 
-@pytest.mark.parametrize("why", ["it is not asked for", "the run diverged"])
-def test_there_is_no_model_where(tmp_path: Path, why: str) -> None:
-    explodes = ("loss=exp", "optimizer=sgd", "optimizer.lr=1.0", "penalty=none")
-    words = explodes if why == "the run diverged" else ("tracking.artifact=none",)
-    folder = trained(f"out={tmp_path}", "tracking.mode=offline", "steps=40", *words, base=BARE)
-    assert folder.state == ("diverged" if why == "the run diverged" else "finished")
+def test_a_run_that_diverged_makes_no_model(tmp_path: Path) -> None:
+    explodes = ("loss=exp", "optimizer=sgd", "optimizer.lr=1.0", "penalty=none", "steps=40")
+    folder = trained(f"out={tmp_path}", "tracking.mode=offline", *explodes, base=BARE)
+    assert folder.state == "diverged"
     assert not [r for r in records(folder) if r["type"] == "artifact"]
 
 
@@ -87,5 +83,6 @@ def test_a_model_that_cannot_be_made_is_no_reason_for_a_run_to_fail(
     assert f"W&B: {folder.path.name} was not made an artifact: no room" in caplog.text
 
 
-def test_the_model_tells_no_runs_apart() -> None:
+def test_a_model_is_asked_for_and_tells_no_runs_apart() -> None:
+    assert config_of(base=BARE[:-1])["tracking"]["artifact"] == "none"
     assert run_hash(config_of(base=BARE)) == run_hash(config_of("tracking=none", base=BARE[:-1]))
