@@ -131,7 +131,9 @@ def _drawn(
         if key not in drawn:
             _check_size(path)
             found = probe.pictures(folder.arrays(name, step))
-            drawn[key] = [(text_of(f"{name}/{what}"), _webp(image)) for what, image in found.items()]
+            drawn[key] = [
+                (text_of(f"{name}/{what}"), _webp(image)) for what, image in found.items()
+            ]
         return drawn[key]
     except Exception as error:  # arrays of strangers can make a drawing raise nearly anything
         warnings.warn(f"{folder.path}: no picture of {name} ({one_line(error)})", stacklevel=3)

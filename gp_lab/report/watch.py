@@ -29,7 +29,7 @@ NAMES = (LOOPBACK, "localhost")
 of a stranger's page, which has it lead here."""
 
 PAUSE, SHARE = 5.0, 4
-"""Seconds between two looks at the folder; so many times as long as the last build took, at least."""
+"""Seconds between two looks at the folder; the pause is at least so many times the last build."""
 
 FILES = ("config.yaml", "status.json", "metrics.jsonl", "evaluations.jsonl", "timing.jsonl")
 """Of a run, beside its arrays: what the page is made of."""
@@ -140,17 +140,21 @@ def watch(root: Path, port: int = PORT, pause: float = PAUSE) -> NoReturn:
         watched.moved()
         server.build = watched.build()
         Thread(target=server.serve_forever, daemon=True).start()
-        print(f"report: {root / 'report.html'}\nlive: {server.address}  (Ctrl-C ends it)", flush=True)
+        print(
+            f"report: {root / 'report.html'}\nlive: {server.address}  (Ctrl-C ends it)", flush=True
+        )
         while True:
             time.sleep(max(pause, SHARE * took))
             began = time.monotonic()
             try:
-                if watched.moved():
-                    server.build = watched.build()
-                    took, said = time.monotonic() - began, ""
+                if not watched.moved():
+                    continue
+                server.build, said = watched.build(), ""
             except (LabError, OSError) as error:
+                watched.stamps = {}  # it is tried again
                 if said != (said := one_line(error)):
                     print(f"gp-lab: {printable(said)}; the page stays", file=sys.stderr)
+            took = time.monotonic() - began
 
 
 def stamps_of(root: Path) -> Stamps:
