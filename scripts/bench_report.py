@@ -3,7 +3,8 @@
 
     python scripts/bench_report.py --runs 1000 --lines 1000
 
-Five seeds in a group, seven metrics a line with its time, and two probes with arrays at four steps in each run.
+Five seeds in a group; in each run seven metrics a line and the time of each, and two probes with
+arrays at four steps.
 Prints the medians of the builds; the page is kept in the folder that it names.
 """
 
