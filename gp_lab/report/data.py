@@ -223,20 +223,20 @@ def _curves(folder: RunFolder, metrics: Mapping[str, int]) -> dict[int, Curve]:
     except (BadInput, RecursionError) as error:
         warnings.warn(f"{error}; its curves are left out", stacklevel=4)
         return {}
-    found: dict[str, tuple[list[int], list[float]]] = {name: ([], []) for name in metrics}
-    for line in lines:
-        step = line["step"]
-        for name, value in line.items():
-            if name not in found:
-                continue
-            x = value if type(value) is float else number(value)
-            if x is not None:
-                steps, values = found[name]
-                steps.append(step)
-                values.append(x)
-    every = {metrics[name]: ascending(*map(np.array, rows)) for name, rows in found.items()}
-    whole = {m: np.isfinite(values) for m, (_, values) in every.items()}
-    return {m: (c[0][whole[m]], c[1][whole[m]]) for m, c in every.items() if whole[m].any()}
+    there = set().union(*lines)
+    every = {m: _column(lines, name) for name, m in metrics.items() if name in there}
+    return {m: curve for m, curve in every.items() if len(curve[0])}
+
+
+def _column(lines: Sequence[Mapping[str, Any]], name: str) -> Curve:
+    """The finite values of a metric, by their steps."""
+    has = [line for line in lines if name in line]
+    values = [line[name] for line in has]
+    if set(map(type, values)) != {float}:
+        values = [np.nan if (x := number(value)) is None else x for value in values]
+    steps, row = ascending(np.array([line["step"] for line in has]), np.array(values))
+    whole = np.isfinite(row)
+    return steps[whole], row[whole]
 
 
 def _written(page: Page, rows: Sequence[np.ndarray], most: int) -> list[Any]:

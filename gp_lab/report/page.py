@@ -23,7 +23,19 @@ from gp_lab.report.pictures import Drawn, album_of
 
 HERE = Path(__file__).parent
 
-SCRIPT = "state filters statistics table curves pictures heat coordinates runs page live".split()
+SCRIPT = [
+    "state",
+    "filters",
+    "statistics",
+    "table",
+    "curves",
+    "pictures",
+    "heat",
+    "coordinates",
+    "runs",
+    "page",
+    "live",
+]
 """The files of our own script, which are one text, in this order."""
 
 SCRIPTS = (("vendor/uPlot.iife.min.js",), tuple(f"script/{name}.js" for name in SCRIPT))
