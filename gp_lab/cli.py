@@ -248,8 +248,26 @@ def figures(arguments: list[str]) -> Exit:
 
 
 def report(arguments: list[str]) -> Exit:
-    """`gp-lab report OUTPUTS`: one self-contained page."""
-    root = outputs_of(arguments, "gp-lab report [OUTPUTS]")
+    """`gp-lab report [OUTPUTS] [--watch] [--port N]`: one self-contained page.
+
+    --watch: it is made again as runs progress, and served to this machine alone, until Ctrl-C; at
+    port 8808, or N (0: one that is free).
+    """
+    usage = "gp-lab report [OUTPUTS] [--watch] [--port N]"
+    parser = argparse.ArgumentParser("gp-lab report", add_help=False, allow_abbrev=False)
+    parser.add_argument("outputs", nargs="*")
+    parser.add_argument("--watch", action="store_true")
+    parser.add_argument("--port")
+
+    args = parsed(parser, arguments, usage)
+    root = outputs_of(args.outputs, usage)
+    if args.watch:
+        from gp_lab.overrides import number_behind
+        from gp_lab.report.watch import PORT, watch
+
+        watch(root, PORT if args.port is None else number_behind("--port", args.port, 0, 65535))
+    if args.port is not None:
+        raise BadInput(f"--port {args.port}: only with --watch is the page served; write {usage}")
 
     from gp_lab.report.page import write_report
 

@@ -22,7 +22,8 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab compare [OUTPUTS] [METRIC ...]  a sweep's runs in groups: means over seeds, intervals
                                          (--sort KEY, --baseline KEY=VALUE, --format markdown;
                                          KEY=A,B, KEY=LOW..HIGH, KEY~TEXT: only such runs)
-  gp-lab report [OUTPUTS]                one page of all figures, claims and runs
+  gp-lab report [OUTPUTS] [--watch]      one page of all figures, claims and runs
+                                         (--watch: live, for this machine; --port N)
   gp-lab list [figures|datasets|...]     what there is to choose from
                                          (train, figure, figures, evaluate, list: --config-dir=DIR
                                          adds your own)
