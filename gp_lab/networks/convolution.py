@@ -66,13 +66,16 @@ class Convolution(nn.Conv2d):
         draw(self, inputs * kernel**2, outputs * kernel**2 / stride**2, init)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.stride[0] > 1:
-            vertical, horizontal = (
-                _same_padding(n, k, s)
-                for n, k, s in zip(x.shape[-2:], self.kernel_size, self.stride, strict=True)
-            )
-            x = functional.pad(x, (*horizontal, *vertical))
-        return super().forward(x)
+        if self.stride[0] == 1:
+            return super().forward(x)
+        (above, below), (left, right) = (
+            _same_padding(n, k, s)
+            for n, k, s in zip(x.shape[-2:], self.kernel_size, self.stride, strict=True)
+        )
+        # What the convolution pads by itself costs nothing; it pads both sides alike.
+        more = (0, right - left, 0, below - above)
+        x = functional.pad(x, more) if any(more) else x
+        return functional.conv2d(x, self.weight, self.bias, self.stride, (above, left))
 
 
 class UpConvolution(nn.ConvTranspose2d):
