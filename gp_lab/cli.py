@@ -332,6 +332,19 @@ def wandb_sync(arguments: list[str]) -> Exit:
     return Exit.OK
 
 
+def wandb_view(arguments: list[str]) -> Exit:
+    """`gp-lab wandb-view [OUTPUTS]`: a workspace on W&B for the runs, and its address; offline,
+    what it would be, as `wandb-view.json`.
+
+    Curves by penalty, surfaces by step, scores grouped over seeds. --project, --entity: of the
+    workspace. Written again, it takes the place of the one before.
+    """
+    from gp_lab.launching.workspace import view
+
+    print(view(arguments, wandb_view.__doc__))
+    return Exit.OK
+
+
 def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import train_one
 
@@ -366,6 +379,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "list": list_,
     "clean": clean,
     "wandb-sync": wandb_sync,
+    "wandb-view": wandb_view,
     "doctor": doctor,
 }
 

@@ -28,6 +28,8 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
                                          adds your own)
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
   gp-lab wandb-sync [OUTPUTS]            upload the runs that W&B has offline, each once
+  gp-lab wandb-view [OUTPUTS]            a workspace on W&B: curves by penalty, surfaces by step,
+                                         scores grouped over seeds (--project, --entity)
   gp-lab doctor [OUTPUTS]                what there is here: GPU, Slurm, W&B, data, weights, disk
 
   gp-lab train --cfg job [key=value ...] the composed config; with -m, the runs
