@@ -91,7 +91,8 @@ class UpConvolution(nn.ConvTranspose2d):
         height, width = x.shape[-2:]
         if self.bias is not None and in_bf16(x):
             # On a CPU a transposed convolution with a bias takes 2 to 5 times as long in bf16.
-            y = functional.conv_transpose2d(x, self.weight, None, self.stride, self.padding)
+            padding = (self.kernel_size[0] - 2) // 2
+            y = functional.conv_transpose2d(x, self.weight, None, self.stride, padding)
             return y[..., : 2 * height, : 2 * width] + self.bias.to(y.dtype)[:, None, None]
         return super().forward(x, output_size)[..., : 2 * height, : 2 * width]
 
