@@ -170,6 +170,7 @@ def figure(arguments: list[str]) -> Exit:
     if args.cfg:
         print(plan.shown())
         return Exit.OK
+    plan.check_extra()
     return _made(plan)
 
 
@@ -312,7 +313,7 @@ def list_(arguments: list[str]) -> Exit:
 def doctor(arguments: list[str]) -> Exit:
     """`gp-lab doctor [OUTPUTS]`: what there is on this machine, and what to do about the rest.
 
-    Versions, GPUs, disk, Slurm, W&B, optional packages, the Inception weights, every data set.
+    Versions, GPUs, disk, compiler, Slurm, W&B, optional packages, Inception weights, data sets.
     """
     from gp_lab.launching.doctor import findings
 

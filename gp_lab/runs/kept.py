@@ -96,7 +96,7 @@ def note(folder: RunFolder, settings: Settings, values: Mapping[int, float | Non
 
 
 def _best(name: str, best: Best | None, values: Mapping[int, float | None]) -> Best | None:
-    from gp_lab.runs.scores import better  # and with it what compares runs: not for `clean`
+    from gp_lab.runs.scores import better  # and with it SciPy: not for every run
 
     sign = better(name) or 0
     for step, value in values.items():
@@ -130,10 +130,10 @@ def value_at(folder: RunFolder, step: int, name: str | None) -> float | None:
 def check_best(name: str | None, probes: Mapping[str, Any]) -> None:
     """Raises `BadInput` for a score that a run with these probes does not measure, or of which
     nobody can say which way is better."""
-    from gp_lab.runs.scores import KNOWN, better
-
     if name is None:
         return
+    from gp_lab.runs.scores import KNOWN, better
+
     if better(name) is None:
         measured = [score for score in KNOWN if score.partition("/")[0] in probes]
         raise bad_choice("keep_best", name, measured or KNOWN)
