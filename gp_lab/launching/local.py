@@ -16,6 +16,7 @@ from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
+from gp_lab.tracking import sweeps
 from gp_lab.training.data import identified
 from gp_lab.training.process_group import quiet, several, world
 from gp_lab.training.stacking import differing, structure_key
@@ -117,7 +118,17 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
         [config] = [config] if folder else identified([config])
         if _is_finished(config, folder):
             say_what_is_skipped([config], [])
+            _tell_agent(config, folder)
         return train([config], folders=[folder] if folder else None)[0]
+
+
+def _tell_agent(config: Config, folder: RunFolder | None) -> None:
+    """A sweep of W&B's waits for the scores of a run, also of one that has finished before."""
+    if sweeps.asked() and not quiet():
+        from gp_lab.training.dashboard import tell_again
+
+        asked = {key: config[key] for key in ("tracking", "steps")}
+        tell_again(folder or RunFolder(folder_of(config)), config["trust"], asked)
 
 
 def _is_finished(config: Config, folder: RunFolder | None) -> bool:
