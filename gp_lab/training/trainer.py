@@ -213,6 +213,8 @@ class _Training:
         else:
             stop.flag.value = self.ranks.all_reduce_max(stop.flag.value)
         self.checkpoints.save(self.step, state)
+        if finished:
+            self.checkpoints.say_what_is_missing()
         ending, why = (State.FINISHED, "") if finished else (stop.state, stop.why)
         self.status.end(self.step, ending, why)
 
