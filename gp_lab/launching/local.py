@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
+from gp_lab.launching.program import importing
 from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
@@ -16,7 +18,7 @@ from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
-from gp_lab.training.data import identified
+from gp_lab.training.data import identified, run_data
 from gp_lab.training.process_group import quiet, several, world
 from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import Stop, listening
@@ -109,15 +111,22 @@ def train_all(
 
 
 def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
-    """Train one run in this process, as the ranks may do together; `folder`: it goes on there."""
-    from gp_lab.data.contents import looking
-    from gp_lab.training.trainer import train
+    """Train one run in this process, as the ranks may do together; `folder`: it goes on there.
 
+    Raises `BadInput`, for a wrong scalar before anything heavy is imported.
+    """
+    Settings.of(config)
     with looking():
+        folders = [folder] if folder else None
         [config] = [config] if folder else identified([config])
         if _is_finished(config, folder):
             say_what_is_skipped([config], [])
-        return train([config], folders=[folder] if folder else None)[0]
+            if not several():
+                run_data([config], folders)
+                return result_of(folder or RunFolder(folder_of(config)), config["steps"])
+        with importing():
+            from gp_lab.training.trainer import train
+        return train([config], folders)[0]
 
 
 def _is_finished(config: Config, folder: RunFolder | None) -> bool:
@@ -269,7 +278,8 @@ def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
 
     Raises `BadInput` for what `train` would refuse in any of the configs.
     """
-    from gp_lab.training.setup import setup
+    with importing():
+        from gp_lab.training.setup import setup
 
     seen, setups = set(), {}
     for config in configs:

@@ -144,7 +144,7 @@ def _points(x: ArrayLike, name: str) -> Array:
 
 
 def import_pot() -> ModuleType:
-    # POT imports every array library that it finds, which takes seconds; numpy is enough here.
+    # POT imports every library that it finds, which takes seconds; numpy is enough here.
     for library, name in [
         ("torch", "PYTORCH"),
         ("jax", "JAX"),
@@ -153,6 +153,11 @@ def import_pot() -> ModuleType:
     ]:
         if library not in sys.modules:
             os.environ.setdefault(f"POT_BACKEND_DISABLE_{name}", "1")
-    import ot
-
+    hidden = [library for library in ("sklearn", "networkx") if library not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        import ot
+    finally:
+        for library in hidden:
+            del sys.modules[library]
     return ot
