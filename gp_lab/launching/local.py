@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
+from gp_lab.instantiate import check_types
 from gp_lab.launching.program import importing
 from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
-from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
+from gp_lab.runs.identity import Config, canonical, folder_of, packages_of, run_hash
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
@@ -125,8 +126,17 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
                 run_data([config], folders)
                 return result_of(folder or RunFolder(folder_of(config)), config["steps"])
         with importing():
+            _check_types([config])
             from gp_lab.training.trainer import train
         return train([config], folders)[0]
+
+
+def _check_types(configs: Sequence[Config]) -> None:
+    """Raises `BadInput` for a value of the wrong type, in seconds before all parts are made."""
+    for group in ("penalty", "loss", "constraint", "correction", "optimizer", "architecture"):
+        nodes = {canonical(config[group]): config for config in configs}
+        for config in nodes.values():
+            check_types(config[group], group, config["trust"])
 
 
 def _is_finished(config: Config, folder: RunFolder | None) -> bool:
@@ -279,6 +289,7 @@ def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
     Raises `BadInput` for what `train` would refuse in any of the configs.
     """
     with importing():
+        _check_types(configs)
         from gp_lab.training.setup import setup
 
     seen, setups = set(), {}
