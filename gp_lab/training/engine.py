@@ -47,7 +47,8 @@ class Engine:
     `discriminator_step(state, hyper, lr, real, latent, u)` and
     `generator_step(state, hyper, lr, latent)`, and what `step.py` lets follow; with `stack` > 1
     every tensor has the replica as its first dimension. Of several ranks each hands over its part
-    of the batch, and in D's step what it adds to a sum (`asked`).
+    of the batch, and in D's step what it adds to a sum (`asked`). Why it has its threads and its
+    stack is said where that was measured.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Engine:
     stack: int
     discriminator_step: Callable[..., tuple[State, Tensor]]
     generator_step: Callable[..., tuple[State, Tensor]]
+    threads_reason: str = ""
+    stack_reason: str = ""
 
 
 def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engine:
@@ -73,7 +76,8 @@ def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engi
                 options={"guard_filter_fn": _guards_of_data},
             )
         steps.append(torch.no_grad()(function))
-    return Engine(name, reason, stack, *steps)
+    of_d, of_g = steps
+    return Engine(name, reason, stack, of_d, of_g)
 
 
 def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
@@ -189,4 +193,9 @@ def threads_and_precision(game: Game, settings: Settings) -> Iterator[None]:
 
 def fits_a_core(game: Game) -> bool:
     """Whether the networks are so small that more than one core has nothing to do."""
-    return sum(p.numel() for p in game.discriminator.parameters()) <= SMALL_PARAMETERS
+    return parameters_of_d(game) <= SMALL_PARAMETERS
+
+
+def parameters_of_d(game: Game) -> int:
+    """How many numbers the discriminator learns."""
+    return sum(p.numel() for p in game.discriminator.parameters())

@@ -75,9 +75,10 @@ class Adam(Checked):
         root = torch.sqrt(1 - beta2**t)
         grads = _decayed(params, grads, self.weight_decay)
         some = next(iter(params.values()))
-        beta1, beta2, eps, rate, root = (_as(x, some) for x in (beta1, beta2, self.eps, rate, root))
+        numbers = (*self.betas, self.eps, rate, root)
+        beta1, beta2, eps, rate, root = (_as(x, some) for x in numbers)  # type: ignore[assignment]
         before_m, before_v = state["m"], state["v"]
-        if _plain(self.betas[0], some):  # the same numbers by fewer calls
+        if _plain(some):  # the same numbers by fewer calls
             g, *old = ([x[k] for k in params] for x in (grads, before_m, before_v, params))
             ms = torch._foreach_lerp(g, old[0], beta1)
             vs = torch._foreach_lerp(torch._foreach_mul(g, g), old[1], beta2)
@@ -160,10 +161,11 @@ def _accumulated(steps: Tensors, state: State, momentum: float) -> tuple[Tensors
     return buffer, {"momentum": buffer}
 
 
-def _plain(number: float | Tensor, like: Tensor) -> bool:
+def _plain(tensor: Tensor) -> bool:
     """Whether an update is of one run on a CPU, step by step: no stack, and no compiler."""
-    alone = not isinstance(number, Tensor) and like.device.type == "cpu"
-    return alone and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() or tensor.device.type != "cpu":
+        return False
+    return not torch._C._functorch.is_batchedtensor(tensor)
 
 
 def _as(weight: float | Tensor, like: Tensor) -> float | Tensor:

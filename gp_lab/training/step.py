@@ -21,7 +21,9 @@ from gp_lab.objectives.encoders import encoder_loss, of_batch
 from gp_lab.objectives.losses import Loss, mean, of_discriminator, of_generator
 from gp_lab.objectives.penalties import Critic, InputGradient, NoPenalty, interpolate
 from gp_lab.objectives.shard import Shard
+from gp_lab.training.calling import Places, called, places_of
 from gp_lab.training.optimizers import Optimizer, Tensors
+from gp_lab.training.sums import share_of, totals_of
 
 State = dict[str, Any]
 """What a step changes: nested dicts of tensors.
@@ -40,9 +42,6 @@ Labels = tuple[Tensor, ...]
 
 Drawn = Mapping[str, Tensor]
 """What a correction of D's negatives draws for a batch, [batch, ...] each."""
-
-Places = list[tuple[str, dict[str, Any], str]]
-"""Of each parameter of a network its path, and the mapping and the name in its module."""
 
 D_METRICS = ("loss_d", "penalty", "gradient_norm", "f_real", "f_fake")
 G_METRICS = ("loss_g",)
@@ -125,7 +124,7 @@ class Game:
             if torch.compiler.is_compiling() or net not in self.places:
                 out = functional_call(net, params, (x, *given))
             else:
-                out = _called(net, self.places[net], params, (x, *given))
+                out = called(net, self.places[net], params, (x, *given))
         return tuple(o.to(x.dtype) for o in out) if isinstance(out, tuple) else out.to(x.dtype)
 
     @property
@@ -154,15 +153,8 @@ class Game:
     @cached_property
     def places(self) -> dict[nn.Module, Places]:
         """Where the networks keep their parameters; of those alone whose layers share none."""
-        return {
-            net: [
-                (f"{path}.{name}".lstrip("."), module._parameters, name)
-                for path, module in net.named_modules()
-                for name, parameter in module.named_parameters(recurse=False)
-            ]
-            for net in self.networks.values()
-            if len([*net.named_parameters(remove_duplicate=False)]) == len([*net.parameters()])
-        }
+        found = {net: places_of(net) for net in self.networks.values()}
+        return {net: places for net, places in found.items() if places is not None}
 
     @property
     def normed(self) -> list[str]:
@@ -179,18 +171,6 @@ class Game:
     @cached_property
     def _coupled(self) -> bool:
         return has_batch_norm(self.discriminator)
-
-
-def _called(net: nn.Module, places: Places, params: Tensors, given: tuple[Tensor, ...]) -> Any:
-    """`functional_call`, in a third of its time: where the parameters are was found before."""
-    own = [store[name] for _, store, name in places]
-    try:
-        for path, store, name in places:
-            store[name] = params[path]
-        return net(*given)
-    finally:
-        for (_, store, name), parameter in zip(places, own, strict=True):
-            store[name] = parameter
 
 
 class Differentiation(NamedTuple):
@@ -275,13 +255,13 @@ def discriminator_step(
             of_classes = game.classification.of_d(as_real, kinds[:n], *labels)
             value = value + of_classes
             metrics.append(of_classes)
-        value, shares = _shares(shard, value, torch.stack(metrics).detach())
+        value, shares = share_of(shard, value, torch.stack(metrics).detach())
         return value, (shares, hardest.detach())
 
     grads, (metrics, hardest) = differentiate.of_parameters(objective, state["d"])
     if shard is not None:
         metrics = metrics if asked is None else torch.cat([metrics, asked])
-        grads, metrics, hardest = _totals(shard, grads, metrics, hardest)
+        grads, metrics, hardest = totals_of(shard, grads, metrics, hardest)
     grads = game.constraint.pull(state["d"], grads)
     d, optimizer = game.optimizer.update(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
@@ -329,12 +309,12 @@ def _encoder_step(
         codes = game.encode(params, real)
         mean = of_batch if shard is None else shard.mean
         value = encoder_loss(real, game.generate(state["g"], codes), codes, mean)
-        return _shares(shard, value, value.detach())
+        return share_of(shard, value, value.detach())
 
     shard = game.shard
     grads, _ = differentiate.of_parameters(objective, state["encoder"])
     if shard is not None:
-        (grads,) = _totals(shard, grads)
+        (grads,) = totals_of(shard, grads)
     encoder, optimizer = game.optimizer.update(
         state["encoder"], grads, state["encoder_optimizer"], lr * game.optimizer.lr
     )
@@ -368,34 +348,16 @@ def generator_step(
             of_classes = game.classification.of_g(as_fake, *labels)
             value = value + of_classes
             metrics.append(of_classes)
-        return _shares(game.shard, value, torch.stack(metrics).detach())
+        return share_of(game.shard, value, torch.stack(metrics).detach())
 
     grads, metrics = differentiate.of_parameters(objective, state["g"])
     if game.shard is not None:
-        grads, metrics = _totals(game.shard, grads, metrics)
+        grads, metrics = totals_of(game.shard, grads, metrics)
     g, optimizer = game.optimizer.update(
         state["g"], grads, state["g_optimizer"], lr * game.optimizer.lr
     )
     average = {k: torch.lerp(g[k], a, game.average) for k, a in state["average"].items()}
     return state | {"g": g, "g_optimizer": optimizer, "average": average}, metrics
-
-
-def _shares(shard: Shard | None, value: Tensor, metrics: Tensor) -> tuple[Tensor, Tensor]:
-    """What a rank adds to the batch's value and metrics."""
-    return (value, metrics) if shard is None else (shard.share * value, shard.share * metrics)
-
-
-def _totals(shard: Shard, grads: Tensors, *others: Tensor) -> tuple[Any, ...]:
-    """The sums over the ranks of gradients and other tensors, in one flat all-reduce."""
-    parts = [*grads.values(), *others]
-    flat = shard.total(torch.cat([x.flatten() for x in parts]))
-    pieces = [
-        piece.reshape(x.shape)
-        for piece, x in zip(flat.split([x.numel() for x in parts]), parts, strict=True)
-    ]
-    # Copies of the others: a view that stays would keep all of the flat vector.
-    rest = (piece.clone() for piece in pieces[len(grads) :])
-    return dict(zip(grads, pieces, strict=False)), *rest
 
 
 def start_state(
