@@ -131,15 +131,16 @@ def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _guards_of_data(guards: Sequence[Any]) -> list[bool]:
-    """Which guards PyTorch checks at each call: those of its own settings and of tensors but the
-    state's, which always has the shapes that it was compiled for.
+    """Which guards PyTorch checks at each call: those of its own settings and of the arguments but
+    the state, which always has the shapes that it was compiled for.
 
     The others look through the networks, for as long as a stack of eight takes for a fifth of its
     arithmetic; an engine is one game's, and those that may share it are alike.
     """
     return [
-        guard.guard_type == "GLOBAL_STATE"
-        or (guard.guard_type == "TENSOR_MATCH" and not guard.name.startswith("arguments[0]"))
+        not guard.name
+        or guard.guard_type == "DUPLICATE_INPUT"  # an average begins as the parameters themselves
+        or (guard.name.startswith("arguments") and not guard.name.startswith("arguments[0]"))
         for guard in guards
     ]
 
