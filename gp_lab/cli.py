@@ -249,8 +249,26 @@ def figures(arguments: list[str]) -> Exit:
 
 
 def report(arguments: list[str]) -> Exit:
-    """`gp-lab report OUTPUTS`: one self-contained page."""
-    root = outputs_of(arguments, "gp-lab report [OUTPUTS]")
+    """`gp-lab report [OUTPUTS] [--watch] [--port N]`: one self-contained page.
+
+    --watch: it is made again as runs progress, and served to this machine alone, until Ctrl-C; at
+    port 8808, or N (0: one that is free).
+    """
+    usage = "gp-lab report [OUTPUTS] [--watch] [--port N]"
+    parser = argparse.ArgumentParser("gp-lab report", add_help=False, allow_abbrev=False)
+    parser.add_argument("outputs", nargs="*")
+    parser.add_argument("--watch", action="store_true")
+    parser.add_argument("--port")
+
+    args = parsed(parser, arguments, usage)
+    root = outputs_of(args.outputs, usage)
+    if args.watch:
+        from gp_lab.overrides import number_behind
+        from gp_lab.report.watch import PORT, watch
+
+        watch(root, PORT if args.port is None else number_behind("--port", args.port, 0, 65535))
+    if args.port is not None:
+        raise BadInput(f"--port {args.port}: only with --watch is the page served; write {usage}")
 
     from gp_lab.report.page import write_report
 
@@ -333,6 +351,19 @@ def wandb_sync(arguments: list[str]) -> Exit:
     return Exit.OK
 
 
+def wandb_view(arguments: list[str]) -> Exit:
+    """`gp-lab wandb-view [OUTPUTS]`: a workspace on W&B for the runs, and its address; offline,
+    what it would be, as `wandb-view.json`.
+
+    Curves by penalty, surfaces by step, scores grouped over seeds. --project, --entity: of the
+    workspace. Written again, it takes the place of the one before.
+    """
+    from gp_lab.launching.workspace import view
+
+    print(view(arguments, wandb_view.__doc__))
+    return Exit.OK
+
+
 def _trained(config: "Config", folder: "RunFolder | None" = None) -> Exit:
     from gp_lab.launching.local import train_one
 
@@ -367,6 +398,7 @@ COMMANDS: dict[str, Callable[[list[str]], Exit]] = {
     "list": list_,
     "clean": clean,
     "wandb-sync": wandb_sync,
+    "wandb-view": wandb_view,
     "doctor": doctor,
 }
 

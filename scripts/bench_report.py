@@ -3,7 +3,8 @@
 
     python scripts/bench_report.py --runs 1000 --lines 1000
 
-Five seeds in a group, seven metrics a line, and two probes with arrays at four steps in each run.
+Five seeds in a group; in each run seven metrics a line and the time of each, and two probes with
+arrays at four steps.
 Prints the medians of the builds; the page is kept in the folder that it names.
 """
 
@@ -47,6 +48,9 @@ def made_up(out: Path, runs: int, lines: int) -> None:
                 for i, row in enumerate(walk)
             ]
         )
+        for i, seconds in enumerate(rng.uniform(0.1, 0.2, size=lines).cumsum()):
+            clock = {"seconds": float(seconds), "iterations_per_second": 10 * (i + 1) / seconds}
+            folder.append_timing({"step": 10 * (i + 1), **clock})
         for step in np.linspace(10, lines * 10, 4).astype(int):
             real, fake = rng.normal(size=(2, 500, 2))
             folder.write_arrays("samples", step, {"real": real, "fake": fake})

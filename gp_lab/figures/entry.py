@@ -52,6 +52,11 @@ class Run:
         steps = self.steps(probe)
         return np.array(steps), np.array([of(self.arrays(probe, step)) for step in steps])
 
+    def metric(self, name: str) -> np.ndarray:
+        """The values [k] of a metric up to the step that the entry reads, where it was written."""
+        lines = (line for line in self.folder.metrics() if line["step"] <= self.step)
+        return np.array([line[name] for line in lines if name in line], float)
+
     @property
     def head(self) -> Row:
         """What a row of data.csv begins with; `dead` is what `probe.units` saw last, if it did."""

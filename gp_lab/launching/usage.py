@@ -22,12 +22,15 @@ gp-lab: gradient penalties and generalisation in GANs, five papers as an executa
   gp-lab compare [OUTPUTS] [METRIC ...]  a sweep's runs in groups: means over seeds, intervals
                                          (--sort KEY, --baseline KEY=VALUE, --format markdown;
                                          KEY=A,B, KEY=LOW..HIGH, KEY~TEXT: only such runs)
-  gp-lab report [OUTPUTS]                one page of all figures, claims and runs
+  gp-lab report [OUTPUTS] [--watch]      one page of all figures, claims and runs
+                                         (--watch: live, for this machine; --port N)
   gp-lab list [figures|datasets|...]     what there is to choose from
                                          (train, figure, figures, evaluate, list: --config-dir=DIR
                                          adds your own)
   gp-lab clean [OUTPUTS] [--yes]         what could be deleted; with --yes, delete it
   gp-lab wandb-sync [OUTPUTS]            upload the runs that W&B has offline, each once
+  gp-lab wandb-view [OUTPUTS]            a workspace on W&B: curves by penalty, surfaces by step,
+                                         scores grouped over seeds (--project, --entity)
   gp-lab doctor [OUTPUTS]                what there is here: GPU, Slurm, W&B, data, weights, disk
 
   gp-lab train --cfg job [key=value ...] the composed config; with -m, the runs

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from gp_lab.errors import BadInput, printable, show
-from gp_lab.report.thin import Curve, band, packed, t_quantiles, thinned
+from gp_lab.report.clocks import clock_of
+from gp_lab.report.thin import Curve, ascending, band, packed, t_quantiles, thinned
 from gp_lab.runs.compare import Group, compare
 from gp_lab.runs.filters import flat
 from gp_lab.runs.folder import RunFolder, find_runs
@@ -74,7 +75,7 @@ class Page:
 
     root: Path
     pairs: Pool = field(default_factory=Pool)
-    steps: Pool = field(default_factory=Pool)
+    packed: Pool = field(default_factory=Pool)
     settings: Pool = field(default_factory=Pool)
     metrics: list[str] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Page:
         return {
             "t": t_quantiles(SEEDS),
             "pairs": list(self.pairs),
-            "steps": list(self.steps),
+            "packed": list(self.packed),
             "metrics": [text_of(name) for name in self.metrics],
             "better": [better(name) or 0 for name in self.metrics],
             "runs": self.runs,
@@ -174,6 +175,7 @@ def _run(page: Page, folder: RunFolder, figures_of: Mapping[str, Sequence[str]])
         "figures": [text_of(name) for name in of],
         "status": {key: text_of(show(status[key])) for key in STATUS if status.get(key)},
         "config": pairs,
+        "clock": [page.packed.place(packed(row)) for row in clock_of(folder)],
         "last": {},
         "curves": {},
     }
@@ -221,32 +223,22 @@ def _curves(folder: RunFolder, metrics: Mapping[str, int]) -> dict[int, Curve]:
     except (BadInput, RecursionError) as error:
         warnings.warn(f"{error}; its curves are left out", stacklevel=4)
         return {}
-    found: dict[str, tuple[list[int], list[float]]] = {name: ([], []) for name in metrics}
-    for line in lines:
-        step = line["step"]
-        for name, value in line.items():
-            if name not in found:
-                continue
-            x = value if type(value) is float else number(value)
-            if x is not None:
-                steps, values = found[name]
-                steps.append(step)
-                values.append(x)
-    every = {metrics[name]: _ascending(*map(np.array, rows)) for name, rows in found.items()}
-    whole = {m: np.isfinite(values) for m, (_, values) in every.items()}
-    return {m: (c[0][whole[m]], c[1][whole[m]]) for m, c in every.items() if whole[m].any()}
+    there = set().union(*lines)
+    every = {m: _column(lines, name) for name, m in metrics.items() if name in there}
+    return {m: curve for m, curve in every.items() if len(curve[0])}
 
 
-def _ascending(steps: np.ndarray, values: np.ndarray) -> Curve:
-    """A curve by its steps; of those that stand twice in a file the last one counts."""
-    steps, values = steps.astype(float), values.astype(float)
-    if (np.diff(steps) > 0).all():
-        return steps, values
-    steps, places = np.unique(steps[::-1], return_index=True)
-    return steps, values[::-1][places]
+def _column(lines: Sequence[Mapping[str, Any]], name: str) -> Curve:
+    """The finite values of a metric, by their steps."""
+    has = [line for line in lines if name in line]
+    values = [line[name] for line in has]
+    if set(map(type, values)) != {float}:
+        values = [np.nan if (x := number(value)) is None else x for value in values]
+    steps, row = ascending(np.array([line["step"] for line in has]), np.array(values))
+    whole = np.isfinite(row)
+    return steps[whole], row[whole]
 
 
 def _written(page: Page, rows: Sequence[np.ndarray], most: int) -> list[Any]:
-    """A curve of at most so many points as the page has it: its steps by their place."""
-    steps, *values = thinned(rows, most)
-    return [page.steps.place(packed(steps)), *map(packed, values)]
+    """A curve of at most so many points as the page has it: each row by its place."""
+    return [page.packed.place(packed(row)) for row in thinned(rows, most)]

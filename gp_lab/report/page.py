@@ -16,17 +16,31 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from gp_lab.errors import counted
-from gp_lab.figures.claims import Verdict
 from gp_lab.files import write_atomically
 from gp_lab.report.data import page_of
 from gp_lab.report.edition import by_budget, drawings_of, entries_of
-from gp_lab.report.pictures import album_of
+from gp_lab.report.pictures import Drawn, album_of
 
 HERE = Path(__file__).parent
 
-SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js")
+SCRIPT = [
+    "state",
+    "filters",
+    "statistics",
+    "table",
+    "curves",
+    "pictures",
+    "heat",
+    "coordinates",
+    "runs",
+    "page",
+    "live",
+]
+"""The files of our own script, which are one text, in this order."""
 
-STYLES = ("vendor/uPlot.min.css", "page.css")
+SCRIPTS = (("vendor/uPlot.iife.min.js",), tuple(f"script/{name}.js" for name in SCRIPT))
+
+STYLES = (("vendor/uPlot.min.css",), ("page.css",))
 
 
 def write_report(root: Path) -> Path:
@@ -35,42 +49,50 @@ def write_report(root: Path) -> Path:
     A broken claims.json, and a picture of another drawing, are left out with a warning.
     """
     path = root / "report.html"
-    write_atomically(path, page_text(root).encode())
+    write_atomically(path, page_text(gathered(root)).encode())
     return path
 
 
-def page_text(root: Path) -> str:
-    """The page of what is below a folder."""
+def gathered(root: Path, drawn: Drawn | None = None) -> dict[str, Any]:
+    """What the page says of all below a folder. What is `drawn` is not drawn again, and more is
+    put there."""
+    drawings = drawings_of(inside(root, "figures"))
+    page = page_of(inside(root, "runs"), _readers(drawings))
+    album = album_of(page, {} if drawn is None else drawn)
+    name = root.name or str(root.resolve().name)
+    data = page.json() | {"root": name, "images": album.images, "pictures": album.of_runs}
+    return {
+        "root": name,
+        "entries": entries_of(drawings),
+        "drawings": drawings,
+        "budgets": by_budget(drawings),
+        "data": Markup(json_for_script(data)),
+        "runs": len(page.runs),
+        "pictures_left_out": album.left_out,
+        "points": page.points,
+    }
+
+
+def page_text(what: Mapping[str, Any], build: str = "") -> str:
+    """The page of what was gathered; of a `build` that is served, it looks for the next one."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    drawings = drawings_of(_inside(root, "figures"))
-    page = page_of(_inside(root, "runs"), _readers(drawings))
-    album = album_of(page)
-    name = root.name or str(root.resolve().name)
-    data = page.json() | {"root": name, "images": album.images, "pictures": album.of_runs}
-    scripts, styles = ([Shipped(name) for name in names] for names in (SCRIPTS, STYLES))
+    scripts, styles = ([Shipped(*names) for names in every] for every in (SCRIPTS, STYLES))
     return environment.get_template("page.html").render(
-        root=name,
+        **what,
+        build=build,
         scripts=scripts,
         styles=styles,
-        entries=entries_of(drawings),
-        drawings=drawings,
-        budgets=by_budget(drawings),
-        data=Markup(json_for_script(data)),
-        runs=len(page.runs),
-        pictures_left_out=album.left_out,
-        points=page.points,
-        verdicts=[str(v) for v in Verdict],
         counted=counted,
     )
 
 
 class Shipped:
-    """A script or a style of the page: its text, and what the policy calls it."""
+    """A script or a style of the page: the text of its files, and what the policy calls it."""
 
-    def __init__(self, name: str) -> None:
-        text = (HERE / name).read_text()
+    def __init__(self, *names: str) -> None:
+        text = "".join((HERE / name).read_text() for name in names)
         digest = hashlib.sha256(text.encode()).digest()
         self.text = Markup(text)
         self.source = Markup(f"'sha256-{base64.b64encode(digest).decode()}'")
@@ -87,7 +109,7 @@ def json_for_script(data: Mapping[str, Any]) -> str:
     return text
 
 
-def _inside(root: Path, name: str) -> Path:
+def inside(root: Path, name: str) -> Path:
     """`root/name` of an output root; another folder is searched whole."""
     return root / name if (root / name).is_dir() else root
 

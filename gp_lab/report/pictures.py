@@ -28,14 +28,19 @@ BYTES = 6_000_000
 DRAWN = 72
 """So many: each takes about a tenth of a second."""
 
-FRAMES = (3, 8)
-"""Steps of a probe that are drawn, at least and at most; the last one among them."""
+FRAMES = (2, 8)
+"""Steps of a probe that are drawn, at least and at most, so that all groups have some; the last one
+among them."""
 
 WIDEST = 800
 """Pixels."""
 
 LARGEST = 2**27
 """Bytes of the arrays that a picture is drawn of."""
+
+
+Drawn = dict[tuple[str, int, int], list[tuple[str, str]]]
+"""(path of arrays, nanoseconds of their time, bytes) -> what was drawn of them: for a next page."""
 
 
 @dataclass
@@ -55,18 +60,19 @@ class Album:
         return len(self.images) >= DRAWN or sum(map(len, self.images)) >= BYTES
 
 
-def album_of(page: Page) -> Album:
-    """Pictures of as many runs as the budget has room for."""
+def album_of(page: Page, drawn: Drawn) -> Album:
+    """Pictures of as many runs as the budget has room for; those that are `drawn` are taken."""
     album = Album()
     order = list(_in_order(page))
-    frames = max(FRAMES[0], min(FRAMES[1], DRAWN // max(1, 3 * len(page.groups))))
+    series = sum(len(_nodes(page.configs[group["runs"][0]])) for group in page.groups)
+    frames = max(FRAMES[0], min(FRAMES[1], DRAWN // max(1, series)))
     for i in order:
         for name, probe, steps in _probes(page.folders[i], page.configs[i], album.full):
             if album.full or probe is None:
                 album.left_out += 1
                 break
             for step in _spread(steps, frames):
-                for what, image in _drawn(page.folders[i], name, probe, step):
+                for what, image in _drawn(page.folders[i], name, probe, step, drawn):
                     shown = album.of_runs.setdefault(i, {}).setdefault(what, [])
                     shown.append((step, len(album.images)))
                     album.images.append(image)
@@ -92,8 +98,7 @@ def _probes(
 
     A probe of somebody's own package is none: nothing in a run folder is trusted.
     """
-    nodes = config.get("probe")
-    for name, node in nodes.items() if isinstance(nodes, Mapping) else ():
+    for name, node in _nodes(config).items():
         try:
             probe = instantiate(node, f"probe.{name}", kind=Probe)
             if type(probe).pictures is Probe.pictures or not (steps := folder.array_steps(name)):
@@ -103,18 +108,33 @@ def _probes(
         yield name, None if named else probe, steps
 
 
+def _nodes(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What stands under `probe` in a config."""
+    nodes = config.get("probe")
+    return nodes if isinstance(nodes, Mapping) else {}
+
+
 def _spread(steps: list[int], frames: int) -> list[int]:
     """At most so many of the steps, evenly, the last among them."""
     places = np.linspace(len(steps) - 1, 0, min(frames, len(steps))).round().astype(int)
     return [steps[i] for i in sorted(set(places.tolist()))]
 
 
-def _drawn(folder: RunFolder, name: str, probe: Probe, step: int) -> list[tuple[str, str]]:
+def _drawn(
+    folder: RunFolder, name: str, probe: Probe, step: int, drawn: Drawn
+) -> list[tuple[str, str]]:
     """(what it shows, WebP in base64); none, and a warning, where the arrays cannot be drawn."""
     try:
-        _check_size(folder.inside("arrays", f"{name}-{step:08d}.npz"))
-        found = probe.pictures(folder.arrays(name, step))
-        return [(text_of(f"{name}/{what}"), _webp(image)) for what, image in found.items()]
+        path = folder.inside("arrays", f"{name}-{step:08d}.npz")
+        status = path.stat()
+        key = (str(path), status.st_mtime_ns, status.st_size)
+        if key not in drawn:
+            _check_size(path)
+            found = probe.pictures(folder.arrays(name, step))
+            drawn[key] = [
+                (text_of(f"{name}/{what}"), _webp(image)) for what, image in found.items()
+            ]
+        return drawn[key]
     except Exception as error:  # arrays of strangers can make a drawing raise nearly anything
         warnings.warn(f"{folder.path}: no picture of {name} ({one_line(error)})", stacklevel=3)
         return []

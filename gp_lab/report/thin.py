@@ -36,6 +36,15 @@ def thinned(rows: Sequence[np.ndarray], most: int) -> Any:
     return tuple(row[kept] for row in rows)
 
 
+def ascending(steps: np.ndarray, values: np.ndarray) -> Curve:
+    """A curve by its steps; of those that stand twice in a file the last one counts."""
+    steps, values = steps.astype(float), values.astype(float)
+    if (np.diff(steps) > 0).all():
+        return steps, values
+    steps, places = np.unique(steps[::-1], return_index=True)
+    return steps, values[::-1][places]
+
+
 def band(curves: Sequence[Curve], most: int) -> tuple[np.ndarray, ...]:
     """Steps, mean over seeds, and the ends of its Student 95 % interval, at most `most` points.
 

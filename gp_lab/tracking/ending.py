@@ -23,7 +23,7 @@ def close_all(trackers: Sequence[Tracker], asked: Callable[[], bool] = lambda: F
     `asked` is looked at all the while: whether the runs have been asked to stop.
     """
     under_way = [
-        (tracker, _in_a_thread(tracker))
+        (tracker, in_a_thread(tracker))
         for tracker in trackers
         if type(tracker).close is not Tracker.close
     ]
@@ -45,7 +45,9 @@ def _incomplete(unsent: Sequence[str], goes_on: bool) -> str:
     return f"W&B: {whose} incomplete; {again} makes up for it"
 
 
-def _in_a_thread(tracker: Tracker) -> threading.Thread:
+def in_a_thread(tracker: Tracker) -> threading.Thread:
+    """Close a tracker in a thread of its own."""
+
     def close() -> None:
         try:
             tracker.close()

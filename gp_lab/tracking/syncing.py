@@ -2,7 +2,7 @@
 
 It leaves `<log>.wandb.synced` beside what it has sent: this says what is left to do, here and to
 W&B itself. What is sent twice stands twice in W&B's history, so that `RUN/wandb/.synced` says up to
-which step that was: a run that goes on writes a log of what came later.
+which step that was of which run there: a run that goes on writes a log of what came later.
 """
 
 import json
@@ -22,7 +22,7 @@ from gp_lab.tracking import wandb_inside
 from gp_lab.tracking.reachable import silence
 
 MARK = ".synced"
-"""In a run's `wandb` folder: up to which step its uploaded logs go."""
+"""In a run's `wandb` folder: up to which step what was uploaded goes, and the id there."""
 
 SECONDS = 600.0
 """How long one run is waited for."""
@@ -42,7 +42,7 @@ def sync(root: Path) -> Iterator[str]:
     for number, log in enumerate(left, 1):
         why = _sent(log)
         if not why:
-            _mark(RunFolder(log.parents[2]))
+            mark(RunFolder(log.parents[2]), log.stem.removeprefix("run-"))
         failed += bool(why)
         said = f"not uploaded ({why})" if why else "uploaded"
         yield f"[{number}/{len(left)}] {log.parents[2].name}: {said}"
@@ -72,26 +72,29 @@ def is_synced(log: Path) -> bool:
     return log.with_suffix(".wandb.synced").exists()
 
 
-def start_log(folder: RunFolder) -> int | None:
-    """Clear what was not uploaded of a run away; the last step that was, None if nothing was.
+def start_log(folder: RunFolder, run_id: str) -> int | None:
+    """Clear away what was not uploaded of a run there; the last step that was, None if nothing was.
 
     What an online run that could not begin has left goes, too.
     """
     uploaded = {log.parent for log in _logs(folder) if is_synced(log)}
     with suppress(BadInput):  # a link: somebody else's files
         for place in folder.inside("wandb").glob("*run-*"):
-            if place not in uploaded:
+            if place not in uploaded and place.name.endswith(f"-{run_id}"):
                 shutil.rmtree(place, ignore_errors=True)
     try:
-        return int(json.loads(read(folder.inside("wandb", MARK)))["step"])
-    except (OSError, BadInput, ValueError, TypeError, LookupError):
+        found = json.loads(read(folder.inside("wandb", MARK)))
+        return int(found["step"]) if found.get("id", run_id) == run_id else None
+    except (OSError, BadInput, ValueError, TypeError, LookupError, AttributeError):
         return None
 
 
-def _mark(folder: RunFolder) -> None:
+def mark(folder: RunFolder, run_id: str) -> None:
+    """Note that all that a run has written is on W&B, as the run of this id."""
     step = max((line["step"] for line in folder.metrics()), default=-1)
     with suppress(OSError):
-        write_atomically(folder.inside("wandb", MARK), json.dumps({"step": step}).encode())
+        data = json.dumps({"step": step, "id": run_id}).encode()
+        write_atomically(folder.inside("wandb", MARK), data)
 
 
 def _logs(folder: RunFolder) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,13 +18,12 @@ from gp_lab.tracking.base import Best, Tracker
 
 log = logging.getLogger(__name__)
 
-PLACE = "tensorboard"
-"""Of the event files, in the run's folder."""
-
 
 @dataclass(frozen=True)
 class TensorboardTracking(Checked):
     """Scalars, images, and the config beside the last scores (hparams)."""
+
+    place: ClassVar[str] = "tensorboard"
 
     def check(self) -> None:
         """Raises `BadInput` where the package `tensorboard` is missing."""
@@ -44,7 +43,7 @@ class _TensorboardTracker(Tracker):
     def __init__(self, config: Config, folder: RunFolder) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        place = folder.inside(PLACE)
+        place = folder.inside(TensorboardTracking.place)
         shutil.rmtree(place, ignore_errors=True)
         self._writer, self._config, self._failed = SummaryWriter(str(place)), config, False
         self._best: dict[str, Best] = {}

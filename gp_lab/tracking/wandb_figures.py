@@ -4,7 +4,6 @@ The runs that it was drawn from are in its config by their ids, and have its nam
 """
 
 import logging
-import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from gp_lab.tracking.ending import close_all
 from gp_lab.tracking.several import SeveralTracking
 from gp_lab.tracking.syncing import start_log
 from gp_lab.tracking.wandb_inside import Decision, Own
+from gp_lab.tracking.wandb_models import name_of
 from gp_lab.tracking.weights_and_biases import PROJECT, WandbTracking, settings
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,14 @@ class _Figure(Tracker):
         import wandb
 
         name = f"{summary['figure']}-{folder.name}"
+        run_id = f"figure-{name_of(name)}"
         if mode == "offline":
-            start_log(RunFolder(folder))
+            start_log(RunFolder(folder), run_id)
         ids = [run["id"] for run in summary.get("runs", ()) if run.get("id")]
         self._run = wandb.init(
             mode="online" if mode == "online" else "offline",
             dir=folder,
-            id="figure-" + re.sub(r"[^\w.-]+", "-", name)[-100:],
+            id=run_id,
             name=name,
             project=tracking.project or (own and own.project) or PROJECT,
             entity=tracking.entity,

@@ -35,7 +35,7 @@ class Own(NamedTuple):
 
     server: its address; decision: of the mode, None where the user has set none; project: None
     for none; init_timeout: None where the user has set none; proxies: scheme -> URL; given: those
-    of `OF_A_RUN` that the user has set.
+    of `OF_A_RUN` that the user has set; entity: None for the user's own account.
     """
 
     server: str
@@ -44,6 +44,7 @@ class Own(NamedTuple):
     init_timeout: float | None
     proxies: dict[str, str]
     given: frozenset[str] = frozenset()
+    entity: str | None = None
 
 
 def own_settings() -> Own:
@@ -73,6 +74,7 @@ def own_settings() -> Own:
             found.init_timeout if "init_timeout" in given else None,
             {scheme: url for scheme, url in proxies.items() if url},
             frozenset(k for k, setting in OF_A_RUN.items() if getattr(found, setting)),
+            found.entity,
         )
     except (ImportError, AttributeError, TypeError) as error:
         raise Unknown(f"wandb {wandb.__version__}: {one_line(error)}") from error

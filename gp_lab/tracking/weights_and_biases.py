@@ -3,17 +3,19 @@
 W&B's own settings decide: what its user has set (`wandb offline`, WANDB_MODE, ...) and what
 `tracking.mode` says meet, and the quieter of the two wins. Where neither says anything, a run is
 online when there is a key and the server answers (asked once a process: an unreachable server
-otherwise blocks for more than a minute), else offline. The id there is the run's id, steps are
-explicit, and after a resume what is missing comes from `metrics.jsonl`.
+otherwise blocks for more than a minute), else offline. The id there is the run's id, or that of the
+run of a sweep that `wandb agent` asks for; steps are explicit, and after a resume what is missing
+comes from `metrics.jsonl`.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -21,13 +23,14 @@ from gp_lab.errors import BadInput, Exit, one_line
 from gp_lab.instantiate import Checked
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config, setting_id
-from gp_lab.runs.result import result_of
+from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.status import State
-from gp_lab.tracking import ending, wandb_inside
+from gp_lab.tracking import ending, sweeps, wandb_inside
 from gp_lab.tracking.base import Best, Mode, Tracker
 from gp_lab.tracking.reachable import silence
-from gp_lab.tracking.syncing import start_log
+from gp_lab.tracking.syncing import mark, start_log
 from gp_lab.tracking.wandb_inside import Decision, Own
+from gp_lab.tracking.wandb_models import model_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class WandbTracking(Checked):
     group, tags, run_name: null for W&B's own settings, and there the setting without its seed; data
         set, loss, penalty, figure and panel; the folder's name.
     notes: null for W&B's own settings.
+    artifact: final uploads the last checkpoint of a run that has finished, as a model.
     """
 
     mode: Mode = "auto"
@@ -63,6 +67,9 @@ class WandbTracking(Checked):
     tags: tuple[str, ...] | None = None
     run_name: str | None = None
     notes: str | None = None
+    artifact: Literal["none", "final"] = "none"
+
+    place: ClassVar[str] = "wandb"
 
     def open(self, config: Config, folder: RunFolder) -> Tracker:
         """A tracker for this run; one that leads nowhere if W&B refuses (it says why).
@@ -166,28 +173,36 @@ class _WandbTracker(Tracker):
     ) -> None:
         import wandb
 
-        self._wandb = wandb
+        self._wandb, self._artifact = wandb, tracking.artifact
         self._folder, self._server = folder, own.server if own and mode == "online" else None
+        self._steps = config.get("steps")
         self._gone, self._lost = False, 0
+        place = {} if sweeps.asked() else sweeps.place_of(folder)
+        run_id = sweeps.asked() or place.get("id") or _own_id(config, folder)
         # What a killed process left is written anew, whole, from metrics.jsonl.
-        uploaded = start_log(folder) if mode == "offline" else None
+        uploaded = start_log(folder, run_id) if mode == "offline" else None
         self._again = uploaded is not None
         self._newest: dict[str, Any] = {}
+        self._scores: dict[str, Any] = {}
         self._best: dict[str, Best] = {}
         self._defined: set[str] = set()
         self._run = wandb.init(
             mode="online" if mode == "online" else "offline",
             dir=folder.path,
-            id=folder.status["id"],
-            project=tracking.project or (own and own.project) or PROJECT,
-            entity=tracking.entity,
+            id=run_id,
+            project=tracking.project or place.get("project") or (own and own.project) or PROJECT,
+            entity=tracking.entity or place.get("entity"),
             notes=tracking.notes,
             **_names(tracking, own, config, folder),
-            config=_config(config, folder),
+            config=_config(config, folder) | place.get("config", {}),
             reinit="create_new",
             resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(**settings(own)),
+            settings=wandb.Settings(
+                **settings(own), **({"sweep_id": place["sweep"]} if "sweep" in place else {})
+            ),
         )
+        if not place and run_id != folder.status["id"]:
+            sweeps.keep(folder, self._run)
         self._last = (
             self._run.step - 1 if mode == "online" else -1 if uploaded is None else uploaded
         )
@@ -201,6 +216,7 @@ class _WandbTracker(Tracker):
 
     def log(self, lines: Sequence[Mapping[str, Any]]) -> None:
         for line in lines:
+            self._scores |= {name: value for name, value in line.items() if self._best_of(name)}
             if self._again:
                 self._remember(line)
             if line["step"] > self._last:
@@ -232,6 +248,8 @@ class _WandbTracker(Tracker):
             return
         try:
             self._run.finish(exit_code=self._say_how_it_ended())
+            if self._server is not None:
+                mark(self._folder, self._run.id)
         except TimeoutError:
             self._give_up()
         except Exception as error:
@@ -250,7 +268,7 @@ class _WandbTracker(Tracker):
     def _say_how_it_ended(self) -> int:
         """Send how the run stands in its folder; the exit status that this stands for."""
         try:
-            end = result_of(self._folder)
+            end = result_of(self._folder, self._steps)
         except BadInput:  # somebody has damaged it
             return int(Exit.FAILED)
         diverged = end.state == State.DIVERGED
@@ -260,7 +278,18 @@ class _WandbTracker(Tracker):
             self._run.summary.update({**self._newest, **of_end})
             if diverged:
                 self._run.tags = (*(self._run.tags or ()), "diverged")
+        if self._artifact == "final":
+            self._send_model(end)
         return int(end.exit)
+
+    def _send_model(self, end: RunResult) -> None:
+        """The last checkpoint of a run that has finished, unless it has gone on since."""
+        try:
+            if end.state == State.FINISHED and self._folder.status.get("step") == end.step:
+                model = model_of(self._folder, self._run.id, end.step, self._scores)
+                self._run.log_artifact(model, aliases=["latest", f"step-{end.step}"])
+        except Exception as error:
+            log.warning("W&B: %s was not made an artifact: %s", self._name, one_line(error))
 
     def _remember(self, line: Mapping[str, Any]) -> None:
         """A log of what came after an upload has a summary of its own, which takes the place of the
@@ -309,6 +338,14 @@ class _WandbTracker(Tracker):
             self._lost += 1
             if self._lost == 1:
                 log.warning("W&B lost step %d: %s", step, error)
+
+
+def _own_id(config: Config, folder: RunFolder) -> str:
+    """The run's id; of one that starts over another: what came before stays as it is there."""
+    status = folder.status
+    if config.get("force") and not folder.metrics():
+        return f"{status['id']}-{re.sub('[^0-9]', '', status.get('created', ''))}"
+    return str(status["id"])
 
 
 def _names(

@@ -35,11 +35,14 @@ def replay(tracker: Tracker, folder: RunFolder, probes: Mapping[str, Probe]) -> 
             tracker.pictures(step, name, partial(_pictures, folder, probe, name, step))
         tracker.log(lines[step])
     for line in folder.evaluations():
-        tracker.results(_evaluated(line))
+        tracker.results(evaluated(line))
 
 
-def tell_again(folder: RunFolder, trust: Sequence[str] = ()) -> None:
-    """Tell the dashboard of a run that is not under way what was found out about it since.
+def tell_again(
+    folder: RunFolder, trust: Sequence[str] = (), asked: Mapping[str, Any] | None = None
+) -> None:
+    """Tell the dashboard of a run that is not under way what was found out about it since; `asked`
+    are keys of its config that somebody else now asks for it with.
 
     It is no reason to fail: what is wrong is said in a line. A run that trains in another process
     is told when it goes on.
@@ -49,11 +52,11 @@ def tell_again(folder: RunFolder, trust: Sequence[str] = ()) -> None:
     except (LabError, OSError):
         return
     try:
-        config = folder.found_config | {"trust": list(trust)}
+        config = folder.found_config | {"trust": list(trust)} | dict(asked or {})
         tracker = Tracker.of(config, folder)
         if type(tracker) is not Tracker:
             nodes = config.get("probe") or {}
-            replay(tracker, folder, {k: _probe(k, node, trust) for k, node in nodes.items()})
+            replay(tracker, folder, {k: probe_of(k, node, trust) for k, node in nodes.items()})
             close_all([tracker])
     except (LabError, OSError) as error:
         log.warning("%s: its dashboard was not told (%s)", folder.path, one_line(error))
@@ -66,7 +69,8 @@ def timing_line(line: Mapping[str, Any]) -> dict[str, Any]:
     return {k if k == "step" else f"timing/{k}": v for k, v in line.items()}
 
 
-def _probe(name: str, node: Any, trust: Sequence[str]) -> Probe:
+def probe_of(name: str, node: Any, trust: Sequence[str] = ()) -> Probe:
+    """The probe that a run's config describes. Raises `BadInput`."""
     probe = instantiate(node, f"probe.{name}", trust, Probe)
     assert isinstance(probe, Probe)
     return probe
@@ -76,7 +80,7 @@ def _pictures(folder: RunFolder, probe: Probe, name: str, step: int) -> dict[str
     return probe.pictures(folder.arrays(name, step))
 
 
-def _evaluated(line: Mapping[str, Any]) -> dict[str, Any]:
+def evaluated(line: Mapping[str, Any]) -> dict[str, Any]:
     """A line of `evaluations.jsonl`: its scores, and the step of the checkpoint."""
     name, scores = f"evaluated/{line.get('probe')}", line.get("scores")
     numbers = scores if isinstance(scores, Mapping) else {}

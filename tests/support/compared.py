@@ -39,6 +39,11 @@ def sweep(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """A run folder of this config and with these lines of metrics."""
+    return maker(tmp_path)
+
+
+def maker(out: Path) -> Make:
+    """What makes run folders below `out`."""
 
     def one(
         *given: str,
@@ -46,8 +51,8 @@ def make(tmp_path: Path) -> Make:
         state: State = State.FINISHED,
         step: int = 10,
     ) -> RunFolder:
-        config = config_of(*given, f"out={tmp_path}")
-        folder = RunFolder(tmp_path / "runs" / run_id(config))
+        config = config_of(*given, f"out={out}")
+        folder = RunFolder(out / "runs" / run_id(config))
         folder.create(config, run_id(config))
         folder.set_status(state, step=step)
         folder.append_metrics(metrics)

@@ -14,6 +14,11 @@ from gp_lab.runs.folder import RunFolder
 def records(folder: RunFolder) -> list[dict[str, Any]]:
     """What `wandb leet` reads in the run's only offline log."""
     (log,) = (folder.path / "wandb").glob("offline-run-*/*.wandb")
+    return read_log(log)
+
+
+def read_log(log: Path) -> list[dict[str, Any]]:
+    """What `wandb leet` reads in an offline log."""
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(log)]
     read = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return [json.loads(line) for line in read.stdout.splitlines()]

@@ -72,7 +72,7 @@ def sources(texts: list[str]) -> set[str]:
 def assert_self_contained(page: Page) -> None:
     """Nothing comes from elsewhere, and no script runs but the two that the policy names."""
     kinds = [a.get("type") for tag, a in page.tags if tag == "script"]
-    assert kinds == ["application/json", None, None]
+    assert kinds == ["application/json", None, "module"]
     directives = dict(d.strip().split(" ", 1) for d in page.policy.split(";"))
     assert directives["default-src"] == "'none'"
     assert set(directives["script-src"].split()) == sources(page.scripts[1:])

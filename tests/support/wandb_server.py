@@ -1,6 +1,7 @@
 """A W&B server on the loopback: it keeps what runs send, counts what it is asked, and can fail."""
 
 import json
+import re
 import socket
 import threading
 import urllib.request
@@ -17,10 +18,12 @@ up; or it does not listen any more."""
 
 
 class WandbServer:
-    """Speaks as much of W&B's protocol as its client needs to begin, resume, write and end runs.
+    """Speaks as much of W&B's protocol as its client needs to begin, resume, write and end runs, to
+    upload artifacts, to save workspaces, and for an agent of one sweep.
 
     requests: what was asked, as `POST /graphql UpsertBucket`; runs: id -> what the client said of
-    it; files: id -> file -> its lines.
+    it; files: id -> file -> its lines; artifacts, views: name -> what was said of it; uploads: path
+    -> content; sweep: its config; commands: what an agent is told whenever it has nothing to do.
     """
 
     def __init__(self) -> None:
@@ -28,6 +31,11 @@ class WandbServer:
         self.requests: list[str] = []
         self.runs: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, list[str]]] = {}
+        self.artifacts: dict[str, dict[str, Any]] = {}
+        self.uploads: dict[str, bytes] = {}
+        self.sweep: dict[str, Any] = {}
+        self.commands: list[list[dict[str, Any]]] = []
+        self.views: dict[str, dict[str, Any]] = {}
         self.over = threading.Event()
         self._http: _Http | None = None
         self._listen(0)
@@ -68,8 +76,10 @@ class WandbServer:
         """The answer to a request, as what its JSON says."""
         if path == "/graphql":
             asked = json.loads(body)
-            answer = _ANSWERS.get(asked.get("operationName", ""), lambda *_: {})
+            answer = _ANSWERS.get(_operation(body), lambda *_: {})
             return {"data": answer(self, asked.get("variables", {}))}
+        if path.startswith("/upload/"):
+            self.uploads[path.removeprefix("/upload/")] = body
         if path.endswith("/file_stream"):
             self._stream(path.split("/")[-2], json.loads(body))
         return {}
@@ -146,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _operation(body: bytes) -> str:
     with suppress(ValueError, AttributeError):
-        return str(json.loads(body).get("operationName", ""))
+        asked = json.loads(body)
+        of_query = re.search(r"(?:query|mutation)\s+(\w+)", asked.get("query", ""))
+        return str(asked.get("operationName") or (of_query[1] if of_query else ""))
     return ""
 
 
@@ -202,10 +214,71 @@ def _create_files(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
     return {"createRunFiles": {"runID": said["run"], "uploadHeaders": [], "files": files}}
 
 
+def _create_artifact(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    asked = said["input"]
+    server.artifacts[asked["artifactCollectionName"]] = asked
+    artifact = {"id": "a", "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
+    return {"createArtifact": {"artifact": artifact}}
+
+
+def _create_manifest(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    manifest = {"id": "m", "file": _file(server, said)}
+    return {"createArtifactManifest": {"artifactManifest": manifest}}
+
+
+def _create_artifact_files(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    files = [{"node": _file(server, file)} for file in said["input"]["artifactFiles"]]
+    return {"createArtifactFiles": {"files": {"edges": files}}}
+
+
+def _file(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    name = said["name"]
+    url = f"{server.url}/upload/artifact/{name}"
+    file = {"id": name, "name": name, "displayName": name, "uploadUrl": url, "uploadHeaders": []}
+    return file | {"storagePath": name, "artifact": {"id": "a"}}
+
+
+def _sweep(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    config = json.dumps(server.sweep)  # JSON is YAML
+    return {"project": {"sweep": {"name": said["sweep"], "config": config, "runs": {"edges": []}}}}
+
+
+def _heartbeat(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    idle = not json.loads(said["runState"])
+    commands = server.commands.pop(0) if idle and server.commands else []
+    return {"agentHeartbeat": {"agent": {"id": said["id"]}, "commands": json.dumps(commands)}}
+
+
+def _upsert_view(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    server.views[said["name"]] = said
+    return {"upsertView": {"view": {"id": "v", "name": said["name"]}, "inserted": True}}
+
+
+def _view(server: WandbServer, said: dict[str, Any]) -> dict[str, Any]:
+    found = server.views.get(said["viewName"])
+    nodes = [{"node": {"id": "v", **found}}] if found else []
+    return {"project": {"allViews": {"edges": nodes}}}
+
+
+_SOMEONE = {"id": "u", "entity": "someone", "username": "someone", "email": "", "flags": "{}",
+            "teams": {"edges": []}, "admin": False, "name": "Someone"}  # fmt: skip
+
 _ANSWERS = {
     "RunResumeStatus": _resume,
     "UpsertBucket": _upsert,
     "CreateRunFiles": _create_files,
+    "ArtifactType": lambda *_: {"project": {"artifact": None}},
+    "CreateArtifact": _create_artifact,
+    "CreateArtifactFiles": _create_artifact_files,
+    "CreateArtifactManifest": _create_manifest,
+    "CommitArtifact": lambda *_: {"commitArtifact": {"artifact": {"id": "a", "digest": "d"}}},
+    "Viewer": lambda *_: {"viewer": _SOMEONE},
+    "GetDefaultEntity": lambda *_: {"viewer": _SOMEONE},
+    "SweepWithRuns": _sweep,
+    "CreateAgent": lambda *_: {"createAgent": {"agent": {"id": "an-agent"}}},
+    "Heartbeat": _heartbeat,
+    "UpsertView2": _upsert_view,
+    "View": _view,
 }
 
 

@@ -1,6 +1,7 @@
 # ruff: noqa: N999
 """lipschitz, App. A: ways of enforcing a Lipschitz constraint against the exact optimum."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import cycle
@@ -52,6 +53,15 @@ def _compare(run: Run) -> Comparison:
     return compare(run.arrays("pairs"), run.folder.config["loss"]["name"], *_constraint(run))
 
 
+def falls(errors: Sequence[float]) -> float:
+    """By what share the mean of errors [k] falls from their third quarter to their last: whether
+    more training would still bring a critic nearer. NaN for fewer than four."""
+    if len(errors) < 4:
+        return float("nan")
+    third, last = (float(np.mean(part)) for part in np.array_split(errors, 4)[2:])
+    return 1 - last / third
+
+
 def measure(run: Run) -> Row:
     start = run.arrays("pairs", 0)
     gradients, values = (
@@ -65,7 +75,7 @@ def measure(run: Run) -> Row:
     if run.cell["layers"] == "16":
         return row
     found = _compare(run)
-    row |= found.row()
+    row |= found.row() | {"error_falls": falls(_course("error", run)[1])}
     if found.loss == "wasserstein":
         w1 = exact_critic(found.optimum.real, found.optimum.fake).w1
         lemma = wasserstein_slope(w1, *_constraint(run))

@@ -111,13 +111,18 @@ def test_dif_is_a_distance_over_the_largest_there_can_be(tmp_path: Path) -> None
     assert row["dif"] == pytest.approx(0.4 / 3)
     assert row["dif_course"] == pytest.approx((0.05 + 0.4 / 3) / 2)
     assert row["noise"] == pytest.approx(1 / 3)
+    assert row["realistic"] == 0
+    run.folder.append_metrics([{"step": s, "realistic": v} for s, v in ((10, 0.0), (20, 0.5))])
+    run.folder.append_metrics([{"step": 30, "realistic": 1.0}])  # beyond what the entry reads
+    run.folder.flush_metrics()
+    assert fig5.measure(run)["realistic"] == 0.25
 
 
 def corrected(**sc: float) -> list[Row]:
     """Rows of two methods that are alike, but for this of SC, each seed a little off."""
     same = {"fid": 10.0, "fid_course": 20.0, "dif_course": 0.2, "noise": 0.1, "judge": "classifier"}
-    rows = rows_of("anomalous/fig5", SEEDS, **same)
-    rows = changed(rows, {"method": "sc"}, **sc)
+    rows = rows_of("anomalous/fig5", SEEDS, **same, realistic=0.0)
+    rows = changed(rows, {"method": "sc"}, **{"realistic": 0.2, **sc})
     for row in rows:
         for key in ("fid", "fid_course", "dif_course", "noise"):
             row[key] *= 1 + 0.01 * ((row["seed"] * 5 + len(row["method"])) % SEEDS)
@@ -136,6 +141,11 @@ def test_a_tenth_is_no_large_margin() -> None:
     found = verdicts("anomalous/fig5", corrected(fid=9, fid_course=9))
     large = [v for text, v in found.items() if "large margin" in text]
     assert large == [Verdict.NOT_SUPPORTED] * 2
+
+
+def test_of_a_correction_that_corrects_nothing_nothing_follows() -> None:
+    rows = corrected(fid=11, fid_course=25, dif_course=0.3, noise=0.3, realistic=0.005)
+    assert set(verdicts("anomalous/fig5", rows).values()) == {Verdict.INCONCLUSIVE}
 
 
 # -- Fig. 4 --------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from gp_lab.figures.table import Table
 from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
 from gp_lab.networks.particles import Moved
-from gp_lab.papers.lipschitz import appC, appE, fig3, sec32, thm331
+from gp_lab.papers.lipschitz import appA, appC, appE, fig3, sec32, thm331
 from gp_lab.papers.lipschitz._against_optimum import compare
 from gp_lab.probes.base import View
 from gp_lab.probes.pairs import Pairs
@@ -239,3 +239,10 @@ def test_fig3_says_what_the_k_of_its_titles_is(tmp_path: Path) -> None:
     figure = fig3.ENTRY.draw(runs, Table(fig3.ENTRY.rows(runs), grid))
     assert "k = " in figure.axes[1].get_title()
     assert "k: the Lipschitz constant of f" in figure.get_supxlabel()
+
+
+def test_an_error_falls_from_its_third_quarter_to_its_last_or_has_settled() -> None:
+    assert appA.falls([9, 9, 4, 4, 2, 2, 1, 1]) == 0.5
+    assert appA.falls([9, 3, 1, 1]) == 0
+    assert appA.falls([9, 3, 1, 2]) == -1
+    assert np.isnan(appA.falls([3, 2, 1]))

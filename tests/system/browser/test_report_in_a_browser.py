@@ -6,15 +6,12 @@ together take half a gigabyte: pytest --slow tests/system/browser
 
 import importlib
 import importlib.util
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from compared import Make
-from compared import make as make
+from compared import maker
 
 import gp_lab
 from gp_lab.report.page import write_report
@@ -23,65 +20,6 @@ from gp_lab.runs.compare_table import cells
 pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
-
-
-@pytest.fixture
-def report(make: Make, tmp_path: Path) -> Path:
-    """Two penalties, two rates, three seeds, with curves and pictures."""
-    rng = np.random.default_rng(0)
-    for penalty in ("none", "one_gp"):
-        for rate in (0.001, 0.1):
-            for seed in range(3):
-                lines = [
-                    {"step": s, "loss_d": float(rng.normal()), "modes/w1": float(rng.normal() + 3)}
-                    for s in range(1, 11)
-                ]
-                chosen = (f"penalty={penalty}", f"optimizer.lr={rate}", f"seed={seed}")
-                folder = make(*chosen, metrics=lines)
-                for step in (5, 10):
-                    fake = rng.normal(size=(50, 2)) * step
-                    folder.write_arrays("samples", step, {"real": fake / 2, "fake": fake})
-    return write_report(tmp_path)
-
-
-@pytest.fixture
-def said() -> list[str]:
-    """What the page complains of, and asks for from elsewhere."""
-    return []
-
-
-@pytest.fixture
-def opened(report: Path, said: list[str], absent: Callable[[str], None]) -> Iterator[Open]:
-    """`opened("#compare")` is the page there; whatever it says or asks for fails the test."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        absent("chromium")
-    if importlib.util.find_spec("playwright") is None:
-        absent("playwright")
-    playwright = importlib.import_module("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = running.new_page(viewport={"width": 1200, "height": 900})
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-
-        def only_the_file(route: Any) -> None:
-            if route.request.url.partition("#")[0] == report.as_uri():
-                route.continue_()
-            else:
-                said.append(route.request.url)
-                route.abort()
-
-        page.route(lambda url: not url.startswith("data:"), only_the_file)
-
-        def at(address: str) -> Any:
-            page.goto("about:blank")
-            page.goto(report.as_uri() + address)
-            return page
-
-        yield at
-        running.close()
-    assert said == []
 
 
 def rows(page: Any) -> list[list[str]]:
@@ -97,8 +35,8 @@ def filtered(page: Any, words: str) -> list[list[str]]:
     return rows(page)[1:]
 
 
-def test_the_table_is_that_of_compare(opened: Open, tmp_path: Path) -> None:
-    expected = cells(gp_lab.compare(tmp_path), ["modes/w1", "loss_d"])
+def test_the_table_is_that_of_compare(opened: Open, swept: Path) -> None:
+    expected = cells(gp_lab.compare(swept), ["modes/w1", "loss_d"])
     found = rows(opened("#compare?m=modes/w1,loss_d"))
     assert [[text.replace("±", "+-") for text in line] for line in found] == expected
 
@@ -153,15 +91,19 @@ def test_a_slider_shows_other_steps(opened: Open) -> None:
     assert first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
-def test_a_run_opens_at_its_address(opened: Open, tmp_path: Path) -> None:
-    name = sorted(path.name for path in (tmp_path / "runs").iterdir())[0]
+def test_a_run_opens_at_its_address(opened: Open, swept: Path) -> None:
+    name = sorted(path.name for path in (swept / "runs").iterdir() if "-none-" in path.name)[0]
     page = opened(f"#run-{name}")
     assert page.inner_text("#run h3") == name
     assert page.is_visible("#run-table")
     assert not page.is_visible("#groups")
-    assert page.locator("#run canvas").count() == 2
+    assert page.locator("#run canvas").count() == 3
+    assert page.locator("#run .chart h4").all_inner_texts()[-1] == "iterations a second"
     page.keyboard.press("2")
-    assert page.is_visible("#edition")
+    assert page.is_visible("#of-edition")
+    page.keyboard.press("/")
+    assert page.is_visible("#groups")
+    assert page.evaluate("document.activeElement.id") == "filter"
 
 
 @pytest.mark.parametrize("width", [390, 1200])
@@ -183,3 +125,134 @@ def test_a_script_that_is_put_in_does_not_run(report: Path, opened: Open, said: 
     (refusal,) = said
     assert "Content Security Policy" in refusal
     said.clear()
+
+
+def test_values_that_have_blanks_and_commas_can_be_asked_for(opened: Open) -> None:
+    page = opened("#compare")
+    assert len(filtered(page, "optimizer.betas=[0.5, 0.9]")) == 0
+    assert len(filtered(page, "optimizer.betas=[0, 0.9] seed=0")) == 4
+    assert len(filtered(page, "optimizer.betas=[0,0.9],[1,1] one_gp")) == 2
+    assert len(filtered(page, 'penalty="none","one_gp"')) == 4
+    filtered(page, "modes/w1>x")
+    assert "modes/w1>x: no number" in page.inner_text("#said")
+
+
+def test_minutes_are_those_of_the_clock_or_of_the_mean_rate(opened: Open) -> None:
+    page = opened("#compare?x=time&f=penalty%3Dnone")
+    assert "timing.jsonl" not in page.inner_text("#charts")
+    assert last_minutes(page) == 10  # a minute a step
+    filtered(page, "penalty=one_gp")
+    assert "Of 6 of 6 runs there is no timing.jsonl" in page.inner_text("#charts")
+    assert last_minutes(page) == pytest.approx(10 / 0.5 / 60, abs=0.01)
+
+
+def last_minutes(page: Any) -> float:
+    """What the first chart says at its right end."""
+    box = page.locator("#charts .u-over").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2)
+    said = page.locator("#charts .u-legend .u-series").first
+    assert "minutes" in said.inner_text()
+    return float(said.locator(".u-value").inner_text())
+
+
+def test_the_keyboard_stays_where_it_was_when_all_is_drawn_again(opened: Open) -> None:
+    page = opened("#compare")
+    page.locator("#groups input[type=checkbox]").nth(2).focus()
+    page.keyboard.press("Space")
+    assert page.locator("#charts .legend > span").count() == 3
+    assert page.evaluate("document.activeElement.ariaLabel").startswith("draw ")
+    page.keyboard.press("Space")
+    assert page.locator("#charts .legend > span").count() == 4
+    page.locator("#groups td button").first.press("Enter")
+    assert page.locator("#groups .seeds li").count() == 3
+    again = opened(page.evaluate("location.hash"))
+    assert again.locator("#groups .seeds li").count() == 3
+
+
+def test_what_is_chosen_stays_from_view_to_view(opened: Open) -> None:
+    page = opened("#compare")
+    filtered(page, "penalty=none")
+    page.click("nav a:has-text('Runs')")
+    assert page.locator("#run-table tbody tr").count() == 6
+    page.click("nav a:has-text('Compare')")
+    page.reload()
+    assert page.input_value("#filter") == "penalty=none"
+    assert len(rows(page)) == 3
+
+
+def test_runs_are_sorted_by_a_click(opened: Open) -> None:
+    page = opened("#runs")
+    page.click("#run-table th button:has-text('seed')")
+    seeds = page.locator("#run-table tbody tr td:nth-child(2)").all_inner_texts()
+    assert seeds == sorted(seeds)
+    page.click("#run-table th button:has-text('seed')")
+    seeds = page.locator("#run-table tbody tr td:nth-child(2)").all_inner_texts()
+    assert seeds == sorted(seeds, reverse=True)
+    assert page.get_attribute("#run-table th:nth-child(2)", "aria-sort") == "descending"
+
+
+def test_a_stretch_of_an_axis_becomes_a_word_of_the_filter(opened: Open, report: Path) -> None:
+    make = maker(report.parent)
+    for weight in (1, 10, 100):
+        for rate in (0.001, 0.1):
+            for batch in (8, 16):
+                score = [{"step": 10, "modes/w1": weight + rate + batch}]
+                given = (f"penalty.weight={weight}", f"optimizer.lr={rate}", f"batch_size={batch}")
+                make("penalty=one_gp", *given, metrics=score)
+    write_report(report.parent)
+    page = opened("#compare?f=state%3Dfinished")
+    names = page.locator("#coordinates .name").all_text_contents()
+    assert sorted(names) == ["batch_size", "modes/w1", "optimizer.lr", "penalty.weight"]
+    assert page.locator("#coordinates .line").count() == 12
+    draw_over(page, "penalty.weight", 0.4, 1)
+    assert filtered_by(page) == "state=finished penalty.weight=10,100"
+    assert page.locator("#coordinates .line:not(.faint)").count() == 8
+    assert len(rows(page)) == 9
+    draw_over(page, "modes/w1", 0, 0.3)
+    assert filtered_by(page).startswith("state=finished penalty.weight=10,100 modes/w1=9")
+    assert len(rows(page)) == 5
+    draw_over(page, "penalty.weight", 0.5, 0.5)  # a click
+    assert "penalty.weight" not in filtered_by(page)
+    again = opened(page.evaluate("location.hash"))
+    again.click("text=clear the axes")
+    assert filtered_by(again) == "state=finished"
+    assert len(rows(again)) == 13
+
+
+def draw_over(page: Any, key: str, low: float, high: float) -> None:
+    """Draw over a part of an axis, from 0 at its foot to 1 at its top."""
+    axis = page.locator("#coordinates .axis").filter(has_text=key).locator(".grip")
+    axis.scroll_into_view_if_needed()
+    box = axis.bounding_box()
+    x, foot = box["x"] + box["width"] / 2, box["y"] + box["height"] - 10
+    page.mouse.move(x, foot - low * (box["height"] - 20))
+    page.mouse.down()
+    page.mouse.move(x, foot - high * (box["height"] - 20), steps=3)
+    page.mouse.up()
+
+
+def filtered_by(page: Any) -> str:
+    return str(page.input_value("#filter"))
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    opened: Open, swept: Path, scheme: str, width: int, absent: Callable[[str], None]
+) -> None:
+    if importlib.util.find_spec("axe_playwright_python") is None:
+        absent("axe-playwright-python")
+    axe = importlib.import_module("axe_playwright_python.sync_playwright").Axe()
+    run = sorted(path.name for path in (swept / "runs").iterdir())[0]
+    for address in ("#compare", "#edition", "#entry-zero_gp-prop2", "#runs", f"#run-{run}"):
+        page = opened(address)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        found = axe.run(page).response["violations"]
+        serious = [
+            (address, one["id"], node["target"], node["failureSummary"])
+            for one in found
+            for node in one["nodes"]
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == []

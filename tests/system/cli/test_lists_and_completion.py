@@ -121,6 +121,7 @@ def complete(tmp_path: Path) -> Callable[[str], list[str]]:
         ("gp-lab train hydra/launcher=l", ["hydra/launcher=local"]),
         ("gp-lab train --cf", ["--cfg"]),
         ("gp-lab figure zero_gp/", [c for c in choices("figure") if c.startswith("zero_gp/")]),
+        ("gp-lab figure lipschitz/fig1", [f"lipschitz/fig1{x}" for x in ("", "0", "1", "2")]),
         ("gp-lab figure zero_gp/fig1 scale=s", ["scale=smoke"]),
         ("gp-lab list pe", ["penalties"]),
         ("gp-lab resume there st", ["steps="]),

@@ -37,7 +37,8 @@ LARGEST = 12_000
 PLACEHOLDERS = ("RUN", "PATH", "OUTPUTS", "NAME", "my_package", "my_lab", "mine", "...")
 """Words in a command or path that stand for something of the reader's own."""
 
-OTHERS = {"compare", "figures", "list", "status", "clean", "doctor", "report", "wandb-sync"}
+OTHERS = {"compare", "figures", "list", "status", "clean", "doctor", "report", "wandb-sync",
+          "wandb-view"}  # fmt: skip
 """Commands that are not composed here."""
 
 SHELL = {"eval", "export", "source"}

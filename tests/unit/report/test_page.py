@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from report_page import Page, assert_self_contained
 from scipy import stats
 
 from gp_lab.errors import printable
-from gp_lab.report import data, edition, pictures
+from gp_lab.report import clocks, data, edition, pictures
 from gp_lab.report.page import json_for_script, write_report
 from gp_lab.report.thin import band, extremes, packed, t_quantiles, thinned
 from gp_lab.runs.folder import RunFolder, State
@@ -83,11 +84,58 @@ def test_the_runs_curves_stand_on_the_page_with_their_extremes(make: Make, tmp_p
     make("seed=0", metrics=[{"step": i, "loss_d": float(v)} for i, v in enumerate(values)])
     page = Page(write_report(tmp_path)).data
     (run,) = page["runs"]
-    steps, shown = run["curves"][str(page["metrics"].index("loss_d"))]
-    numbers = np.frombuffer(base64.b64decode(shown), "<f4")
-    assert len(numbers) <= data.MOST
-    assert (numbers.max(), numbers.min()) == (9, np.float32(values.min()))
-    assert isinstance(steps, int)
+    steps, shown = (unpacked(page, place) for place in run["curves"][metric(page, "loss_d")])
+    assert len(steps) == len(shown) <= data.MOST
+    assert (shown.max(), shown.min()) == (9, np.float32(values.min()))
+    assert steps[shown.argmax()] == 1234
+
+
+def unpacked(page: dict[str, Any], place: int) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(page["packed"][place]), "<f4")
+
+
+def metric(page: dict[str, Any], name: str) -> str:
+    return str(page["metrics"].index(name))
+
+
+# -- clocks --------------------------------------------------------------------------------
+
+
+def timed(folder: RunFolder, steps: Sequence[int], pace: float = 2.0, before: int = 0) -> None:
+    """Lines of a run that takes so many seconds a step, and was told of them from a step on."""
+    for last, step in zip([before, *steps], steps, strict=False):
+        assert step > last
+        folder.append_timing(
+            {"step": step, "seconds": (step - before) * pace, "iterations_per_second": 1 / pace}
+        )
+
+
+def test_a_clock_is_the_seconds_of_training_at_few_steps(make: Make, tmp_path: Path) -> None:
+    timed(make("seed=0"), range(10, 10_001, 10))
+    make("seed=1")
+    page = Page(write_report(tmp_path)).data
+    steps, seconds = (unpacked(page, place) for place in page["runs"][0]["clock"])
+    assert len(steps) <= clocks.POINTS + 1
+    assert (steps[0], steps[1], steps[-1]) == (0, 10, 10_000)
+    assert seconds == pytest.approx(2 * steps)
+    assert page["runs"][1]["clock"] == []
+
+
+def test_lines_that_tell_no_time_are_passed_over(make: Make) -> None:
+    folder = make("seed=0")
+    timed(folder, [10])
+    for seconds in ("no", None, -1.0, float("nan")):
+        folder.append_timing({"step": 20, "seconds": seconds, "iterations_per_second": 1.0})
+    with (folder.path / "timing.jsonl").open("a") as file:
+        file.write("{broken}\n")
+    timed(folder, [30])
+    steps, seconds = clocks.clock_of(folder)
+    assert (steps.tolist(), seconds.tolist()) == ([0, 10, 30], [0, 20, 60])
+
+
+def test_a_run_that_trained_before_its_first_line_has_no_clock(make: Make) -> None:
+    timed(folder := make("seed=0"), [510, 520], before=500)
+    assert clocks.clock_of(folder) == ()
 
 
 # -- what is compared ----------------------------------------------------------------------
@@ -104,8 +152,7 @@ def test_a_diverged_seed_is_on_the_page_without_a_value_and_not_in_the_band(
     assert [bool(run["last"]) for run in page["runs"]] == [True, True, False]
     assert page["runs"][2]["curves"]
     (group,) = page["groups"]
-    metric = str(page["metrics"].index("loss_d"))
-    assert group["bands"][metric][1] == packed(np.array([1.0]))
+    assert unpacked(page, group["bands"][metric(page, "loss_d")][1]).tolist() == [1]
 
 
 def test_values_that_json_does_not_know_can_be_read_back(make: Make, tmp_path: Path) -> None:

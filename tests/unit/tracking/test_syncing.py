@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from lab import trained
+from offline_runs import history
 from wandb_server import KEY, WandbServer
 from where_runs_go import logged_in
 from where_runs_go import server as server
@@ -69,6 +70,35 @@ def test_offline_runs_are_uploaded_once_and_again_only_when_they_have_gone_on(
     held = json.loads(found)
     assert held["evaluated/modes/step"] == 6
     assert held["loss_d"] == folders[1].metrics()[-1]["loss_d"]
+
+
+def test_an_online_run_that_goes_on_offline_writes_only_what_came_later(
+    out: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logged_in(server, monkeypatch)
+    folder = trained(f"out={out}", "tracking.mode=online", base=BARE)
+    assert server.steps(folder.status["id"]) == [2, 4, 6]
+    wandb_inside.end_service()
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert main(["resume", str(folder.path), "steps=10"]) == Exit.OK
+    assert [item["_step"] for item in history(folder)] == [8, 10]
+
+
+def test_a_run_that_starts_over_is_another_one_there_and_goes_on_as_that(
+    out: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged_in(server, monkeypatch)
+    words = (f"out={out}", "tracking.mode=online")
+    folder = trained(*words, base=BARE)
+    trained(*words, "force=true", base=BARE)
+    assert main(["resume", str(folder.path), "steps=8"]) == Exit.OK
+    (other,) = server.runs.keys() - {folder.status["id"]}
+    assert server.steps(folder.status["id"]) == [2, 4, 6]
+    assert server.steps(other) == [2, 4, 6, 8]
+    assert other == folder.status["wandb"]["id"]
 
 
 def test_a_run_that_cannot_be_sent_is_said_and_stays_to_do(

@@ -11,7 +11,7 @@ import pytest
 from lab import SMALL, composed, trained
 
 from gp_lab.cli import main
-from gp_lab.errors import Exit
+from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.tracking import tensorboard
 from gp_lab.tracking.base import Tracker, tracking_of
@@ -154,6 +154,30 @@ def test_each_of_several_trackers_is_told_all(tmp_path: Path) -> None:
     tracker.abandon()
     assert one == other == ["log", "close", "abandon"]
     assert tracker.unsent == "there"
+
+
+class Failing(Told):
+    def close(self) -> None:
+        raise RuntimeError("no")
+
+
+def test_one_of_several_that_fails_at_the_end_holds_up_no_other(tmp_path: Path) -> None:
+    calls = list[str]()
+    late = Told(calls, "there")
+    late.unsent = "there"  # as W&B, which has given up by itself
+    parts = {"bad": Part(Failing([])), "good": Part(late), "worse": Part(Failing([]))}
+    tracker = SeveralTracking(parts).open({}, RunFolder(tmp_path))
+    tracker.close()
+    assert (calls, tracker.unsent) == (["close"], "there")
+
+
+@pytest.mark.parametrize("of", ["wandb", "tensorboard"])
+def test_two_that_write_to_one_place_are_refused(of: str) -> None:
+    part = composed(("tracking=wandb_and_tensorboard",))["tracking"]["parts"][of]
+    target = "gp_lab.tracking.several.SeveralTracking"
+    node = {"_target_": target, "parts": {"one": part, "other": dict(part)}}
+    with pytest.raises(BadInput, match=f"parts.other: writes to RUN/{of}, as one does"):
+        tracking_of({"tracking": node})
 
 
 def test_w_and_b_and_tensorboard_are_one_choice_with_the_keys_of_both() -> None:

@@ -32,10 +32,11 @@ def test_what_nobody_has_set_is_told_from_what_somebody_has(
 ) -> None:
     untouched = own_settings()
     assert "mode" not in wandb_setup.singleton().settings.model_fields_set
-    assert untouched[1:] == (None, None, None, {}, frozenset())
+    assert untouched[1:] == (None, None, None, {}, frozenset(), None)
     wandb_inside.end_service()
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_PROJECT", "mine")
+    monkeypatch.setenv("WANDB_ENTITY", "us")
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "7")
     monkeypatch.setenv("WANDB_RUN_GROUP", "ours")
     monkeypatch.setenv("WANDB_TAGS", "a,b")
@@ -43,7 +44,7 @@ def test_what_nobody_has_set_is_told_from_what_somebody_has(
     monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.example:8080/")
     assert own_settings() == (
         "http://wandb.example:8080", "online", "mine", 7.0, {"https": "http://proxy.example:3128"},
-        {"group", "tags"},
+        {"group", "tags"}, "us",
     )  # fmt: skip
 
 
