@@ -135,10 +135,12 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
 
 def _check_types(configs: Sequence[Config]) -> None:
     """Raises `BadInput` for a value of the wrong type, before all parts are made."""
-    for group in ("penalty", "loss", "constraint", "correction", "optimizer", "architecture"):
-        nodes = {canonical(config[group]): config for config in configs}
-        for config in nodes.values():
+    for group in ("penalty", "loss", "constraint", "correction", "optimizer"):
+        for config in {canonical(config[group]): config for config in configs}.values():
             check_types(config[group], group, config["trust"])
+    for config in {canonical(config["architecture"]): config for config in configs}.values():
+        for net in ("discriminator", "generator"):  # in the order in which they are made
+            check_types(config["architecture"].get(net), f"architecture.{net}", config["trust"])
 
 
 def _tell_agent(config: Config, folder: RunFolder | None) -> None:
