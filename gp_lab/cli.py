@@ -1,6 +1,7 @@
 """The commands: train, resume, sample, figure and others. Each imports only what it needs."""
 
 import argparse
+import gc
 import signal
 import sys
 import time
@@ -423,4 +424,5 @@ def entry() -> None:
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     status = main()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is said: Python takes a while to end
+    gc.freeze()  # a shorter one: it would look through all that was imported for garbage
     sys.exit(status)

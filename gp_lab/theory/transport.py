@@ -146,7 +146,7 @@ def _points(x: ArrayLike, name: str) -> Array:
 
 def import_pot() -> ModuleType:
     """POT. Raises `BadInput` where it is not installed."""
-    # POT imports every array library that it finds, which takes seconds; numpy is enough here.
+    # POT imports every library that it finds, which takes seconds; numpy is enough here.
     for library, name in [
         ("torch", "PYTORCH"),
         ("jax", "JAX"),
@@ -155,4 +155,10 @@ def import_pot() -> ModuleType:
     ]:
         if library not in sys.modules:
             os.environ.setdefault(f"POT_BACKEND_DISABLE_{name}", "1")
-    return of_extra("ot", "exact", "exact transport between samples")
+    hidden = [library for library in ("sklearn", "networkx") if library not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        return of_extra("ot", "exact", "exact transport between samples")
+    finally:
+        for library in hidden:
+            del sys.modules[library]
