@@ -144,14 +144,19 @@ def evaluate(arguments: list[str]) -> Exit:
     """`gp-lab evaluate RUN|OUTPUTS ... [FILTER ...] [step=N] [probe=NAME] [probe.NAME.key=value]`:
     the scores of runs, later. One that fails does not stop the others; then the exit status is 1.
 
-    step=best: at the checkpoint that keep_best has kept.
+    step=best: at the checkpoint that keep_best has kept. --follow evaluates each checkpoint of one
+    run as it comes, in this process, while another trains the run.
     Filters select among several runs: those of `gp-lab compare --help`.
 
       gp-lab evaluate outputs/runs/RUN probe=inception step=20000
       gp-lab evaluate outputs dataset=mnist state=finished 'probe=[classifier,neighbours]'
     """
-    from gp_lab.launching.evaluating import asked, evaluate_all
+    from gp_lab.launching.evaluating import FOLLOW, asked, evaluate_all
 
+    if FOLLOW in arguments:
+        from gp_lab.launching.following import follow
+
+        return follow(asked(arguments))
     return evaluate_all(asked(arguments))
 
 

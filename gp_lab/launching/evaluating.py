@@ -34,7 +34,12 @@ from gp_lab.training.evaluate import evaluate, evaluations_table
 USAGE = (
     "gp-lab evaluate RUN|OUTPUTS ... [FILTER ...] [step=N|best] [probe=NAME]"
     " [probe.NAME.key=value] [dataset.root=DIR] [trust=PACKAGE] [--config-dir=DIR] [--figures]"
+    " [--follow]"
 )
+
+FOLLOW = "--follow"
+
+LAST_STEP = 10**12
 
 PLACES = keys(DataNode, Place, Check)
 """Keys of a data set that say where it lies: of any other a filter is meant."""
@@ -59,7 +64,8 @@ def asked(arguments: Sequence[str]) -> Evaluating:
     Of one run named by its folder all other words are about how; beside several, or a folder of
     runs, those that cannot be are filters.
     """
-    rest, config_dir = own_configs([word for word in arguments if word != "--figures"])
+    flags = ("--figures", FOLLOW)
+    rest, config_dir = own_configs([word for word in arguments if word not in flags])
     paths = [
         word
         for i, word in enumerate(rest)

@@ -14,11 +14,13 @@ from gp_lab.runs.identity import Config, run_hash
 from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import compiling
 from gp_lab.training.engine import (
+    Compiled,
     Engine,
     choose,
     fits_a_core,
     kept_engine,
     make_engine,
+    not_so,
     parameters_of_d,
 )
 from gp_lab.training.progress import Progress
@@ -89,11 +91,15 @@ class EngineSelector:
             threads, why = _threads[self._structure]
             self.progress.write(f"threads: {threads} ({why})")
         torch.set_num_threads(threads)
-        engine = kept_engine(self._structure, self.game, name, reason, self.stack)
+        engine = kept_engine(self._structure, self.game, name, reason, self.stack, self._how)
         engine = replace(engine, threads_reason=why)
         began = time.perf_counter()
         if name == "compiled":
             engine = self._compiled(engine, trial)
+            if engine.name == "eager" and self._how:
+                reason = f"not as compile={self._how}: {engine.reason}"
+                engine = kept_engine(self._structure, self.game, name, reason, self.stack)
+                engine = self._compiled(engine, trial)
         if engine.name == "eager" and self.stack > 1:
             self._try_stacked(engine, trial)
         if measured and self.stack > 1 and parameters_of_d(self.game) > SURELY_STACKED:
@@ -104,7 +110,9 @@ class EngineSelector:
             if self.ranks.is_main:
                 said = f"{name_of(self.replicas)}: {engine.reason}; {SAME_NUMBERS}"
                 warnings.warn(said, stacklevel=2)
-        if engine.name == "eager" and (self.stack > 1 or self.settings.compile == "always"):
+        if engine.name == "eager" and (
+            self.stack > 1 or self.settings.compile not in ("auto", "never")
+        ):
             self.progress.write(f"not compiled: {engine.reason}")
         return engine
 
@@ -152,11 +160,19 @@ class EngineSelector:
             threads = status.get("threads", threads)
             name, reason = before, "as before the run was resumed"
             if name == "compiled":  # it may have been elsewhere, or on fewer ranks
-                name, why = choose("always", self.game, 0, self.setup.device)
+                name, why = choose(self._how or "always", self.game, 0, self.setup.device)
                 reason = reason if name == "compiled" else why
             return name, reason, threads
         updates = s.steps * (s.d_steps + s.g_steps) * self.sharing
         return *choose(s.compile, self.game, updates, self.setup.device, self.stack), threads
+
+    @property
+    def _how(self) -> Compiled:
+        """How to compile what is compiled."""
+        how = self.settings.compile
+        if how not in ("block", "graphs") or not_so(how, self.game, self.setup.device):
+            return ""
+        return how
 
     def _on_other_ranks(self, before: int) -> str:
         game, now = self.setup.game, f"on {before} ranks so far, now on {self.ranks.world}: "

@@ -17,7 +17,7 @@ from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, elsewhere, without
 from gp_lab.runs.kept import BEST, LAST, best_step
 from gp_lab.training.data import run_data
-from gp_lab.training.setup import Setup, setup
+from gp_lab.training.setup import Setup, products_in, setup
 from gp_lab.training.views import view_of
 
 
@@ -140,16 +140,18 @@ def load(
     found = folder.found_config
     here = elsewhere(found, data) if data else found
     config = here | {"trust": list(trust), "device": "auto", "threads": 0, "force": False}
-    if not (steps := checkpoint.steps(folder)):
+    held = step in checkpoint.held(folder)
+    if not (steps := checkpoint.steps(folder)) and not held:
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
     step = _step_of(folder, step)
-    if step is not None and step not in steps:
+    if step is not None and step not in steps and not held:
         raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
     if probes is None:
         probes = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in config["probe"].items()}
     with looking():
         [known] = run_data([config | {"probe": dict(probes)}], [folder])
         parts = setup(known.config, known.contents)
+    products_in(parts.settings.precision)
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")

@@ -21,7 +21,8 @@ State = dict[str, Tensors]
 class Optimizer(Protocol):
     """`lr` is the base rate; `update` takes the rate of this step, in the same units."""
 
-    lr: float
+    @property
+    def lr(self) -> float: ...
 
     def start(self, params: Tensors) -> State:
         """The state before the first update: accumulators, and the number of updates made."""
@@ -147,6 +148,42 @@ class SGD(Checked):
         grads = _decayed(params, grads, self.weight_decay)
         steps, buffer = _accumulated(grads, state, self.momentum)
         return {k: p - _as(lr, p) * steps[k] for k, p in params.items()}, buffer
+
+
+@dataclass(frozen=True)
+class AsOneVector:
+    """A rule that sees all parameters as one vector: an operation is one launch on a GPU, not one
+    for each parameter. The numbers are the rule's own; parameters of several types stay apart."""
+
+    rule: Optimizer
+
+    @property
+    def lr(self) -> float:
+        return self.rule.lr
+
+    def start(self, params: Tensors) -> State:
+        return self.rule.start(params)
+
+    def update(
+        self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
+    ) -> tuple[Tensors, State]:
+        if len({p.dtype for p in params.values()}) != 1:
+            return self.rule.update(params, grads, state, lr)
+        of_params = {k for k, part in state.items() if part.keys() == params.keys()}
+        flat = {k: _joined(part, params) if k in of_params else part for k, part in state.items()}
+        new, after = self.rule.update(_joined(params, params), _joined(grads, params), flat, lr)
+        return _parted(new, params), {
+            k: _parted(part, params) if k in of_params else part for k, part in after.items()
+        }
+
+
+def _joined(tensors: Tensors, order: Tensors) -> Tensors:
+    return {"all": torch.cat([tensors[k].flatten() for k in order])}
+
+
+def _parted(joined: Tensors, like: Tensors) -> Tensors:
+    pieces = joined["all"].split([p.numel() for p in like.values()])
+    return {k: x.view(p.shape) for (k, p), x in zip(like.items(), pieces, strict=True)}
 
 
 def _buffer(params: Tensors, momentum: float) -> State:

@@ -204,5 +204,12 @@ def _device(name: str) -> torch.device:
     return device
 
 
+def products_in(precision: str) -> None:
+    """From now on the products of matrices and the convolutions of float32 are in tf32 if the
+    `precision` is, else in full; by itself PyTorch takes tf32 for the convolutions of a GPU."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
 def _parameters(net: nn.Module) -> dict[str, Tensor]:
     return {k: p.detach().clone() for k, p in net.named_parameters()}
