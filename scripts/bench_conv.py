@@ -1,8 +1,8 @@
 """Conv nets on a CPU: milliseconds of an update, the lab's against a textbook's, and what helps.
 
-    python scripts/bench_conv.py                     about six minutes on two idle cores
-    python scripts/bench_conv.py --cpu-time          on a machine that others use too: one thread
-    python scripts/bench_conv.py --only textbook stack --pairs 9
+    python scripts/bench.py conv                     about six minutes on two idle cores
+    python scripts/bench.py conv --cpu-time          on a machine that others use too: one thread
+    python scripts/bench.py conv --only textbook stack --pairs 9
 
 An iteration is 5 updates of D and 1 of G, WGAN-GP with Adam, on images that are in memory. The
 textbook writes stock modules and `torch.optim.Adam`, `autocast` around the networks for bf16. The
@@ -32,7 +32,6 @@ them (bf16). What did not:
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import bench_tools as tools
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -422,23 +422,21 @@ def _show(row: Row) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = tools.parser_of(__doc__, "conv", device=False)
     parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--networks", type=int, nargs="+", default=list(range(len(NETWORKS))))
-    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one timing, about")
-    parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
+    tools.add_cpu_time(parser)
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.worker:
-        network, threads, seconds = arguments.worker
+    a = parser.parse_args(words)
+    if a.worker:
+        network, threads, seconds = a.worker
         _work(int(network), int(threads), float(seconds))
         return
-    print(f"PyTorch {torch.__version__}; load before: {os.getloadavg()[0]:.1f}")
+    print(tools.said(tools.machine()))
     print(f"{'what':24} {'over':22} {'network':26} {'batch':>5} {'ms':>9}  ratio (low .. high)")
-    a = arguments
-    measure(a.only, a.networks, a.pairs, a.cpu_time, a.seconds, _show)
+    tools.keep(a.json, measure(a.only, a.networks, a.pairs, a.cpu_time, a.seconds, _show))
 
 
 if __name__ == "__main__":
