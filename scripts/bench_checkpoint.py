@@ -55,7 +55,7 @@ def parts(folder: RunFolder, state: State, repeats: int) -> tuple[int, dict[str,
         "SHA-256": lambda: hashlib.sha256(data).hexdigest(),
         "write": lambda: path.write_bytes(data),
         "flush": lambda: flush(path),
-        "whole": lambda: checkpoint.save(folder, next(steps), state, {}),
+        "whole": lambda: _save(folder, next(steps), state),
     }
     times: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(repeats):
@@ -63,6 +63,11 @@ def parts(folder: RunFolder, state: State, repeats: int) -> tuple[int, dict[str,
         for name, part in timed.items():
             times[name].append(tools.seconds(part))
     return len(data), {name: statistics.median(found) for name, found in times.items()}
+
+
+def _save(folder: RunFolder, step: int, state: dict[str, Any]) -> None:
+    checkpoint.save(folder, step, state, {})
+    checkpoint.drop_older(folder)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: a step and a tree of tensors, checksummed, the last two kept.
+"""Checkpoints: a step and a tree of tensors, checksummed; the last two stay, and what is `kept`.
 
 Loaded with `weights_only=True`, so a checkpoint from a stranger is data. The random streams need
 no state of their own: block k of a stream is a function of (seed, stream, k), and the step says k.
@@ -29,6 +29,7 @@ from gp_lab.runs.checksum import (
     write_checked,
 )
 from gp_lab.runs.folder import START_OVER, RunFolder
+from gp_lab.runs.kept import checkpoint_name, kept_steps
 
 FORMAT = 1
 KEPT = 2
@@ -43,15 +44,21 @@ class Saved(NamedTuple):
 
 
 def save(folder: RunFolder, step: int, state: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Write `checkpoints/step-<step>.pt` and its SHA-256, then drop all but the last two.
+    """Write `checkpoints/step-<step>.pt` and its SHA-256.
 
     The metrics are on the disk before it: a run that goes on from here has them all.
     """
     folder.flush_metrics()
     write_checked(_path(folder, step), serialised(step, state, extra))
+
+
+def drop_older(folder: RunFolder) -> None:
+    """Delete all checkpoints but the last two and those that stay, as `kept.json` says."""
+    stay = kept_steps(folder)
     for old in _all(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
-        checksum_path(old).unlink(missing_ok=True)
+        if _step(old) not in stay:
+            old.unlink(missing_ok=True)
+            checksum_path(old).unlink(missing_ok=True)
 
 
 def serialised(step: int, state: dict[str, Any], extra: dict[str, Any]) -> bytes:
@@ -197,7 +204,7 @@ def _step(path: Path) -> int:
 
 
 def _path(folder: RunFolder, step: int) -> Path:
-    return folder.path / "checkpoints" / f"step-{step:08d}.pt"
+    return folder.path / "checkpoints" / checkpoint_name(step)
 
 
 def _held_path(folder: RunFolder, step: int) -> Path:

@@ -1,7 +1,7 @@
 """Which machinery runs the pure step: eager or compiled, one run or a stack of them."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -57,7 +57,8 @@ class Engine:
     `generator_step(state, hyper, lr, latent)`, and what `step.py` lets follow; with `stack` > 1
     every tensor has the replica as its first dimension. Of several ranks each hands over its part
     of the batch, and in D's step what it adds to a sum (`asked`). With `whole` D's step makes all
-    updates of an iteration: its data and noise have one more dimension, the first.
+    updates of an iteration: its data and noise have one more dimension, the first. Why it has its
+    threads and its stack is said where that was measured.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Engine:
     stack: int
     discriminator_step: Callable[..., tuple[State, Tensor]]
     generator_step: Callable[..., tuple[State, Tensor]]
+    threads_reason: str = ""
+    stack_reason: str = ""
     whole: bool = False
 
 
@@ -88,7 +91,12 @@ def make_engine(
         if how == "block" and step is discriminator_step:
             function = all_updates(function)
         if name == "compiled":
-            function = torch.compile(_with_own_code(function), fullgraph=True, dynamic=False)
+            function = torch.compile(
+                _with_own_code(function),
+                fullgraph=True,
+                dynamic=False,
+                options={"guard_filter_fn": _guards_of_data},
+            )
         steps.append(torch.no_grad()(function))
     of_d, of_g = Replayed(steps).updates if how == "graphs" else steps
     return Engine(name, reason, stack, of_d, of_g, whole=how == "block")
@@ -172,6 +180,21 @@ def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
+def _guards_of_data(guards: Sequence[Any]) -> list[bool]:
+    """Which guards PyTorch checks at each call: those of its own settings and of the arguments but
+    the state, which always has the shapes that it was compiled for.
+
+    The others look through the networks, for as long as a stack of eight takes for a fifth of its
+    arithmetic; an engine is one game's, and those that may share it are alike.
+    """
+    return [
+        not guard.name
+        or guard.guard_type == "DUPLICATE_INPUT"  # an average begins as the parameters themselves
+        or (guard.name.startswith("arguments") and not guard.name.startswith("arguments[0]"))
+        for guard in guards
+    ]
+
+
 def choose(
     setting: str, game: Game, updates: int, device: torch.device, stack: int = 1
 ) -> tuple[str, str]:
@@ -232,4 +255,9 @@ def threads_and_precision(game: Game, settings: Settings) -> Iterator[None]:
 
 def fits_a_core(game: Game) -> bool:
     """Whether the networks are so small that more than one core has nothing to do."""
-    return sum(p.numel() for p in game.discriminator.parameters()) <= SMALL_PARAMETERS
+    return parameters_of_d(game) <= SMALL_PARAMETERS
+
+
+def parameters_of_d(game: Game) -> int:
+    """How many numbers the discriminator learns."""
+    return sum(p.numel() for p in game.discriminator.parameters())

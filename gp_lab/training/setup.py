@@ -22,6 +22,7 @@ from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import NoPenalty
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
+from gp_lab.runs.kept import check_best
 from gp_lab.runs.settings import Settings
 from gp_lab.tracking.base import Tracking
 from gp_lab.training.memory import bytes_of_state, free_bytes
@@ -167,6 +168,7 @@ def _with_characters(node: Any, dataset: Dataset) -> Any:
 
 def _check(run: Setup) -> None:
     """Raises `BadInput` for parts that do not fit together, each checked by itself."""
+    check_best(run.settings.keep_best, run.probes)
     run.dataset.check("dataset", run)
     run.latent.check("architecture.latent", run)
     run.game.penalty.check("penalty", run)

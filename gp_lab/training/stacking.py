@@ -88,6 +88,10 @@ class Unstackable(Exception):
     too_large = False
 
 
+class Slower(Unstackable):
+    """They would take longer than one after another, as was measured."""
+
+
 class TooLarge(Unstackable):
     """A smaller stack may fit."""
 
