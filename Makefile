@@ -1,4 +1,5 @@
 # make setup     the environment in .venv: three minutes, most of it a download;   make help   these lines
+# make setup TORCH='torch torchvision --index-url URL'   with another build of PyTorch; make lock: scripts/README.md
 # make figures   sets everything up; a tour of every paper in miniature, on the CPU
 # make edition   the entries in miniature, but for a few that take hours; it goes on where it was stopped
 # make test      sets everything up, passes the tests;   make test-fast   units alone, two minutes
@@ -6,12 +7,14 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+TORCH  ?= torch==2.13.0 torchvision==0.28.0
 SCALE  ?= miniature
 OUT    ?= outputs
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet
 LAB    := $(BIN)/gp-lab
 
-.PHONY: help figures edition figure test test-fast slow-test setup lint clean
+.PHONY: help figures edition figure test test-fast slow-test setup lock lint clean
 .DEFAULT_GOAL := figures
 
 help:
@@ -43,11 +46,17 @@ lint: setup
 
 setup: $(VENV)/.done
 
-$(VENV)/.done: pyproject.toml constraints.txt
+$(VENV)/.done: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --require-hashes --no-deps --requirement requirements.lock
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
+
+lock: setup
+	$(PIP) uv
+	scripts/lock.sh $(BIN)/uv '$(TORCH)' $(LOCK)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,7 @@
 """The commands: train, resume, sample, figure and others. Each imports only what it needs."""
 
 import argparse
+import gc
 import signal
 import sys
 import time
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from gp_lab.runs.identity import Config
     from gp_lab.runs.result import RunResult
 
-MOST, LAST_STEP, LAST_SEED = 10**8, 10**12, 2**63 - 1
-"""Of samples; of the steps and seeds of a run."""
+MOST, LAST_SEED = 10**8, 2**63 - 1
+"""Of samples; of the seeds of a run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,12 +83,19 @@ def train(arguments: list[str]) -> Exit:
 
 
 def resume(arguments: list[str]) -> Exit:
-    """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked."""
+    """`gp-lab resume RUN [steps=N]`: go on from the last checkpoint, for longer if asked.
+
+    keep_every=N, keep_best=SCORE: which checkpoints are kept from now on.
+    """
     from gp_lab.launching.arguments import later, resumed, run_and_words
 
-    usage = "gp-lab resume RUN [steps=N] [dataset.root=DIR] [trust=PACKAGE]"
+    usage = (
+        "gp-lab resume RUN [steps=N] [keep_every=N] [keep_best=SCORE] [dataset.root=DIR]"
+        " [trust=PACKAGE]"
+    )
     folder, words = run_and_words(arguments, "resume", usage)
-    said = later(words, ["steps"], f"only steps can change when a run is resumed; write {usage}")
+    refusal = f"only steps and what is kept can change when a run is resumed; write {usage}"
+    said = later(words, ["steps", "keep_every", "keep_best"], refusal)
     return _trained(resumed(folder, said), folder)
 
 
@@ -108,19 +116,19 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("-n", help="samples; lines; samples of each class")
     parser.add_argument("--kind", default="samples", help="samples, interpolation or classes")
     parser.add_argument("--seed", default="0", help="of the latents")
-    parser.add_argument("--step", help="of the checkpoint; left out, the last")
+    parser.add_argument("--step", default="last", help="of the checkpoint, or best, or last")
     parser.add_argument("--points", default="65", help="of an interpolation's line")
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
 
     from gp_lab.launching.arguments import later, run_and_words
-    from gp_lab.overrides import number_behind
+    from gp_lab.overrides import checkpoint_step, number_behind, value_of
 
     args = parsed(parser, arguments, usage)
     folder, _ = run_and_words([args.run] if args.run else [], "sample", usage)
     said = later(args.overrides, [], f"nothing but the data's place can change; write {usage}")
     n = None if args.n is None else number_behind("-n", args.n, 1, MOST)
     seed = number_behind("--seed", args.seed, 0, LAST_SEED)
-    step = None if args.step is None else number_behind("--step", args.step, 0, LAST_STEP)
+    step = checkpoint_step(f"--step {args.step}", value_of(args.step))
     points = number_behind("--points", args.points, 1, MOST)
     out = None if args.out is None else path_of(args.out)
 
@@ -136,13 +144,19 @@ def evaluate(arguments: list[str]) -> Exit:
     """`gp-lab evaluate RUN|OUTPUTS ... [FILTER ...] [step=N] [probe=NAME] [probe.NAME.key=value]`:
     the scores of runs, later. One that fails does not stop the others; then the exit status is 1.
 
+    step=best: at the checkpoint that keep_best has kept. --follow evaluates each checkpoint of one
+    run as it comes, in this process, while another trains the run.
     Filters select among several runs: those of `gp-lab compare --help`.
 
       gp-lab evaluate outputs/runs/RUN probe=inception step=20000
       gp-lab evaluate outputs dataset=mnist state=finished 'probe=[classifier,neighbours]'
     """
-    from gp_lab.launching.evaluating import asked, evaluate_all
+    from gp_lab.launching.evaluating import FOLLOW, asked, evaluate_all
 
+    if FOLLOW in arguments:
+        from gp_lab.launching.following import follow
+
+        return follow(asked(arguments))
     return evaluate_all(asked(arguments))
 
 
@@ -162,6 +176,7 @@ def figure(arguments: list[str]) -> Exit:
     if args.cfg:
         print(plan.shown())
         return Exit.OK
+    plan.check_extra()
     return _made(plan)
 
 
@@ -322,7 +337,7 @@ def list_(arguments: list[str]) -> Exit:
 def doctor(arguments: list[str]) -> Exit:
     """`gp-lab doctor [OUTPUTS]`: what there is on this machine, and what to do about the rest.
 
-    Versions, GPUs, disk, Slurm, W&B, optional packages, the Inception weights, every data set.
+    Versions, GPUs, disk, compiler, Slurm, W&B, optional packages, Inception weights, data sets.
     """
     from gp_lab.launching.doctor import findings
 
@@ -414,4 +429,5 @@ def entry() -> None:
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     status = main()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is said: Python takes a while to end
+    gc.freeze()  # a shorter one: it would look through all that was imported for garbage
     sys.exit(status)

@@ -240,16 +240,19 @@ def instantiate(
 def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
     """Raises `BadInput` for what `instantiate` would refuse by a part's signature alone.
 
-    Nothing is made.
+    Nothing is made. Null is let pass: the data may say what it stands for.
     """
     if isinstance(node, Mapping) and "_target_" in node:
         target = resolve(node["_target_"], f"{key}._target_", trust)
         for name, value in _own_keys(target, node, key).items():
-            if not isinstance(value, Mapping):
+            if value is not None and _is_plain(value):
                 _checked(_as_tuples(value), _hints(target).get(name, Any), f"{key}.{name}")
     if isinstance(node, Mapping):
         for name, value in node.items():
             check_types(value, f"{key}.{name}", trust)
+    if isinstance(node, list):
+        for i, value in enumerate(node):
+            check_types(value, f"{key}[{i}]", trust)
 
 
 def _own_keys(target: type, node: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ KEY = re.compile(r"[\w./@:$-]+", re.ASCII)
 LONGEST = 60
 """Characters of a word in a sentence about it."""
 
+LAST_STEP = 10**12
+
 MOST = 100_000
 """Values of a sweep; more are a slip of the keyboard."""
 
@@ -119,11 +121,24 @@ def whole_number(written: str, value: Any, least: int, most: int) -> int:
 
 def number_behind(flag: str, text: str, least: int, most: int) -> int:
     """The whole number that stands behind a flag. Raises `BadInput`."""
+    return whole_number(f"{flag} {text}", value_of(text), least, most)
+
+
+def value_of(text: str) -> Any:
+    """The value that a text is in an override; the text itself if it is none."""
     try:
-        value = values([f"n={text}"])["n"]
+        return values([f"n={text}"])["n"]
     except BadInput:
-        value = text
-    return whole_number(f"{flag} {text}", value, least, most)
+        return text
+
+
+def checkpoint_step(written: str, value: Any) -> int | str:
+    """The step of a checkpoint, or `best` or `last`, that a word asks for. Raises `BadInput`."""
+    if isinstance(value, str) and value in ("best", "last"):
+        return value
+    if not isinstance(value, int):
+        raise BadInput(f"{shortened(written)}: not a whole number, nor best or last")
+    return whole_number(written, value, 0, LAST_STEP)
 
 
 def shortened(text: str) -> str:

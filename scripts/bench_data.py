@@ -1,7 +1,7 @@
 """How fast image data reach a run, and what memory they take: resident, mapped, single files.
 
-    python scripts/bench_data.py                     about a minute on two free cores
-    python scripts/bench_data.py --blocks 40 --repeats 9
+    python scripts/bench.py data                     about a minute on two free cores
+    python scripts/bench.py data --blocks 40 --repeats 9
 
 Each path is drawn from as the trainer does it, block by block, in processes of its own:
 
@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -166,12 +166,12 @@ def in_a_process(function: Callable[..., str], *arguments: object) -> str:
         return pool.apply(function, arguments)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="bench.py data", description=__doc__.splitlines()[0])
     parser.add_argument("--blocks", type=int, default=20, help="drawn in each timing")
     parser.add_argument("--repeats", type=int, default=5, help="timings of each side (median)")
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if not Path("/proc/self/status").exists():
         sys.exit("memory is read from /proc, which this system does not have")
     print(f"PyTorch {torch.__version__}; load before: {os.getloadavg()[0]:.1f}")

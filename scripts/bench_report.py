@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What a report of many runs costs: seconds to build and megabytes, of made-up run folders.
 
-    python scripts/bench_report.py --runs 1000 --lines 1000
+    python scripts/bench.py report --runs 1000 --lines 1000
 
 Five seeds in a group; in each run seven metrics a line and the time of each, and two probes with
 arrays at four steps.
@@ -13,6 +12,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,13 +60,13 @@ def made_up(out: Path, runs: int, lines: int) -> None:
         folder.set_status(State.FINISHED, step=lines * 10, rate=100.0, disk_bytes=10**6)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="bench.py report", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="a folder to keep; else a temporary one")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     out = args.out or Path(tempfile.mkdtemp(prefix="gp-lab-report-"))
     if not (out / "runs").exists():
         made_up(out, args.runs, args.lines)

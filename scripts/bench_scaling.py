@@ -1,8 +1,8 @@
 """Step, all-reduce and input time on what is at hand, and what they say about 8, 64 and 512 GPUs.
 
-    python scripts/bench_scaling.py                  under a minute on two cores
-    python scripts/bench_scaling.py --tflops 60 --bandwidth 300 --network 50 --latency 5
-    python scripts/bench_scaling.py --networks resnet_cifar --batch 32
+    python scripts/bench.py scaling                  under a minute on two cores
+    python scripts/bench.py scaling --tflops 60 --bandwidth 300 --network 50 --latency 5
+    python scripts/bench.py scaling --networks resnet_cifar --batch 32
 
 Measured here: seconds and floating-point operations of an update of D and of G (WGAN-GP, eager, a
 small batch), the two coefficients of an all-reduce between two gloo processes on this machine, the
@@ -21,23 +21,20 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bench_tools as tools
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
-from gp_lab.launching.compose import compose, hydra_session
+from gp_lab.launching.compose import hydra_session
 from gp_lab.training.batches import batches_at_once, draw_batches
-from gp_lab.training.engine import make_engine
 from gp_lab.training.setup import Setup, setup
-from gp_lab.training.step import start_state
 
 NETWORKS = {"resnet_cifar": 32, "resnet2_imagenet": 64, "resnet_lsun": 64}
 """Architecture -> height and width of its images; the last one is the widening ResNet."""
@@ -110,89 +107,35 @@ class Costs:
 # Measurements
 
 
-def median_seconds(function: Callable[[], Any], repeats: int = REPEATS) -> float:
-    times = []
-    function()
-    for _ in range(repeats):
-        began = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
 def a_run(hydra: Any, network: str, folder: Path) -> Setup:
-    size = NETWORKS[network]
-    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, size, size), dtype=np.uint8)
-    root = folder / str(size)
-    root.mkdir(exist_ok=True)
-    np.save(root / "train.npy", images)
-    config = compose(
-        hydra,
-        [
-            *(f"architecture={network}", "dataset=image_array", f"dataset.root={root}"),
-            *(f"dataset.source.image_size={size}", "loss=wasserstein", "penalty=one_gp"),
-            *("probe=[]", "tracking=none", "device=cpu", f"batch_size={MEASURED_BATCH}"),
-            *(f"d_steps={D_STEPS}", f"g_steps={G_STEPS}", f"out={folder}"),
-        ],
-    )
+    data = tools.random_images(folder, NETWORKS[network], count=IMAGES)
+    words = [f"architecture={network}", *data, *tools.WGAN_GP, f"batch_size={MEASURED_BATCH}"]
+    config = tools.configured(hydra, [*words, f"d_steps={D_STEPS}", f"g_steps={G_STEPS}"], folder)
     if kinds := config["architecture"]["generator"].get("classes"):
+        root = Path(config["dataset"]["root"])
         np.save(root / "train_labels.npy", np.linspace(0, kinds - 1, IMAGES).astype(np.int64))
     return setup(config)
 
 
-class Flops(TorchDispatchMode):
-    """Counts operations of matrix products and convolutions.
-
-    PyTorch's FlopCounterMode hooks the modules, which a derivative of a derivative does not allow.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if (count := flop_registry.get(func._overloadpacket)) is not None:
-            self.total += count(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
 def costs(run: Setup) -> Costs:
     s, game = run.settings, run.game
-    engine = make_engine(game, "eager")
-    state = start_state(game, *run.initial, s.batch_size, run.dataset.shape)
-    block = draw_batches(run, 0)
-    lr = block.rate_d[0]
-
-    def of_d() -> Any:
-        return engine.discriminator_step(
-            *(state, {}, lr, block.real[0, 0], block.latent[0, 0], block.u[0, 0]),
-            tuple(y[0, 0] for y in block.labels),
-        )
-
-    def of_g() -> Any:
-        return engine.generator_step(state, {}, lr, *block.of_g(0, 0))
-
-    def flops(step: Callable[[], Any]) -> float:
-        with Flops() as counted:
-            step()
-        return counted.total / s.batch_size
+    of_d, of_g = tools.updates(run)
 
     def size(net: nn.Module) -> int:
         return sum(p.numel() * p.element_size() for p in net.parameters())
 
     samples = batches_at_once(run) * s.batch_size
-    numbers = median_seconds(lambda: draw_batches(run, 1, slice(0))) / samples
+    numbers = tools.median_seconds(lambda: draw_batches(run, 1, slice(0)), REPEATS) / samples
     return Costs(
-        median_seconds(of_d) / s.batch_size,
-        median_seconds(of_g) / s.batch_size,
-        flops(of_d),
-        flops(of_g),
+        tools.median_seconds(of_d, REPEATS) / s.batch_size,
+        tools.median_seconds(of_g, REPEATS) / s.batch_size,
+        tools.flops(of_d) / s.batch_size,
+        tools.flops(of_g) / s.batch_size,
         size(game.discriminator),
         size(game.generator),
         sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in game.generator.modules()),
         numbers,
-        median_seconds(lambda: draw_batches(run, 1)) / samples - numbers,
+        tools.median_seconds(lambda: draw_batches(run, 1), REPEATS) / samples - numbers,
     )
 
 
@@ -256,8 +199,8 @@ def table(
 HEAD = " ranks    batch    step ms  all-red. ms  input ms     it/s   images/s efficiency  hidden"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="bench.py scaling", description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS)[:2], choices=NETWORKS)
     parser.add_argument("--batch", type=int, default=64, help="samples of one rank")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 8, 64, 512])
@@ -267,7 +210,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=5, help="microseconds of a message")
     parser.add_argument("--node", type=int, default=8, help="GPUs of a node")
     parser.add_argument("--algorithm", default="better", choices=ALGORITHMS, help="of GPUs")
-    a = parser.parse_args()
+    a = parser.parse_args(words)
     torch.set_num_threads(1)
     model = {"d": D_STEPS, "g": G_STEPS, "m": MEASURED_BATCH, "node": a.node}
     print(MODEL.format(formula=ALGORITHMS[a.algorithm], **model))

@@ -1,6 +1,6 @@
 """What a sweep's bookkeeping costs, by its size: finished runs that are asked for again, and read.
 
-    python scripts/bench_sweep.py [--sizes 500 2000 10000] [--json FILE]
+    python scripts/bench.py sweep [--sizes 500 2000 10000] [--json FILE]
 
 Finished runs of the default config are laid out, one a seed, and timed as whole commands, so that
 start-up counts: the same sweep again (nothing is trained), status, compare, clean. Seconds, and the
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -44,11 +45,11 @@ def seconds(*arguments: str) -> float:
     return time.monotonic() - began
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="bench.py sweep", description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 2000, 10_000])
     parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     with hydra_session() as hydra:
         config = compose(hydra, list(SETTINGS))
     found: dict[str, dict[int, float]] = {}

@@ -28,6 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    device = os.environ.get("GP_LAB_TEST_DEVICE", "cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU"))
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):

@@ -5,16 +5,18 @@ the papers' scores were made with (wgan_gp, Table 3; mu_wgan, Table 2;
 zero_gp, Fig. 4; anomalous, Table 1).
 """
 
+import copy
 import hashlib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gp_lab.data.torchvision_import import import_torchvision
 from gp_lab.errors import BadInput
@@ -28,6 +30,10 @@ WEIGHTS_SHA256 = "6726825d"
 FEATURES = 2048
 CLASSES = 1008
 SIDE = 299
+AT_ONCE = 512
+"""Images that a GPU sees at once: some 5 GB."""
+
+Precision = Literal["fp32", "bf16"]
 
 
 class Inception(nn.Module):
@@ -35,12 +41,15 @@ class Inception(nn.Module):
 
     Made by `load_inception` or `random_inception`.
 
-    identity: what the weights are (the file's SHA-256, or the seed), for caches of statistics.
+    identity: what the weights are (the file's SHA-256, or the seed), and in what precision they are
+    used, for caches of statistics. In bf16 the convolutions are computed so, all else in float32.
     """
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, identity: str, precision: Precision = "fp32") -> None:
         super().__init__()
-        self.identity = identity
+        self.identity = identity if precision == "fp32" else f"{identity}-{precision}"
+        self.precision = precision
+        self._folded: tuple[torch.device, Any] | None = None
         with torch.random.fork_rng(devices=[]):  # its weights are drawn, and then replaced
             self.net = _network()
         self.eval().requires_grad_(False)
@@ -66,11 +75,24 @@ class Inception(nn.Module):
         x = F.interpolate(
             x.expand(-1, 3, -1, -1), size=(SIDE, SIDE), mode="bilinear", align_corners=False
         )
-        pooled = self._pool3(2 * x - 1)
+        bf16 = torch.autocast(weight.device.type, torch.bfloat16, self.precision == "bf16")
+        with bf16:
+            pooled = self._pool3((2 * x - 1).contiguous(memory_format=torch.channels_last)).float()
         return pooled, pooled @ weight.T
 
+    def _as_computed(self, device: torch.device) -> Any:
+        """The network as it is computed: batch norm is part of the convolutions, and the channels
+        of a pixel lie beside one another."""
+        if self._folded is None or self._folded[0] != device:
+            net = copy.deepcopy(self.net)
+            for block in list(net.modules()):
+                if isinstance(getattr(block, "bn", None), nn.BatchNorm2d):
+                    block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
+            self._folded = device, net.to(memory_format=torch.channels_last)
+        return self._folded[1]
+
     def _pool3(self, x: Tensor) -> Tensor:
-        net = self.net
+        net = self._as_computed(x.device)
         x = net.Conv2d_2b_3x3(net.Conv2d_2a_3x3(net.Conv2d_1a_3x3(x)))
         x = net.Conv2d_4a_3x3(net.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))
         x = net.Mixed_5d(net.Mixed_5c(net.Mixed_5b(F.max_pool2d(x, 3, 2))))
@@ -88,6 +110,7 @@ def load_inception(
     weights: str | Path | None = None,
     device: torch.device | str = "cpu",
     sha256: str = WEIGHTS_SHA256,
+    precision: Precision = "fp32",
 ) -> Inception:
     """The network with the published weights: from a file, or downloaded once if there is none.
 
@@ -97,7 +120,7 @@ def load_inception(
     StoppedEarly where a signal asks for a stop before it has come.
     """
     path = _download(_pytorch_fid().FID_WEIGHTS_URL) if weights is None else Path(weights)
-    network = Inception(identity=f"inception-{checked_weights(path, sha256)}")
+    network = Inception(f"inception-{checked_weights(path, sha256)}", precision)
     network.net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.to(device)
 
@@ -117,12 +140,14 @@ def checked_weights(path: Path, sha256: str = WEIGHTS_SHA256) -> str:
     return found
 
 
-def random_inception(seed: int = 0, device: torch.device | str = "cpu") -> Inception:
+def random_inception(
+    seed: int = 0, device: torch.device | str = "cpu", precision: Precision = "fp32"
+) -> Inception:
     """The network with random weights (He et al. 2015), the same for the same seed: for tests.
 
     Its scores mean nothing beside published ones.
     """
-    network = Inception(identity=f"random-{seed}")
+    network = Inception(f"random-{seed}", precision)
     rng = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -159,7 +184,7 @@ def scan(
     moments = Moments.none(FEATURES, device)
     sums = SplitSums.none(CLASSES, splits, device)
     kept = torch.empty(0, FEATURES, device=device)
-    for images in batches:
+    for images in together(batches, device):
         pooled, logits = network(images)
         split = splits_of(start, len(images), samples, splits)
         moments += Moments.of(pooled)
@@ -167,6 +192,18 @@ def scan(
         kept = torch.cat([kept, pooled[: keep - start]]) if start < keep else kept
         start += len(images)
     return Scan(moments, sums, kept)
+
+
+def together(batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
+    """Images `[n, c, h, w]` batch after batch: on a GPU in larger ones, `AT_ONCE` or some more."""
+    waiting: list[Tensor] = []
+    for images in batches:
+        waiting.append(images)
+        if device.type != "cuda" or sum(map(len, waiting)) >= AT_ONCE:
+            yield torch.cat(waiting) if len(waiting) > 1 else images
+            waiting = []
+    if waiting:
+        yield torch.cat(waiting)
 
 
 def _network() -> Any:

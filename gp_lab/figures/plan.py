@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, bad_choice, counted, show
+from gp_lab.extras import check_extra
 from gp_lab.figures.settings import FREE, check_kind
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
 from gp_lab.launching.config_groups import entry_of, figure_file
@@ -47,8 +48,14 @@ class Plan:
         count = counted(len(self.sweep.jobs), "run")
         return f"{self.name} at scale {self.scale}: {count}\n{jobs_table(self.sweep.jobs)}"
 
+    def check_extra(self) -> None:
+        """Raises `BadInput` if the packages of an extra that its file names are missing."""
+        if extra := self.file.get("extra"):
+            check_extra(self.name, str(extra))
+
     def check(self) -> None:
         """Raises `BadInput` for what would be refused when the runs start, or later."""
+        self.check_extra()
         if self.sweep is None:
             self._settings()
         else:

@@ -34,6 +34,7 @@ from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of, unreadable
 from gp_lab.runs import yaml_text
 from gp_lab.runs.identity import Config
+from gp_lab.runs.older import NEW_KEYS
 from gp_lab.runs.result import RunResult
 
 CONFIG_NAME = "train"
@@ -277,7 +278,7 @@ def check_keys(config: Config, reference: Config) -> None:
     groups of `reference`. A part of another class than its choice's is asked when it is built, as
     probes are and parts from outside gp_lab.
     """
-    _same_keys("", {"label": None} | config, _known())  # runs are older than their labels
+    _same_keys("", {**NEW_KEYS, **config}, _known())
     for group in groups():
         node = config[group]
         if not isinstance(node, Mapping):

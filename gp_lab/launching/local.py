@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
+from gp_lab.instantiate import check_types
+from gp_lab.launching.program import importing
 from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
-from gp_lab.runs.identity import Config, folder_of, packages_of, run_hash
+from gp_lab.runs.identity import Config, canonical, folder_of, packages_of, run_hash
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.terminal import bar, watched
 from gp_lab.tracking import sweeps
-from gp_lab.training.data import identified
+from gp_lab.training.data import identified, run_data
 from gp_lab.training.process_group import quiet, several, world
 from gp_lab.training.stacking import differing, structure_key
 from gp_lab.training.stopping import Stop, listening
@@ -110,16 +113,34 @@ def train_all(
 
 
 def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
-    """Train one run in this process, as the ranks may do together; `folder`: it goes on there."""
-    from gp_lab.data.contents import looking
-    from gp_lab.training.trainer import train
+    """Train one run in this process, as the ranks may do together; `folder`: it goes on there.
 
+    Raises `BadInput`, for a wrong scalar before anything heavy is imported.
+    """
+    Settings.of(config)
     with looking():
+        folders = [folder] if folder else None
         [config] = [config] if folder else identified([config])
         if _is_finished(config, folder):
             say_what_is_skipped([config], [])
             _tell_agent(config, folder)
-        return train([config], folders=[folder] if folder else None)[0]
+            if not several():
+                run_data([config], folders)
+                return result_of(folder or RunFolder(folder_of(config)), config["steps"])
+        with importing():
+            _check_types([config])
+            from gp_lab.training.trainer import train
+        return train([config], folders)[0]
+
+
+def _check_types(configs: Sequence[Config]) -> None:
+    """Raises `BadInput` for a value of the wrong type, before all parts are made."""
+    for group in ("penalty", "loss", "constraint", "correction", "optimizer"):
+        for config in {canonical(config[group]): config for config in configs}.values():
+            check_types(config[group], group, config["trust"])
+    for config in {canonical(config["architecture"]): config for config in configs}.values():
+        for net in ("discriminator", "generator"):  # in the order in which they are made
+            check_types(config["architecture"].get(net), f"architecture.{net}", config["trust"])
 
 
 def _tell_agent(config: Config, folder: RunFolder | None) -> None:
@@ -280,7 +301,9 @@ def checked_setups(configs: Sequence[Config]) -> dict[str, Any]:
 
     Raises `BadInput` for what `train` would refuse in any of the configs.
     """
-    from gp_lab.training.setup import setup
+    with importing():
+        _check_types(configs)
+        from gp_lab.training.setup import setup
 
     seen, setups = set(), {}
     for config in configs:

@@ -4,12 +4,13 @@ It has safe streams, one sentence for what a user can mend, and an exit status.
 """
 
 import argparse
+import gc
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
@@ -63,6 +64,18 @@ def _take_leave(together: bool, error: Exception) -> None:
         from gp_lab.training.distributed import take_leave
 
         take_leave(error)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """While inside, nothing is looked through for garbage: of what is imported all is kept."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def parsed(parser: argparse.ArgumentParser, arguments: list[str], usage: str) -> argparse.Namespace:

@@ -5,6 +5,7 @@ another takes its place. One that gets a signal of its own saves, says so and en
 whose parent is gone.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from gp_lab.errors import BadInput, Exit, LabError
+from gp_lab.launching.program import importing
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
 from gp_lab.terminal import guarded_streams, write
@@ -50,7 +52,8 @@ def attempt(batch: Batch, stop: Stop, progress: bool) -> Attempt:
     if stop.asked and not several():
         return Attempt(stopped=len(batch))
 
-    from gp_lab.training.trainer import train
+    with importing():
+        from gp_lab.training.trainer import train
 
     try:
         ends = train(batch, progress=progress, stop=stop)
@@ -225,7 +228,8 @@ def _work(connection: Connection, flag: Any, threads: int, batch: Batch) -> None
                 connection.send(found)
                 in_hand[:] = () if stop.asked else connection.recv()
             except (EOFError, OSError):  # the parent is gone
-                return
+                break
+    gc.freeze()  # Python ends the sooner for not looking through all that was imported
 
 
 def _heed_parent(stop: Stop, in_hand: list[Config]) -> None:

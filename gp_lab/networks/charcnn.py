@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gp_lab.fields import Count, FewOrZero
 from gp_lab.instantiate import Checked
 from gp_lab.networks.convolution import ConvInit, check_kernel, draw, linear
+from gp_lab.networks.layers import ReLU
 
 RESIDUAL = 0.3
 
@@ -74,9 +75,9 @@ class ResidualBlock1d(nn.Module):
     def __init__(self, filters: Count, kernel: Count = 5, init: ConvInit = "he") -> None:
         super().__init__()
         self.f = nn.Sequential(
-            nn.ReLU(),
+            ReLU(),
             _convolution(filters, filters, kernel, init),
-            nn.ReLU(),
+            ReLU(),
             _convolution(filters, filters, kernel, init),
         )
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from gp_lab.fields import Count, CountOrZero
 from gp_lab.instantiate import Checked
@@ -24,7 +23,7 @@ from gp_lab.networks.convolution import (
     norm_layer,
     resolutions,
 )
-from gp_lab.networks.layers import LEAKY_SLOPE, Output
+from gp_lab.networks.layers import Output, ReLU, leaky_relu, relu
 from gp_lab.networks.mlp import Norm
 
 Resample = Literal["none", "up", "down"]
@@ -67,7 +66,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else Convolution(inputs, outputs, 1, init="glorot")
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        y = through(self.norm1, x, labels).relu()
+        y = relu(through(self.norm1, x, labels))
         # A 1 x 1 convolution commutes with both ways of resampling: it is done on fewer pixels.
         if self.resample == "up":
             y, shortcut = nearest_up(y), nearest_up(self.shortcut(x))
@@ -75,7 +74,7 @@ class ResidualBlock(nn.Module):
             shortcut = self.shortcut(mean_pool(x))
         else:
             shortcut = self.shortcut(x)
-        y = self.conv2(through(self.norm2, self.conv1(y), labels).relu())
+        y = self.conv2(relu(through(self.norm2, self.conv1(y), labels)))
         return shortcut + (mean_pool(y) if self.resample == "down" else y)
 
 
@@ -92,7 +91,7 @@ class FirstBlock(nn.Module):
         self.shortcut = Convolution(channels, filters, 1, init="glorot")
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(self.conv1(x).relu())
+        y = self.conv2(relu(self.conv1(x)))
         return self.shortcut(mean_pool(x)) + mean_pool(y)
 
 
@@ -127,11 +126,11 @@ class BottleneckBlock(nn.Module):
                 if inputs != outputs:
                     shortcut = Convolution(inputs, outputs, 1, init="glorot")
         self.f = nn.Sequential(
-            nn.ReLU(),
+            ReLU(),
             Convolution(inputs, half_in, 1),
-            nn.ReLU(),
+            ReLU(),
             middle,
-            nn.ReLU(),
+            ReLU(),
             Convolution(half_out, outputs, 1, bias=False),
             norm_layer(norm, outputs),
         )
@@ -161,8 +160,8 @@ class Resnet2Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(functional.leaky_relu(x, LEAKY_SLOPE))
-        return self.shortcut(x) + 0.1 * self.conv2(functional.leaky_relu(y, LEAKY_SLOPE))
+        y = self.conv1(leaky_relu(x))
+        return self.shortcut(x) + 0.1 * self.conv2(leaky_relu(y))
 
 
 class ResidualGenerator(Checked, nn.Module):
@@ -196,7 +195,7 @@ class ResidualGenerator(Checked, nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.blocks(self.input(z).unflatten(1, (-1, START, START)), labels)
-        return self.output_activation(self.output(self.norm(x).relu()))
+        return self.output_activation(self.output(relu(self.norm(x))))
 
 
 def doublings(size: int) -> int:

@@ -17,7 +17,7 @@ from gp_lab.instantiate import Checked
 from gp_lab.networks import layers
 from gp_lab.networks.conditional import Head, Logits
 from gp_lab.networks.convolution import START, Convolution, linear, nearest_up
-from gp_lab.networks.layers import LEAKY_SLOPE, Output
+from gp_lab.networks.layers import Output, leaky_relu, relu
 from gp_lab.networks.mlp import Norm
 from gp_lab.networks.residual import (
     BottleneckBlock,
@@ -83,7 +83,7 @@ class ResNetDiscriminator(Checked, nn.Module):
         self.head = Head(filters, classes, head_classes)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Logits:
-        return self.head(self.blocks(x).relu().mean((2, 3)), labels)
+        return self.head(relu(self.blocks(x)).mean((2, 3)), labels)
 
 
 class WideningResNetGenerator(ResidualGenerator):
@@ -258,7 +258,7 @@ class Resnet2Generator(Checked, nn.Module):
         x = self.input(z).unflatten(1, (-1, self.start, self.start))
         for i, stage in enumerate(self.stages):
             x = stage(x if i == 0 else nearest_up(x))
-        return self.output_activation(self.output(functional.leaky_relu(x, LEAKY_SLOPE)))
+        return self.output_activation(self.output(leaky_relu(x)))
 
 
 class Resnet2Discriminator(Checked, nn.Module):
@@ -287,7 +287,7 @@ class Resnet2Discriminator(Checked, nn.Module):
         x = self.input(x)
         for i, stage in enumerate(self.stages):
             x = stage(x if i == 0 else functional.avg_pool2d(x, 3, stride=2, padding=1))
-        f = self.output(functional.leaky_relu(x.flatten(1), LEAKY_SLOPE))
+        f = self.output(leaky_relu(x.flatten(1)))
         if self.classes:
             assert labels is not None
             f = f.gather(1, labels[:, None])

@@ -11,7 +11,7 @@ from gp_lab.fields import Count, CountOrZero
 from gp_lab.instantiate import Checked
 from gp_lab.networks.conditional import Head
 from gp_lab.networks.convolution import START, Convolution
-from gp_lab.networks.layers import Output
+from gp_lab.networks.layers import Output, relu
 from gp_lab.networks.mlp import Norm
 from gp_lab.networks.residual import (
     FirstBlock,
@@ -114,7 +114,7 @@ class SAGANDiscriminator(Checked, nn.Module):
         self.head = Head(widths[-1], classes)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.head(self.blocks(x).relu().sum((2, 3)), labels)
+        return self.head(relu(self.blocks(x)).sum((2, 3)), labels)
 
 
 def _check(size: int, attention: int) -> None:

@@ -10,14 +10,14 @@ from torch import nn
 
 from gp_lab.errors import BadInput
 from gp_lab.fields import Count
-from gp_lab.networks.layers import SoftplusELU
+from gp_lab.networks.layers import LeakyReLU, ReLU, SoftplusELU
 from gp_lab.networks.mlp import MLP
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
 from gp_lab.theory.anomalous import certified_lipschitz
 
 SLOPES: dict[type[nn.Module], float] = {
-    nn.ReLU: 1.0,
-    nn.LeakyReLU: 1.0,
+    ReLU: 1.0,
+    LeakyReLU: 1.0,
     nn.Tanh: 1.0,
     nn.ELU: 1.0,
     SoftplusELU: 1.0,

@@ -18,7 +18,13 @@ from gp_lab.evaluation.classifier import (
     real_moments,
 )
 from gp_lab.evaluation.frechet import Moments
-from gp_lab.evaluation.inception import FEATURES, Inception, load_inception
+from gp_lab.evaluation.inception import (
+    FEATURES,
+    Inception,
+    Precision,
+    load_inception,
+    together,
+)
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
 from gp_lab.evaluation.reference_statistics import (
     cached_features,
@@ -37,19 +43,21 @@ from gp_lab.probes.scored_images import (
 from gp_lab.signals import StoppedEarly
 
 
-def inception_or_why(weights: str | None, device: torch.device) -> Inception | str:
+def inception_or_why(
+    weights: str | None, device: torch.device, precision: Precision = "fp32"
+) -> Inception | str:
     """The network, or a sentence that says why there is none here."""
     try:
-        return _inception(weights, device)
+        return _inception(weights, device, precision)
     except StoppedEarly as stop:  # not kept: the process may try again
         return str(stop)
 
 
 @lru_cache(maxsize=1)
-def _inception(weights: str | None, device: torch.device) -> Inception | str:
+def _inception(weights: str | None, device: torch.device, precision: Precision) -> Inception | str:
     """The network, or why there is none; tried once a process."""
     try:
-        return load_inception(weights, device)
+        return load_inception(weights, device, precision=precision)
     except BadInput as error:
         return f"probe.inception.{error}"
 
@@ -74,9 +82,9 @@ def inception_moments(
     """Of pool3 features of the training images, on the network's device."""
 
     def compute() -> Moments:
-        images = training_images(dataset, most)
+        images = map(signed, training_images(dataset, most))
         return sum(
-            (Moments.of(network(signed(x))[0]) for x in images),
+            (Moments.of(network(x)[0]) for x in together(images, device)),
             Moments.none(FEATURES, device),
         )
 
@@ -91,9 +99,11 @@ def inception_features(dataset: Images, most: int, network: Inception, folder: s
     key = _key(dataset, most, network.identity)
 
     def compute() -> Tensor:
-        return torch.cat([network(signed(x))[0] for x in training_images(dataset, most)])
+        images = map(signed, training_images(dataset, most))
+        return torch.cat([network(x)[0] for x in together(images, device)])
 
-    return cached_features(folder, key, compute).to(network.net.fc.weight.device)
+    device = network.net.fc.weight.device
+    return cached_features(folder, key, compute).to(device)
 
 
 def single(dataset: Images) -> Images:

@@ -20,7 +20,14 @@ from gp_lab.data.images import Images
 from gp_lab.errors import BadInput
 from gp_lab.evaluation.classifier import STEPS, ClassifierOfStacks, classifier_scores
 from gp_lab.evaluation.frechet import Moments, frechet_distance
-from gp_lab.evaluation.inception import FEATURES, Scan, as_levels, checked_weights, scan
+from gp_lab.evaluation.inception import (
+    FEATURES,
+    Precision,
+    Scan,
+    as_levels,
+    checked_weights,
+    scan,
+)
 from gp_lab.evaluation.inception_score import SPLITS, SplitSums, inception_score
 from gp_lab.evaluation.kid import kernel_distance
 from gp_lab.evaluation.neighbours import nearest_of_batches, spread
@@ -93,6 +100,7 @@ class InceptionScores(ScoreProbe):
             0 leaves these out.
         k: which nearest neighbour precision, recall, density and coverage reach to.
         weights: path of pt_inception-2015-12-05-6726825d.pth; null downloads it.
+        precision: of the network's convolutions. bf16 is quicker, and hardly another number.
         cache: folder of what is kept of training data, by their fingerprints.
     """
 
@@ -107,6 +115,7 @@ class InceptionScores(ScoreProbe):
     subset: CountOrZero = 5000
     k: Count = 5
     weights: PathText | None = None
+    precision: Precision = "fp32"
     cache: PathText = CACHE
 
     shared: ClassVar[bool] = True
@@ -141,7 +150,7 @@ class InceptionScores(ScoreProbe):
     def of(self, view: View, start: int, fakes: Iterable[Tensor]) -> Arrays:
         """The arrays of this rank's images, [n, C, H, W] in [-1, 1], batch after batch, of which
         `start` is the first's place among the `count` of all ranks."""
-        network, share = inception_or_why(self.weights, view.device), view.share
+        network, share = inception_or_why(self.weights, view.device, self.precision), view.share
         without = share.total(torch.tensor([isinstance(network, str)]).to(view.device, torch.int32))
         if isinstance(network, str) or without.item():
             why = network if isinstance(network, str) else "another rank has no weights"

@@ -1,16 +1,18 @@
-"""Checkpoints: a step and a tree of tensors, checksummed, the last two kept.
+"""Checkpoints: a step and a tree of tensors, checksummed; the last two stay, and what is `kept`.
 
 Loaded with `weights_only=True`, so a checkpoint from a stranger is data. The random streams need
 no state of their own: block k of a stream is a function of (seed, stream, k), and the step says k.
-They are written between two iterations: scripts/bench_checkpoint.py shows what that costs.
+They are written between two iterations: `scripts/bench.py checkpoint` shows what that costs.
 
 A checkpoint is damaged if its checksum is wrong or if it cannot be parsed, by nothing else: memory
 that is short, a disk that fails or a state of another shape end in an error that changes nothing.
 """
 
 import io
+import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +20,16 @@ import torch
 from torch import Tensor
 
 from gp_lab.errors import LabError, one_line, out_of_memory
-from gp_lab.runs.checksum import Damaged, checked_bytes, checksum_path, write_checked
+from gp_lab.files import read, write_atomically
+from gp_lab.runs.checksum import (
+    LARGEST,
+    Damaged,
+    checked_bytes,
+    checksum_path,
+    write_checked,
+)
 from gp_lab.runs.folder import START_OVER, RunFolder
+from gp_lab.runs.kept import checkpoint_name, kept_steps
 
 FORMAT = 1
 KEPT = 2
@@ -34,15 +44,21 @@ class Saved(NamedTuple):
 
 
 def save(folder: RunFolder, step: int, state: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Write `checkpoints/step-<step>.pt` and its SHA-256, then drop all but the last two.
+    """Write `checkpoints/step-<step>.pt` and its SHA-256.
 
     The metrics are on the disk before it: a run that goes on from here has them all.
     """
     folder.flush_metrics()
     write_checked(_path(folder, step), serialised(step, state, extra))
+
+
+def drop_older(folder: RunFolder) -> None:
+    """Delete all checkpoints but the last two and those that stay, as `kept.json` says."""
+    stay = kept_steps(folder)
     for old in _all(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
-        checksum_path(old).unlink(missing_ok=True)
+        if _step(old) not in stay:
+            old.unlink(missing_ok=True)
+            checksum_path(old).unlink(missing_ok=True)
 
 
 def serialised(step: int, state: dict[str, Any], extra: dict[str, Any]) -> bytes:
@@ -64,9 +80,11 @@ def load(
     else that keeps one from being read (memory, the disk, a right), for one of another format, and
     for one whose tensors are of other names, shapes or types than those of the state `like`.
     """
-    for path in reversed(_all(folder)):
-        if step is not None and path != _path(folder, step):
-            continue
+    known = _all(folder)[::-1]
+    if step is not None:
+        known = [path for path in known if path == _path(folder, step)]
+        known += [path for path in (_held_path(folder, step),) if path.exists()]
+    for path in known:
         try:
             return _loaded(path, device, like)
         except Damaged as damage:
@@ -75,8 +93,35 @@ def load(
 
 
 def steps(folder: RunFolder) -> list[int]:
-    """The steps of the checkpoints that are there, or should be by their checksums."""
+    """The steps of the run's checkpoints that are there, or should be by their checksums."""
     return [_step(path) for path in _all(folder)]
+
+
+def hold(folder: RunFolder, step: int) -> None:
+    """Keep the checkpoint at a step until it is released, whatever the run drops."""
+    path, held_path = _path(folder, step), _held_path(folder, step)
+    held_path.parent.mkdir(exist_ok=True)
+    # The checksum first: what is held is a file that has one.
+    for source, place in ((checksum_path(path), checksum_path(held_path)), (path, held_path)):
+        with suppress(FileExistsError, FileNotFoundError):  # held, or dropped just now
+            try:
+                os.link(source, place)
+            except PermissionError:  # a file system without such links
+                write_atomically(place, read(source, LARGEST))
+
+
+def held(folder: RunFolder) -> list[int]:
+    """The steps of the checkpoints that are held, in their order."""
+    return sorted(map(_step, folder.inside("checkpoints", "held").glob("step-*.pt")))
+
+
+def release(folder: RunFolder, step: int) -> None:
+    """Hold the checkpoint at a step no longer; the run's own copy stays."""
+    path = _held_path(folder, step)
+    for part in (path, checksum_path(path)):
+        part.unlink(missing_ok=True)
+    with suppress(OSError):  # others are held
+        path.parent.rmdir()
 
 
 def files_after(folder: RunFolder, step: int) -> list[Path]:
@@ -159,4 +204,9 @@ def _step(path: Path) -> int:
 
 
 def _path(folder: RunFolder, step: int) -> Path:
-    return folder.path / "checkpoints" / f"step-{step:08d}.pt"
+    return folder.path / "checkpoints" / checkpoint_name(step)
+
+
+def _held_path(folder: RunFolder, step: int) -> Path:
+    own = _path(folder, step)
+    return own.parent / "held" / own.name

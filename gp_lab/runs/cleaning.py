@@ -9,13 +9,14 @@ Offered for deletion are whole run folders that
 in finished runs what is superfluous: checkpoints before the newest whole one, what was set aside,
 and what a kill left half written; and what an earlier clean did not come to the end of. A run that
 a process is training holds its lock and is never touched; neither is one that was finished and is
-to be extended, nor one that is itself a link to somewhere else.
+to be extended, nor one that is itself a link to somewhere else. Checkpoints that `keep_every` and
+`keep_best` have kept are never offered, nor a run that has some, however it ended.
 """
 
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from gp_lab.errors import BadInput, LabError, counted, printable
 from gp_lab.files import is_hidden
 from gp_lab.runs.checksum import Damaged, checked_bytes
 from gp_lab.runs.folder import SET_ASIDE, RunFolder, find_runs
+from gp_lab.runs.kept import checkpoint_name, kept_steps
 from gp_lab.runs.status import State
 from gp_lab.terminal import aligned
 
@@ -104,14 +106,14 @@ def _unlocked(folder: RunFolder) -> list[Item]:
 def _superfluous(folder: RunFolder) -> Iterator[Item]:
     """Of a run that is locked by us."""
     try:
-        status = folder.status
-    except BadInput:  # its status is damaged: nobody can say what it is worth
+        status, kept = folder.status, kept_steps(folder)
+    except BadInput:  # one of them is damaged: nobody can say what it is worth
         return
     if status.get("state") == State.FINISHED:
-        for path, reason in _leftovers(folder):
+        for path, reason in _leftovers(folder, kept):
             size = RunFolder(path).size() if path.is_dir() else path.lstat().st_size
             yield Item(path, size, reason, folder.path)
-    elif "finished_at" not in status and (why := _why(folder, status.get("state"))):
+    elif not kept and "finished_at" not in status and (why := _why(folder, status.get("state"))):
         yield Item(folder.path, folder.size(), why, folder.path)
 
 
@@ -124,14 +126,15 @@ def _why(folder: RunFolder, state: State | None) -> str | None:
     return str(state) if state is not None else None
 
 
-def _leftovers(folder: RunFolder) -> Iterator[tuple[Path, str]]:
-    """What of a finished run nothing reads; links are not followed."""
-    kept, aside = folder.path / "checkpoints", folder.path / SET_ASIDE
-    checkpoints = [] if kept.is_symlink() else sorted(kept.glob("step-*.pt"), reverse=True)
+def _leftovers(folder: RunFolder, kept: Collection[int]) -> Iterator[tuple[Path, str]]:
+    """What of a finished run nothing reads; links are not followed. `kept`: checkpoints' steps."""
+    place, aside = folder.path / "checkpoints", folder.path / SET_ASIDE
+    checkpoints = [] if place.is_symlink() else sorted(place.glob("step-*.pt"), reverse=True)
     newest = next((i for i, path in enumerate(checkpoints) if _whole(path)), len(checkpoints))
-    older = checkpoints[newest + 1 :]
+    stay = set(map(checkpoint_name, kept))
+    older = [path for path in checkpoints[newest + 1 :] if path.name not in stay]
     yield from ((path, "older checkpoint") for path in older)
-    for path in () if kept.is_symlink() else sorted(kept.glob("step-*.sha256")):
+    for path in () if place.is_symlink() else sorted(place.glob("step-*.sha256")):
         of = path.with_suffix(".pt")
         if of in older or not of.exists():
             yield path, "older checkpoint"

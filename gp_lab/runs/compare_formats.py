@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gp_lab.errors import BadInput, printable, show
+from gp_lab.errors import printable, show
+from gp_lab.extras import of_extra
 from gp_lab.runs.baseline import Baseline, difference
 from gp_lab.runs.compare import Group, Groups, Score
 from gp_lab.runs.compare import compare as compare_runs
@@ -48,10 +49,7 @@ class Compared(Groups):
 
         Raises `BadInput` where pandas is not installed, which the lab itself does not need.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise BadInput("to_frame: needs pandas; pip install pandas") from error
+        pandas = of_extra("pandas", "frames", "to_frame")
         head, rows = _records(self, metrics)
         return pandas.DataFrame(rows, columns=head)
 

@@ -7,7 +7,7 @@
     timing.jsonl     how fast it went: seconds, rates, memory; of this machine, never compared
     evaluations.jsonl  scores that were worked out later; never cut, as each names its checkpoint
     arrays/          <probe>-<step>.npz, from probes
-    checkpoints/     step-<step>.pt and its SHA-256; the last two
+    checkpoints/     step-<step>.pt and its SHA-256; the last two, and those of kept.json
     set-aside/       what was passed over: it could be whole, so it is moved and not deleted
     wandb/           what W&B keeps while offline
 

@@ -44,6 +44,9 @@ NEW_GROUPS: Mapping[str, Mapping[str, Any]] = {
 """Groups that runs have got since, with the choice that does what they did before: it is no part of
 a run's identity, so that those runs keep their hashes."""
 
+NEW_KEYS: Mapping[str, Any] = {"label": None, "keep_every": None, "keep_best": None}
+"""Keys at the top that runs have got since, none of them a part of their identity."""
+
 GROUPS = ("architecture", "constraint", "loss", "penalty", "tracking", "optimizer")
 
 

@@ -1,6 +1,7 @@
 """The metrics of a comparison: which tell most, which way is better, which can be compared."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from gp_lab.errors import BadInput, bad_choice, show
@@ -44,13 +45,17 @@ BETTER: Mapping[str, int] = {
 """Which way a score is better. Of one that is not here nobody can say: of a loss, an accuracy of D,
 a distance to the training images."""
 
-_NGRAMS = "ngrams/js_"
-"""How the divergences of n-grams begin: there is one for each n."""
+_NGRAMS = re.compile(r"ngrams/js_[1-9]\d*(_train|_held_out)?")
+"""The divergences of n-grams: there are two for each n."""
+
+KNOWN = (*BETTER, *(f"ngrams/js_{n}_{part}" for part in ("train", "held_out") for n in range(1, 5)))
+"""Scores of which it is known which way is better; of n-grams those that a probe has unless one
+says."""
 
 
 def better(metric: str) -> int | None:
     """`HIGHER`, `LOWER`, or None where it is not known which is better."""
-    return LOWER if metric.startswith(_NGRAMS) else BETTER.get(metric)
+    return LOWER if _NGRAMS.fullmatch(metric) else BETTER.get(metric)
 
 
 def metrics_of(groups: Sequence[Group]) -> list[str]:

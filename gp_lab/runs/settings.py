@@ -50,6 +50,7 @@ class ProbeNode(TypedDict, total=False):
     start: Annotated[bool, Budget]
     cache: Annotated[str, Execution]
     weights: Annotated[str | None, Execution]
+    precision: Annotated[str, Execution]
 
 
 class Groups(TypedDict):
@@ -92,8 +93,11 @@ class Settings:
         label: what its parts' values differ in from what its choices say, for the run's name.
         log_every: iterations between two lines of metrics.jsonl.
         checkpoint_every: iterations between two checkpoints; the last step has one always.
+        keep_every: the checkpoint of each multiple stays; null: of none.
+        keep_best: score (`curve/w1`) whose best checkpoint stays, of those where it is measured.
         device: auto is the GPU if there is one.
-        compile: auto compiles where it is expected to pay.
+        compile: auto compiles where it is expected to pay; block does always, and all of D's
+            updates of an iteration as one, graphs replays the compiled steps as CUDA graphs.
         threads: of the CPU; 0 is one for small networks, one for each core for others.
         out: root of the runs.
         force: start over even if the run exists.
@@ -112,8 +116,10 @@ class Settings:
     label: Annotated[str | None, Execution, Stackable, PerRank] = None
     log_every: Annotated[Steps, Execution] = 100
     checkpoint_every: Annotated[Steps, Execution] = 1000
+    keep_every: Annotated[Steps | None, Execution] = None
+    keep_best: Annotated[str | None, Execution] = None
     device: Annotated[str, AfterValidator(_a_device), Execution, PerRank] = "auto"
-    compile: Annotated[Literal["auto", "always", "never"], Execution] = "auto"
+    compile: Annotated[Literal["auto", "always", "never", "block", "graphs"], Execution] = "auto"
     threads: Annotated[int, Field(ge=0, le=MOST_THREADS), Execution, PerRank] = 0
     out: Annotated[PathText, Execution] = "outputs"
     force: Annotated[bool, Execution] = False

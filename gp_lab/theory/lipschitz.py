@@ -17,6 +17,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit
 
 from gp_lab.errors import BadInput, LabError
+from gp_lab.extras import of_extra
 from gp_lab.theory.transport import Coupling, transport_plan
 
 Array = NDArray[np.float64]
@@ -40,9 +41,8 @@ class Family:
 
 
 def _cp() -> Any:
-    import cvxpy  # takes a second: not for those who only read this module
-
-    return cvxpy
+    # It takes a second: not for those who only read this module.
+    return of_extra("cvxpy", "exact", "the exact optimal discriminator")
 
 
 def _root(f: Any) -> Any:

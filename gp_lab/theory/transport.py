@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from gp_lab.errors import LabError
+from gp_lab.extras import of_extra
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -144,7 +145,8 @@ def _points(x: ArrayLike, name: str) -> Array:
 
 
 def import_pot() -> ModuleType:
-    # POT imports every array library that it finds, which takes seconds; numpy is enough here.
+    """POT. Raises `BadInput` where it is not installed."""
+    # POT imports every library that it finds, which takes seconds; numpy is enough here.
     for library, name in [
         ("torch", "PYTORCH"),
         ("jax", "JAX"),
@@ -153,6 +155,10 @@ def import_pot() -> ModuleType:
     ]:
         if library not in sys.modules:
             os.environ.setdefault(f"POT_BACKEND_DISABLE_{name}", "1")
-    import ot
-
-    return ot
+    hidden = [library for library in ("sklearn", "networkx") if library not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        return of_extra("ot", "exact", "exact transport between samples")
+    finally:
+        for library in hidden:
+            del sys.modules[library]

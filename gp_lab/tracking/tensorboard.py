@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
 
-from gp_lab.errors import BadInput, one_line
+from gp_lab.errors import one_line
+from gp_lab.extras import check_extra
 from gp_lab.instantiate import Checked
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config
@@ -27,11 +27,7 @@ class TensorboardTracking(Checked):
 
     def check(self) -> None:
         """Raises `BadInput` where the package `tensorboard` is missing."""
-        if find_spec("tensorboard") is None:
-            raise BadInput(
-                "tracking=tensorboard: the package tensorboard is not here; it comes with the extra"
-                ' of that name: pip install -e ".[tensorboard]"'
-            )
+        check_extra("tracking=tensorboard", "tensorboard")
 
     def open(self, config: Config, folder: RunFolder) -> Tracker:
         """A tracker that writes the run anew: it is told all that there is so far."""

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gp_lab.errors import BadInput, LabError, one_line
+from gp_lab.extras import check_extra
 from gp_lab.files import read, write_atomically
 from gp_lab.tracking import wandb_inside
 from gp_lab.tracking.weights_and_biases import PROJECT, choose_mode
@@ -47,11 +47,7 @@ class Seen:
 
 def needs_package() -> None:
     """Raises `BadInput` where the package `wandb-workspaces` is missing."""
-    if find_spec("wandb_workspaces") is None:
-        raise BadInput(
-            "wandb-view: the package wandb-workspaces is not here; it comes with the extra"
-            ' wandb-view: pip install -e ".[wandb-view]"'
-        )
+    check_extra("wandb-view", "wandb-view")
 
 
 def make(seen: Seen, outputs: Path, project: str | None, entity: str | None) -> str:

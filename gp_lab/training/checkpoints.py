@@ -1,9 +1,11 @@
 """The checkpoints of a stack of runs: when they are saved, and where the runs go on from."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from gp_lab.runs import checkpoint
+from gp_lab.runs.kept import kept, note, value_at
 from gp_lab.training.ranks import Ranks
 from gp_lab.training.replicas import Replica
 from gp_lab.training.resuming import Apart, newest_common
@@ -16,18 +18,42 @@ class Checkpoints:
 
     def __init__(self, replicas: Sequence[Replica], ranks: Ranks) -> None:
         self.replicas, self.ranks = replicas, ranks
-        self.every = replicas[0].setup.settings.checkpoint_every
+        self.setup = replicas[0].setup
 
     def due(self, step: int) -> bool:
-        """Whether to save after this step; the last one always is saved."""
-        return step % self.every == 0
+        """Whether to save after this step; the last one always is saved.
+
+        The same for all runs of a stack, so that they can go on together: where the score of
+        `keep_best` is measured, not only where it is the best.
+        """
+        settings = self.setup.settings
+        every = {settings.checkpoint_every, settings.keep_every or settings.checkpoint_every}
+        probe = self.setup.probes.get((settings.keep_best or "").partition("/")[0])
+        measured = probe is not None and probe.due(step, settings.steps)
+        return measured or any(step % each == 0 for each in every)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Save what the runs that have not diverged are at `step`."""
-        for r, replica in enumerate(self.replicas if self.ranks.is_main else ()):
-            if replica.trains:
-                own = one_of(state, r, len(self.replicas))
-                checkpoint.save(replica.folder, step, own, {})
+        """Save what the runs that have not diverged are at `step`; drop what need not stay.
+
+        All have theirs before any drops one: a stack that is killed meanwhile goes on from where
+        each has what it has kept.
+        """
+        main = enumerate(self.replicas if self.ranks.is_main else ())
+        training = [(r, replica) for r, replica in main if replica.trains]
+        for r, replica in training:
+            checkpoint.save(replica.folder, step, one_of(state, r, len(self.replicas)), {})
+        for _, replica in training:
+            settings, folder = replica.setup.settings, replica.folder
+            note(folder, settings, {step: value_at(folder, step, settings.keep_best)})
+            checkpoint.drop_older(folder)
+
+    def say_what_is_missing(self) -> None:
+        """A warning for each run that has measured nothing by which a best one could be kept."""
+        for replica in self.replicas if self.ranks.is_main else ():
+            name = replica.setup.settings.keep_best
+            if replica.trains and name and name not in kept(replica.folder)["best"]:
+                said = f"keep_best={name}: was never measured, so that no best checkpoint is kept"
+                warnings.warn(f"{replica.folder.path}: {said}", stacklevel=2)
 
     def resume(self) -> tuple[int, dict[str, Any]]:
         """The step and state to go on from, the same on all ranks; step 0 for runs that begin.

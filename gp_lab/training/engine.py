@@ -1,11 +1,11 @@
 """Which machinery runs the pure step: eager or compiled, one run or a stack of them."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,15 +15,24 @@ from gp_lab.machine import cores
 from gp_lab.networks.batch_norm import SynchronisedBatchNorm, synchronised
 from gp_lab.runs.settings import Settings
 from gp_lab.training.compilers import obstacle
+from gp_lab.training.optimizers import AsOneVector
 from gp_lab.training.ranks import Ranks
+from gp_lab.training.replaying import Replayed
+from gp_lab.training.setup import products_in
 from gp_lab.training.step import (
     AUTOGRAD,
     FUNC,
+    Drawn,
     Game,
+    Hyper,
+    Labels,
     State,
     discriminator_step,
     generator_step,
 )
+
+Compiled = Literal["", "block", "graphs"]
+"""How steps are compiled; by itself each update alone."""
 
 UPDATES_THAT_PAY = 50_000
 """Compiling takes about half a minute; `auto` compiles runs of at least so many updates ..."""
@@ -47,7 +56,9 @@ class Engine:
     `discriminator_step(state, hyper, lr, real, latent, u)` and
     `generator_step(state, hyper, lr, latent)`, and what `step.py` lets follow; with `stack` > 1
     every tensor has the replica as its first dimension. Of several ranks each hands over its part
-    of the batch, and in D's step what it adds to a sum (`asked`).
+    of the batch, and in D's step what it adds to a sum (`asked`). With `whole` D's step makes all
+    updates of an iteration: its data and noise have one more dimension, the first. Why it has its
+    threads and its stack is said where that was measured.
     """
 
     name: str
@@ -55,20 +66,66 @@ class Engine:
     stack: int
     discriminator_step: Callable[..., tuple[State, Tensor]]
     generator_step: Callable[..., tuple[State, Tensor]]
+    threads_reason: str = ""
+    stack_reason: str = ""
+    whole: bool = False
 
 
-def make_engine(game: Game, name: str, reason: str = "", stack: int = 1) -> Engine:
-    """An engine called `eager` or `compiled`. Alone and eager is plain autograd, the quickest."""
+def make_engine(
+    game: Game, name: str, reason: str = "", stack: int = 1, how: Compiled = ""
+) -> Engine:
+    """An engine called `eager` or `compiled`. Alone and eager is plain autograd, the quickest.
+
+    How it is compiled: `block` takes all of D's updates of an iteration as one function; the
+    updates of `graphs` are replayed as CUDA graphs: of a state that one has returned nothing may be
+    kept once the next is called.
+    """
     differentiate = AUTOGRAD if name == "eager" and stack == 1 else FUNC
+    if differentiate is AUTOGRAD and _on_gpu(game):
+        game = replace(game, optimizer=AsOneVector(game.optimizer))
     steps: list[Callable[..., Any]] = []
     for step in (discriminator_step, generator_step):
         function: Callable[..., Any] = partial(step, game, differentiate)
         if stack > 1:
             function = torch.vmap(function)
+        if how == "block" and step is discriminator_step:
+            function = all_updates(function)
         if name == "compiled":
-            function = torch.compile(_with_own_code(function), fullgraph=True, dynamic=False)
+            function = torch.compile(
+                _with_own_code(function),
+                fullgraph=True,
+                dynamic=False,
+                options={"guard_filter_fn": _guards_of_data},
+            )
         steps.append(torch.no_grad()(function))
-    return Engine(name, reason, stack, *steps)
+    of_d, of_g = Replayed(steps).updates if how == "graphs" else steps
+    return Engine(name, reason, stack, of_d, of_g, whole=how == "block")
+
+
+def all_updates(update: Callable[..., Any]) -> Callable[..., Any]:
+    """The updates of D on the batches of an iteration, one after another: the metrics are the
+    last's."""
+
+    def block(
+        state: State,
+        hyper: Hyper,
+        lr: Tensor,
+        real: Tensor,
+        latent: Tensor,
+        u: Tensor,
+        labels: Labels,
+        drawn: Drawn,
+    ) -> tuple[State, Tensor]:
+        for j in range(len(real)):
+            of_update = tuple(y[j] for y in labels), {name: x[j] for name, x in drawn.items()}
+            state, metrics = update(state, hyper, lr, real[j], latent[j], u[j], *of_update)
+        return state, metrics
+
+    return block
+
+
+def _on_gpu(game: Game) -> bool:
+    return any(p.is_cuda for p in game.discriminator.parameters())
 
 
 def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
@@ -91,16 +148,18 @@ def sharded(game: Game, ranks: Ranks, settings: Settings) -> Game:
     return replace(game, shard=shard)
 
 
-_kept: OrderedDict[tuple[str, str, int], Engine] = OrderedDict()
+_kept: OrderedDict[tuple[str, str, int, Compiled], Engine] = OrderedDict()
 
 
-def kept_engine(key: str, game: Game, name: str, reason: str, stack: int) -> Engine:
+def kept_engine(
+    key: str, game: Game, name: str, reason: str, stack: int, how: Compiled = ""
+) -> Engine:
     """`make_engine`, or what it made before for games that share `key`, so that runs and stacks of
     one structure are compiled once a process. The last few are kept."""
     if name != "compiled":
         return make_engine(game, name, reason, stack)
-    whole = (key, name, stack)
-    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack)
+    whole = (key, name, stack, how)
+    engine = _kept.pop(whole, None) or make_engine(game, name, reason, stack, how)
     _kept[whole] = engine
     while len(_kept) > ENGINES_KEPT:
         _kept.popitem(last=False)
@@ -121,12 +180,27 @@ def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
+def _guards_of_data(guards: Sequence[Any]) -> list[bool]:
+    """Which guards PyTorch checks at each call: those of its own settings and of the arguments but
+    the state, which always has the shapes that it was compiled for.
+
+    The others look through the networks, for as long as a stack of eight takes for a fifth of its
+    arithmetic; an engine is one game's, and those that may share it are alike.
+    """
+    return [
+        not guard.name
+        or guard.guard_type == "DUPLICATE_INPUT"  # an average begins as the parameters themselves
+        or (guard.name.startswith("arguments") and not guard.name.startswith("arguments[0]"))
+        for guard in guards
+    ]
+
+
 def choose(
     setting: str, game: Game, updates: int, device: torch.device, stack: int = 1
 ) -> tuple[str, str]:
     """(`eager` or `compiled`, the reason) for a run, or a stack of runs, of so many updates each.
 
-    `setting` is the config's `compile`: auto, always or never.
+    `setting` is the config's `compile`: auto, always, block, graphs or never.
     """
     if setting == "never":
         return "eager", "compile=never"
@@ -137,9 +211,20 @@ def choose(
         return "eager", f"{updates} updates do not pay for the compilation"
     if why := obstacle(device.type):
         return "eager", why
-    if setting == "always":
-        return "compiled", "compile=always"
+    if why := not_so(setting, game, device):
+        return "compiled", f"compile={setting}, but {why}"
+    if setting != "auto":
+        return "compiled", f"compile={setting}"
     return "compiled", f"{updates} updates pay for the compilation"
+
+
+def not_so(setting: str, game: Game, device: torch.device) -> str | None:
+    """Why a step is compiled, but not the way that the setting asks for; None where it is."""
+    if setting == "graphs" and device.type != "cuda":
+        return f"a {device.type.upper()} has no CUDA graphs"
+    if setting in ("block", "graphs") and game.shard is not None:
+        return "several ranks sum after each update"
+    return None
 
 
 def _sums_in_one_order(game: Game) -> bool:
@@ -161,7 +246,7 @@ def threads_and_precision(game: Game, settings: Settings) -> Iterator[None]:
     before = torch.get_num_threads()
     alone = 1 if fits_a_core(game) else min(before, cores())
     torch.set_num_threads(settings.threads or alone)
-    torch.set_float32_matmul_precision("high" if settings.precision == "tf32" else "highest")
+    products_in(settings.precision)
     try:
         yield
     finally:
@@ -170,4 +255,9 @@ def threads_and_precision(game: Game, settings: Settings) -> Iterator[None]:
 
 def fits_a_core(game: Game) -> bool:
     """Whether the networks are so small that more than one core has nothing to do."""
-    return sum(p.numel() for p in game.discriminator.parameters()) <= SMALL_PARAMETERS
+    return parameters_of_d(game) <= SMALL_PARAMETERS
+
+
+def parameters_of_d(game: Game) -> int:
+    """How many numbers the discriminator learns."""
+    return sum(p.numel() for p in game.discriminator.parameters())

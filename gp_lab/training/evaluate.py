@@ -22,11 +22,11 @@ versions and commit are."""
 def evaluate(
     run: str | Path,
     probes: Mapping[str, Any],
-    step: int | None = None,
+    step: int | str | None = None,
     trust: tuple[str, ...] = (),
     data: Sequence[str] = (),
 ) -> list[Evaluation]:
-    """What probes say of a run at its newest checkpoint, or at the one at `step`.
+    """What probes say of a run at its newest checkpoint, or at the one at `step`, or the `best`.
 
     `probes` are nodes of a config, checked as the trainer checks them. They see the random numbers
     that they would have seen while the run trained, and so say the same. What they say is added to

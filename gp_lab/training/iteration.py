@@ -31,16 +31,16 @@ class Iteration:
         [metrics] or [replicas, metrics]."""
         k, i = divmod(step, self.length)
         b, votes = self.blocks[k], self.vote.cast()
-        for j in range(self.settings.d_steps):
+        for at in [(i,)] if engine.whole else [(i, j) for j in range(self.settings.d_steps)]:
             state, metrics = engine.discriminator_step(
                 state,
                 self.hyper,
                 b.rate_d[i],
-                b.real[i, j],
-                b.latent[i, j],
-                b.u[i, j],
-                tuple(y[i, j] for y in b.labels),
-                {name: x[i, j] for name, x in b.drawn.items()},
+                b.real[at],
+                b.latent[at],
+                b.u[at],
+                tuple(y[at] for y in b.labels),
+                {name: x[at] for name, x in b.drawn.items()},
                 *votes,
             )
         metrics = self.vote.count(metrics)

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from gp_lab.data.contents import looking
 from gp_lab.data.random import generator
-from gp_lab.errors import BadInput
+from gp_lab.errors import BadInput, bad_choice
 from gp_lab.probes.base import Arrays, View
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import NOT_IDENTITY_OF_PROBES, Config, elsewhere, without
+from gp_lab.runs.kept import BEST, LAST, best_step
 from gp_lab.training.data import run_data
-from gp_lab.training.setup import Setup, setup
+from gp_lab.training.setup import Setup, products_in, setup
 from gp_lab.training.views import view_of
 
 
@@ -119,18 +120,19 @@ class LoadedRun:
 
 def load(
     run: str | Path,
-    step: int | None = None,
+    step: int | str | None = None,
     trust: tuple[str, ...] = (),
     probes: Mapping[str, Any] | None = None,
     data: Sequence[str] = (),
 ) -> LoadedRun:
-    """The run in a folder, at its newest whole checkpoint or the one at `step`.
+    """The run in a folder, at its newest whole checkpoint (`last`) or the one at `step`.
 
-    Its config is data: it is built under the same rules as one from the command line, and
-    packages of your own are admitted by `trust` alone. `probes` are nodes of a config, built and
-    checked in place of the run's own. `data` say where the run's data lie now, written
-    dataset.root=DIR. Raises `BadInput` if there is no run or no checkpoint, and for data that are
-    others than those that it was trained on, unless `data` say dataset.digest=any.
+    `best` is the one that `keep_best` has kept. The run's config is data: it is built under the
+    same rules as one from the command line, and packages of your own are admitted by `trust` alone.
+    `probes` are nodes of a config, built and checked in place of the run's own. `data` say where
+    the run's data lie now, written dataset.root=DIR. Raises `BadInput` if there is no run or no
+    checkpoint, and for data that are others than those that it was trained on, unless `data` say
+    dataset.digest=any.
     """
     folder = RunFolder(run)
     if not folder.exists:
@@ -138,18 +140,32 @@ def load(
     found = folder.found_config
     here = elsewhere(found, data) if data else found
     config = here | {"trust": list(trust), "device": "auto", "threads": 0, "force": False}
-    if not (steps := checkpoint.steps(folder)):
+    held = step in checkpoint.held(folder)
+    if not (steps := checkpoint.steps(folder)) and not held:
         raise BadInput(f"{folder.path}: the run has no checkpoint yet")
-    if step is not None and step not in steps:
+    step = _step_of(folder, step)
+    if step is not None and step not in steps and not held:
         raise BadInput(f"{folder.path}: no checkpoint at step {step}, only at {steps}")
     if probes is None:
         probes = {k: without(NOT_IDENTITY_OF_PROBES, v) for k, v in config["probe"].items()}
     with looking():
         [known] = run_data([config | {"probe": dict(probes)}], [folder])
         parts = setup(known.config, known.contents)
+    products_in(parts.settings.precision)
     saved = checkpoint.load(folder, step, str(parts.device))
     if saved is None:
         raise BadInput(f"{folder.path}: no whole checkpoint, only damaged ones at {steps}")
     config = known.config | {"probe": config["probe"]}
     view = view_of(parts, saved.state, saved.step)
     return LoadedRun(folder, config, saved.step, parts, view)
+
+
+def _step_of(folder: RunFolder, asked: int | str | None) -> int | None:
+    """The step of the checkpoint that is asked for; None for the newest. Raises `BadInput`."""
+    if asked is None or asked == LAST:
+        return None
+    if asked == BEST:
+        return best_step(folder)
+    if isinstance(asked, str):
+        raise bad_choice("step", asked, (BEST, LAST))
+    return asked

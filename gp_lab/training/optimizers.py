@@ -21,7 +21,8 @@ State = dict[str, Tensors]
 class Optimizer(Protocol):
     """`lr` is the base rate; `update` takes the rate of this step, in the same units."""
 
-    lr: float
+    @property
+    def lr(self) -> float: ...
 
     def start(self, params: Tensors) -> State:
         """The state before the first update: accumulators, and the number of updates made."""
@@ -74,12 +75,27 @@ class Adam(Checked):
         rate = lr / (1 - beta1**t)
         root = torch.sqrt(1 - beta2**t)
         grads = _decayed(params, grads, self.weight_decay)
-        m, v, new = {}, {}, {}
-        for k, p in params.items():
-            m[k] = torch.lerp(grads[k], state["m"][k], _as(beta1, p))
-            v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], _as(beta2, p))
-            step = m[k] / (v[k].sqrt() / root.to(p.dtype) + _as(self.eps, p))
-            new[k] = p - rate.to(p.dtype) * step
+        some = next(iter(params.values()))
+        numbers = (*self.betas, self.eps, rate, root)
+        beta1, beta2, eps, rate, root = (_as(x, some) for x in numbers)  # type: ignore[assignment]
+        before_m, before_v = state["m"], state["v"]
+        if _plain(some):  # the same numbers by fewer calls
+            g, *old = ([x[k] for k in params] for x in (grads, before_m, before_v, params))
+            ms = torch._foreach_lerp(g, old[0], beta1)
+            vs = torch._foreach_lerp(torch._foreach_mul(g, g), old[1], beta2)
+            scales = torch._foreach_sqrt(vs)
+            torch._foreach_div_(scales, root)
+            torch._foreach_add_(scales, eps)
+            steps = torch._foreach_div(ms, scales)
+            torch._foreach_mul_(steps, rate)
+            news = torch._foreach_sub(old[2], steps)
+            m, v, new = (dict(zip(params, x, strict=True)) for x in (ms, vs, news))
+        else:
+            m, v, new = {}, {}, {}
+            for k, p in params.items():
+                m[k] = torch.lerp(grads[k], before_m[k], beta1)
+                v[k] = torch.lerp(grads[k] * grads[k], before_v[k], beta2)
+                new[k] = p - rate * (m[k] / (v[k].sqrt() / root + eps))
         return new, {"m": m, "v": v, "count": {"t": t}}
 
 
@@ -134,6 +150,42 @@ class SGD(Checked):
         return {k: p - _as(lr, p) * steps[k] for k, p in params.items()}, buffer
 
 
+@dataclass(frozen=True)
+class AsOneVector:
+    """A rule that sees all parameters as one vector: an operation is one launch on a GPU, not one
+    for each parameter. The numbers are the rule's own; parameters of several types stay apart."""
+
+    rule: Optimizer
+
+    @property
+    def lr(self) -> float:
+        return self.rule.lr
+
+    def start(self, params: Tensors) -> State:
+        return self.rule.start(params)
+
+    def update(
+        self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
+    ) -> tuple[Tensors, State]:
+        if len({p.dtype for p in params.values()}) != 1:
+            return self.rule.update(params, grads, state, lr)
+        of_params = {k for k, part in state.items() if part.keys() == params.keys()}
+        flat = {k: _joined(part, params) if k in of_params else part for k, part in state.items()}
+        new, after = self.rule.update(_joined(params, params), _joined(grads, params), flat, lr)
+        return _parted(new, params), {
+            k: _parted(part, params) if k in of_params else part for k, part in after.items()
+        }
+
+
+def _joined(tensors: Tensors, order: Tensors) -> Tensors:
+    return {"all": torch.cat([tensors[k].flatten() for k in order])}
+
+
+def _parted(joined: Tensors, like: Tensors) -> Tensors:
+    pieces = joined["all"].split([p.numel() for p in like.values()])
+    return {k: x.view(p.shape) for (k, p), x in zip(like.items(), pieces, strict=True)}
+
+
 def _buffer(params: Tensors, momentum: float) -> State:
     """Without momentum no buffer is kept, so no memory is spent on it."""
     return {"momentum": _zeros(params)} if momentum > 0 else {}
@@ -144,6 +196,13 @@ def _accumulated(steps: Tensors, state: State, momentum: float) -> tuple[Tensors
         return steps, {}
     buffer = {k: _as(momentum, step) * state["momentum"][k] + step for k, step in steps.items()}
     return buffer, {"momentum": buffer}
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether an update is of one run on a CPU, step by step: no stack, and no compiler."""
+    if torch.compiler.is_compiling() or tensor.device.type != "cpu":
+        return False
+    return not torch._C._functorch.is_batchedtensor(tensor)
 
 
 def _as(weight: float | Tensor, like: Tensor) -> float | Tensor:

@@ -42,6 +42,13 @@ class PlannedRun:
         return result_of(self.folder, self.settings.steps)
 
     @property
+    def why_alone(self) -> str:
+        """Why it has been trained alone so far, where a stack was measured to be slower."""
+        status = self.folder.status if self.folder.exists and not self.settings.force else {}
+        said = status.get("stack_reason") if status.get("step") and status["stack"] == 1 else ""
+        return said if isinstance(said, str) else ""
+
+    @property
     def batch_norm(self) -> str:
         """How several ranks share batch norm: as before the run was resumed."""
         status = self.folder.status if self.folder.exists and not self.settings.force else {}

@@ -14,6 +14,8 @@ from gp_lab.errors import LabError, counted
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import run_id
+from gp_lab.runs.kept import cut, note
+from gp_lab.runs.metrics import number
 from gp_lab.tracking.base import Tracker
 from gp_lab.training.dashboard import replay, timing_line
 from gp_lab.training.data import keep
@@ -72,13 +74,28 @@ class Replica:
             warnings.warn(f"{folder.path}: {said}", stacklevel=2)
         keep(folder, self.setup, step or 0)
         folder.cut_metrics(-1 if step is None else step)
-        if self.setup.settings.steps > (old := folder.config).get("steps", 0):
-            folder.write_config(old | {"steps": self.setup.settings.steps})
+        self._keep_from(-1 if step is None else step)
+        settings, old = self.setup.settings, folder.config
+        now = {"steps": max(settings.steps, old.get("steps", 0))}
+        now |= {"keep_every": settings.keep_every, "keep_best": settings.keep_best}
+        if any(old.get(key) != value for key, value in now.items()):
+            folder.write_config(old | now)
+
+    def _keep_from(self, step: int) -> None:
+        """Keep of the checkpoints up to a step what is asked for now, and was before."""
+        cut(self.folder, step)
+        settings, values = self.setup.settings, dict[int, float]()
+        for line in self.folder.metrics() if settings.keep_best else ():
+            if (value := number(line.get(settings.keep_best or ""))) is not None:
+                values[line["step"]] = value
+        note(self.folder, settings, {s: values.get(s) for s in checkpoint.steps(self.folder)})
 
     @property
     def first_checkpoint(self) -> int:
-        """The step at which the run saves its first one."""
-        return min(self.setup.settings.checkpoint_every, self.setup.settings.steps)
+        """The step at which the run saves its first one, by `checkpoint_every` and `keep_every`."""
+        settings = self.setup.settings
+        every = settings.keep_every or settings.steps
+        return min(settings.checkpoint_every, every, settings.steps)
 
     def track(self) -> None:
         """Begin to tell the dashboard, with what the run has written so far, in order."""

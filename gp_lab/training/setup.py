@@ -22,6 +22,7 @@ from gp_lab.objectives.losses import Loss
 from gp_lab.objectives.penalties import NoPenalty
 from gp_lab.probes.base import Probe
 from gp_lab.runs.identity import Config
+from gp_lab.runs.kept import check_best
 from gp_lab.runs.settings import Settings
 from gp_lab.tracking.base import Tracking
 from gp_lab.training.memory import bytes_of_state, free_bytes
@@ -167,6 +168,7 @@ def _with_characters(node: Any, dataset: Dataset) -> Any:
 
 def _check(run: Setup) -> None:
     """Raises `BadInput` for parts that do not fit together, each checked by itself."""
+    check_best(run.settings.keep_best, run.probes)
     run.dataset.check("dataset", run)
     run.latent.check("architecture.latent", run)
     run.game.penalty.check("penalty", run)
@@ -200,6 +202,13 @@ def _device(name: str) -> torch.device:
     if device.index is not None and device.index >= torch.cuda.device_count():
         raise BadInput(f"device={name}: there are {torch.cuda.device_count()} here, from cuda:0")
     return device
+
+
+def products_in(precision: str) -> None:
+    """From now on the products of matrices and the convolutions of float32 are in tf32 if the
+    `precision` is, else in full; by itself PyTorch takes tf32 for the convolutions of a GPU."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def _parameters(net: nn.Module) -> dict[str, Tensor]:

@@ -88,6 +88,10 @@ class Unstackable(Exception):
     too_large = False
 
 
+class Slower(Unstackable):
+    """They would take longer than one after another, as was measured."""
+
+
 class TooLarge(Unstackable):
     """A smaller stack may fit."""
 
@@ -188,7 +192,7 @@ def bytes_per_replica(run: "Setup") -> int:
 
     The state before and after an update and the gradients; the activations of D on reals, fakes
     and penalised points and of G, `WORKING_COPIES` times; a block of data and noise, twice while
-    it is stacked. `scripts/bench_replicas.py` prints it beside what was measured.
+    it is stacked. `scripts/bench.py replicas` prints it beside what was measured.
     """
     import torch
 

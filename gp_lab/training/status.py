@@ -28,6 +28,7 @@ class StatusWriter:
         """Training begins at `step`, with an engine and a way to share batch norm."""
         self._written = 0.0
         first, stack = self.replicas[0], len(self.replicas)
+        reasons = {"threads_reason": engine.threads_reason, "stack_reason": engine.stack_reason}
         for replica in self.replicas:
             replica.set_status(
                 State.RUNNING,
@@ -44,6 +45,7 @@ class StatusWriter:
                 disk_bytes=replica.folder.size(),
                 job=slurm_job(),
                 rate=None,
+                **({} if step else reasons),  # of a run that is resumed as they were
                 **provenance(),
             )
 

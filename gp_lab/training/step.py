@@ -6,7 +6,7 @@ Nothing here knows of devices, files, replicas or compilers: `engine.py` wraps t
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +21,9 @@ from gp_lab.objectives.encoders import encoder_loss, of_batch
 from gp_lab.objectives.losses import Loss, mean, of_discriminator, of_generator
 from gp_lab.objectives.penalties import Critic, InputGradient, NoPenalty, interpolate
 from gp_lab.objectives.shard import Shard
+from gp_lab.training.calling import Places, called, places_of
 from gp_lab.training.optimizers import Optimizer, Tensors
+from gp_lab.training.sums import share_of, totals_of
 
 State = dict[str, Any]
 """What a step changes: nested dicts of tensors.
@@ -68,6 +70,8 @@ class Game:
 
     def with_hyper(self, hyper: Hyper) -> "Game":
         """The same game with some parts' numbers replaced (by tensors, one per replica)."""
+        if not hyper:
+            return self
         parts = {part: replace(getattr(self, part), **values) for part, values in hyper.items()}
         return replace(self, **parts)
 
@@ -117,7 +121,10 @@ class Game:
     def _call(self, net: nn.Module, params: Tensors, x: Tensor, labels: Labels = ()) -> Any:
         given = tuple(y.repeat(len(x) // len(y)) for y in labels) if classes_of(net) else ()
         with torch.autocast(x.device.type, torch.bfloat16) if self.autocast else nullcontext():
-            out = functional_call(net, params, (x, *given))
+            if torch.compiler.is_compiling() or net not in self.places:
+                out = functional_call(net, params, (x, *given))
+            else:
+                out = called(net, self.places[net], params, (x, *given))
         return tuple(o.to(x.dtype) for o in out) if isinstance(out, tuple) else out.to(x.dtype)
 
     @property
@@ -143,6 +150,12 @@ class Game:
         nets = {"generator": self.generator, "discriminator": self.discriminator}
         return nets if self.encoder is None else nets | {"encoder": self.encoder}
 
+    @cached_property
+    def places(self) -> dict[nn.Module, Places]:
+        """Where the networks keep their parameters; of those alone whose layers share none."""
+        found = {net: places_of(net) for net in self.networks.values()}
+        return {net: places for net, places in found.items() if places is not None}
+
     @property
     def normed(self) -> list[str]:
         """Which networks have batch norm, which couples the samples of a batch."""
@@ -151,7 +164,13 @@ class Game:
     @property
     def joint(self) -> bool:
         """Reals and fakes may go through D in one batch: no layer couples the samples."""
-        return not has_batch_norm(self.discriminator)
+        if torch.compiler.is_compiling():  # which knows of no `cached_property`
+            return not has_batch_norm(self.discriminator)
+        return not self._coupled
+
+    @cached_property
+    def _coupled(self) -> bool:
+        return has_batch_norm(self.discriminator)
 
 
 class Differentiation(NamedTuple):
@@ -236,13 +255,13 @@ def discriminator_step(
             of_classes = game.classification.of_d(as_real, kinds[:n], *labels)
             value = value + of_classes
             metrics.append(of_classes)
-        value, shares = _shares(shard, value, torch.stack(metrics).detach())
+        value, shares = share_of(shard, value, torch.stack(metrics).detach())
         return value, (shares, hardest.detach())
 
     grads, (metrics, hardest) = differentiate.of_parameters(objective, state["d"])
     if shard is not None:
         metrics = metrics if asked is None else torch.cat([metrics, asked])
-        grads, metrics, hardest = _totals(shard, grads, metrics, hardest)
+        grads, metrics, hardest = totals_of(shard, grads, metrics, hardest)
     grads = game.constraint.pull(state["d"], grads)
     d, optimizer = game.optimizer.update(
         state["d"], grads, state["d_optimizer"], lr * game.optimizer.lr
@@ -290,12 +309,12 @@ def _encoder_step(
         codes = game.encode(params, real)
         mean = of_batch if shard is None else shard.mean
         value = encoder_loss(real, game.generate(state["g"], codes), codes, mean)
-        return _shares(shard, value, value.detach())
+        return share_of(shard, value, value.detach())
 
     shard = game.shard
     grads, _ = differentiate.of_parameters(objective, state["encoder"])
     if shard is not None:
-        (grads,) = _totals(shard, grads)
+        (grads,) = totals_of(shard, grads)
     encoder, optimizer = game.optimizer.update(
         state["encoder"], grads, state["encoder_optimizer"], lr * game.optimizer.lr
     )
@@ -329,34 +348,16 @@ def generator_step(
             of_classes = game.classification.of_g(as_fake, *labels)
             value = value + of_classes
             metrics.append(of_classes)
-        return _shares(game.shard, value, torch.stack(metrics).detach())
+        return share_of(game.shard, value, torch.stack(metrics).detach())
 
     grads, metrics = differentiate.of_parameters(objective, state["g"])
     if game.shard is not None:
-        grads, metrics = _totals(game.shard, grads, metrics)
+        grads, metrics = totals_of(game.shard, grads, metrics)
     g, optimizer = game.optimizer.update(
         state["g"], grads, state["g_optimizer"], lr * game.optimizer.lr
     )
     average = {k: torch.lerp(g[k], a, game.average) for k, a in state["average"].items()}
     return state | {"g": g, "g_optimizer": optimizer, "average": average}, metrics
-
-
-def _shares(shard: Shard | None, value: Tensor, metrics: Tensor) -> tuple[Tensor, Tensor]:
-    """What a rank adds to the batch's value and metrics."""
-    return (value, metrics) if shard is None else (shard.share * value, shard.share * metrics)
-
-
-def _totals(shard: Shard, grads: Tensors, *others: Tensor) -> tuple[Any, ...]:
-    """The sums over the ranks of gradients and other tensors, in one flat all-reduce."""
-    parts = [*grads.values(), *others]
-    flat = shard.total(torch.cat([x.flatten() for x in parts]))
-    pieces = [
-        piece.reshape(x.shape)
-        for piece, x in zip(flat.split([x.numel() for x in parts]), parts, strict=True)
-    ]
-    # Copies of the others: a view that stays would keep all of the flat vector.
-    rest = (piece.clone() for piece in pieces[len(grads) :])
-    return dict(zip(grads, pieces, strict=False)), *rest
 
 
 def start_state(

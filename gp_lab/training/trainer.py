@@ -20,7 +20,7 @@ from gp_lab.tracking.ending import close_all
 from gp_lab.training.batches import Blocks
 from gp_lab.training.checkpoints import Checkpoints
 from gp_lab.training.distributed import joined
-from gp_lab.training.engine import sharded, threads_and_precision
+from gp_lab.training.engine import Engine, sharded, threads_and_precision
 from gp_lab.training.engine_selection import EngineSelector
 from gp_lab.training.failures import advice
 from gp_lab.training.heartbeat import nothing
@@ -29,11 +29,11 @@ from gp_lab.training.metrics import MetricsLogger
 from gp_lab.training.plan import PlannedRun, fail_before_training, folders_of, plan
 from gp_lab.training.probing import Probing
 from gp_lab.training.progress import Progress
-from gp_lab.training.ranks import Ranks
+from gp_lab.training.ranks import Ranks, StopVote
 from gp_lab.training.replicas import Replica, name_of
 from gp_lab.training.resuming import Apart
 from gp_lab.training.size import refuse_too_large
-from gp_lab.training.stacking import Unstackable, refuse_to_stack
+from gp_lab.training.stacking import Slower, Unstackable, one_of, refuse_to_stack
 from gp_lab.training.status import StatusWriter
 from gp_lab.training.stopping import Stop, StoppedEarly, listening
 from gp_lab.training.timing import Timing
@@ -86,17 +86,21 @@ def _train_stacks(
     """Train runs in one stack, or in as few as they can be trained in; those that come after one
     that was stopped are left."""
     left = [todo]
+    why_alone = next(filter(None, (run.why_alone for run in todo)), "")
     while left:
         stack = left.pop(0)
         try:
             if len(stack) > 1:
+                if why_alone:
+                    raise Slower(why_alone)
                 refuse_to_stack([run.setup for run in stack])
-            _Training(stack, ranks, progress, stop, sharing=len(todo) // len(stack)).run()
+            _Training(stack, ranks, progress, stop, len(todo) // len(stack), why_alone).run()
         except Apart as apart:
             progress.write(str(apart))
             left = [[stack[i] for i in group] for group in apart.groups] + left
         except Unstackable as refusal:
             half = len(stack) // 2 if refusal.too_large else 1
+            why_alone = str(refusal) if isinstance(refusal, Slower) else why_alone
             progress.write(f"{refusal}: {_parts(len(stack), half)}")
             left = [stack[i : i + half] for i in range(0, len(stack), half)] + left
         else:
@@ -118,6 +122,7 @@ class _Training:
         progress: Progress,
         stop: Stop | None,
         sharing: int,
+        why_alone: str = "",
     ) -> None:
         first, setups = runs[0].setup, [run.setup for run in runs]
         batch_norm = ranks.broadcast_from_main(lambda: runs[0].batch_norm)
@@ -132,7 +137,8 @@ class _Training:
         self.probes = Probing(replicas, ranks)
         self.status = StatusWriter(replicas, ranks)
         self.timing = Timing(replicas, ranks)
-        self.step = 0
+        self.step, self.why_alone = 0, why_alone
+        self.blocks_of_first: Blocks | None = None
 
     def run(self) -> None:
         """Train, with the folders locked; whatever happens is in their `status.json`."""
@@ -147,6 +153,8 @@ class _Training:
                     self.ranks.when_lost(nothing)  # it has said how it ended
             finally:
                 self.blocks.close()
+                if self.blocks_of_first is not None:
+                    self.blocks_of_first.close()
                 close_all([replica.tracker for replica in self.replicas], self._hurried)
                 for replica in self.replicas:
                     replica.close()
@@ -176,7 +184,12 @@ class _Training:
         self.stop = stop
         vote = self.ranks.stop_vote(stop, like=next(iter(state["d"].values())))
         iterate = Iteration(self.setups, self.blocks, vote)
-        engine = self.engines.select(self.step, lambda tried: iterate(tried, state, self.step))
+        engine = self.engines.select(
+            self.step,
+            lambda tried: iterate(tried, state, self.step),
+            lambda tried: self._iterate_first(tried, state, vote),
+        )
+        engine = replace(engine, stack_reason=self.why_alone or engine.stack_reason)
         self.status.start(self.step, engine, self.settings.batch_norm)
         for replica in self.replicas if self.ranks.is_main else ():
             replica.track()
@@ -203,6 +216,14 @@ class _Training:
             line.refresh()
         self._end(stop, state)
 
+    def _iterate_first(self, engine: Engine, state: dict[str, Any], vote: StopVote) -> None:
+        """One iteration of the first run of a stack by itself, whose result is dropped."""
+        first = self.setups[:1]
+        if self.blocks_of_first is None:
+            self.blocks_of_first = Blocks(first)
+        one = one_of(state, 0, len(self.setups))
+        Iteration(first, self.blocks_of_first, vote)(engine, one, self.step)
+
     def _end(self, stop: Stop, state: dict[str, Any]) -> None:
         """Write what is left to write, and how it ended."""
         self.metrics.write()
@@ -213,6 +234,8 @@ class _Training:
         else:
             stop.flag.value = self.ranks.all_reduce_max(stop.flag.value)
         self.checkpoints.save(self.step, state)
+        if finished:
+            self.checkpoints.say_what_is_missing()
         ending, why = (State.FINISHED, "") if finished else (stop.state, stop.why)
         self.status.end(self.step, ending, why)
 

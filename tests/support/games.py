@@ -1,7 +1,10 @@
 """A small game of each kind: losses, penalties, constraints and optimizers."""
 
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
+import torch
 from helpers import (
     built,
     small_mlp,
@@ -53,6 +56,12 @@ def game(
         encoder=small_mlp(outputs=2, seed=3) if encoder else None,
         correction=correction or NoCorrection(),
     )
+
+
+def on_device(game: Game, device: torch.device) -> Game:
+    """The same game with copies of its networks there."""
+    nets: dict[str, Any] = {k: deepcopy(net).to(device) for k, net in game.networks.items()}
+    return replace(game, **nets)
 
 
 GAMES: dict[str, Game] = {

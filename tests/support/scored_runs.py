@@ -86,7 +86,7 @@ def with_weights(network: Inception, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def use(network: Inception, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inception, "SIDE", 75)
-    patch.setattr(references, "load_inception", lambda weights, device: network)
+    patch.setattr(references, "load_inception", lambda weights, device, precision: network)
 
 
 @pytest.fixture

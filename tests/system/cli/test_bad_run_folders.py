@@ -33,7 +33,9 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_is_never_shortened(run: Path, refused: Refused) -> None:
     sentence = refused("resume", str(run), "steps=1")
     assert sentence == "steps=1: the run has 2; it can only be extended"
-    assert refused("resume", str(run), "seed=1").startswith("seed=1: only steps can change")
+    assert refused("resume", str(run), "seed=1").startswith(
+        "seed=1: only steps and what is kept can change"
+    )
 
 
 @pytest.mark.parametrize(

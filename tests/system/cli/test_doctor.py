@@ -26,6 +26,7 @@ def test_what_is_here_is_counted_and_what_is_not_says_what_to_do(
     found = {(words := re.split(" {2,}", line))[1]: (words[0], words[-1]) for line in lines}
     assert found["Python"][0] == found["PyTorch"][0] == found["machine"][0] == HERE
     assert found["out=runs/of/mine"][0] in (HERE, NOTE)
+    assert {"compiler", "Slurm", "cvxpy", "POT", "tensorboard"} <= set(found)
     assert found["W&B"] == (HERE, "WANDB_MODE=offline")
     assert found["Inception weights"][0] == NOTE
     assert f"{tmp_path}/hub" in found["Inception weights"][1]
@@ -44,6 +45,15 @@ def test_a_folder_that_nobody_may_write_to_is_named(
     monkeypatch.setattr(doctor.os, "access", lambda *_: False)
     (found,) = doctor._folder(tmp_path / "deep" / "in")
     assert (found.state, found.said) == (LACKING, "cannot be written to; write out=DIR")
+
+
+def test_an_extra_that_is_missing_is_named_with_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ot", None)
+    found = {one.what: one for one in doctor._packages()}
+    assert found["POT"].state == NOTE
+    assert found["POT"].said.endswith(": pip install 'gp-lab[exact]'")
 
 
 def test_a_broken_pytorch_is_said_and_the_rest_is_looked_at(

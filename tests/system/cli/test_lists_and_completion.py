@@ -53,6 +53,28 @@ def test_what_only_looks_does_not_import_torch(arguments: list[str]) -> None:
     assert said.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("steps=five", "steps=five: not a whole number"), ("batch_size=0", "must be at least 1")],
+)
+def test_a_wrong_scalar_is_told_before_torch_is_imported(word: str, said: str) -> None:
+    code = f"import sys; from gp_lab.cli import main; assert main(['train', '{word}']) == 2"
+    heavy = "; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code + heavy], capture_output=True, text=True)
+    assert said in found.stderr
+    assert found.stdout.splitlines()[-1] == "False"
+
+
+def test_a_finished_run_is_told_again_without_torch(tmp_path: Path) -> None:
+    words = ["train", "steps=1", "probe=[]", "tracking=none", f"out={tmp_path}"]
+    assert main(words) == 0
+    code = f"import sys; from gp_lab.cli import main; assert main({words}) == 0"
+    heavy = "; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code + heavy], capture_output=True, text=True)
+    assert found.stdout.splitlines()[0].startswith("finished at step 1: ")
+    assert found.stdout.splitlines()[-1] == "False"
+
+
 # -- completion --------------------------------------------------------------------------------
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from lab import SMALL, Forked, config_of, free_port, trained, wait_for
+from scripted import script, scripted_process
 
 from gp_lab.data.contents import Contents
 from gp_lab.errors import BadInput, Exit
+from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config, folder_of
+from gp_lab.runs.kept import kept
 from gp_lab.training import plan, rendezvous, setup
 from gp_lab.training.stopping import StoppedEarly
 
@@ -265,3 +268,18 @@ def test_a_rank_that_is_stopped_before_they_begin_leaves_the_run_preempted(
     assert spoken(process) == [f"gp-lab: {why}"]
     assert ended(begun) == (State.PREEMPTED, f"rank 0: {why}")
     assert untouched(begun)
+
+
+def test_several_ranks_keep_the_checkpoints_that_one_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = ("probe=[surface,samples,modes]", "probe.modes.every=5")
+    words = (*probes, "steps=20", "keep_every=15", "keep_best=modes/w1")
+    ended = two_ranks(tmp_path, command(tmp_path / "two", *words), fault=scripted_process)
+    assert [status for status, _ in ended] == [Exit.OK] * 2, ended
+    two = RunFolder(folder_of(config_of(f"out={tmp_path / 'two'}", *words, base=RUN)))
+    script(monkeypatch)
+    one = trained(*words, f"out={tmp_path / 'one'}", base=RUN)
+    assert kept(two) == kept(one)
+    assert kept(two)["best"]["modes/w1"]["step"] < 20
+    assert checkpoint.steps(two) == checkpoint.steps(one)

@@ -278,6 +278,7 @@ def test_the_thread_of_a_rank_works_on_that_rank_s_gpu(
     assert on == [3]
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_bytes_live_on_a_gpu_where_they_fit_and_are_sent_to_it_where_they_do_not(
     array: Path, monkeypatch: pytest.MonkeyPatch

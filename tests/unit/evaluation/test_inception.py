@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,7 @@ from gp_lab.evaluation.inception import (
     scan,
 )
 from gp_lab.evaluation.inception_score import inception_score
+from gp_lab.training.setup import products_in
 
 pytestmark = pytest.mark.skipif(
     find_spec("pytorch_fid") is None or find_spec("torchvision") is None,
@@ -114,6 +116,51 @@ def test_fid_of_two_folders_is_the_one_of_pytorch_fid(
     (a, _, _), (b, sums, _) = (scan(scaled(x).split(8), network, len(x)) for x in sets)
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-4)
     assert 1 <= inception_score(sums).mean <= 2
+
+
+@pytest.mark.seconds
+def test_in_bf16_fid_is_nearly_that_of_fp32_and_kept_apart(
+    network: Inception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inception, "SIDE", 75)
+    low = random_inception(precision="bf16")
+    assert low.identity != network.identity
+    sets = [scaled(torch.cat([pictures(4, seed=10 * s + i) for i in range(4)])) for s in (0, 1)]
+    a, b = ([scan([x], net, len(x)).moments for x in sets] for net in (network, low))
+    assert frechet_distance(*b) == pytest.approx(frechet_distance(*a), rel=0.01)
+    apart = [frechet_distance(one, other) for one, other in zip(a, b, strict=True)]
+    assert 0 < max(apart) < 0.01 * frechet_distance(*a)
+
+
+@pytest.mark.gpu
+@pytest.mark.seconds
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpu_gives_the_features_of_the_cpu(network: Inception, precision: Any) -> None:
+    device = os.environ.get("GP_LAB_TEST_DEVICE", "cuda")
+    products_in("fp32")
+    images = scaled(pictures(3, seed=0))
+    found = random_inception(device=device, precision=precision)(images)[0].cpu()
+    expected = network(images)[0]
+    bound = {"fp32": 1e-4, "bf16": 2e-2}[precision]
+    assert (found - expected).norm() < bound * expected.norm()
+
+
+def test_batch_norm_is_folded_into_a_copy_of_the_network(network: Inception) -> None:
+    before = {k: x.clone() for k, x in network.net.state_dict().items()}
+    computed = network._as_computed(torch.device("cpu"))
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in computed.modules())
+    assert network._as_computed(torch.device("cpu")) is computed
+    for name, x in network.net.state_dict().items():
+        assert torch.equal(x, before[name])
+
+
+def test_images_go_through_a_gpu_in_large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inception, "AT_ONCE", 10)
+    batches = [torch.full((4, 1), i) for i in range(6)]
+    cpu, gpu = (list(inception.together(batches, torch.device(d))) for d in ("cpu", "cuda"))
+    assert [len(x) for x in cpu] == [4] * 6
+    assert [len(x) for x in gpu] == [12, 12]
+    assert torch.equal(torch.cat(gpu), torch.cat(batches))
 
 
 @pytest.mark.seconds

@@ -12,6 +12,7 @@ import gp_lab.cli
 PACKAGE = Path(gp_lab.cli.__file__).parent
 BASE = (
     "errors",
+    "extras",
     "machine",
     "terminal",
     "signals",

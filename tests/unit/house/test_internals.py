@@ -62,6 +62,10 @@ def test_each_private_part_of_another_package_is_used_in_one_file() -> None:
             "torch._inductor.runtime.cache_dir_utils.cache_dir",
         ],
         "training/distributed.py": ["torch.distributed._functional_collectives"],
+        "training/replaying.py": [
+            "torch.utils._pytree.tree_flatten",
+            "torch.utils._pytree.tree_unflatten",
+        ],
     }
     assert files_with("._make_submission_file_text") == ["launching/sbatch.py"]
     assert files_with("._set_pg_timeout") == ["training/distributed.py"]

@@ -1,12 +1,15 @@
 """Activations are their formulas, with the gains that keep a normal's second moment."""
 
 import math
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from scipy import integrate, stats
 from torch import nn
 from torch.func import grad
+from torch.nn import functional
 
 from gp_lab.networks import layers
 
@@ -53,6 +56,40 @@ def test_softplus_elu_has_the_second_derivative_that_elu_lacks_at_zero() -> None
         assert second_derivative("softplus_elu", x) == pytest.approx(2 * s * (1 - s), abs=1e-14)
     assert second_derivative("elu", -1e-9) == pytest.approx(1, abs=1e-8)
     assert second_derivative("elu", 1e-9) == 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "pytorchs"),
+    [
+        (layers.relu, functional.relu),
+        (layers.leaky_relu, partial(functional.leaky_relu, negative_slope=0.2)),
+    ],
+)
+def test_piecewise_linear_ones_have_pytorchs_values_and_derivatives_bit_for_bit(
+    ours: Any, pytorchs: Any
+) -> None:
+    torch.manual_seed(0)
+    special = torch.tensor([0.0, math.inf, -math.inf, math.nan, 1e-45])
+    x, weight = torch.cat([torch.randn(100), special]), torch.randn(105)
+    for f in (lambda t, g: g(t), lambda t, g: grad(lambda s: (g(s) * weight).sum())(t)):
+        one, other = f(x, ours), f(x, pytorchs)
+        assert torch.equal(one.nan_to_num(7), other.nan_to_num(7))
+        assert torch.equal(one.isnan(), other.isnan())
+
+
+@pytest.mark.parametrize("f", [layers.relu, layers.leaky_relu])
+def test_nothing_goes_back_through_the_second_derivative_of_a_piecewise_linear_one(f: Any) -> None:
+    """A penalty of the gradient reaches the weights by the gradient alone, not by the points."""
+    hidden = torch.randn(5, requires_grad=True)
+    weight = torch.randn(5, requires_grad=True)
+    (slope,) = torch.autograd.grad((f(hidden) * weight).sum(), hidden, create_graph=True)
+    of_hidden, of_weight = torch.autograd.grad(
+        slope.square().sum(), [hidden, weight], allow_unused=True
+    )
+    assert of_hidden is None
+    torch.testing.assert_close(
+        of_weight, 2 * slope * torch.where(hidden > 0, 1, f(-1 + 0 * hidden).neg())
+    )
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

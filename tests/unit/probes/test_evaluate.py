@@ -61,7 +61,7 @@ def test_evaluations_stay_when_a_run_goes_on(run: RunFolder) -> None:
         (("probe=classifier", "probe.classifier.cuont=3"), "did you mean count?"),
         (("probe=classifier", "probe.classifier.count=x"), "probe.classifier.count=x: not a whole"),
         (("probe=classifier", "step=3"), "no checkpoint at step 3, only at [2, 4]"),
-        (("step=last",), "step=last: not a whole number"),
+        (("step=first",), "step=first: not a whole number, nor best or last"),
         (("loss=hinge",), "loss=hinge: cannot be changed when a run is evaluated"),
         (("probe=samples",), "probe.samples: gives arrays alone"),
         (("probe=surface",), "probe.surface: looks at the plane"),

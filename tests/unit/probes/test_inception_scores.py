@@ -170,9 +170,9 @@ def test_weights_of_a_file_are_used(
     torch.save(network.net.state_dict(), path)
     digest = inception.checked_weights(path, "")
     monkeypatch.setattr(inception.checked_weights, "__defaults__", (digest[:8],))
-    monkeypatch.setattr(inception.load_inception, "__defaults__", (None, "cpu", digest[:8]))
+    monkeypatch.setattr(inception.load_inception, "__defaults__", (None, "cpu", digest[:8], "fp32"))
     references._inception.cache_clear()
-    loaded = references._inception(str(path), torch.device("cpu"))
+    loaded = references._inception(str(path), torch.device("cpu"), "fp32")
     references._inception.cache_clear()
     assert isinstance(loaded, Inception)
     assert loaded.identity == f"inception-{digest}"

@@ -44,8 +44,8 @@ WHAT_IS_COMPUTED = {
     "precision",
 }  # fmt: skip
 HOW_AND_WHERE = {
-    "tracking", "figure", "scale", "panel", "label", "log_every", "checkpoint_every", "device",
-    "compile", "threads", "batch_norm", "out", "force", "trust", "hydra",
+    "tracking", "figure", "scale", "panel", "label", "log_every", "checkpoint_every", "keep_every",
+    "keep_best", "device", "compile", "threads", "batch_norm", "out", "force", "trust", "hydra",
 }  # fmt: skip
 
 

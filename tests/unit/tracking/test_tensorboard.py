@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from lab import SMALL, composed, trained
 
+from gp_lab import extras
 from gp_lab.cli import main
 from gp_lab.errors import BadInput, Exit
 from gp_lab.runs.folder import RunFolder, State
-from gp_lab.tracking import tensorboard
 from gp_lab.tracking.base import Tracker, tracking_of
 from gp_lab.tracking.several import SeveralTracking
 
@@ -42,7 +42,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[Any, ...]]]:
     module = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = Writer  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    monkeypatch.setattr(tensorboard, "find_spec", lambda name: module)
+    monkeypatch.setattr(extras, "find_spec", lambda name: module)
     Writer.told = {}
     return Writer.told
 
@@ -99,10 +99,10 @@ def test_without_the_package_a_sentence_names_the_extra_before_anything_is_compu
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     words = [word for word in RUN if not word.startswith("tracking")]
     assert main(["train", *words, f"tracking={tracking}", f"out={tmp_path}"]) == Exit.BAD_INPUT
-    assert '".[tensorboard]"' in capsys.readouterr().err
+    assert "pip install 'gp-lab[tensorboard]'" in capsys.readouterr().err
     assert not list(tmp_path.rglob("metrics.jsonl"))
 
 

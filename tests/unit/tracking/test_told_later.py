@@ -8,10 +8,11 @@ from offline_runs import exit_code, history, records, run_of, summary
 from PIL import Image
 from test_tracking import TRACKED
 
+from gp_lab import extras
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.runs.folder import RunFolder
-from gp_lab.tracking import syncing, tensorboard
+from gp_lab.tracking import syncing
 from gp_lab.tracking.wandb_figures import tell_figure
 
 pytestmark = pytest.mark.usefixtures("no_account")
@@ -81,7 +82,7 @@ SUMMARY = {"figure": "zero_gp/fig1", "title": "A figure", "scale": "smoke", "com
 def test_a_figure_s_picture_and_claims_are_a_run_of_their_own_that_knows_its_runs(
     tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tensorboard, "find_spec", lambda name: name)
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)
     config = composed((f"tracking={tracking}",))
     folder = RunFolder(tmp_path / "figures" / "zero_gp" / "fig1" / "smoke")
     folder.path.mkdir(parents=True)

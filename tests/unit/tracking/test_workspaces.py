@@ -11,9 +11,10 @@ from wandb_server import WandbServer
 from where_runs_go import logged_in
 from where_runs_go import server as server
 
+from gp_lab import extras
 from gp_lab.cli import main
 from gp_lab.errors import Exit
-from gp_lab.tracking import wandb_inside, workspaces
+from gp_lab.tracking import wandb_inside
 from gp_lab.tracking.workspaces import CURVES, FILE, PICTURES, SCORES
 
 pytestmark = pytest.mark.usefixtures("no_account")
@@ -123,13 +124,13 @@ def test_what_it_cannot_do_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
     why: str,
 ) -> None:
-    monkeypatch.setattr(workspaces, "find_spec", lambda _: why != "no package" or None)
+    monkeypatch.setattr(extras, "find_spec", lambda _: why != "no package" or None)
     words = ["more"] if why == "two folders" else []
     out = tmp_path / "nowhere" if why == "no folder" else tmp_path
     status, said = view(out, capsys, *words)
     assert (status, said.count("\n")) == (Exit.BAD_INPUT, 1)
     assert {
-        "no package": 'pip install -e ".[wandb-view]"',
+        "no package": "pip install 'gp-lab[wandb-view]'",
         "no runs": "no runs there yet",
         "no folder": "no such folder",
         "two folders": "unrecognized arguments: more",

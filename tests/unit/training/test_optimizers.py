@@ -12,7 +12,7 @@ from torch import Tensor
 from gp_lab.errors import BadInput
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.training.batches import draw_batches
-from gp_lab.training.optimizers import SGD, Adam, Optimizer, RMSProp
+from gp_lab.training.optimizers import SGD, Adam, AsOneVector, Optimizer, RMSProp
 from gp_lab.training.schedules import Schedule
 from gp_lab.training.setup import setup
 
@@ -115,6 +115,23 @@ def test_compiled_too_adam_is_torchs_over_200_updates() -> None:
     for t in range(UPDATES):
         p, state = update(p, slopes(p), state, torch.tensor(rule.lr * rate(t), dtype=torch.float64))
     same(p, trained_by_torch(rule, params))
+
+
+@each_rule
+def test_a_rule_that_sees_one_vector_is_the_rule(name: str) -> None:
+    rule, params = RULES[name], start()
+    same(trained(AsOneVector(rule), params, 20), trained(rule, params, 20), tolerance=1e-14)
+    new, state = AsOneVector(rule).update(params, slopes(params), rule.start(params), rule.lr)
+    expected, of_rule = rule.update(params, slopes(params), rule.start(params), rule.lr)
+    assert list(new) == list(expected)
+    assert {k: list(v) for k, v in state.items()} == {k: list(v) for k, v in of_rule.items()}
+
+
+def test_parameters_of_two_types_are_not_joined() -> None:
+    rule, params = RULES["adam"], start() | {"half": torch.ones(2)}
+    new, _ = AsOneVector(rule).update(params, slopes(params), rule.start(params), rule.lr)
+    assert new["half"].dtype == torch.float32
+    assert new["bias"].dtype == torch.float64
 
 
 @each_rule

@@ -269,9 +269,11 @@ def test_threads_are_what_they_were_after_a_run(pair: list[Replica]) -> None:
     with threads_and_precision(game, Settings(threads=3, precision="tf32")):
         assert torch.get_num_threads() == 3
         assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cudnn.allow_tf32
     with threads_and_precision(game, Settings()):
         assert torch.get_num_threads() == 1  # small networks
         assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cudnn.allow_tf32
     assert torch.get_num_threads() == before
 
 
