@@ -181,18 +181,14 @@ def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _guards_of_data(guards: Sequence[Any]) -> list[bool]:
-    """Which guards PyTorch checks at each call: those of its own settings and of the arguments but
-    the state, which always has the shapes that it was compiled for.
+    """Which guards PyTorch checks at each call: those of its own settings and of the arguments.
 
     The others look through the networks, for as long as a stack of eight takes for a fifth of its
-    arithmetic; an engine is one game's, and those that may share it are alike.
+    arithmetic; an engine is one game's, and those that may share it are alike. The state's are
+    needed: an average begins as the parameters themselves, and what a convolution's weights become
+    may lie in memory in another order.
     """
-    return [
-        not guard.name
-        or guard.guard_type == "DUPLICATE_INPUT"  # an average begins as the parameters themselves
-        or (guard.name.startswith("arguments") and not guard.name.startswith("arguments[0]"))
-        for guard in guards
-    ]
+    return [not guard.name or guard.name.startswith("arguments") for guard in guards]
 
 
 def choose(

@@ -59,7 +59,8 @@ def test_the_wheel_has_the_plugins_the_configs_and_the_page(wheel: Path) -> None
     assert "gp_lab/configs/train.yaml" in names
     plugins = (CLONE / "gp_lab" / "launching" / "hydra_plugins").rglob("*.py")
     assert {str(p.relative_to(CLONE / "gp_lab" / "launching")) for p in plugins} <= names
-    report = ("page.html", "page.css", "page.js", "vendor/uPlot.iife.min.js", "vendor/LICENSE")
+    scripts = ("script/page.js", "vendor/uPlot.iife.min.js")
+    report = ("page.html", "page.css", *scripts, "vendor/LICENSE")
     assert {"gp_lab/py.typed", *(f"gp_lab/report/{name}" for name in report)} <= names
     assert not [
         n for n in names if n.startswith(("tests/", "outputs/", "gp_lab/launching/hydra_plugins"))

@@ -12,6 +12,7 @@ from helpers import (
     stacked,
 )
 from iterations import STEPS, data, iterate, started
+from torch.utils._pytree import tree_map
 
 from gp_lab.objectives.losses import (
     Hinge,
@@ -56,6 +57,18 @@ def test_a_process_may_compile_more_runs_than_pytorch_would_compile_one_function
                 for name in ("eager", "compiled")
             ]
             same(ends[1][0], ends[0][0])
+
+
+@pytest.mark.seconds
+@pytest.mark.usefixtures("needs_compiler")
+def test_a_compiled_step_takes_a_state_that_lies_in_memory_in_another_order() -> None:
+    # As the weights of a convolution do once they have been updated.
+    g, batch = game(Wasserstein(), NONE, SGD(0.1), depth=1), data(0)
+    arguments = (1.0, batch["real"], batch["latent"], batch["u"])
+    eager, compiled = (make_engine(g, name).discriminator_step for name in ("eager", "compiled"))
+    state, _ = compiled(started(g), {}, *arguments)
+    turned = tree_map(lambda x: x.mT.contiguous().mT if x.ndim == 2 else x, state)
+    same(compiled(turned, {}, *arguments)[0], eager(turned, {}, *arguments)[0])
 
 
 @pytest.mark.seconds
