@@ -429,5 +429,6 @@ def entry() -> None:
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     status = main()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is said: Python takes a while to end
-    gc.freeze()  # a shorter one: it would look through all that was imported for garbage
+    if not several():  # what PyTorch has running between ranks ends with the objects that hold it
+        gc.freeze()  # a shorter one: it would look through all that was imported for garbage
     sys.exit(status)

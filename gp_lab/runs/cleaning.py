@@ -106,7 +106,8 @@ def _unlocked(folder: RunFolder) -> list[Item]:
 def _superfluous(folder: RunFolder) -> Iterator[Item]:
     """Of a run that is locked by us."""
     try:
-        status, kept = folder.status, kept_steps(folder)
+        elsewhere = (folder.path / "checkpoints").is_symlink()  # none of them is the run's own
+        status, kept = folder.status, frozenset() if elsewhere else kept_steps(folder)
     except BadInput:  # one of them is damaged: nobody can say what it is worth
         return
     if status.get("state") == State.FINISHED:

@@ -11,6 +11,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 from gp_lab.errors import one_line
 
 SECONDS = 2.0
+NO_ANSWER = f"no answer within {SECONDS:g} seconds"
 
 
 def silence(url: str, proxies: Mapping[str, str]) -> str:
@@ -25,7 +26,7 @@ def silence(url: str, proxies: Mapping[str, str]) -> str:
     thread = threading.Thread(target=lambda: found.append(_ask(url, proxies)), daemon=True)
     thread.start()
     thread.join(SECONDS)
-    return found[0] if found else f"no answer within {SECONDS:g} seconds"
+    return found[0] if found else NO_ANSWER
 
 
 def _ask(url: str, proxies: Mapping[str, str]) -> str:
@@ -36,7 +37,11 @@ def _ask(url: str, proxies: Mapping[str, str]) -> str:
     except HTTPError as answer:
         failed = answer.code >= 500 or answer.code == 407
         return f"it answers with status {answer.code}" if failed else ""
+    except TimeoutError:
+        return NO_ANSWER
     except URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            return NO_ANSWER
         if isinstance(error.reason, ssl.SSLError):
             return ""
         return one_line(error.reason) if isinstance(error.reason, OSError) else str(error.reason)
