@@ -7,14 +7,13 @@ one passes; what came out, and what it cost, is printed as YAML for the file (`t
 runs are kept, so the script goes on where it was stopped.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets
 from gp_lab.launching.config_groups import figure_file
@@ -49,7 +48,7 @@ def draw(
         file = Path(folder, "figure", f"{own}.yaml")
         file.parent.mkdir(parents=True)
         node = text | {"id": own, "module": module, "scales": scales}
-        file.write_text("# @package figure\n" + yaml.safe_dump(node, sort_keys=False))
+        file.write_text("# @package figure\n" + json.dumps(node))  # YAML whose words stay words
         first = text["pilot"].get("first_seed", FIRST_SEED)
         seeds = f"seed=range({first},{first + SEEDS})"
         command = [sys.executable, "-m", "gp_lab", "figure", own, f"--config-dir={folder}"]
