@@ -120,8 +120,8 @@ def sample(arguments: list[str]) -> Exit:
     parser.add_argument("--points", default="65", help="of an interpolation's line")
     parser.add_argument("--out", help="the file; left out, one in RUN/samples")
 
-    from gp_lab.launching.arguments import later, run_and_words
-    from gp_lab.overrides import checkpoint_step, number_behind, value_of
+    from gp_lab.launching.arguments import checkpoint_step, later, run_and_words
+    from gp_lab.overrides import number_behind, value_of
 
     args = parsed(parser, arguments, usage)
     folder, _ = run_and_words([args.run] if args.run else [], "sample", usage)

@@ -22,8 +22,6 @@ KEY = re.compile(r"[\w./@:$-]+", re.ASCII)
 LONGEST = 60
 """Characters of a word in a sentence about it."""
 
-LAST_STEP = 10**12
-
 MOST = 100_000
 """Values of a sweep; more are a slip of the keyboard."""
 
@@ -130,15 +128,6 @@ def value_of(text: str) -> Any:
         return values([f"n={text}"])["n"]
     except BadInput:
         return text
-
-
-def checkpoint_step(written: str, value: Any) -> int | str:
-    """The step of a checkpoint, or `best` or `last`, that a word asks for. Raises `BadInput`."""
-    if isinstance(value, str) and value in ("best", "last"):
-        return value
-    if not isinstance(value, int):
-        raise BadInput(f"{shortened(written)}: not a whole number, nor best or last")
-    return whole_number(written, value, 0, LAST_STEP)
 
 
 def shortened(text: str) -> str:

@@ -20,9 +20,12 @@ from gp_lab.launching.fitting import key_of
 from gp_lab.launching.hydra_internals import get_args_parser
 from gp_lab.launching.hydra_settings import check_word
 from gp_lab.launching.methods import methods_of_experiment, split
-from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values
+from gp_lab.overrides import group_of, parse, quoted, shortened, unquoted, values, whole_number
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import Config, elsewhere
+from gp_lab.runs.kept import BEST, LAST
+
+LAST_STEP = 10**12
 
 LONGEST_NAME = 200
 """Characters of the name of a choice, which is that of a file."""
@@ -219,3 +222,12 @@ def probes_of(words: Sequence[str], out: str, config_dir: str | None = None) -> 
         given = parse_arguments([f"out={quoted(out)}", f"probe=[{listed}]", *own]).overrides
         probes: Config = compose(hydra, given)["probe"]
     return probes
+
+
+def checkpoint_step(written: str, value: Any) -> int | str:
+    """The step of a checkpoint, or `best` or `last`, that a word asks for. Raises `BadInput`."""
+    if isinstance(value, str) and value in (BEST, LAST):
+        return value
+    if not isinstance(value, int):
+        raise BadInput(f"{shortened(written)}: not a whole number, nor best or last")
+    return whole_number(written, value, 0, LAST_STEP)

@@ -11,8 +11,8 @@ from pathlib import Path
 from gp_lab.errors import BadInput, Exit, LabError, counted, one_line, show
 from gp_lab.fields import Check, Place, keys
 from gp_lab.files import is_folder, path_of
-from gp_lab.launching.arguments import later, own_configs, probes_of
-from gp_lab.overrides import checkpoint_step, group_of
+from gp_lab.launching.arguments import checkpoint_step, later, own_configs, probes_of
+from gp_lab.overrides import group_of
 from gp_lab.runs.compare_table import left_out_note
 from gp_lab.runs.filters import (
     Flat,
@@ -38,8 +38,6 @@ USAGE = (
 )
 
 FOLLOW = "--follow"
-
-LAST_STEP = 10**12
 
 PLACES = keys(DataNode, Place, Check)
 """Keys of a data set that say where it lies: of any other a filter is meant."""

@@ -100,7 +100,8 @@ class InceptionScores(ScoreProbe):
             0 leaves these out.
         k: which nearest neighbour precision, recall, density and coverage reach to.
         weights: path of pt_inception-2015-12-05-6726825d.pth; null downloads it.
-        precision: of the network's convolutions. bf16 is quicker, and hardly another number.
+        precision: of the network's convolutions. bf16 is quicker; FID is another by up to a percent
+            or so (evaluation/README.md): compare only numbers of one precision.
         cache: folder of what is kept of training data, by their fingerprints.
     """
 

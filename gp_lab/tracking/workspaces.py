@@ -97,14 +97,9 @@ def _sections(seen: Seen) -> list["Section"]:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
+    over_seeds: dict[str, Any] = {"groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
     curves = [
-        wr.LinePlot(
-            title=name,
-            y=[name],
-            groupby=wr.Config("penalty.name"),
-            groupby_aggfunc="mean",
-            groupby_rangefunc="stderr",
-        )
+        wr.LinePlot(title=name, y=[name], groupby=wr.Config("penalty.name"), **over_seeds)
         for name in (*seen.scores, *seen.losses)
     ]
     pictures = [
@@ -112,13 +107,7 @@ def _sections(seen: Seen) -> list["Section"]:
         for name in seen.pictures
     ]
     scores = [
-        wr.BarPlot(
-            title=title,
-            metrics=[name],
-            groupby=wr.Config("setting"),
-            groupby_aggfunc="mean",
-            groupby_rangefunc="stderr",
-        )
+        wr.BarPlot(title=title, metrics=[name], groupby=wr.Config("setting"), **over_seeds)
         for title, name in seen.last.items()
     ]
     found: dict[str, Any] = {CURVES: curves, PICTURES: pictures, SCORES: scores}

@@ -6,7 +6,7 @@ state, elementwise, so it can be stacked with `vmap` and compiled with the step 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -69,34 +69,40 @@ class Adam(Checked):
     def update(
         self, params: Tensors, grads: Tensors, state: State, lr: Tensor | float
     ) -> tuple[Tensors, State]:
-        beta1, beta2 = self.betas
         t = state["count"]["t"] + 1
         # Bias corrections in float64: 1 - beta^t loses its digits in float32 for small t.
-        rate = lr / (1 - beta1**t)
-        root = torch.sqrt(1 - beta2**t)
+        corrections = (lr / (1 - self.betas[0] ** t), torch.sqrt(1 - self.betas[1] ** t))
         grads = _decayed(params, grads, self.weight_decay)
         some = next(iter(params.values()))
-        numbers = (*self.betas, self.eps, rate, root)
-        beta1, beta2, eps, rate, root = (_as(x, some) for x in numbers)  # type: ignore[assignment]
-        before_m, before_v = state["m"], state["v"]
-        if _plain(some):  # the same numbers by fewer calls
-            g, *old = ([x[k] for k in params] for x in (grads, before_m, before_v, params))
-            ms = torch._foreach_lerp(g, old[0], beta1)
-            vs = torch._foreach_lerp(torch._foreach_mul(g, g), old[1], beta2)
-            scales = torch._foreach_sqrt(vs)
-            torch._foreach_div_(scales, root)
-            torch._foreach_add_(scales, eps)
-            steps = torch._foreach_div(ms, scales)
-            torch._foreach_mul_(steps, rate)
-            news = torch._foreach_sub(old[2], steps)
-            m, v, new = (dict(zip(params, x, strict=True)) for x in (ms, vs, news))
+        numbers = tuple(_as(x, some) for x in (*self.betas, self.eps, *corrections))
+        if _plain(some):
+            m, v, new = _adam_at_once(params, grads, state["m"], state["v"], numbers)
         else:
+            beta1, beta2, eps, rate, root = numbers
             m, v, new = {}, {}, {}
             for k, p in params.items():
-                m[k] = torch.lerp(grads[k], before_m[k], beta1)
-                v[k] = torch.lerp(grads[k] * grads[k], before_v[k], beta2)
+                m[k] = torch.lerp(grads[k], state["m"][k], beta1)
+                v[k] = torch.lerp(grads[k] * grads[k], state["v"][k], beta2)
                 new[k] = p - rate * (m[k] / (v[k].sqrt() / root + eps))
         return new, {"m": m, "v": v, "count": {"t": t}}
+
+
+def _adam_at_once(
+    params: Tensors, grads: Tensors, m: Tensors, v: Tensors, numbers: tuple[Any, ...]
+) -> tuple[Tensors, Tensors, Tensors]:
+    """m, v and parameters after Adam's update, all tensors in each call: the same numbers."""
+    beta1, beta2, eps, rate, root = numbers
+    p, g, m_, v_ = ([x[k] for k in params] for x in (params, grads, m, v))
+    ms = torch._foreach_lerp(g, m_, beta1)
+    vs = torch._foreach_lerp(torch._foreach_mul(g, g), v_, beta2)
+    scales = torch._foreach_sqrt(vs)
+    torch._foreach_div_(scales, root)
+    torch._foreach_add_(scales, eps)
+    steps = torch._foreach_div(ms, scales)
+    torch._foreach_mul_(steps, rate)
+    after = (ms, vs, torch._foreach_sub(p, steps))
+    m, v, new = (dict(zip(params, x, strict=True)) for x in after)
+    return m, v, new
 
 
 @dataclass(frozen=True)
