@@ -88,7 +88,7 @@ def config_file(group: str, name: str, folder: Path | None = None) -> dict[str, 
     """
     path = _file_of(group, name, folder)
     try:
-        found = yaml_text.load(path.read_text())
+        found = yaml_text.load(path.read_text(), as_hydra=True)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as YAML ({one_line(error)})") from error
     if not isinstance(found, dict):

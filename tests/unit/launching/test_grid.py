@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from gp_lab.errors import BadInput
 from gp_lab.figures.claims import paired_greatest
 from gp_lab.figures.plan import plan_of
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
+from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of
 from gp_lab.launching.jobs import panel_overrides
 
@@ -212,3 +214,14 @@ def test_keys_that_follow_the_seed_are_composed_for_each(tmp_path: Path) -> None
     with hydra_session() as hydra:
         for job in sweep.jobs:
             assert compose(hydra, job.overrides) | {"panel": job.panel} == job.config
+
+
+@pytest.mark.parametrize("word", ["1e-2", "-1E3", "+1_0e5", '"1e-2"', "1e", "0.5", "3", "1e-2x"])
+def test_a_number_of_an_entrys_file_is_the_one_that_hydra_reads(word: str, tmp_path: Path) -> None:
+    file = tmp_path / "figure" / "own" / "fig1.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"grid: {{lr: {{each: [{word}]}}}}\n")
+    found = figure_file("own/fig1", tmp_path)["grid"]["lr"]["each"]
+    wanted = OmegaConf.load(file)["grid"]["lr"]["each"]
+    assert found == OmegaConf.to_container(wanted)
+    assert type(found[0]) is type(wanted[0])
