@@ -88,3 +88,4 @@ def _holding(folder: RunFolder, probes: Config, over: threading.Event) -> Iterat
     finally:
         over.set()
         thread.join()
+        checkpoint.hold_no_longer(folder)  # no earlier: the thread may be about to hold one

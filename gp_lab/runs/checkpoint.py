@@ -112,7 +112,10 @@ def hold(folder: RunFolder, step: int) -> None:
 
 def held(folder: RunFolder) -> list[int]:
     """The steps of the checkpoints that are held, in their order."""
-    return sorted(map(_step, folder.inside("checkpoints", "held").glob("step-*.pt")))
+    with suppress(FileNotFoundError):  # none is, or the last one was released just now
+        names = map(Path, os.listdir(folder.inside("checkpoints", "held")))
+        return sorted(_step(name) for name in names if name.match("step-*.pt"))
+    return []
 
 
 def release(folder: RunFolder, step: int) -> None:
@@ -120,8 +123,12 @@ def release(folder: RunFolder, step: int) -> None:
     path = _held_path(folder, step)
     for part in (path, checksum_path(path)):
         part.unlink(missing_ok=True)
-    with suppress(OSError):  # others are held
-        path.parent.rmdir()
+
+
+def hold_no_longer(folder: RunFolder) -> None:
+    """Delete the folder of the checkpoints that are held, unless some are."""
+    with suppress(OSError):
+        folder.inside("checkpoints", "held").rmdir()
 
 
 def files_after(folder: RunFolder, step: int) -> list[Path]:

@@ -11,7 +11,6 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 from gp_lab.errors import one_line
 
 SECONDS = 2.0
-NO_ANSWER = f"no answer within {SECONDS:g} seconds"
 
 
 def silence(url: str, proxies: Mapping[str, str]) -> str:
@@ -26,7 +25,7 @@ def silence(url: str, proxies: Mapping[str, str]) -> str:
     thread = threading.Thread(target=lambda: found.append(_ask(url, proxies)), daemon=True)
     thread.start()
     thread.join(SECONDS)
-    return found[0] if found else NO_ANSWER
+    return found[0] if found else _no_answer()
 
 
 def _ask(url: str, proxies: Mapping[str, str]) -> str:
@@ -38,16 +37,20 @@ def _ask(url: str, proxies: Mapping[str, str]) -> str:
         failed = answer.code >= 500 or answer.code == 407
         return f"it answers with status {answer.code}" if failed else ""
     except TimeoutError:
-        return NO_ANSWER
+        return _no_answer()
     except URLError as error:
         if isinstance(error.reason, TimeoutError):
-            return NO_ANSWER
+            return _no_answer()
         if isinstance(error.reason, ssl.SSLError):
             return ""
         return one_line(error.reason) if isinstance(error.reason, OSError) else str(error.reason)
     except (OSError, HTTPException, ValueError) as error:
         return one_line(error)
     return ""
+
+
+def _no_answer() -> str:
+    return f"no answer within {SECONDS:g} seconds"
 
 
 class _NoRedirects(HTTPRedirectHandler):
