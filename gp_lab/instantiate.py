@@ -13,11 +13,13 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from gp_lab import sources
 from gp_lab.errors import BadInput, bad_choice, bad_key, out_of_memory, show
 
 if TYPE_CHECKING:  # most commands look at names and numbers alone
@@ -244,15 +246,32 @@ def check_types(node: Any, key: str, trust: Sequence[str] = ()) -> None:
     """
     if isinstance(node, Mapping) and "_target_" in node:
         target = resolve(node["_target_"], f"{key}._target_", trust)
-        for name, value in _own_keys(target, node, key).items():
-            if value is not None and _is_plain(value):
-                _checked(_as_tuples(value), _hints(target).get(name, Any), f"{key}.{name}")
+        _check_values(_own_keys(target, node, key), _hints(target), key)
+    for name, value in _inside(node, key):
+        check_types(value, name, trust)
+
+
+def check_types_in_source(node: Any, key: str) -> None:
+    """As `check_types`, of what the sources of the lab's parts say; PyTorch is not imported."""
     if isinstance(node, Mapping):
-        for name, value in node.items():
-            check_types(value, f"{key}.{name}", trust)
-    if isinstance(node, list):
-        for i, value in enumerate(node):
-            check_types(value, f"{key}[{i}]", trust)
+        _check_values(node, sources.hints(str(node.get("_target_"))), key)
+    for name, value in sorted(
+        _inside(node, key), key=itemgetter(0)
+    ):  # discriminators are made before generators
+        check_types_in_source(value, name)
+
+
+def _check_values(node: Mapping[str, Any], hints: Mapping[str, Any], key: str) -> None:
+    for name, value in node.items():
+        if value is not None and _is_plain(value):
+            _checked(_as_tuples(value), hints.get(name, Any), f"{key}.{name}")
+
+
+def _inside(node: Any, key: str) -> list[tuple[str, Any]]:
+    """What a node holds, with the keys of that."""
+    if isinstance(node, Mapping):
+        return [(f"{key}.{name}", value) for name, value in node.items()]
+    return [(f"{key}[{i}]", x) for i, x in enumerate(node)] if isinstance(node, list) else []
 
 
 def _own_keys(target: type, node: Mapping[str, Any], key: str) -> dict[str, Any]:

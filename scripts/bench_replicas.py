@@ -7,7 +7,8 @@
 The run is WGAN-GP on eight Gaussians, 5 updates of D and 1 of G an iteration. `eager` is the
 textbook loop of `bench_textbook.py`; `compiled` and `stacked` are all of `train` (run folders,
 metrics, one checkpoint at the end; no probes, no tracking), with as many threads as the lab
-chooses. One run after another makes as many replica-iterations a second as one. Each side is
+chooses; `sweep` is what `hydra/launcher=replicas` does with these runs, a process for each core.
+One run after another makes as many replica-iterations a second as one. Each side is
 timed at two lengths and the times are subtracted, so that what happens once in a run drops out;
 compilation is done before the clock runs. Networks that fill the CPU are not stacked: their runs
 go one after another and share the compiled step. The sides alternate; medians of the pairs are
@@ -42,11 +43,18 @@ import bench_tools as tools
 from bench_textbook import textbook
 
 from gp_lab.launching.compose import hydra_session
+from gp_lab.launching.local import train_all
 from gp_lab.runs.identity import Config
 from gp_lab.training.setup import setup
 from gp_lab.training.stacking import bytes_per_replica
 
 Record = dict[str, Any]
+
+MANY = {"stacked", "sweep"}
+"""The sides that train all replicas."""
+
+SWEEP = 8
+"""How much longer a sweep is timed than a stack: its processes start anew each time."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Size:
 
 CPU = [
     Size(64, 20, 32, 200, 40, 8.0),
+    Size(64, 64, 32, 200, 40, 8.0),
     Size(128, 64, 32, 100, 20, 2.5),
     Size(512, 256, 32, 24, 4, 0.95),
 ]
@@ -78,10 +87,17 @@ def configs(hydra: Any, size: Size, out: Path, device: str, compiled: str = "") 
     return [config | {"seed": seed} for seed in range(size.replicas)]
 
 
+def sweep(runs: Sequence[Config], iterations: int) -> None:
+    """Train the runs as a sweep on this machine does."""
+    results = train_all([c | {"steps": iterations} for c in runs], 0, "auto")
+    assert all(r.step == iterations for r in results), results[0].why
+
+
 def compare(
-    hydra: Any, size: Size, pairs: int, out: Path, device: str, clock: tools.Clock
+    hydra: Any, size: Size, pairs: int, out: Path, device: str, clock: tools.Clock, swept: bool
 ) -> tuple[dict[str, list[float]], str]:
-    """Replica-iterations a second of eager, compiled and stacked, `pairs` of each; the engine."""
+    """Replica-iterations a second of eager, compiled, stacked and, if `swept`, the sweep, `pairs`
+    of each; the engine."""
     runs = configs(hydra, size, out, device)
     run, status = setup(runs[0]), {}
 
@@ -93,8 +109,11 @@ def compare(
         "compiled": (partial(tools.train, runs[:1]), size.alone),
         "stacked": (stacked, size.stacked),
     }
+    if swept:
+        sides["sweep"] = (partial(sweep, runs), SWEEP * size.stacked)
     found = tools.interleaved(sides, pairs, clock)
-    found["stacked"] = [size.replicas * rate for rate in found["stacked"]]
+    for many in MANY & found.keys():
+        found[many] = [size.replicas * rate for rate in found[many]]
     return found, f"{status['engine']}, stack of {status['stack']}"
 
 
@@ -121,32 +140,37 @@ def rates_table(
     out: Path,
     device: str,
     clock: tools.Clock = time.perf_counter,
+    swept: bool = False,
 ) -> list[Record]:
     """Prints a row of rates for each size as it is measured; what was measured."""
     top = tools.ceiling(device, clock=clock)
     print(f"{tools.said(tools.machine(device))}; {pairs} pairs; ceiling {top / 1e9:.0f} Gflop/s")
     print(
-        "width batch replicas   eager compiled  stacked | stacked/eager     min..max wanted"
-        " | /compiled | of ceiling | engine"
+        "width batch replicas |   eager compiled  stacked    sweep | stacked over eager (wanted)"
+        " | over compiled: stacked, sweep | of the ceiling | engine"
     )
     records = []
     for size in sizes:
-        rates, engine = compare(hydra, size, pairs, out, device, clock)
+        rates, engine = compare(hydra, size, pairs, out, device, clock, swept)
         middle = {k: statistics.median(v) for k, v in rates.items()}
-        ratio, low, high = tools.ratios(rates["stacked"], rates["eager"])
-        over, _, _ = tools.ratios(rates["stacked"], rates["compiled"])
         of_one = tools.flops_of_iteration(setup(configs(hydra, size, out, device)[0]))
-        share = middle["stacked"] * of_one / top
+        ratio, low, high = tools.ratios(rates["stacked"], rates["eager"])
+        many = sorted(MANY & rates.keys())
+        over = {k: tools.ratios(rates[k], rates["compiled"])[0] for k in many}
+        share = {k: middle[k] * of_one / top for k in many}
         print(
-            f"{size.width:5} {size.batch:5} {size.replicas:8} {middle['eager']:7.1f}"
-            f" {middle['compiled']:8.1f} {middle['stacked']:8.1f} |"
-            f" {ratio:13.2f} {low:5.2f}..{high:5.2f}"
-            f" {size.wanted:6} | {over:9.2f} | {share:10.1%} | {engine}",
+            f"{size.width:5} {size.batch:5} {size.replicas:8} |"
+            + "".join(f" {middle.get(k, 0):8.1f}" for k in ("eager", "compiled", *many))
+            + f" | {ratio:.2f} ({low:.2f} .. {high:.2f}; {size.wanted}) | "
+            + ", ".join(f"{over[k]:.2f}" for k in many)
+            + " | "
+            + ", ".join(f"{share[k]:.1%}" for k in many)
+            + f" | {engine}",
             flush=True,
         )
         records.append(
-            {"width": size.width, "batch": size.batch, "replicas": size.replicas,
-             "engine": engine, "rates": rates, "share_of_ceiling": share, "wanted": size.wanted}
+            {"width": size.width, "batch": size.batch, "replicas": size.replicas, "engine": engine,
+             "rates": rates, "share_of_ceiling": share, "wanted": size.wanted}
         )  # fmt: skip
     return records
 
@@ -189,7 +213,8 @@ def main(words: Sequence[str] | None = None) -> None:
         sizes = CPU if a.device == "cpu" else GPU
         sizes = [s for s in sizes if not a.sizes or s.width in a.sizes]
         clock = tools.clock_of(a.cpu_time)
-        records = rates_table(hydra, sizes, a.pairs, out, a.device, clock)
+        swept = a.device == "cpu" and not a.cpu_time  # its processes have times of their own
+        records = rates_table(hydra, sizes, a.pairs, out, a.device, clock, swept)
         records += [] if a.rates_alone else memory_table(hydra, sizes, out, a.device)
     tools.keep(a.json, records)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
-from gp_lab.instantiate import check_types
+from gp_lab.instantiate import check_types, check_types_in_source
 from gp_lab.launching.program import importing
 from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
@@ -134,11 +134,19 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
 
 
 def _check_types(configs: Sequence[Config]) -> None:
-    """Raises `BadInput` for a value of the wrong type, before all parts are made."""
+    """Raises `BadInput` for a value of the wrong type, before all parts are made; what the sources
+    tell, before anything heavy is imported."""
+
+    def different(group: str) -> Collection[Config]:
+        return {canonical(config[group]): config for config in configs if group in config}.values()
+
+    for group in dict.fromkeys(key for config in configs for key in config):
+        for config in different(group):
+            check_types_in_source(config[group], group)
     for group in ("penalty", "loss", "constraint", "correction", "optimizer"):
-        for config in {canonical(config[group]): config for config in configs}.values():
+        for config in different(group):
             check_types(config[group], group, config["trust"])
-    for config in {canonical(config["architecture"]): config for config in configs}.values():
+    for config in different("architecture"):
         for net in ("discriminator", "generator"):  # in the order in which they are made
             check_types(config["architecture"].get(net), f"architecture.{net}", config["trust"])
 
@@ -288,9 +296,9 @@ def _meet(todo: Sequence[Config], stop: Stop | None = None) -> None:
 
 def checked_here(configs: Sequence[Config]) -> dict[str, Any]:
     """As `checked_setups`, of runs that are to train on this machine, whose memory counts."""
+    setups = checked_setups(configs)
     from gp_lab.training.size import refuse_too_large
 
-    setups = checked_setups(configs)
     for run in setups.values():
         refuse_too_large(run, ranks=world())
     return setups

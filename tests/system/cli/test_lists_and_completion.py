@@ -54,11 +54,20 @@ def test_what_only_looks_does_not_import_torch(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
-    [("steps=five", "steps=five: not a whole number"), ("batch_size=0", "must be at least 1")],
+    ("words", "said"),
+    [
+        (["steps=five"], "steps=five: not a whole number"),
+        (["batch_size=0"], "must be at least 1"),
+        (["penalty.weight=three"], "penalty.weight=three: not a number"),
+        (["-m", "optimizer.lr=1,-1"], "optimizer.lr=-1: must be greater than 0"),
+        (["penalty.reduction=sum"], "no such choice; choose from max, mean"),
+        (["architecture.depth=x"], "architecture.discriminator.depth=x: not a whole number"),
+        (["optimizer.betas=[0,1]"], "optimizer.betas[1]=1: must be less than 1"),
+    ],
+    ids=str,
 )
-def test_a_wrong_scalar_is_told_before_torch_is_imported(word: str, said: str) -> None:
-    code = f"import sys; from gp_lab.cli import main; assert main(['train', '{word}']) == 2"
+def test_a_wrong_value_is_told_before_torch_is_imported(words: list[str], said: str) -> None:
+    code = f"import sys; from gp_lab.cli import main; assert main({['train', *words]}) == 2"
     heavy = "; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code + heavy], capture_output=True, text=True)
     assert said in found.stderr
