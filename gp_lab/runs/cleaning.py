@@ -7,7 +7,8 @@ Offered for deletion are whole run folders that
 - have diverged;
 
 in finished runs what is superfluous: checkpoints before the newest whole one, what was set aside,
-and what a kill left half written; and what an earlier clean did not come to the end of. A run that
+what an evaluation that was broken off (`--follow`) has held for more than a week, and what a kill
+left half written; and what an earlier clean did not come to the end of. A run that
 a process is training holds its lock and is never touched; neither is one that was finished and is
 to be extended, nor one that is itself a link to somewhere else. Checkpoints that `keep_every` and
 `keep_best` have kept are never offered, nor a run that has some, however it ended.
@@ -29,7 +30,8 @@ from gp_lab.runs.status import State
 from gp_lab.terminal import aligned
 
 PATIENCE = 7 * 24 * 3600
-"""Seconds that a queued or preempted run may wait before it counts as forgotten."""
+"""Seconds that a queued or preempted run, or an evaluation that was broken off, may wait before it
+counts as forgotten."""
 
 HALF_DELETED = ".deleted-"
 """How the name of a run folder begins that is being deleted: no command sees it any more."""
@@ -139,6 +141,11 @@ def _leftovers(folder: RunFolder, kept: Collection[int]) -> Iterator[tuple[Path,
         of = path.with_suffix(".pt")
         if of in older or not of.exists():
             yield path, "older checkpoint"
+    held = place / "held"
+    if held.is_dir() and not any(path.is_symlink() for path in (place, held)):
+        waited = time.time() - held.stat().st_mtime
+        if waited > PATIENCE:
+            yield held, f"held for an evaluation, {waited / 86400:.0f} days ago"
     if aside.is_dir() and not aside.is_symlink():
         yield aside, "set aside"
     for path in folder.half_written():

@@ -371,7 +371,7 @@ def find_runs(root: str | Path) -> list[RunFolder]:
     """Every run below a folder, in the order of their paths.
 
     Links to folders are followed, each folder is entered once, and none inside a run. A folder that
-    cannot be listed is left out with a warning.
+    cannot be listed is left out with a warning; one that is not there, or has gone, has none.
     """
     found = []
     for place, folders, files in walk(root, _warn):
@@ -382,7 +382,8 @@ def find_runs(root: str | Path) -> list[RunFolder]:
 
 
 def _warn(error: OSError) -> None:
-    warnings.warn(f"{error.filename}: left out ({error.strerror})", stacklevel=3)
+    if not isinstance(error, FileNotFoundError):
+        warnings.warn(f"{error.filename}: left out ({error.strerror})", stacklevel=3)
 
 
 def _finished_at(status: Mapping[str, Any]) -> int:

@@ -1,6 +1,8 @@
 """`gp-lab evaluate RUN --follow` scores each checkpoint of a run that trains meanwhile."""
 
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from scored_runs import scored as scored
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.launching import following
-from gp_lab.runs import checkpoint
+from gp_lab.runs import checkpoint, cleaning
 from gp_lab.runs.folder import RunFolder
 from gp_lab.training import checkpoints
 
@@ -76,6 +78,19 @@ def test_what_the_run_drops_meanwhile_is_held_and_an_interrupted_evaluation_goes
     assert follow(run) == Exit.OK
     assert steps_of(run) == [2, 4]
     assert asked == [2, 4, 4]
+
+
+def test_what_a_broken_off_evaluation_has_held_is_offered_once_it_is_a_week_old(
+    run: RunFolder,
+) -> None:
+    checkpoint.hold(run, 2)
+    held = run.path / "checkpoints" / "held"
+    assert held not in [item.path for item in cleaning.sweepings(run.out)]
+    os.utime(held, (0, time.time() - cleaning.PATIENCE - 1))
+    found = [item for item in cleaning.sweepings(run.out) if item.path == held]
+    assert cleaning.delete(found) == found
+    assert not held.exists()
+    assert checkpoint.steps(run) == [2, 4]
 
 
 @pytest.mark.parametrize(
