@@ -36,9 +36,14 @@ LEVELLED = "levelled"
 
 
 def unproven(figure: Mapping[str, Any]) -> list[str]:
-    """What to say of an entry's miniature whose pilot no candidate has passed yet (`tried:`)."""
-    pilot = figure.get("pilot")
-    if pilot is None or any("passes:" in str(x).split(" ")[:2] for x in pilot.get("tried") or ()):
+    """What to say of an entry's miniature whose pilot no candidate has passed yet (`tried:`).
+
+    Nothing where it is no smaller than the paper's scale: a pilot shows that a miniature is enough.
+    """
+    pilot, scales = figure.get("pilot"), figure.get("scales", {})
+    if pilot is None or (scales and scales["miniature"] == scales["paper"]):
+        return []
+    if any("passes:" in str(x).split(" ")[:2] for x in pilot.get("tried") or ()):
         return []
     return ["no settings have passed the pilot of this miniature: its networks may not have learnt"]
 

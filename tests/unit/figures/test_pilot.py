@@ -82,6 +82,13 @@ def test_a_miniature_whose_pilot_nothing_has_passed_says_so() -> None:
 PILOTS = {n: f for n in figure_ids() if "pilot" in (f := figure_file(n))}
 
 
+def test_a_miniature_that_is_no_smaller_than_the_papers_scale_needs_no_pilot() -> None:
+    scales = {"paper": {"seeds": 10, "overrides": []}, "miniature": {"seeds": 10, "overrides": []}}
+    assert unproven({"pilot": {"tried": ["1 fails: a 0"]}, "scales": scales}) == []
+    scales["miniature"] = {"seeds": 10, "overrides": ["steps=2"]}
+    assert unproven({"pilot": {"tried": ["1 fails: a 0"]}, "scales": scales})
+
+
 @pytest.mark.parametrize("name", PILOTS)
 def test_a_pilot_has_a_criterion_and_candidates_and_no_entry_its_seeds(name: str) -> None:
     text = PILOTS[name]
@@ -104,6 +111,8 @@ def test_the_miniature_is_the_first_candidate_that_passed(name: str) -> None:
     assert passed in ([], [len(tried)])
     miniature = text["scales"]["miniature"]
     chosen = {key: miniature[key] for key in ("overrides", "cells") if key in miniature}
+    if miniature == text["scales"]["paper"]:
+        return  # it needs no pilot: what was tried for a smaller one stays on record
     # Before one has passed it is one of them all the same, so that nobody starts weeks of training.
     assert chosen == text["pilot"]["candidates"][(passed or [max(1, len(tried))])[0] - 1]
 
