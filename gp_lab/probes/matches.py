@@ -64,10 +64,11 @@ class AveragesOfPairs(Probe):
     """Whether samples are nearer to averages of two training images than to any training image.
 
     anomalous, Fig. 3 (bottom): "They are exactly the same as the pixel-wise averages of the
-    training data". Distances are DIF's, in [0, 1]. Arrays: to_training, to_average [count]; and of
-    the samples that are nearest to an average (of those nearer to it than to any training image
-    first): fake, average [shown, ...], the two images that it is of, one and other [shown, ...], as
-    they are kept.
+    training data". Distances are DIF's, in [0, 1]. Arrays: to_training, to_average [count], and
+    to_unseen_average [count], of images that were held out, where some were: of many averages one
+    is near by chance. And of the samples that are nearest to an average (of those nearer to it than
+    to any training image first): fake, average [shown, ...], the two images that it is of, one and
+    other [shown, ...], as they are kept.
 
     Args:
         count: samples.
@@ -98,17 +99,14 @@ class AveragesOfPairs(Probe):
         training_set = view.dataset.training_set()
         assert training_set is not None
         training = view.place(training_set)
-        largest = 2 * math.sqrt(training[0].numel())
-        distance = torch.cdist(training.flatten(1), training.flatten(1)) / largest
-        far = distance >= min(self.apart, float(distance.max()))
-        one, other = far.triu(1).nonzero().T
+        one, other = self._pairs(training)
         averages = (training[one] + training[other]) / 2
-        fake = view.fakes(view.rng("averages"), self.count)
+        fake, largest = view.fakes(view.rng("averages"), self.count), _largest(training)
         to_training, _ = nearest_training(fake, training)
         to_average, which = nearest_training(fake, averages)
         order = (to_average + largest * (to_average >= to_training)).argsort()[: self.shown]
         which, kept = which[order], view.dataset.kept
-        return {
+        found = {
             "to_training": (to_training / largest).cpu().numpy(),
             "to_average": (to_average / largest).cpu().numpy(),
             "fake": kept(fake[order]),
@@ -116,7 +114,37 @@ class AveragesOfPairs(Probe):
             "one": kept(training[one[which]]),
             "other": kept(training[other[which]]),
         }
+        unseen = self._unseen(view, len(training), len(averages))
+        if len(unseen):
+            to_unseen, _ = nearest_training(fake, unseen)
+            found["to_unseen_average"] = (to_unseen / largest).cpu().numpy()
+        return found
+
+    def _pairs(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The first and the second images [pairs] of those that are far enough apart, by number."""
+        distance = torch.cdist(images.flatten(1), images.flatten(1)) / _largest(images)
+        far = distance >= min(self.apart, float(distance.max()))
+        one, other = far.triu(1).nonzero().T
+        return one, other
+
+    def _unseen(self, view: View, images: int, most: int) -> Tensor:
+        """As many averages as those of so many training images, `most`, of images held out; none of
+        a set that holds none out."""
+        dataset, rng = view.dataset, view.rng("averages_unseen")
+        rows = getattr(dataset, "held_out_rows", None)
+        if rows is None or len(rows) < 2:
+            return torch.empty(0)
+        # Of twice as many, whose pairs are four times as many: enough of them are far apart.
+        held_out = view.place(dataset.fresh(rng, min(2 * images, len(rows))))
+        one, other = self._pairs(held_out)
+        some = torch.randperm(len(one), generator=rng, device=rng.device)[:most].to(one.device)
+        return (held_out[one[some]] + held_out[other[some]]) / 2
 
     def scalars(self, arrays: Arrays) -> dict[str, float]:
         """`nearer`: the share of samples that are nearer to an average than to any image."""
         return {"nearer": float(np.mean(arrays["to_average"] < arrays["to_training"]))}
+
+
+def _largest(images: Tensor) -> float:
+    """The largest distance of two images [n, ...] in [-1, 1]: DIF is a share of it."""
+    return 2 * math.sqrt(images[0].numel())

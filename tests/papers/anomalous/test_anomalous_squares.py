@@ -218,6 +218,9 @@ def test_fig_3_counts_samples_that_are_averages_and_nearer_to_them_than_to_any_i
     assert row["nearer"] == pytest.approx(2 / 3)
     assert row["averages"] == pytest.approx(1 / 3)
     assert row["learnt"] == 1
+    assert np.isnan(row["unseen_averages"])
+    run = MadeUp("averages", {1: at | {"to_unseen_average": np.full(3, 0.07)}}, images="faces")
+    assert fig3.measure(run)["unseen_averages"] == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +236,6 @@ def test_fig_3s_claims_can_come_out_both_ways(
         row |= {
             "combined_early": combined, "training_early": training + noise,
             "anomalous_combined": 2 * combined + noise, "nearness_early": near + noise,
-            "averages": averages,
+            "averages": averages, "unseen_averages": 0.1 + noise,
         }  # fmt: skip
     assert set(verdicts("anomalous/fig3", rows).values()) == {verdict}

@@ -1,5 +1,6 @@
 """The probes of what samples are near to: the nearest of many, and averages of training images."""
 
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import built, normal, run_on
+from helpers import built, normal, rng, run_on
 from lab import trained
 
 from gp_lab.errors import BadInput
@@ -62,6 +63,28 @@ def test_an_average_of_two_training_images_is_found() -> None:
     assert found["to_training"][0] > 0 == found["to_training"][1]
     assert np.array_equal(found["fake"], fakes[:1].numpy())
     assert probe.scalars(found) == {"nearer": 0.5}
+
+
+def test_averages_of_held_out_images_stand_beside_as_many_of_the_training_images() -> None:
+    training, held_out = normal(4, 1, 2, 2, seed=3), normal(9, 1, 2, 2, seed=4)
+    asked = []
+
+    def fresh(rng: torch.Generator, n: int) -> torch.Tensor:
+        asked.append(n)
+        return held_out[:n]
+
+    fakes = torch.stack([(a + b) / 2 for a, b in combinations(held_out[:8], 2)])
+    view: Any = SimpleNamespace(
+        dataset=SimpleNamespace(
+            training_set=lambda: training, kept=lambda x: x.numpy(), fresh=fresh,
+            held_out_rows=range(9),
+        ),
+        place=lambda x: x, rng=lambda name: rng(), fakes=lambda rng, n: fakes,
+    )  # fmt: skip
+    found = AveragesOfPairs(count=len(fakes), shown=1, apart=0.0).measure(view)
+    assert asked == [8]
+    assert (found["to_unseen_average"] < 1e-6).sum() == 6  # as many as 4 training images have
+    assert (found["to_average"] > 1e-6).all()
 
 
 def test_the_average_of_two_that_are_nearly_the_same_does_not_count() -> None:
