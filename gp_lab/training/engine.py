@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gp_lab.errors import BadInput
 from gp_lab.machine import cores
@@ -205,6 +205,8 @@ def choose(
     pays = updates >= (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY)
     if setting == "auto" and not pays:
         return "eager", f"{updates} updates do not pay for the compilation"
+    if setting == "auto" and device.type == "cpu" and _convolves_large(game):
+        return "eager", "convolutions of this size are no quicker compiled on a CPU"
     if why := obstacle(device.type):
         return "eager", why
     if why := not_so(setting, game, device):
@@ -221,6 +223,12 @@ def not_so(setting: str, game: Game, device: torch.device) -> str | None:
     if setting in ("block", "graphs") and game.shard is not None:
         return "several ranks sum after each update"
     return None
+
+
+def _convolves_large(game: Game) -> bool:
+    """Whether D is a large net of convolutions, whose own time is all there is to a step."""
+    layers = game.discriminator.modules()
+    return not fits_a_core(game) and any(isinstance(m, nn.Conv2d) for m in layers)
 
 
 def _sums_in_one_order(game: Game) -> bool:

@@ -9,13 +9,14 @@ import pytest
 import torch
 from games import GAMES, on_device
 from helpers import copied, same
+from image_networks import pair
 from iterations import D_STEPS, data, iterate, started
 from lab import BARE, trained
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from gp_lab.training.engine import Engine, choose, make_engine, not_so
+from gp_lab.training.engine import UPDATES_THAT_PAY, Engine, choose, make_engine, not_so
 from gp_lab.training.replaying import Replayed
 from gp_lab.training.step import Game
 
@@ -152,6 +153,20 @@ def test_graphs_are_a_gpus_and_of_one_rank_alone() -> None:
     assert choose("graphs", game, 1, cuda) == ("compiled", "compile=graphs")
     shard: Any = object()
     assert not_so("graphs", replace(game, shard=shard), cuda) is not None
+
+
+@pytest.mark.usefixtures("needs_compiler")
+@pytest.mark.parametrize(
+    ("filters", "engine"), [(4, "compiled"), (64, "eager")], ids=["small", "large"]
+)
+def test_large_convolutions_are_not_compiled_on_a_cpu_unless_it_is_asked_for(
+    filters: int, engine: str
+) -> None:
+    _, d = pair("dcgan_mnist", f"filters={filters}")
+    game = replace(GAMES["wgan_gp"], discriminator=d)
+    assert choose("auto", game, UPDATES_THAT_PAY, CPU)[0] == engine
+    assert choose("auto", game, UPDATES_THAT_PAY - 1, CPU)[0] == "eager"
+    assert choose("always", game, 1, CPU)[0] == "compiled"
 
 
 # All of D's updates as one
