@@ -41,7 +41,7 @@ def unproven(figure: Mapping[str, Any]) -> list[str]:
     Nothing where it is no smaller than the paper's scale: a pilot shows that a miniature is enough.
     """
     pilot, scales = figure.get("pilot"), figure.get("scales", {})
-    if pilot is None or (scales and scales["miniature"] == scales["paper"]):
+    if pilot is None or (scales and scales["miniature"] == scales.get("paper")):
         return []
     if any("passes:" in str(x).split(" ")[:2] for x in pilot.get("tried") or ()):
         return []
