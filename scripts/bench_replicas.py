@@ -53,14 +53,11 @@ Record = dict[str, Any]
 MANY = {"stacked", "sweep"}
 """The sides that train all replicas."""
 
-SWEEP = 8
-"""How much longer a sweep is timed than a stack: its processes start anew each time."""
-
 
 @dataclass(frozen=True)
 class Size:
-    """Networks and batch, how many replicas, the iterations of a timing (alone, stacked), and the
-    ratio of stacked to eager that is wanted."""
+    """Networks and batch, how many replicas, the iterations of a timing (alone, stacked; swept is
+    longer, since processes start anew each time), and the ratio of stacked to eager wanted."""
 
     width: int
     batch: int
@@ -69,13 +66,14 @@ class Size:
     stacked: int
     wanted: float
     compile: str = "always"
+    swept: int = 0
 
 
 CPU = [
-    Size(64, 20, 32, 200, 40, 8.0),
-    Size(64, 64, 32, 200, 40, 8.0),
-    Size(128, 64, 32, 100, 20, 2.5),
-    Size(512, 256, 32, 24, 4, 0.95),
+    Size(64, 20, 32, 200, 40, 8.0, swept=320),
+    Size(64, 64, 32, 200, 40, 4.0, swept=320),
+    Size(128, 64, 32, 100, 20, 2.5, swept=160),
+    Size(512, 256, 32, 24, 4, 0.95, swept=8),
 ]
 GPU = [Size(64, 20, 64, 200, 100, 8.0, "graphs"), Size(512, 256, 64, 100, 50, 30.0, "graphs")]
 
@@ -110,7 +108,7 @@ def compare(
         "stacked": (stacked, size.stacked),
     }
     if swept:
-        sides["sweep"] = (partial(sweep, runs), SWEEP * size.stacked)
+        sides["sweep"] = (partial(sweep, runs), size.swept)
     found = tools.interleaved(sides, pairs, clock)
     for many in MANY & found.keys():
         found[many] = [size.replicas * rate for rate in found[many]]
