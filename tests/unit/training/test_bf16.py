@@ -1,5 +1,6 @@
 """precision=bf16 against fp32: what a convolution casts, and how far runs part in 500 steps."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ import torch
 from stacks import bare
 from torch.func import functional_call, grad
 
+from gp_lab.cli import main
 from gp_lab.networks.convolution import UpConvolution
 from gp_lab.training.trainer import train
+
+REFERENCE = Path(__file__).parents[3] / "outputs" / "reference"
 
 POINTS = ("architecture.width=32", "batch_size=32", "optimizer.lr=1e-4")
 IMAGES = (
@@ -44,6 +48,18 @@ def test_the_critics_loss_in_bf16_keeps_within_a_tenth_of_its_range_in_fp32(
     exact, near = means("fp32"), means("bf16")
     assert not np.array_equal(exact, near)
     assert np.abs(near - exact).max() < BAND * np.ptp(exact)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ["lipschitz/fig3", "lipschitz/sec32"])
+def test_an_entry_in_bf16_comes_to_the_verdicts_of_fp32(entry: str, tmp_path: Path) -> None:
+    assert main(["figure", entry, "precision=bf16", "tracking=none", f"out={tmp_path}"]) == 0
+    (path,) = tmp_path.glob(f"figures/{entry}/*/claims.json")
+
+    def verdicts(file: Path) -> dict[str, str]:
+        return {claim["text"]: claim["verdict"] for claim in json.loads(file.read_text())["claims"]}
+
+    assert verdicts(path) == verdicts(REFERENCE / entry / "miniature" / "claims.json")
 
 
 @pytest.mark.parametrize("autocast", [False, True])
