@@ -151,6 +151,7 @@ def freeze(config: Config, folder: RunFolder, job: str) -> None:
         if config["force"] or not folder.exists:
             folder.clear()
             folder.create(frozen, run_id(config))
+            folder.set_status(State.QUEUED, started_over=config["force"])  # W&B's run is another
         else:
             folder.write_config(frozen | {"steps": max(config["steps"], folder.config["steps"])})
         folder.set_status(State.QUEUED, why="", job=job)

@@ -343,7 +343,7 @@ class _WandbTracker(Tracker):
 def _own_id(config: Config, folder: RunFolder) -> str:
     """The run's id; of one that starts over another: what came before stays as it is there."""
     status = folder.status
-    if config.get("force") and not folder.metrics():
+    if (config.get("force") or status.get("started_over")) and not folder.metrics():
         return f"{status['id']}-{re.sub('[^0-9]', '', status.get('created', ''))}"
     return str(status["id"])
 

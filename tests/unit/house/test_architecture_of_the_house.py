@@ -19,6 +19,7 @@ BASE = (
     "files",
     "overrides",
     "fields",
+    "sources",
     "instantiate",
 )
 ROOMS = (

@@ -12,6 +12,7 @@ from where_runs_go import server as server
 
 from gp_lab.cli import main
 from gp_lab.errors import Exit
+from gp_lab.launching.slurm import freeze
 from gp_lab.runs.folder import RunFolder
 from gp_lab.tracking import syncing, wandb_inside
 
@@ -99,6 +100,21 @@ def test_a_run_that_starts_over_is_another_one_there_and_goes_on_as_that(
     assert server.steps(folder.status["id"]) == [2, 4, 6]
     assert server.steps(other) == [2, 4, 6, 8]
     assert other == folder.status["wandb"]["id"]
+
+
+def test_a_run_that_starts_over_in_a_job_is_another_one_there(
+    out: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its config no longer says force=true, or each life of the job would start over."""
+    logged_in(server, monkeypatch)
+    words = (f"out={out}", "tracking.mode=online")
+    folder = trained(*words, base=BARE)
+    freeze(folder.config | {"force": True}, folder, "1_0")
+    assert trained(*words, base=BARE).path == folder.path
+    assert main(["resume", str(folder.path), "steps=8"]) == Exit.OK
+    (other,) = server.runs.keys() - {folder.status["id"]}
+    assert server.steps(folder.status["id"]) == [2, 4, 6]
+    assert server.steps(other) == [2, 4, 6, 8]
 
 
 def test_a_run_that_cannot_be_sent_is_said_and_stays_to_do(
