@@ -23,7 +23,7 @@ from gp_lab.figures.plan import MINIATURE, Plan
 from gp_lab.figures.publishing import NOTHING, animated, publish
 from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
-from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style
+from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style, settle
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid, grid_of
 from gp_lab.launching.jobs import Job, settings_of
@@ -84,7 +84,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     table = Table(what.rows(runs), grid)
     seeds = len({run.seed for run in runs.every})
     own, papers = methods_of(text), without_methods(table, grid_of({**text, "methods": None}))
-    of_seeds = counted(seeds, "seed") + "; the first is drawn" * (seeds > 1)
+    of_seeds = counted(seeds, "seed") + "; of single runs the first is drawn" * (seeds > 1)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
     chosen = [known for known in known_datasets(text) if f"dataset={known}" in user]
@@ -217,6 +217,7 @@ def _publish(
         if scale == SMOKE:
             above.append("scale=smoke: a trial of the code, nothing of the paper's")
         for picture in pictures.values():
+            settle(picture)
             if above:
                 header(picture, "; ".join(above))
             footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}{beside}", left_out)

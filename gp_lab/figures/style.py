@@ -142,6 +142,17 @@ def hide_unused(figures: Iterable[Figure]) -> None:
             axes.set_axis_off()
 
 
+def settle(figure: Figure) -> None:
+    """Once the layout has made room for its legends, they stay in it.
+
+    Else those of the whole figure would move to the edges of the file, where header and footer are.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+
+
 def header(figure: Figure, text: str) -> None:
     """What nobody may overlook, above the picture."""
     lines = textwrap.fill(text, 90)  # matplotlib's own wrapping leaves the page empty above

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, equivalent, paired_greater, share_of, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import band
+from gp_lab.figures.plots import band, legend_above
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers._scores import probe_of
@@ -116,7 +116,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.set_xlabel(label)
         axes.locator_params(axis="x", nbins=5)
     grid[0, 0].set_ylabel(named(runs.finished, "score"))
-    grid[0, 0].legend(loc="lower right")
+    legend_above(figure, grid[0], "lower center")
     return figure
 
 

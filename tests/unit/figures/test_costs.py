@@ -46,7 +46,7 @@ def test_the_tour_takes_fifteen_minutes_at_most_with_every_calculation_and_what_
     assert sum(MINUTES[name] for name in tour) <= 15
     assert {name for name in MINUTES if name not in TRAINED} <= set(tour)
     trained = {name.partition("/")[0] for name in tour if name in TRAINED}
-    assert {"anomalous", "lipschitz", "zero_gp"} <= trained
+    assert trained >= {"anomalous", "lipschitz", "wgan_gp", "zero_gp"}
 
 
 @pytest.mark.parametrize("name", FILES)
