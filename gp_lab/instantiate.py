@@ -255,9 +255,8 @@ def check_types_in_source(node: Any, key: str) -> None:
     """As `check_types`, of what the sources of the lab's parts say; PyTorch is not imported."""
     if isinstance(node, Mapping):
         _check_values(node, sources.hints(str(node.get("_target_"))), key)
-    for name, value in sorted(
-        _inside(node, key), key=itemgetter(0)
-    ):  # discriminators are made before generators
+    parts = sorted(_inside(node, key), key=itemgetter(0))  # D before G, as they are made
+    for name, value in parts:
         check_types_in_source(value, name)
 
 
