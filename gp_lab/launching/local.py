@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
-from gp_lab.instantiate import check_types, check_types_in_source
+from gp_lab.instantiate import check_types
 from gp_lab.launching.program import importing
 from gp_lab.launching.workers import Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
@@ -134,15 +134,11 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
 
 
 def _check_types(configs: Sequence[Config]) -> None:
-    """Raises `BadInput` for a value of the wrong type, before all parts are made; what the sources
-    tell, before anything heavy is imported."""
+    """Raises `BadInput` for a value of the wrong type, before all parts are made."""
 
     def different(group: str) -> Collection[Config]:
-        return {canonical(config[group]): config for config in configs if group in config}.values()
+        return {canonical(config[group]): config for config in configs}.values()
 
-    for group in dict.fromkeys(key for config in configs for key in config):
-        for config in different(group):
-            check_types_in_source(config[group], group)
     for group in ("penalty", "loss", "constraint", "correction", "optimizer"):
         for config in different(group):
             check_types(config[group], group, config["trust"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gp_lab.data.contents import Contents, contents_of, differences, looking
 from gp_lab.errors import BadInput
-from gp_lab.instantiate import instantiate
+from gp_lab.instantiate import check_types_in_source, instantiate
 from gp_lab.runs.data import data_of, keep_data
 from gp_lab.runs.folder import RunFolder
 from gp_lab.runs.identity import (
@@ -29,6 +29,10 @@ if TYPE_CHECKING:  # most commands look at no data
     from gp_lab.training.setup import Setup
 
 
+SOON = 1000
+"""So many runs of a sweep are looked through before PyTorch is imported, in a fifth of its time."""
+
+
 @dataclass(frozen=True)
 class RunData:
     """What a run is trained on.
@@ -45,8 +49,12 @@ def identified(configs: Sequence[Config]) -> list[Config]:
     """The configs that a command has composed, with the digests of their data.
 
     Says which runs begin anew because their data are others than those of an earlier one. Raises
-    `BadInput` as `run_data` does.
+    `BadInput` as `run_data` does; for what the parts' sources tell, before anything heavy is
+    imported.
     """
+    for config in configs[:SOON]:
+        for group, node in config.items():
+            check_types_in_source(node, group)
     found = run_data(configs)
     if not quiet():
         for sentence in _beginning_anew(found):

@@ -60,6 +60,8 @@ def test_what_only_looks_does_not_import_torch(arguments: list[str]) -> None:
         (["batch_size=0"], "must be at least 1"),
         (["penalty.weight=three"], "penalty.weight=three: not a number"),
         (["-m", "optimizer.lr=1,-1"], "optimizer.lr=-1: must be greater than 0"),
+        (["-m", "dataset=mnist_5k", "dataset.size=2,x"], "dataset.size=x: not a whole number"),
+        (["probe.samples.every=-1"], "probe.samples.every=-1: must be at least 0"),
         (["penalty.reduction=sum"], "no such choice; choose from max, mean"),
         (["architecture.depth=x"], "architecture.discriminator.depth=x: not a whole number"),
         (["optimizer.betas=[0,1]"], "optimizer.betas[1]=1: must be less than 1"),
