@@ -205,7 +205,7 @@ def choose(
     pays = updates >= (UPDATES_THAT_PAY if stack == 1 else STACKED_UPDATES_THAT_PAY)
     if setting == "auto" and not pays:
         return "eager", f"{updates} updates do not pay for the compilation"
-    if setting == "auto" and device.type == "cpu" and _convolves_large(game):
+    if setting == "auto" and device.type == "cpu" and convolves(game) and not fits_a_core(game):
         return "eager", "convolutions of this size are no quicker compiled on a CPU"
     if why := obstacle(device.type):
         return "eager", why
@@ -225,10 +225,9 @@ def not_so(setting: str, game: Game, device: torch.device) -> str | None:
     return None
 
 
-def _convolves_large(game: Game) -> bool:
-    """Whether D is a large net of convolutions, whose own time is all there is to a step."""
-    layers = game.discriminator.modules()
-    return not fits_a_core(game) and any(isinstance(m, nn.Conv2d) for m in layers)
+def convolves(game: Game) -> bool:
+    """Whether D is a net of convolutions, whose work does not go with the numbers it learns."""
+    return any(isinstance(m, nn.Conv2d) for m in game.discriminator.modules())
 
 
 def _sums_in_one_order(game: Game) -> bool:

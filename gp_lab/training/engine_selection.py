@@ -17,6 +17,7 @@ from gp_lab.training.engine import (
     Compiled,
     Engine,
     choose,
+    convolves,
     fits_a_core,
     kept_engine,
     make_engine,
@@ -120,7 +121,7 @@ class EngineSelector:
     def _most_threads(self) -> int:
         """The most threads that are worth a trial: 1 where the settings, the ranks or the networks
         say how many there are."""
-        small = self.stack == 1 and fits_a_core(self.game)
+        small = self.stack == 1 and fits_a_core(self.game) and not convolves(self.game)
         if self.settings.threads or self.ranks.world > 1 or small:
             return 1
         return cores()

@@ -62,11 +62,12 @@ def test_runs_that_would_be_slower_in_a_stack_go_one_after_another_also_when_the
 
 
 @pytest.mark.seconds
-def test_a_long_run_of_large_networks_keeps_the_threads_that_were_quicker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "answer"), [("fits_a_core", False), ("convolves", True)])
+def test_a_long_run_of_large_or_convolutional_networks_keeps_the_threads_that_were_quicker(
+    kind: str, answer: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_selection, "cores", lambda: 2)
-    monkeypatch.setattr(engine_selection, "fits_a_core", lambda game: False)
+    monkeypatch.setattr(engine_selection, kind, lambda game: answer)
     monkeypatch.setattr(engine_selection, "quickest_threads", lambda iterate, most: (1, "a test"))
     config = bare("steps=100", "compile=never", "threads=0", f"out={tmp_path}")
     (first,) = train([config])
