@@ -78,15 +78,15 @@ RESNET2 = ("architecture=resnet2_imagenet", "architecture.classes=0")
 SMALL_RESNET2 = ("architecture.filters=8", "batch_size=8")
 
 CASES = {
-    "mlp_64": _plane(64, 20, 200),
-    "mlp_128": _plane(128, 64, 100),
+    "mlp_64": _plane(64, 20, 1000),
+    "mlp_128": _plane(128, 64, 200),
     "mlp_512": _plane(512, 256, 10),
     "eager_64": _plane(64, 20, 200, "never", cpu_alone=True),
     "eager_128": _plane(128, 64, 100, "never", cpu_alone=True),
     "eager_512": _plane(512, 256, 10, "never", cpu_alone=True),
     "toy_512": _plane(512, 256, 10, against="wgan-gp toy"),
     "mlp_mnist": Case(
-        ("architecture=mlp_mnist", *tools.WGAN_GP, "batch_size=64"), (10, 400), images=(28, 1)
+        ("architecture=mlp_mnist", *tools.WGAN_GP, "batch_size=64"), (40, 400), images=(28, 1)
     ),
     "dcgan_28": Case(
         ("architecture=dcgan_mnist", "dataset.pixels=zero_one", *tools.WGAN_GP),
