@@ -71,7 +71,8 @@ def small(source: Path, target: Path) -> None:
         if image.width > WIDEST:
             height = round(image.height * WIDEST / image.width)
             image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
-        image.quantize(256).save(target, optimize=True)
+        # Not by the share of pixels that a colour has: lines would lose theirs to the surfaces.
+        image.quantize(256, Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
 
 
 def gallery(reference: Path) -> str:

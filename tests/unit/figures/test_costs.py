@@ -1,9 +1,14 @@
 """What the files of the entries say that they take: each, the tour, all of them."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gp_lab.figures.pilot import unproven
+from gp_lab.figures.plan import plan_of
 from gp_lab.launching.config_groups import figure_file, figure_ids
+from gp_lab.launching.jobs import Job
+from gp_lab.runs.identity import run_id
 
 FILES = {name: figure_file(name) for name in figure_ids() if name != "none"}
 ALONE = {name: file for name, file in FILES.items() if not file.get("edition", True)}
@@ -39,11 +44,28 @@ def test_what_is_run_for_itself_takes_three_hours_at_most_and_is_not_in_the_tour
         assert not file.get("tour"), name
 
 
+WITH_ANOTHERS_RUNS = {"zero_gp/table1": "zero_gp/fig1"}
+"""Entries that train nothing once another one is drawn, and take seconds then."""
+
+
+@pytest.mark.parametrize(("name", "other"), WITH_ANOTHERS_RUNS.items())
+def test_an_entry_that_trains_nothing_after_another_has_its_runs(name: str, other: str) -> None:
+    own, others = ({run_id(job.config) for job in jobs(entry)} for entry in (name, other))
+    assert own <= others
+
+
+def jobs(name: str) -> Sequence[Job]:
+    sweep = plan_of(name, []).sweep
+    assert sweep is not None
+    return sweep.jobs
+
+
 def test_the_tour_takes_fifteen_minutes_at_most_with_every_calculation_and_what_is_trained() -> (
     None
 ):
     tour = [name for name, file in FILES.items() if file.get("tour")]
-    assert sum(MINUTES[name] for name in tour) <= 15
+    assert sum(MINUTES[name] for name in tour if name not in WITH_ANOTHERS_RUNS) <= 15
+    assert set(tour) >= {*WITH_ANOTHERS_RUNS, *WITH_ANOTHERS_RUNS.values()}
     assert {name for name in MINUTES if name not in TRAINED} <= set(tour)
     trained = {name.partition("/")[0] for name in tour if name in TRAINED}
     assert trained >= {"anomalous", "lipschitz", "wgan_gp", "zero_gp"}

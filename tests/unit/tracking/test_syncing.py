@@ -88,33 +88,24 @@ def test_an_online_run_that_goes_on_offline_writes_only_what_came_later(
     assert [item["_step"] for item in history(folder)] == [8, 10]
 
 
+@pytest.mark.parametrize("in_a_job", [False, True])
 def test_a_run_that_starts_over_is_another_one_there_and_goes_on_as_that(
-    out: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+    in_a_job: bool, out: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A job's config no longer says force=true, or each life of the job would start over."""
     logged_in(server, monkeypatch)
     words = (f"out={out}", "tracking.mode=online")
     folder = trained(*words, base=BARE)
-    trained(*words, "force=true", base=BARE)
+    if in_a_job:
+        freeze(folder.config | {"force": True}, folder, "1_0")
+        trained(*words, base=BARE)
+    else:
+        trained(*words, "force=true", base=BARE)
     assert main(["resume", str(folder.path), "steps=8"]) == Exit.OK
     (other,) = server.runs.keys() - {folder.status["id"]}
     assert server.steps(folder.status["id"]) == [2, 4, 6]
     assert server.steps(other) == [2, 4, 6, 8]
     assert other == folder.status["wandb"]["id"]
-
-
-def test_a_run_that_starts_over_in_a_job_is_another_one_there(
-    out: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its config no longer says force=true, or each life of the job would start over."""
-    logged_in(server, monkeypatch)
-    words = (f"out={out}", "tracking.mode=online")
-    folder = trained(*words, base=BARE)
-    freeze(folder.config | {"force": True}, folder, "1_0")
-    assert trained(*words, base=BARE).path == folder.path
-    assert main(["resume", str(folder.path), "steps=8"]) == Exit.OK
-    (other,) = server.runs.keys() - {folder.status["id"]}
-    assert server.steps(folder.status["id"]) == [2, 4, 6]
-    assert server.steps(other) == [2, 4, 6, 8]
 
 
 def test_a_run_that_cannot_be_sent_is_said_and_stays_to_do(
