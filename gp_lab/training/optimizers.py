@@ -93,14 +93,15 @@ def _adam_at_once(
     """m, v and parameters after Adam's update, all tensors in each call: the same numbers."""
     beta1, beta2, eps, rate, root = numbers
     p, g, m_, v_ = ([x[k] for k in params] for x in (params, grads, m, v))
-    ms = torch._foreach_lerp(g, m_, beta1)
-    vs = torch._foreach_lerp(torch._foreach_mul(g, g), v_, beta2)
+    ms, vs = torch._foreach_lerp(g, m_, beta1), torch._foreach_mul(g, g)
+    torch._foreach_lerp_(vs, v_, beta2)
     scales = torch._foreach_sqrt(vs)
     torch._foreach_div_(scales, root)
     torch._foreach_add_(scales, eps)
-    steps = torch._foreach_div(ms, scales)
-    torch._foreach_mul_(steps, rate)
-    after = (ms, vs, torch._foreach_sub(p, steps))
+    new_p = torch._foreach_div(ms, scales)
+    torch._foreach_mul_(new_p, -rate)
+    torch._foreach_add_(new_p, p)
+    after = (ms, vs, new_p)
     m, v, new = (dict(zip(params, x, strict=True)) for x in after)
     return m, v, new
 
