@@ -3,7 +3,9 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -346,26 +348,46 @@ def _one_after_another(batches: list[list[Config]], stop: Stop) -> None:
             break
 
 
+class Pace:
+    """When a look is due that takes its time, as one at the folders of thousands of runs: it takes
+    a twentieth of the time at most, and comes once a minute in any case."""
+
+    def __init__(self) -> None:
+        self._due = float("-inf")
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        ended = time.monotonic()
+        self._due = ended + min(20 * (ended - began), 60)
+
+
 def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
-    """One bar for many runs until `over`: iterations of all of them, from their status.json."""
+    """One bar for many runs until `over`, which is asked twice a second: iterations of all of them,
+    from their status.json."""
     folders = [RunFolder(folder_of(config)) for config in configs]
     total = sum(config["steps"] for config in configs)
     with bar(total=total, unit="it", desc=counted(len(configs), "run")) as line:
-        shown = time.monotonic()
-        while True:
-            last, began = over(), time.monotonic()
-            statuses = [folder.status for folder in folders]
-            line.n = sum(s.get("step", 0) for s in statuses)
-            ended = [s.get("state") for s in statuses]
-            line.set_postfix(
-                finished=ended.count("finished"), diverged=ended.count("diverged"), refresh=False
-            )
-            if watched() or time.monotonic() - shown > 15:
-                shown = time.monotonic()
-                line.refresh()
-            if last:
-                return
-            time.sleep(max(0.5, 20 * (time.monotonic() - began)))  # of thousands that takes a while
+        pace, shown, last = Pace(), time.monotonic(), False
+        while not last:
+            last = over()
+            if last or pace.due:
+                with pace.looking():
+                    statuses = [folder.status for folder in folders]
+                line.n = sum(s.get("step", 0) for s in statuses)
+                ended = Counter(s.get("state") for s in statuses)
+                counts = {state: ended[state] for state in ("finished", "diverged")}
+                line.set_postfix(counts, refresh=False)
+                if watched() or time.monotonic() - shown > 15:
+                    shown = time.monotonic()
+                    line.refresh()
+            if not last:
+                time.sleep(0.5)
 
 
 def _cores() -> int:

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.launching.local import (
+    Pace,
     Preempted,
     Stopped,
     checked_setups,
@@ -241,15 +242,16 @@ def _wait(configs: Sequence[Config], jobs: Jobs) -> None:
     """Until no run is under way. A run whose job is gone has failed, and says so."""
     folders = [RunFolder(folder_of(config)) for config in configs]
     missed: set[Path] = set()
-    looked = float("-inf")
+    looked, pace = float("-inf"), Pace()
 
     with listening() as stop:
 
         def over() -> bool:
             nonlocal missed, looked
-            if stop.asked:
-                return True
-            going = [f for f in folders if f.state in UNDER_WAY]
+            if stop.asked or not pace.due:
+                return stop.asked
+            with pace.looking():
+                going = [f for f in folders if f.state in UNDER_WAY]
             if going and time.monotonic() - looked >= jobs.poll_s:
                 missed = _mark_lost(going, missed)
                 looked = time.monotonic()

@@ -1,0 +1,64 @@
+"""Many runs are watched without anybody waiting for a look at them."""
+
+from pathlib import Path
+
+import pytest
+
+from gp_lab.launching import local
+from gp_lab.runs.folder import RunFolder
+
+
+class Clock:
+    """Time that passes where it is told to."""
+
+    def __init__(self) -> None:
+        self.now, self.slept = 0.0, 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(local, "time", clock)
+    return clock
+
+
+def test_workers_and_signals_do_not_wait_for_a_look_at_the_folders(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = []
+
+    def slow(folder: RunFolder) -> dict[str, int]:  # a slow disk, or a Ctrl-Z in its middle
+        clock.now += 100
+        looks.append(clock.now)
+        return {"step": 1}
+
+    monkeypatch.setattr(RunFolder, "status", property(slow))
+    monkeypatch.setattr(local, "folder_of", lambda config: tmp_path)
+    asked = []
+
+    def over() -> bool:
+        asked.append(clock.now)
+        return len(asked) == 300
+
+    local.watch([{"steps": 1}], over)
+    assert clock.slept == pytest.approx(0.5 * 299)  # 299 times asked in vain
+    assert len(looks) == 4  # at the start, after a minute each, at the end
+
+
+@pytest.mark.parametrize(("takes", "rests"), [(0.001, 0.02), (2, 40), (100, 60)])
+def test_a_look_takes_a_twentieth_of_the_time(clock: Clock, takes: float, rests: float) -> None:
+    pace = local.Pace()
+    assert pace.due
+    with pace.looking():
+        clock.now += takes
+    clock.now += 0.99 * rests
+    assert not pace.due
+    clock.now += 0.02 * rests
+    assert pace.due
