@@ -144,7 +144,7 @@ def watch(root: Path, port: int = PORT, pause: float = PAUSE) -> NoReturn:
             f"report: {root / 'report.html'}\nlive: {server.address}  (Ctrl-C ends it)", flush=True
         )
         while True:
-            time.sleep(max(pause, SHARE * took))
+            time.sleep(max(pause, min(SHARE * took, 60)))
             began = time.monotonic()
             try:
                 if not watched.moved():
