@@ -99,17 +99,17 @@ def polynomial_r2(
 
 
 def roughness(values: ArrayLike) -> float:
-    """How complex a surface on a grid is: mean |step| between neighbours over its range.
+    """How complex a surface on a grid is: mean |second difference| along the axes over its range.
 
-    `values` `[n, m]`, neighbours along both axes. A plane along an axis of length m has half of
-    1 / (m - 1), noise about a third of anything; so only surfaces on the same grid compare. 0 for
-    a constant. Raises ValueError for another shape or values that are not finite.
+    `values` `[n, m]`. 0 for a plane however steep, 2 for a checkerboard. It shrinks as a grid gets
+    finer, so only surfaces on the same one compare. Raises ValueError for another shape or values
+    that are not finite.
     """
     z = np.asarray(values, dtype=np.float64)
-    if z.ndim != 2 or min(z.shape) < 2 or not np.isfinite(z).all():
-        raise ValueError(f"values {z.shape}: a finite grid of at least 2 x 2 wanted")
-    steps = np.concatenate([np.abs(np.diff(z, axis=axis)).ravel() for axis in (0, 1)])
-    return 0.0 if _constant(z) else float(steps.mean() / np.ptp(z))
+    if z.ndim != 2 or min(z.shape) < 3 or not np.isfinite(z).all():
+        raise ValueError(f"values {z.shape}: a finite grid of at least 3 x 3 wanted")
+    bends = np.concatenate([np.abs(np.diff(z, n=2, axis=axis)).ravel() for axis in (0, 1)])
+    return 0.0 if _constant(z) else float(bends.mean() / np.ptp(z))
 
 
 def _constant(values: Array) -> bool:

@@ -27,14 +27,18 @@ def correct_over_time(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def measure(run: Run) -> Row:
     """The share of right samples at the end and on average over the run, that of samples of
-    squares alone, and of training images whose nearest sample shows them."""
+    squares alone and how many of those show another number, and the share of training images
+    whose nearest sample shows them."""
     last = run.arrays("rectangles")
     _, shares = correct_over_time(run)
+    squares = last["exact"] & (last["counts"] > 0)
     row: Row = {
         "correct": share_correct(last),
         "correct_over_the_run": float(shares.mean()),
-        "squares_only": float(np.mean(last["exact"] & (last["counts"] > 0))),
+        "squares_only": float(np.mean(squares)),
     }
+    if squares.any():  # a blur is no image of another number
+        row["wrong_of_squares"] = 1 - row["correct"] / row["squares_only"]
     if "matches" in run.folder.config["probe"]:
         row["matched"] = float(matched(run).mean())
     return row

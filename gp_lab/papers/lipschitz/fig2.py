@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.evaluation.points import cosines
-from gp_lab.figures.claims import SHARE, Claim, greater, stated
+from gp_lab.figures.claims import COSINE, SHARE, Claim, greater, inside, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, legend_above, panels
 from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz import _scene as scene
+from gp_lab.papers.lipschitz.fig1 import UNDIRECTED
 from gp_lab.theory.surfaces import rmse
 
 MARGIN = 0.05
@@ -46,14 +47,14 @@ def _squares(run: Run, data: Any) -> Row:
     f, fake, gradient = data["fake_logit"], data["fake"], data["fake_gradient"]
     gap = right["center"][0] - right["half_width"] - left["center"][0] - left["half_width"]
     norm = np.linalg.norm(gradient, axis=1) / _ramp(run, gap)
-    inside = scene.inside_square(fake, left, MARGIN) | scene.inside_square(fake, right, MARGIN)
-    over = scene.inside_square(fake, left, 0) & ~inside
+    within = scene.inside_square(fake, left, MARGIN) | scene.inside_square(fake, right, MARGIN)
+    over = scene.inside_square(fake, left, 0) & ~within
     cosine = cosines(gradient[over], scene.to_square(fake[over], right))
     return {
         "f_left": float(f[fake[:, 0] < 0].mean()),
         "f_right": float(f[fake[:, 0] > 0].mean()),
-        "norm_inside": float(np.median(norm[inside])),
-        "share_vanish": float((norm[inside] < scene.VANISHED).mean()),
+        "norm_inside": float(np.median(norm[within])),
+        "share_vanish": float((norm[within] < scene.VANISHED).mean()),
         "cosine_border": scene.known_mean(cosine),
     }
 
@@ -92,14 +93,19 @@ def claims(table: Table) -> list[Claim]:
     # All are about gradients that vanish, so none says `about`: D is exactly flat at f*.
     steep = f"fakes with |grad f| < {scene.VANISHED:.0%} of (beta - alpha)"
     left, right = f"share of inner {steep} / gap", f"share of {steep} / distance, or a gradient"
+    cosine = "mean cosine of grad f at the border with the way to the other square"
     found = []
     for network, name in table.grid.titles("network").items():
-        inside = table.values("share_vanish", dataset="squares", network=network)
+        vanish = table.values("share_vanish", dataset="squares", network=network)
+        border = table.values("cosine_border", dataset="squares", network=network)
         lost = table.values("share_lost", dataset="gaussians", network=network)
         found += stated("lipschitz, Fig. 2 (left), sec. 2.1, case 2", {
             f"left, {name}: where the supports overlap totally, more than {MOST:.0%} of the fakes"
             " inside them get no gradient":
-                greater(inside, MOST, quantity=left, within=SHARE),
+                greater(vanish, MOST, quantity=left, within=SHARE),
+            f"left, {name}: fakes at the border of their square are not led to the other one (mean"
+            f" cosine within {UNDIRECTED} of 0)":
+                inside(border, -UNDIRECTED, UNDIRECTED, quantity=cosine, within=COSINE),
         })  # fmt: skip
         found += stated("lipschitz, Fig. 2 (right), sec. 2.1, case 3", {
             f"right, {name}: more than {MOST:.0%} of the fakes get no gradient or head to the near"

@@ -42,7 +42,7 @@ COMPLEX = ("Fig. 11", "Fig. 12")
 SENTENCES = {
     "capacity": "a network of low capacity learns a simpler surface (1 against 4 layers)",
     "optimiser": "SGD learns a more complex surface than Adam",
-    "rate": "a large learning rate learns a simpler surface (1e-2 against 1e-4)",
+    "rate": "a large learning rate learns a simpler surface (an optimiser's larger or smaller)",
     "activation": "a strongly nonlinear activation gives a more complex surface (SELU, ReLU)",
 }
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, share_of
+from gp_lab.figures.claims import Claim, Verdict, learnt_on, share_of, undecided
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.plots import panel
 from gp_lab.figures.style import new_panels
@@ -65,6 +66,14 @@ def both_looks(run: Run) -> Row:
     row: Row = {"data": run.folder.config["dataset"]["name"], "early_step": early(run)}
     row |= scores(run, run.step)
     return row | {f"{k}{EARLY}": v for k, v in scores(run, early(run)).items()}
+
+
+def unless(zero_gp: Claim, other: Claim) -> Claim:
+    """That another penalty fails, unless 0-GP fails, too: to share that says nothing of either."""
+    if zero_gp.test.verdict == Verdict.SUPPORTED or other.test.verdict != Verdict.SUPPORTED:
+        return other
+    why = f"0-GP itself does not fail on {learnt_on(zero_gp.test)}"
+    return replace(other, test=undecided(other.test, why))
 
 
 def recognised(

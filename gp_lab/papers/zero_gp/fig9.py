@@ -34,9 +34,12 @@ def measure(run: Run) -> Row:
     row, lines = scores(run, end(run)), run.arrays("image_lines")
     row["data"] = run.folder.config["dataset"]["name"]
     row["jump_any"] = float(np.nanmean(jumps(lines)))
-    row["way_any"] = float(lines["nearest"][:, 1:-1].mean() / lines["nearest_real"].mean())
+    nearest = lines["nearest"] / lines["nearest_real"].mean()
+    row["way_any"] = float(nearest[:, 1:-1].mean())
+    # What a GAN makes of a code itself may be near to a training image: remembering is on the way.
+    row["nearing_any"] = float(nearest[:, [0, -1]].mean()) - row["way_any"]
     # How smoothly noise turns into noise is no matter: of what is not recognised nothing is said.
-    for quantity in ("jump", "way"):
+    for quantity in ("jump", "way", "nearing"):
         row[quantity] = row[f"{quantity}_any"] if row["confident"] else float("nan")
     return row
 
@@ -46,16 +49,19 @@ def claims(table: Table) -> list[Claim]:
         sample, zero_gp = (table.values(quantity, method=m) for m in LETTERS)
         return sample, zero_gp
 
-    (sample, zero_gp), (sample_way, zero_gp_way) = of("jump"), of("way")
+    (sample, zero_gp), (sample_nears, zero_gp_nears) = of("jump"), of("nearing")
     jump = "largest of 64 steps over the mean step, 0-GP-sample minus 0-GP"
-    way = "distance of images on the way to the nearest training image, 0-GP minus 0-GP-sample"
+    nears = (
+        "distance to the nearest training image at a line's ends minus that on its way,"
+        " 0-GP-sample minus 0-GP"
+    )
     smooth = "0-GP-sample jumps between modes where 0-GP interpolates smoothly"
-    remembers = "0-GP-sample remembers: on the way its images are nearer to training images"
+    remembers = "0-GP-sample remembers: on the way its images come nearer to training images"
     return stated(
         "zero_gp, Fig. 9 and sec. 6.2",
         {
             smooth: paired_greater(sample, zero_gp, quantity=jump),
-            remembers: paired_greater(zero_gp_way, sample_way, quantity=way),
+            remembers: paired_greater(sample_nears, zero_gp_nears, quantity=nears),
         },
         about={"method": "zero_gp_sample"},
     )

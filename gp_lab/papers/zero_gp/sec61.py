@@ -14,6 +14,7 @@ from gp_lab.papers.zero_gp._digits import (
     has_learnt,
     page_of_samples,
     recognised,
+    unless,
 )
 
 OTHERS = ("none", "zero_gp_sample", "one_gp")
@@ -49,7 +50,7 @@ def claims(table: Table) -> list[Claim]:
     ]
     for method, name in others.items():
         text = f"{name}: it has learnt nothing at the end (the paper: iteration 10,000)"
-        found.append(recognised(table, {"method": method}, False, text, where))
+        found.append(unless(found[1], recognised(table, {"method": method}, False, text, where)))
     zero_gp = table.values("by_heart", method="zero_gp")
     for method, name in others.items():
         text = f"the discriminator of 0-GP overfits less than that of {name}"

@@ -86,6 +86,7 @@ def shares(**of: float) -> list[Row]:
         noise = 0.002 * (row["seed"] % 3)
         value = of[row["method"]] + noise
         row |= {"correct": value, "correct_over_the_run": 0.8 * value, "matched": 0.9}
+        row["wrong_of_squares"] = 1 - value
     return rows
 
 
@@ -170,7 +171,22 @@ def test_figs_2_and_6_hold_the_full_batch_against_mini_batches(full_is_better: b
             }
             order = {"16": 3.0, "64": 2.0, "256": 1.0}.get(row["batch"], 0)
             row["fid"] = (order if full_is_better else -order) * noise
+            row["learnt"] = 1
         assert set(verdicts(entry, rows).values()) == {said}
+
+
+def test_fid_by_batch_size_is_undecided_where_a_batch_size_has_learnt_nothing() -> None:
+    rows = rows_of("anomalous/fig2", SEEDS, judge="classifier", learnt=1, fid=1.0)
+    for row in rows:
+        row["fid"] = 300 / float(row["batch"]) + row["seed"]
+
+    def of_fid() -> Verdict:
+        return next(v for text, v in verdicts("anomalous/fig2", rows).items() if "FID" in text)
+
+    assert of_fid() == Verdict.SUPPORTED
+    for row in rows:
+        row["learnt"] = int(row["batch"] != "256")
+    assert of_fid() == Verdict.INCONCLUSIVE
 
 
 # -- Fig. 3 --------------------------------------------------------------------------------

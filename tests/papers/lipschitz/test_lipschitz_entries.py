@@ -9,11 +9,13 @@ import pytest
 import torch
 from helpers import built, normal, rng, small_mlp
 from lab import SMALL, trained
+from made_up import rows_of, verdicts
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from gp_lab.data.lines import UniformSegment
 from gp_lab.data.points import PointMasses, Points
+from gp_lab.figures.claims import Verdict
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.table import Table
 from gp_lab.launching.config_groups import figure_file
@@ -246,3 +248,25 @@ def test_an_error_falls_from_its_third_quarter_to_its_last_or_has_settled() -> N
     assert appA.falls([9, 3, 1, 1]) == 0
     assert appA.falls([9, 3, 1, 2]) == -1
     assert np.isnan(appA.falls([3, 2, 1]))
+
+
+@pytest.mark.parametrize(
+    ("max_gp", "fails", "nearer"),
+    [
+        (0.02, Verdict.SUPPORTED, Verdict.SUPPORTED),
+        (0.2, Verdict.INCONCLUSIVE, Verdict.SUPPORTED),
+        (0.5, Verdict.INCONCLUSIVE, Verdict.NOT_SUPPORTED),
+    ],
+)
+def test_that_the_others_fail_to_converge_says_something_where_max_gp_converges(
+    max_gp: float, fails: Verdict, nearer: Verdict
+) -> None:
+    rows = rows_of("lipschitz/appA", 12, lemma_error=0.0, k_share=1.0, state="finished")
+    for row in rows:
+        row |= {"slope_at_start": 1e-3, "spread_at_start": 1e-3}
+        row["error"] = (max_gp if row["method"] == "max_gp" else 0.3) + 0.001 * (row["seed"] % 3)
+    found = verdicts("lipschitz/appA", rows)
+    others = {text: v for text, v in found.items() if "fails to converge" in text}
+    assert len(others) == 4
+    assert set(others.values()) == {fails}
+    assert {v for text, v in found.items() if "nearer" in text} == {nearer}

@@ -15,12 +15,12 @@ from gp_lab.theory.surfaces import roughness
 
 def test_roughness_of_planes_checkerboards_and_constants() -> None:
     x, y = np.meshgrid(np.arange(5.0), np.arange(4.0))
-    # 16 steps along x of a quarter of the range each, 15 along y of none.
-    assert roughness(x) == pytest.approx(16 * 0.25 / 31)
-    assert roughness(7 - 3 * x) == pytest.approx(roughness(x))
-    assert roughness((x + y) % 2) == 1
+    assert roughness(x) == roughness(7 - 3 * x + 2 * y) == 0  # a plane, however steep
+    # 12 second differences along x of 2 sixteenths of the range each, 10 along y of none.
+    assert roughness(x**2) == pytest.approx(12 * 2 / 16 / 22)
+    assert roughness((x + y) % 2) == 2
     assert roughness(0 * x + 3) == 0
-    for bad in (x[0], x[:1], np.where(x > 3, np.nan, x)):
+    for bad in (x[0], x[:2], np.where(x > 3, np.nan, x)):
         with pytest.raises(ValueError, match="finite grid"):
             roughness(bad)
 

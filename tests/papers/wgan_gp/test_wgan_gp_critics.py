@@ -157,6 +157,17 @@ def test_the_share_at_the_bound_counts_weights_of_tensors_that_reach_it() -> Non
     assert share == pytest.approx((3 * 5 + 2) / (20 + 5 + 10 + 2))
 
 
+def test_the_share_of_weights_that_clipping_moves_to_its_bound_at_once() -> None:
+    edges = np.linspace(-0.2, 0.2, 101)
+    weights = {
+        "edges": np.stack([edges, np.linspace(-0.5, 0.5, 101)]),  # the second: biases that are 0
+        "counts": np.stack([np.full(100, 3), 50 * (np.arange(100) == 50)]),
+        "largest": np.array([0.2, 0.0]),
+    }
+    share = fig1b.share_once_clipped(weights, 0.1)
+    assert share == pytest.approx((300 * (1 - 0.099 / 0.2)) / 350)
+
+
 SEEDS = seeds_for_share(11)
 
 
@@ -171,7 +182,7 @@ def deep(**changed: Any) -> list[Row]:
         found = changed.get(method, "neither" if method == "penalty" else "vanish")
         found = found(seed) if callable(found) else found
         row: Row = {"method": method, "seed": seed, "state": "finished", "gradients": found}
-        row["share_at_bound"] = 0.8 + 0.01 * seed
+        row |= {"share_at_bound": 0.8 + 0.01 * seed, "share_at_bound_untrained": 0.6}
         if found in ("diverged", "failed"):
             row = {"method": method, "seed": seed, "state": found}
         rows.append(row)
@@ -207,7 +218,9 @@ def test_a_run_that_diverged_has_exploded_and_never_vanished() -> None:
     said = verdicts(fig1b.ENTRY, "fig1b", rows)
     assert those(said, "0.1", "exponentially") == {Verdict.SUPPORTED}
     assert those(said, "penalty") == {Verdict.NOT_SUPPORTED}
-    assert those(said, "0.1", "pile up") == {Verdict.INCONCLUSIVE}  # one that finished is left
+    assert those(said, "0.1", "pushes weights") == {
+        Verdict.INCONCLUSIVE
+    }  # one that finished is left
     table = Table(rows, grid_of(figure_file("wgan_gp/fig1b")))
     assert fig1b.seen(table, "clipping_1e-1") == ["explode"] * SEEDS
     quantity = fig1b.claims(table)[0].test.quantity
