@@ -10,15 +10,20 @@ import fcntl
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
 from gp_lab.errors import BadInput, show
+from gp_lab.signals import ended_by_signals
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,47}")
 """What may become a part of a file's name: it leads nowhere, and several fit the 255 bytes."""
+
+PATIENCE = 10.0
+"""Seconds after which it is said that another process is waited for."""
 
 LARGEST = 64 * 2**20
 """Bytes of the largest file that is read at once, where nothing else is said."""
@@ -214,14 +219,23 @@ def _end_of_lines(file: int, chunk: int = 1 << 16) -> int:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Other processes that want the same file wait meanwhile, and then find it there."""
-    from filelock import FileLock
+    """Other processes that want the same file wait meanwhile, and then find it there.
+
+    Raises `StoppedEarly` for a signal while it waits.
+    """
+    from filelock import FileLock, Timeout
 
     # Not the lock that is a file's existence, for systems without others: it outlives its holder.
     lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
     with ExitStack() as stack:
         with suppress(OSError):  # a folder without locks, or read-only: each works for itself
-            stack.enter_context(lock)
+            with ended_by_signals(f"another process that makes {path}"):
+                try:
+                    lock.acquire(timeout=PATIENCE)
+                except Timeout:
+                    print(f"waiting for another process that makes {path}", file=sys.stderr)
+                    lock.acquire()
+            stack.callback(lock.release)
         yield
 
 

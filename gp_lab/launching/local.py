@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -281,8 +281,14 @@ def _train_groups(batches: list[list[Config]], processes: int) -> dict[Path, str
             lost = _in_processes(batches, count, stop)
     if stop.asked:
         kind = Preempted if stop.state == State.PREEMPTED else Stopped
-        raise kind(f"{stop.why}; the same command goes on from there")
+        raise kind(f"{stop.why}; {going_on(batches[0])}")
     return lost
+
+
+def going_on(configs: Sequence[Config]) -> str:
+    """What to do for runs that were stopped to go on."""
+    forced = any(config["force"] for config in configs)
+    return f"the same command {'without force=true ' * forced}goes on from there"
 
 
 def _meet(todo: Sequence[Config], stop: Stop | None = None) -> None:
@@ -330,7 +336,7 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> dict[P
     if workers.stopped and not stop.asked:
         raise Preempted(
             f"{workers.stopped} of {counted(len(configs), 'run')} stopped by a signal to the"
-            " worker; the same command goes on from there"
+            f" worker; {going_on(configs)}"
         )
     return workers.lost
 
@@ -374,11 +380,14 @@ def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
     total = sum(config["steps"] for config in configs)
     with bar(total=total, unit="it", desc=counted(len(configs), "run")) as line:
         pace, shown, last = Pace(), time.monotonic(), False
+        statuses: list[Mapping[str, Any]] = [{} for _ in folders]
         while not last:
             last = over()
             if last or pace.due:
                 with pace.looking():
-                    statuses = [folder.status for folder in folders]
+                    for i, folder in enumerate(folders):
+                        with suppress(LabError):  # just replaced, on a network's disk
+                            statuses[i] = folder.status
                 line.n = sum(s.get("step", 0) for s in statuses)
                 ended = Counter(s.get("state") for s in statuses)
                 counts = {state: ended[state] for state in ("finished", "diverged")}

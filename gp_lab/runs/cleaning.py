@@ -17,9 +17,10 @@ to be extended, nor one that is itself a link to somewhere else. Checkpoints tha
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gp_lab.errors import BadInput, LabError, counted, printable
 from gp_lab.files import is_hidden
@@ -116,14 +117,15 @@ def _superfluous(folder: RunFolder) -> Iterator[Item]:
         for path, reason in _leftovers(folder, kept):
             size = RunFolder(path).size() if path.is_dir() else path.lstat().st_size
             yield Item(path, size, reason, folder.path)
-    elif not kept and "finished_at" not in status and (why := _why(folder, status.get("state"))):
+    elif not kept and "finished_at" not in status and (why := _why(folder, status)):
         yield Item(folder.path, folder.size(), why, folder.path)
 
 
-def _why(folder: RunFolder, state: State | None) -> str | None:
-    if state == State.RUNNING:  # and yet its lock is free
+def _why(folder: RunFolder, status: Mapping[str, Any]) -> str | None:
+    state = status.get("state")
+    if state == State.RUNNING and not status.get("job"):  # and yet its lock is free
         return "interrupted (killed)"
-    if state in (State.QUEUED, State.PREEMPTED):
+    if state in (State.QUEUED, State.PREEMPTED, State.RUNNING):  # a job may be put back in line
         waited = time.time() - (folder.path / "status.json").stat().st_mtime
         return f"{state}, {waited / 86400:.0f} days ago" if waited > PATIENCE else None
     return str(state) if state is not None else None

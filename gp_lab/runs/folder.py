@@ -216,8 +216,20 @@ class RunFolder:
         status = before | {"state": str(state), "updated": _now()} | entries
         if (finished_at := max(_finished_at(before), _finished_at(status))) >= 0:
             status["finished_at"] = finished_at
+        self._write_status(status)
+
+    def _write_status(self, status: Mapping[str, Any]) -> None:
         text = json.dumps(status, indent=1) + "\n"
         write_atomically(self.inside("status.json"), text.encode())
+
+    def set_back(self, step: int) -> None:
+        """Write that the run is no further than this step, if it was finished at a later one."""
+        before = self.status
+        if _finished_at(before) <= step:
+            return
+        status = {k: v for k, v in before.items() if k != "finished_at"}
+        status |= {"state": str(State.QUEUED), "step": step, "updated": _now()}
+        self._write_status(status)
 
     def append_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`, all or none of them."""

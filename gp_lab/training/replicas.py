@@ -37,13 +37,16 @@ class Replica:
     def trains(self) -> bool:
         return self.diverged_at is None
 
-    def open(self) -> None:
-        """Lock the run's folder; make it if it is new."""
-        setup, folder = self.setup, self.folder
-        if setup.settings.force or not folder.exists:
-            folder.make(setup.settings.out)
+    def lock(self) -> None:
+        """Lock the run's folder; make it if it is new. What it holds is left as it is."""
+        if self.setup.settings.force or not self.folder.exists:
+            self.folder.make(self.setup.settings.out)
         else:
-            folder.lock()
+            self.folder.lock()
+
+    def open(self) -> None:
+        """Make the run in its locked folder if it is new or forced, else take it up."""
+        setup, folder = self.setup, self.folder
         # Asked again: who had the lock may have made it.
         if setup.settings.force or not folder.exists:
             folder.clear()
@@ -58,6 +61,7 @@ class Replica:
         there was of a run that begins anew although it had come as far as to a checkpoint.
         """
         folder = self.folder
+        folder.set_back(step or 0)  # first: a kill must not leave it finished with its metrics cut
         later = checkpoint.files_after(folder, -1 if step is None else step)
         lines = folder.metrics()
         if step is None and (later or (lines and lines[-1]["step"] >= self.first_checkpoint)):

@@ -5,7 +5,7 @@ each leaves the folder that it would have left alone.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -142,22 +142,24 @@ class _Training:
 
     def run(self) -> None:
         """Train, with the folders locked; whatever happens is in their `status.json`."""
-        with threads_and_precision(self.setups[0].game, self.settings):
+        with threads_and_precision(self.setups[0].game, self.settings), ExitStack() as last:
+            for replica in self.replicas:  # all before any is begun: one may be somebody else's
+                last.callback(replica.close)
+                replica.lock()
+            last.callback(self._close)
+            for replica in self.replicas:
+                replica.open()
+            self.ranks.when_lost(self.status.fail)
             try:
-                for replica in self.replicas:
-                    replica.open()
-                self.ranks.when_lost(self.status.fail)
-                try:
-                    self._train_or_say_why_not()
-                finally:
-                    self.ranks.when_lost(nothing)  # it has said how it ended
+                self._train_or_say_why_not()
             finally:
-                self.blocks.close()
-                if self.blocks_of_first is not None:
-                    self.blocks_of_first.close()
-                close_all([replica.tracker for replica in self.replicas], self._hurried)
-                for replica in self.replicas:
-                    replica.close()
+                self.ranks.when_lost(nothing)  # it has said how it ended
+
+    def _close(self) -> None:
+        self.blocks.close()
+        if self.blocks_of_first is not None:
+            self.blocks_of_first.close()
+        close_all([replica.tracker for replica in self.replicas], self._hurried)
 
     def _train_or_say_why_not(self) -> None:
         try:
@@ -182,6 +184,8 @@ class _Training:
         last = self.settings.steps
         self.step, state = self.checkpoints.resume()
         self.stop = stop
+        if stop.asked and self.ranks.world == 1:  # before it compiles, which takes a minute
+            raise StoppedEarly(stop.why)
         vote = self.ranks.stop_vote(stop, like=next(iter(state["d"].values())))
         iterate = Iteration(self.setups, self.blocks, vote)
         engine = self.engines.select(

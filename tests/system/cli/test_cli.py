@@ -300,6 +300,14 @@ def test_what_is_unfinished_and_diverged_can_go() -> None:
     }  # fmt: skip
 
 
+def test_a_job_of_slurm_that_was_killed_may_be_put_back_in_line() -> None:
+    for name, days in (("killed-now", 0), ("killed-long-ago", 8)):
+        run = a_run(name, State.RUNNING)
+        run.set_status(State.RUNNING, job="12_0")
+        age(run, days)
+    assert swept() == {"killed-long-ago": "running, 8 days ago"}
+
+
 def test_a_run_that_is_being_trained_is_never_touched() -> None:
     run = a_run("busy", State.RUNNING)
     items = sweepings(Path("out"))

@@ -15,6 +15,8 @@ import pytest
 from lab import PATIENCE
 
 from gp_lab.files import alone, append, files_below, read, walk
+from gp_lab.signals import StoppedEarly
+from gp_lab.training.stopping import listening
 
 
 def names(root: Path) -> list[str]:
@@ -223,3 +225,21 @@ def test_a_file_system_without_locks_is_no_hindrance_and_nothing_is_left_for_one
     with warnings.catch_warnings(action="error"), alone(path), alone(path):
         path.touch()
     assert path.exists()
+
+
+@pytest.mark.seconds
+def test_who_waits_for_another_process_says_so_and_hears_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gp_lab.files.PATIENCE", 0.2)
+    path, asking = tmp_path / "moments.npz", threading.Timer(1, os.kill, (os.getpid(), 15))
+    said = r"stopped by SIGTERM while it waited for another process that makes .*moments\.npz"
+    with holder(path) as first, listening() as stop:
+        asking.start()
+        with pytest.raises(StoppedEarly, match=said), alone(path):
+            pytest.fail("two make it")
+        assert stop.asked
+        first.communicate("go on\n", timeout=PATIENCE)
+    assert f"waiting for another process that makes {path}" in capsys.readouterr().err
+    with alone(path):  # the lock is not held by who gave up
+        pass

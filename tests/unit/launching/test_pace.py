@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gp_lab.errors import BadInput
 from gp_lab.launching import local
 from gp_lab.runs.folder import RunFolder
 
@@ -62,3 +63,28 @@ def test_a_look_takes_a_twentieth_of_the_time(clock: Clock, takes: float, rests:
     assert not pace.due
     clock.now += 0.02 * rests
     assert pace.due
+
+
+def test_a_status_that_cannot_be_read_for_a_moment_ends_no_sweep(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = iter(["broken", "whole", "broken"])
+
+    def now_and_then(folder: RunFolder) -> dict[str, object]:
+        if next(looks) == "broken":
+            raise BadInput("a stale handle")
+        return {"step": 3, "state": "finished"}
+
+    monkeypatch.setattr(RunFolder, "status", property(now_and_then))
+    monkeypatch.setattr(local, "folder_of", lambda config: tmp_path)
+    monkeypatch.setattr(local.Pace, "due", True)
+    monkeypatch.setattr(local.time, "sleep", lambda seconds: None)
+    over = iter([False, False, True])
+    local.watch([{"steps": 3}], lambda: next(over))
+    assert next(looks, None) is None
+
+
+def test_what_goes_on_after_a_stop() -> None:
+    assert local.going_on([{"force": False}]) == "the same command goes on from there"
+    forced = local.going_on([{"force": True}])
+    assert forced == "the same command without force=true goes on from there"

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import torch
 from lab import SMALL, config_of, trained
 
+from gp_lab.errors import LabError
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import folder_of
@@ -17,6 +19,7 @@ from gp_lab.runs.settings import Settings
 from gp_lab.training import status
 from gp_lab.training.checkpoints import Checkpoints
 from gp_lab.training.engine import make_engine, threads_and_precision
+from gp_lab.training.engine_selection import EngineSelector
 from gp_lab.training.failures import advice
 from gp_lab.training.metrics import MetricsLogger
 from gp_lab.training.plan import plan
@@ -28,6 +31,7 @@ from gp_lab.training.resuming import Apart
 from gp_lab.training.setup import setup
 from gp_lab.training.stacking import one_of
 from gp_lab.training.stopping import Stop
+from gp_lab.training.trainer import train
 
 EVERY = ("log_every=3", "checkpoint_every=4", "probe.surface.every=5", "steps=10")
 
@@ -38,6 +42,7 @@ def pair(tmp_path: Path) -> Iterator[list[Replica]]:
     configs = [config_of(*EVERY, f"seed={seed}", f"out={tmp_path}") for seed in (0, 1)]
     replicas = [Replica(setup(config), RunFolder(folder_of(config))) for config in configs]
     for replica in replicas:
+        replica.lock()
         replica.open()
     yield replicas
     for replica in replicas:
@@ -302,3 +307,58 @@ def test_a_rank_that_is_not_the_main_one_plans_with_folders_that_it_cannot_write
     (run,) = plan([config_of(f"out={tmp_path}")], None, SecondOfTwo())
     assert isinstance(run.folder, FolderOfAnotherRank)
     assert list(tmp_path.iterdir()) == []
+
+
+# -- Bookkeeping that must be right whenever a process ends --------------------------------
+
+
+def test_a_run_that_goes_back_below_where_it_was_finished_is_not_finished_there(
+    pair: list[Replica],
+) -> None:
+    folder = pair[0].folder
+    folder.append_metrics([{"step": step} for step in (3, 6)])
+    folder.set_status(State.FINISHED, step=8)
+    folder.set_status(State.RUNNING, step=9)  # it is extended, and its checkpoint is damaged
+    pair[0].resume_from(8)
+    assert folder.finished(8)
+    pair[0].resume_from(4)
+    assert not folder.finished(8)
+    assert folder.status["step"] == 4
+    assert [line["step"] for line in folder.metrics()] == [3]
+    folder.set_status(State.FINISHED, step=6)
+    assert folder.finished(6)
+    assert not folder.finished(8)
+
+
+def test_of_a_stack_none_begins_anew_where_one_is_somebody_elses(tmp_path: Path) -> None:
+    words = ("steps=2", "log_every=1", f"out={tmp_path}")
+    configs = [config_of(*words, f"seed={seed}", base=SMALL) for seed in (0, 1)]
+    before = [end.folder for end in train(configs, progress=False)]
+    written = before[0].metrics()
+    other = RunFolder(before[1].path)
+    other.lock()
+    try:
+        with pytest.raises(LabError, match="another process"):
+            train([config | {"force": True} for config in configs], progress=False)
+    finally:
+        other.unlock()
+    assert before[0].metrics() == written
+    assert before[0].finished(2)
+    train([config | {"force": True} for config in configs], progress=False)  # no lock is left
+
+
+def test_a_stop_that_was_asked_for_early_is_heard_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop()
+
+    def resume(checkpoints: Checkpoints) -> Any:
+        stop.ask(signal.SIGTERM)
+        return begun(checkpoints)
+
+    begun = Checkpoints.resume
+    monkeypatch.setattr(Checkpoints, "resume", resume)
+    monkeypatch.setattr(EngineSelector, "select", lambda *_: pytest.fail("it compiles"))
+    (end,) = train([config_of(*EVERY, f"out={tmp_path}")], progress=False, stop=stop)
+    assert end.stopped
+    assert end.folder.state == State.PREEMPTED
