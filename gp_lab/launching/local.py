@@ -14,7 +14,7 @@ from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.instantiate import check_types
 from gp_lab.launching.program import importing
-from gp_lab.launching.workers import Workers, attempt
+from gp_lab.launching.workers import Refusals, Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, canonical, folder_of, packages_of, run_hash
@@ -342,16 +342,24 @@ def _in_processes(batches: list[list[Config]], count: int, stop: Stop) -> dict[P
 
 
 def _one_after_another(batches: list[list[Config]], stop: Stop) -> None:
+    refusals = Refusals()
     for number, batch in enumerate(batches):
         if len(batches) > 1 and not stop.asked:
             name = folder_of(batch[0]).name
             more = f" and {len(batch) - 1} more in a stack" * (len(batch) > 1)
             print(f"[{number + 1}/{len(batches)}] {name}{more}", file=sys.stderr)
-        end = attempt(batch, stop, progress=True)
+        try:
+            end = attempt(batch, stop, progress=True)
+        except BadInput as error:
+            if several() or refusals.add(error):  # ranks are refused together, and end so
+                raise
+            continue
         if end.failure:
             print(end.failure, file=sys.stderr)
         if end.stopped:
             break
+    if refusals.first is not None and not stop.asked:
+        raise refusals.first
 
 
 class Pace:

@@ -43,6 +43,27 @@ class Attempt(NamedTuple):
     failure: str = ""
 
 
+class Refusals:
+    """What batches were refused for. The others go on: it may be about one run, as a damaged file
+    is. What two are refused for in the same words would stop them all."""
+
+    def __init__(self) -> None:
+        self.first: BadInput | None = None
+        self._said: set[str] = set()
+
+    def add(self, error: BadInput) -> bool:
+        """Note a refusal, and say it unless it is the first, which is raised in the end; whether
+        all that wait would be refused, too."""
+        if (said := str(error)) in self._said:
+            return True
+        self._said.add(said)
+        if self.first is None:
+            self.first = error
+        else:
+            write(said)
+        return False
+
+
 def attempt(batch: Batch, stop: Stop, progress: bool) -> Attempt:
     """Train one batch, unless the sweep was stopped. Its failures are in the run folders.
 
@@ -76,7 +97,7 @@ class Workers:
         self.waiting = deque(batches)
         self.lost: dict[Path, str] = {}
         self.stopped = 0
-        self._error: BadInput | None = None
+        self.refusals = Refusals()
         self._asked = False
         self._workers: list[_Worker] = []
 
@@ -84,7 +105,7 @@ class Workers:
         """Start who is to train, take up what they have done, tell them of a stop; whether all
         have ended.
 
-        Raises `BadInput` of one of them once the others have ended their batches.
+        Raises the first `BadInput` of a batch once all have ended.
         """
         if stop.asked and not self._asked:
             self._asked = True
@@ -95,8 +116,8 @@ class Workers:
             self._take_up(worker)
         while self.waiting and len(self._workers) < self.count:
             self._workers.append(_Worker(self.waiting.popleft(), self.threads))
-        if not self._workers and self._error is not None:
-            raise self._error
+        if not self._workers and self.refusals.first is not None:
+            raise self.refusals.first
         return not self._workers
 
     def _take_up(self, worker: "_Worker") -> None:
@@ -110,8 +131,8 @@ class Workers:
             self._bury(worker)
             return
         if isinstance(found, BadInput):
-            self._error = found
-            self.waiting.clear()
+            if self.refusals.add(found):
+                self.waiting.clear()
         elif found.failure:
             write(found.failure)
         elif not self._asked:

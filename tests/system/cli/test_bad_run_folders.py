@@ -86,3 +86,21 @@ def test_a_damaged_run_folder_is_named_with_its_file(run: Path, refused: Refused
         assert "without it, moved away, the run goes on" in refused("train", *SMALL, "probe=[]")
     assert main(["train", *SMALL, "probe=[]", "force=true"]) == Exit.OK
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_that_cannot_go_on_stops_no_sweep(
+    processes: int, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = json.loads((run / "status.json").read_text())
+    del status["finished_at"]
+    (run / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    with (run / "metrics.jsonl").open("r+b") as file:
+        file.write(bytes(20))  # as a machine that lost power leaves it
+    words = [*SMALL, "probe=[]", f"out={run.parents[1]}", "seed=range(4)"]
+    launcher = ["hydra/launcher=local", f"hydra.launcher.processes={processes}"]
+    assert main(["train", "-m", *words, *launcher]) == Exit.BAD_INPUT
+    assert f"{run}/metrics.jsonl" in capsys.readouterr().err
+    others = [folder for folder in run.parent.iterdir() if folder != run]
+    states = [json.loads((folder / "status.json").read_text())["state"] for folder in others]
+    assert states == ["finished"] * 3

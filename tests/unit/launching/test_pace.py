@@ -6,6 +6,7 @@ import pytest
 
 from gp_lab.errors import BadInput
 from gp_lab.launching import local
+from gp_lab.launching.workers import Refusals
 from gp_lab.runs.folder import RunFolder
 
 
@@ -88,3 +89,14 @@ def test_what_goes_on_after_a_stop() -> None:
     assert local.going_on([{"force": False}]) == "the same command goes on from there"
     forced = local.going_on([{"force": True}])
     assert forced == "the same command without force=true goes on from there"
+
+
+def test_what_two_are_refused_for_in_the_same_words_stops_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refusals = Refusals()
+    assert not refusals.add(BadInput("the first's file is damaged"))
+    assert not refusals.add(BadInput("no such data"))
+    assert refusals.add(BadInput("no such data"))
+    assert str(refusals.first) == "the first's file is damaged"
+    assert capsys.readouterr().err == "no such data\n"  # the first is raised in the end
