@@ -18,6 +18,10 @@ LOOKING = 1.0
 class Taken(LabError):
     """Another process has locked a folder."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: another process is training this run")
+        self.folder = folder
+
 
 class Gone(LabError):
     """A folder was taken away before it could be locked."""
@@ -43,7 +47,7 @@ class FolderLock:
             moved = not os.path.samestat(os.fstat(self._file), os.stat(path))
         except BlockingIOError as error:
             self.release()
-            raise Taken(f"{self.folder}: another process is training this run") from error
+            raise Taken(self.folder) from error
         except FileNotFoundError as error:
             self.release()
             raise Gone(f"{self.folder}: was taken away meanwhile") from error

@@ -13,6 +13,7 @@ from typing import Any
 from gp_lab.errors import LabError
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import Config
+from gp_lab.runs.lock import Taken
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.tracking.base import tracking_of
@@ -84,8 +85,9 @@ def _train_stacks(
     todo: Sequence[PlannedRun], ranks: Ranks, progress: Progress, stop: Stop | None
 ) -> None:
     """Train runs in one stack, or in as few as they can be trained in; those that come after one
-    that was stopped are left."""
-    left = [todo]
+    that was stopped are left. Raises `Taken` for a run that another process trains, once the others
+    have been trained."""
+    left, taken = [todo], None
     why_alone = next(filter(None, (run.why_alone for run in todo)), "")
     while left:
         stack = left.pop(0)
@@ -95,6 +97,12 @@ def _train_stacks(
                     raise Slower(why_alone)
                 refuse_to_stack([run.setup for run in stack])
             _Training(stack, ranks, progress, stop, len(todo) // len(stack), why_alone).run()
+        except Taken as error:
+            free = [run for run in stack if run.folder.path != error.folder]
+            if ranks.world > 1 or not 0 < len(free) < len(stack):
+                raise
+            progress.write(f"{error}; the others go on")
+            left, taken = [free, *left], taken or error
         except Apart as apart:
             progress.write(str(apart))
             left = [[stack[i] for i in group] for group in apart.groups] + left
@@ -106,6 +114,8 @@ def _train_stacks(
         else:
             if any(result_of(run.folder).stopped for run in stack):
                 break
+    if taken is not None:
+        raise taken
 
 
 def _parts(count: int, size: int) -> str:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from lab import SMALL, config_of, trained
 
-from gp_lab.errors import LabError
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State
 from gp_lab.runs.identity import folder_of
+from gp_lab.runs.lock import Taken
 from gp_lab.runs.settings import Settings
 from gp_lab.training import status
 from gp_lab.training.checkpoints import Checkpoints
@@ -330,21 +330,24 @@ def test_a_run_that_goes_back_below_where_it_was_finished_is_not_finished_there(
     assert not folder.finished(8)
 
 
-def test_of_a_stack_none_begins_anew_where_one_is_somebody_elses(tmp_path: Path) -> None:
+def test_of_a_stack_only_the_run_that_another_process_trains_is_left(tmp_path: Path) -> None:
     words = ("steps=2", "log_every=1", f"out={tmp_path}")
-    configs = [config_of(*words, f"seed={seed}", base=SMALL) for seed in (0, 1)]
-    before = [end.folder for end in train(configs, progress=False)]
-    written = before[0].metrics()
-    other = RunFolder(before[1].path)
+    configs = [config_of(*words, f"seed={seed}", base=SMALL) for seed in range(3)]
+    folders = [end.folder for end in train(configs, progress=False)]
+    written, other = [folder.metrics() for folder in folders], RunFolder(folders[1].path)
+    for folder in folders:
+        folder.append_metrics([{"step": 3}])  # which a run that begins anew has no more
     other.lock()
     try:
-        with pytest.raises(LabError, match="another process"):
+        with pytest.raises(Taken, match="another process is training this run"):
             train([config | {"force": True} for config in configs], progress=False)
     finally:
         other.unlock()
-    assert before[0].metrics() == written
-    assert before[0].finished(2)
+    assert folders[0].metrics() == written[0]
+    assert folders[1].metrics() == [*written[1], {"step": 3}]
+    assert folders[2].metrics() == written[2]
     train([config | {"force": True} for config in configs], progress=False)  # no lock is left
+    assert folders[1].metrics() == written[1]
 
 
 def test_a_stop_that_was_asked_for_early_is_heard_before_anything_is_compiled(
