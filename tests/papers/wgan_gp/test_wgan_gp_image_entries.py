@@ -66,7 +66,8 @@ def losses(place: Path, rising: float, falling: float, data: str = "mnist_5k") -
         }
         return made_up_run(place, method, seed, "critic_losses", arrays, data)
 
-    every = [run(method, seed) for method in ("penalty", "clipping") for seed in range(SEEDS)]
+    seeds = range(figure_file("wgan_gp/fig5b")["scales"]["miniature"]["seeds"])
+    every = [run(method, seed) for method in ("penalty", "clipping") for seed in seeds]
     return Runs(grid("fig5b"), every)
 
 
@@ -81,16 +82,18 @@ def test_curves_that_part_one_rising_and_one_falling_support_all_of_fig_5b(tmp_p
     assert (row["train_end"], row["held_out_end"]) == (7, 3)
 
 
-def test_curves_that_fall_together_support_only_that_validation_falls(tmp_path: Path) -> None:
+def test_of_curves_that_fall_together_it_is_no_finding_that_validation_falls(
+    tmp_path: Path,
+) -> None:
     table = table_of(fig5b.ENTRY, losses(tmp_path, rising=-2, falling=2))
     *of_penalty, of_clipping = verdicts(fig5b.claims(table))
-    assert of_penalty == [Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.SUPPORTED]
+    assert of_penalty == [Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE]
     assert of_clipping == Verdict.NOT_SUPPORTED
 
 
 def test_seeds_that_disagree_decide_nothing_of_fig_5b(tmp_path: Path) -> None:
     table = table_of(fig5b.ENTRY, losses(tmp_path, rising=2, falling=2))
-    signs = {"apart": 0.1, "trend_train": 1, "trend_held_out": 1}
+    signs = {"apart": 0.3, "trend_train": 1, "trend_held_out": 1}
     rows = [r | {k: x * (-1) ** r["seed"] for k, x in signs.items()} for r in table.rows]
     assert verdicts(fig5b.claims(Table(rows, table.grid))) == [Verdict.INCONCLUSIVE] * 4
 
