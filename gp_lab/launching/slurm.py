@@ -251,7 +251,7 @@ def _wait(configs: Sequence[Config], jobs: Jobs) -> None:
             if stop.asked or not pace.due:
                 return stop.asked
             with pace.looking():
-                going = [f for f in folders if f.state in UNDER_WAY]
+                going = [f for f in folders if _under_way(f)]
             if going and time.monotonic() - looked >= jobs.poll_s:
                 missed = _mark_lost(going, missed)
                 looked = time.monotonic()
@@ -261,6 +261,15 @@ def _wait(configs: Sequence[Config], jobs: Jobs) -> None:
     if stop.asked:
         ids = sorted({str(f.status.get("job")).partition("_")[0] for f in folders})
         raise _stopped(stop, _go_on(ids))
+
+
+def _under_way(folder: RunFolder) -> bool:
+    """Whether it may be; a file that cannot be read may just have been replaced, on a network's
+    disk: one that is damaged is named at the next look at the queue."""
+    try:
+        return folder.state in UNDER_WAY
+    except LabError:
+        return True
 
 
 def _mark_lost(going: Sequence[RunFolder], missed: set[Path]) -> set[Path]:
