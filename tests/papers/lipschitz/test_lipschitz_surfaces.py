@@ -220,11 +220,14 @@ def test_fig2_asks_both_networks_for_the_vast_majority(share: float, verdict: Ve
     grid = grid_of(figure_file("lipschitz/fig2"))
     rows = [
         {**panel.cell, "seed": seed, "share_vanish": share + d, "share_lost": share + d}
+        | {"cosine_border": (0.8 if panel.cell["network"] == "deep" else 0.1) + d}
         for panel in grid.panels
         for seed, d in enumerate((-0.01, 0.0, 0.02, 0.01, -0.02))
     ]
     assert len(grid.panels) == 4
-    assert verdicts(fig2.claims, Table(rows, grid), "") == [verdict] * 4
+    assert verdicts(fig2.claims, Table(rows, grid), "no gradient") == [verdict] * 4
+    led = verdicts(fig2.claims, Table(rows, grid), "at the border")
+    assert led == [Verdict.SUPPORTED, Verdict.NOT_SUPPORTED]  # the wide one, the deep one
 
 
 # -- Figs. 5 and 6 -------------------------------------------------------------------------
