@@ -2,10 +2,7 @@
 
 import itertools
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +11,13 @@ from gp_lab.data.contents import looking
 from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.instantiate import check_types
 from gp_lab.launching.program import importing
+from gp_lab.launching.watching import watch
 from gp_lab.launching.workers import Refusals, Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, canonical, folder_of, packages_of, run_hash
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
-from gp_lab.terminal import bar, watched
 from gp_lab.tracking import sweeps
 from gp_lab.training.data import identified, run_data
 from gp_lab.training.process_group import quiet, several, world
@@ -360,51 +357,6 @@ def _one_after_another(batches: list[list[Config]], stop: Stop) -> None:
             break
     if refusals.first is not None and not stop.asked:
         raise refusals.first
-
-
-class Pace:
-    """When a look is due that takes its time, as one at the folders of thousands of runs: it takes
-    a twentieth of the time at most, and comes once a minute in any case."""
-
-    def __init__(self) -> None:
-        self._due = float("-inf")
-
-    @property
-    def due(self) -> bool:
-        return time.monotonic() >= self._due
-
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        ended = time.monotonic()
-        self._due = ended + min(20 * (ended - began), 60)
-
-
-def watch(configs: Sequence[Config], over: Callable[[], bool]) -> None:
-    """One bar for many runs until `over`, which is asked twice a second: iterations of all of them,
-    from their status.json."""
-    folders = [RunFolder(folder_of(config)) for config in configs]
-    total = sum(config["steps"] for config in configs)
-    with bar(total=total, unit="it", desc=counted(len(configs), "run")) as line:
-        pace, shown, last = Pace(), time.monotonic(), False
-        statuses: list[Mapping[str, Any]] = [{} for _ in folders]
-        while not last:
-            last = over()
-            if last or pace.due:
-                with pace.looking():
-                    for i, folder in enumerate(folders):
-                        with suppress(LabError):  # just replaced, on a network's disk
-                            statuses[i] = folder.status
-                line.n = sum(s.get("step", 0) for s in statuses)
-                ended = Counter(s.get("state") for s in statuses)
-                counts = {state: ended[state] for state in ("finished", "diverged")}
-                line.set_postfix(counts, refresh=False)
-                if watched() or time.monotonic() - shown > 15:
-                    shown = time.monotonic()
-                    line.refresh()
-            if not last:
-                time.sleep(0.5)
 
 
 def _cores() -> int:

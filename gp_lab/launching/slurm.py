@@ -18,7 +18,6 @@ from filelock import FileLock, Timeout
 
 from gp_lab.errors import BadInput, Exit, LabError, counted
 from gp_lab.launching.local import (
-    Pace,
     Preempted,
     Stopped,
     checked_setups,
@@ -26,7 +25,6 @@ from gp_lab.launching.local import (
     left_to_train,
     outcomes_of,
     unfinished,
-    watch,
 )
 from gp_lab.launching.sbatch import Jobs, batch_script, check_size
 from gp_lab.launching.squeue import (
@@ -38,6 +36,7 @@ from gp_lab.launching.squeue import (
     stopped_for_good,
     waits_for_job,
 )
+from gp_lab.launching.watching import Pace, watch
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, folder_of, run_id
 from gp_lab.runs.lock import LOCK

@@ -67,7 +67,7 @@ def claims(table: Table) -> list[Claim]:
 def vanilla_samples(axes: Axes, run: Run) -> str:
     """Samples, the wrong ones framed in red, as in the paper."""
     axes.imshow(framed(run.arrays("samples")["fake"][:SHOWN], run, columns=6))
-    return "framed: another number of rectangles"
+    return "framed: not two rectangles alone"
 
 
 def histogram(axes: Axes, runs: Runs, methods: dict[str, str]) -> None:

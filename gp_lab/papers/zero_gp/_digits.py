@@ -72,7 +72,7 @@ def unless(zero_gp: Claim, other: Claim) -> Claim:
     """That another penalty fails, unless 0-GP fails, too: to share that says nothing of either."""
     if zero_gp.test.verdict == Verdict.SUPPORTED or other.test.verdict != Verdict.SUPPORTED:
         return other
-    why = f"0-GP itself does not fail on {learnt_on(zero_gp.test)}"
+    why = f"0-GP itself succeeds on {learnt_on(zero_gp.test)}"
     return replace(other, test=undecided(other.test, why))
 
 

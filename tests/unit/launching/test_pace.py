@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gp_lab.errors import BadInput
-from gp_lab.launching import local
+from gp_lab.launching import watching
+from gp_lab.launching.local import going_on
 from gp_lab.launching.workers import Refusals
 from gp_lab.runs.folder import RunFolder
 
@@ -27,7 +28,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(local, "time", clock)
+    monkeypatch.setattr(watching, "time", clock)
     return clock
 
 
@@ -42,21 +43,21 @@ def test_workers_and_signals_do_not_wait_for_a_look_at_the_folders(
         return {"step": 1}
 
     monkeypatch.setattr(RunFolder, "status", property(slow))
-    monkeypatch.setattr(local, "folder_of", lambda config: tmp_path)
+    monkeypatch.setattr(watching, "folder_of", lambda config: tmp_path)
     asked = []
 
     def over() -> bool:
         asked.append(clock.now)
         return len(asked) == 300
 
-    local.watch([{"steps": 1}], over)
+    watching.watch([{"steps": 1}], over)
     assert clock.slept == pytest.approx(0.5 * 299)  # 299 times asked in vain
     assert len(looks) == 4  # at the start, after a minute each, at the end
 
 
 @pytest.mark.parametrize(("takes", "rests"), [(0.001, 0.02), (2, 40), (100, 60)])
 def test_a_look_takes_a_twentieth_of_the_time(clock: Clock, takes: float, rests: float) -> None:
-    pace = local.Pace()
+    pace = watching.Pace()
     assert pace.due
     with pace.looking():
         clock.now += takes
@@ -77,17 +78,17 @@ def test_a_status_that_cannot_be_read_for_a_moment_ends_no_sweep(
         return {"step": 3, "state": "finished"}
 
     monkeypatch.setattr(RunFolder, "status", property(now_and_then))
-    monkeypatch.setattr(local, "folder_of", lambda config: tmp_path)
-    monkeypatch.setattr(local.Pace, "due", True)
-    monkeypatch.setattr(local.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(watching, "folder_of", lambda config: tmp_path)
+    monkeypatch.setattr(watching.Pace, "due", True)
+    monkeypatch.setattr(watching.time, "sleep", lambda seconds: None)
     over = iter([False, False, True])
-    local.watch([{"steps": 3}], lambda: next(over))
+    watching.watch([{"steps": 3}], lambda: next(over))
     assert next(looks, None) is None
 
 
 def test_what_goes_on_after_a_stop() -> None:
-    assert local.going_on([{"force": False}]) == "the same command goes on from there"
-    forced = local.going_on([{"force": True}])
+    assert going_on([{"force": False}]) == "the same command goes on from there"
+    forced = going_on([{"force": True}])
     assert forced == "the same command without force=true goes on from there"
 
 
