@@ -18,6 +18,9 @@ JOINING = 600.0
 SAYING = 30.0
 """Seconds after which a rank that waits for others says for whom."""
 
+OUT_OF_C = 2.0
+"""Seconds that a rank which is to end waits for its thread that connects."""
+
 LOOKING = 5.0
 """Seconds between two looks whether their processes have ended."""
 
@@ -91,9 +94,13 @@ class Patience:
                 found.set_exception(error)
 
         # It waits beneath Python, and for ever if something else listens there.
-        threading.Thread(target=connect, daemon=True).start()
-        while not found.done():
-            self.look(lambda: [0] if self.place.rank > 0 else [])
+        connecting = threading.Thread(target=connect, daemon=True)
+        connecting.start()
+        try:
+            while not found.done():
+                self.look(lambda: [0] if self.place.rank > 0 else [])
+        finally:
+            connecting.join(OUT_OF_C)  # one that comes out of C++ as Python ends would abort it
         self.told = False  # the others are another matter
         try:
             return found.result()

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +108,31 @@ def test_a_rank_that_waits_for_the_store_says_so_and_hears_signals(
         patience.wait_for_store()
     assert "gp-lab: rank 1 of 2 waits at 127.0.0.1:" in (said := capsys.readouterr().err)
     assert "for rank 0; it gives up after 10 minutes" in said
+
+
+def test_a_rank_that_is_stopped_as_it_connects_is_out_of_the_stores_code_before_python_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread that comes out of C++ while Python ends aborts it: SIGABRT, and no sentence."""
+    inside = threading.Event()
+    ended: list[str] = []
+
+    def slow(*_: object, **__: object) -> None:
+        inside.set()
+        time.sleep(0.3)
+        ended.append("connected")
+
+    monkeypatch.setattr("torch.distributed.TCPStore", slow)
+    patience = Patience(place(0, 2), None)
+    monkeypatch.setattr(patience, "look", lambda _: stopped_once(inside))
+    with pytest.raises(StoppedEarly):
+        patience.wait_for_store()
+    assert ended == ["connected", "connected"]
+
+
+def stopped_once(inside: threading.Event) -> None:
+    inside.wait()
+    raise StoppedEarly("stopped by SIGTERM")
 
 
 def test_a_port_that_is_taken_is_one_sentence(deaf: int) -> None:
