@@ -56,6 +56,17 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, n, level)
 
 
+def median_of_equals(point: Interval) -> Interval:
+    """The exact interval of the median of `n` values that are all equal, from `mean_interval`'s.
+
+    All lie on one side of another median with a probability of `2 ** (1 - n)`: a point if that is
+    at most 1 - level, else infinite.
+    """
+    if 2.0 ** (1 - point.n) <= 1 - point.level:
+        return point
+    return replace(point, low=-math.inf, high=math.inf)
+
+
 def cut(interval: Interval, values: ArrayLike, within: Range) -> Interval:
     """An interval of values `[n]` that lie in a range, cut to it, and so its mean.
 

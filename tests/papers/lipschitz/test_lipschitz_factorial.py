@@ -59,7 +59,7 @@ def surfaces(**roughness_of: float) -> Table:
     for panel in grid.panels:
         value = at.get(tuple(panel.cell[factor] for factor in fig8_12.FACTORS), -4.0)
         for seed in range(6):
-            off = 0.1 * np.sin(7 * seed + len(panel.name))
+            off = 0.1 * np.sin(7 * seed + sum(panel.name.encode()))
             rows.append({**panel.cell, "seed": seed, "roughness": 2.0 ** (value + off)})
     return Table(rows, grid)
 

@@ -170,7 +170,7 @@ def texts(place: Path, ends: dict[str, float], data: str = "python_topics") -> R
 
     def run(method: str, seed: int) -> Run:
         arrays = {}
-        for step, js in ((0, 1.0), (100, ends[method] + 0.001 * seed)):
+        for step, js in ((0, 1.0), (100, ends[method] + 0.001 * seed * len(method))):
             stored: dict[str, Any] = {part: np.full(4, js) for part in ("train", "held_out")}
             stored |= {f"{part}_floor": np.full(4, 0.2) for part in ("train", "held_out")}
             stored["codes"] = rng.integers(0, 9, (20, 32)).astype(np.int16)

@@ -15,7 +15,7 @@ from gp_lab.launching.grid import grid_of
 from gp_lab.papers.zero_gp import _imagenet, fig4
 from gp_lab.runs.folder import RunFolder
 
-NAME, SEEDS = "zero_gp/fig4", 5
+NAME, SEEDS = "zero_gp/fig4", 8
 
 
 @pytest.fixture

@@ -133,14 +133,20 @@ def test_fewer_than_five_seeds_are_inconclusive(n: int) -> None:
         assert test.n == n
 
 
-def test_equal_values_give_a_point_that_is_judged() -> None:
-    same = np.full(5, 0.1)
+def test_equal_values_are_judged_by_signs_where_so_many_can_decide() -> None:
+    """Of n values all lie on one side of the median with a probability of 2 ** (1 - n)."""
+    same = np.full(6, 0.1)
     interval = mean_interval(same)
     assert interval.low == interval.estimate == interval.high == 0.1
     assert claims.greater(same, 0.0).verdict == Verdict.SUPPORTED
     assert claims.greater(same, 0.2).verdict == Verdict.NOT_SUPPORTED
     assert claims.greater(same, 0.1).verdict == Verdict.INCONCLUSIVE
     assert claims.equivalent(same, same, 0.01).verdict == Verdict.SUPPORTED
+    assert "sign test" in claims.greater(same, 0.0).method
+    for seeds, level, decides in ((5, 0.95, False), (6, 0.97, False), (7, 0.97, True)):
+        test = claims.greater(np.full(seeds, 1.0), 0.9, level, within=claims.SHARE)
+        assert (test.verdict == Verdict.SUPPORTED) == decides
+        assert (test.interval.low, test.interval.high) == ((1, 1) if decides else (0, 1))
 
 
 def test_the_interval_of_a_share_is_cut_to_what_a_share_can_be() -> None:
@@ -154,7 +160,7 @@ def test_the_interval_of_a_share_is_cut_to_what_a_share_can_be() -> None:
     cosine = claims.inside(shares, 0.2, 1.05, within=claims.COSINE)
     assert (cosine.verdict, cosine.interval.high) == (Verdict.SUPPORTED, 1)
     assert claims.inside(shares, 0.2, 1.05).verdict == Verdict.INCONCLUSIVE
-    rounded = claims.greater(np.full(5, 1 + 1e-7), 0.5, within=claims.SHARE)
+    rounded = claims.greater(np.full(6, 1 + 1e-7), 0.5, within=claims.SHARE)
     assert rounded.interval.estimate == rounded.interval.low == rounded.interval.high == 1
     lost = claims.greater([np.nan, np.nan], 0.5, within=claims.SHARE)
     assert (lost.n, lost.n_dropped, lost.verdict) == (0, 2, Verdict.INCONCLUSIVE)
