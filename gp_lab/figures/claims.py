@@ -9,11 +9,11 @@ equal (0 or 1, say) to anything: they belong to the tests of shares. Values that
 no spread, and the test is of their median, by signs: a point, if so many seeds can decide at the
 level, else anything. Where the quantity itself is bounded (a mean of shares, of cosines) the
 interval of its mean is cut to that range by `within`: the mean cannot lie beyond, so the interval
-covers it as often as before. The k claims of an entry are a family: each is tested at `1 - 0.05 / k`
-(Bonferroni; Holm's steps would need p-values), so that all intervals of an entry hold at once in
-95 % of its repetitions. That there is nothing (no direction, no difference) is claimed as an
-equivalence within a margin: that an interval holds 0 would be met less often the more seeds there
-are.
+covers it as often as before. The k claims of an entry are a family: each is tested at
+`1 - 0.05 / k` (Bonferroni; Holm's steps would need p-values), so that all intervals of an entry
+hold at once in 95 % of its repetitions. That there is nothing (no direction, no difference) is
+claimed as an equivalence within a margin: that an interval holds 0 would be met less often the more
+seeds there are.
 Fewer than `MIN_SEEDS` values are inconclusive whatever they say. A NaN is a seed that did not
 finish, or whose quantity is not defined: it is left out, with its partner where values are paired,
 and counted; an infinite value cannot be averaged and makes the test inconclusive.
@@ -368,7 +368,8 @@ def _test_mean(
 ) -> Test:
     interval = mean_interval(values, level or _LEVEL.get())
     if interval.n > 1 and interval.half_width == 0:
-        interval, method = median_of_equals(interval), f"{method}; all equal: sign test of the median"
+        interval = median_of_equals(interval)
+        method += "; all equal: sign test of the median"
     if within is not None:
         interval = cut(interval, seed_values(values), within)
     dropped = int(np.isnan(seed_values(values)).sum())

@@ -31,7 +31,12 @@ def table(**gaps: np.ndarray) -> Table:
 
 @pytest.mark.parametrize(
     ("gaps", "mark"),
-    [(GAPS - 0.1 + TINY, True), (GAPS + TINY, False), (GAPS + 0.1 + TINY, False), (GAPS - 0.01 + WOBBLE, None)],
+    [
+        (GAPS - 0.1 + TINY, True),
+        (GAPS + TINY, False),
+        (GAPS + 0.1 + TINY, False),
+        (GAPS - 0.01 + WOBBLE, None),
+    ],
 )
 def test_a_tick_is_a_gap_smaller_by_more_than_a_point_and_a_cross_one_that_is_not(
     gaps: np.ndarray, mark: bool | None

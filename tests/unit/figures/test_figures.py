@@ -73,6 +73,7 @@ def wobble(panel: str, seed: int) -> float:
     """What a seed adds to a panel's error, except where it is 0."""
     return WOBBLE * seed * (1 + len(panel) / 100) if panel != EXACT else 0.0
 
+
 STEEP = {"none-probability-100": 0.02, "zero_gp_sample-probability-100": 0.5}
 """The slope of D on training points; on the grid it is 1 at most."""
 
