@@ -3,8 +3,9 @@
     python scripts/pilot.py zero_gp/fig2 [outputs/pilot]
 
 Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up), until
-one passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Finished
-runs are kept, so the script goes on where it was stopped.
+one passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Those that
+the file says were tried are not trained again; finished runs are kept, so the script goes on where
+it was stopped.
 """
 
 import json
@@ -23,7 +24,8 @@ def main(name: str, out: str = "outputs/pilot") -> int:
     text = figure_file(name)
     pilot, root = text["pilot"], Path(out) / name
     print("  tried:", flush=True)
-    for number, candidate in enumerate(pilot["candidates"], 1):
+    tried = len(pilot.get("tried", []))
+    for number, candidate in enumerate(pilot["candidates"][tried:], tried + 1):
         began = time.monotonic()
         drawn = draw(name, text, candidate, number, root)
         rows = measured(drawn, root / "runs", list(text["grid"]))
