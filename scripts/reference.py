@@ -11,6 +11,7 @@ import argparse
 import html
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from PIL import Image
 
 from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import ANIMATION, moves, published, summary_of
+from gp_lab.figures.sentences import why_open
+from gp_lab.figures.verdicts import Verdict
 from gp_lab.launching.config_groups import figure_ids
 
 SCALES = ("miniature", "paper")
@@ -35,6 +38,7 @@ claims, with intervals over seeds. How each miniature was chosen stands in the e
 
 """
 COLUMNS = 3
+VERDICTS = [v for v in Verdict if v != Verdict.NEEDS_MINIATURE]
 
 
 def collect(outputs: Path, reference: Path) -> None:
@@ -86,6 +90,30 @@ def gallery(reference: Path) -> str:
     return "\n".join([*lines, "</table>"])
 
 
+def decided(reference: Path) -> str:
+    """How many of the papers' sentences are decided at each scale, and why the others are not."""
+    kept = [s for s in map(summary_of, published(reference)) if not s.get("methods")]
+    lines = [
+        "| scale | " + " | ".join(map(str, VERDICTS)) + " |",
+        "|---" * (len(VERDICTS) + 1) + "|",
+    ]
+    for scale in SCALES:
+        found = Counter(c["verdict"] for s in kept if s["scale"] == scale for c in s["claims"])
+        lines.append(f"| {scale} | " + " | ".join(str(found[v]) for v in VERDICTS) + " |")
+    lines += ["", "<details><summary>What is open, and why</summary>", ""]
+    for summary in kept:
+        reasons = {c["text"]: why_open(c) for c in summary["claims"]}
+        still = [f"  - {plain(f'{text}: {why}')}" for text, why in reasons.items() if why]
+        if still:
+            lines += [f"- **{summary['figure']}**, scale {summary['scale']}", *still]
+    return "\n".join([*lines, "", "</details>"])
+
+
+def plain(text: str) -> str:
+    """Text that Markdown is to show as it is."""
+    return html.escape(text, quote=False).replace("*", "\\*")
+
+
 def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]:
     """The sentences that an entry's miniature decided otherwise than the paper's own settings."""
     if summary["scale"] != "paper":
@@ -132,7 +160,9 @@ def main() -> None:
     kept = {summary_of(path)["figure"] for path in published(reference)}
     absent = ", ".join(name for name in figure_ids() if name not in (*kept, "none"))
     left = f"Not run yet: {absent}.\n\n" if absent else ""
-    (reference / "README.md").write_text(f"{HEAD}{left}{gallery(reference)}\n")
+    (reference / "README.md").write_text(
+        f"{HEAD}{left}{decided(reference)}\n\n{gallery(reference)}\n"
+    )
 
 
 if __name__ == "__main__":

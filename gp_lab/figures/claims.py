@@ -56,6 +56,9 @@ SMOKE = "smoke"
 MOST = 0.5
 """What happens in more than this share of the runs is said to happen."""
 
+UNDECIDED = "(undecided: "
+"""So begins the quantity of a test whose premise did not come about; the reason and `)` follow."""
+
 _LEVEL = ContextVar("level", default=LEVEL)
 
 
@@ -76,7 +79,7 @@ def level_of_each(tests: int) -> float:
 
 def undecided(test: "Test", why: str) -> "Test":
     """A test whose sentence is conditional on something that did not come about."""
-    said = f"(undecided: {why}) {test.quantity}"
+    said = f"{UNDECIDED}{why}) {test.quantity}"
     return replace(test, verdict=Verdict.INCONCLUSIVE, quantity=said)
 
 

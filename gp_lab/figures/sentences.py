@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, counted
-from gp_lab.figures.claims import Verdict
+from gp_lab.figures.claims import UNDECIDED, Verdict
 from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import published, summary_of
 from gp_lab.terminal import aligned
@@ -84,3 +84,20 @@ def interval_text(claim: dict[str, Any]) -> str:
     interval = ", no interval" if low is high is None else f" [{', '.join(bounds)}]"
     dropped = f", {claim['n_dropped']} left out" if claim["n_dropped"] else ""
     return f"{mean}{interval}, n={claim['n']}{dropped}"
+
+
+def why_open(claim: Mapping[str, Any]) -> str:
+    """Why a claim of a claims.json is neither supported nor not; nothing if it is."""
+    if claim["verdict"] in (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED):
+        return ""
+    if claim["verdict"] != Verdict.INCONCLUSIVE:
+        return str(claim["verdict"])
+    if claim["dead"]:
+        return f"dead networks: {claim['dead']}"
+    if claim["quantity"].startswith(UNDECIDED):
+        return str(claim["quantity"].removeprefix(UNDECIDED).partition(") ")[0])
+    if claim["estimate"] is None:
+        return f"nothing could be measured: {interval_text(dict(claim))}"
+    return (
+        f"the interval reaches across the border: {interval_text(dict(claim))}; {claim['method']}"
+    )

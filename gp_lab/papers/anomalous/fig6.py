@@ -53,7 +53,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     for axes, (batch, title) in zip(grid.flat, titles.items(), strict=True):
         axes.set_axis_off()
         panel(axes, runs.first(batch=batch), title, _rows)
-    figure.suptitle("rows: latent codes; framed: another number of rectangles", fontsize=7)
+    figure.suptitle("rows: latent codes; framed: not two rectangles alone", fontsize=7)
     return figure
 
 

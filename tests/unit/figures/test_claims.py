@@ -9,6 +9,7 @@ from scipy import stats
 from gp_lab.evaluation.intervals import mean_interval
 from gp_lab.figures import claims
 from gp_lab.figures.claims import Claim, Verdict
+from gp_lab.figures.sentences import why_open
 
 
 def values(n: int = 8, mean: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -225,8 +226,8 @@ def test_impossible_questions_are_refused() -> None:
 
 def test_a_verdict_is_what_the_scale_and_living_networks_allow() -> None:
     test = claims.computed(1.0, below=2.0)
-    claim = claims.Claim("f falls", test, "here")
-    published = claims.Claim("an FID of 29", test, "here", needs_paper=True)
+    claim = Claim("f falls", test, "here")
+    published = Claim("an FID of 29", test, "here", needs_paper=True)
     assert claim.at("miniature") == claim.at("paper") == claim
     assert claim.at("smoke").test.verdict == Verdict.NEEDS_MINIATURE
     assert published.at("miniature").test.verdict == Verdict.NEEDS_PAPER
@@ -260,3 +261,20 @@ def test_as_many_seeds_as_a_claim_about_most_of_them_can_be_decided_with(family:
 def test_a_number_that_could_not_be_computed_decides_nothing() -> None:
     assert claims.computed(float("nan"), below=2.0).verdict == Verdict.INCONCLUSIVE
     assert claims.computed(3.0, below=2.0).verdict == Verdict.NOT_SUPPORTED
+
+
+def test_why_a_claim_is_open_is_said() -> None:
+    values = np.array([0.1, 0.2, 0.1, -0.2, 0.3])
+    few = claims.greater(values, 0.0, quantity="gap (of two)")
+    for test, words in (
+        (claims.greater(values + 1, 0.0), ""),
+        (claims.greater(values - 1, 0.0), ""),
+        (few, "the interval reaches across the border: 0.1 [-0.132, 0.332], n=5; one-sample t"),
+        (claims.undecided(few, "0-GP learns on 2 of 5 seeds"), "0-GP learns on 2 of 5 seeds"),
+        (claims.greater([np.nan] * 5, 0.0), "nothing could be measured: ? [-inf, inf]"),
+    ):
+        assert why_open(Claim("it does", test, "sec. 1").as_dict()).startswith(words)
+    dead = Claim("it does", few, "sec. 1").at("paper", "1-GP in 9 of 9 seeds")
+    assert why_open(dead.as_dict()) == "dead networks: 1-GP in 9 of 9 seeds"
+    needs = Claim("it does", few, "sec. 1", needs_paper=True).at("miniature")
+    assert why_open(needs.as_dict()) == "needs scale=paper"
