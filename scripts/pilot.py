@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets
+from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets, tried
 from gp_lab.launching.config_groups import figure_file
 
 
@@ -24,8 +24,8 @@ def main(name: str, out: str = "outputs/pilot") -> int:
     text = figure_file(name)
     pilot, root = text["pilot"], Path(out) / name
     print("  tried:", flush=True)
-    tried = len(pilot.get("tried", []))
-    for number, candidate in enumerate(pilot["candidates"][tried:], tried + 1):
+    known = tried(pilot)
+    for number, candidate in enumerate(pilot["candidates"][known:], known + 1):
         began = time.monotonic()
         drawn = draw(name, text, candidate, number, root)
         rows = measured(drawn, root / "runs", list(text["grid"]))

@@ -48,6 +48,14 @@ def unproven(figure: Mapping[str, Any]) -> list[str]:
     return ["no settings have passed the pilot of this miniature: its networks may not have learnt"]
 
 
+def tried(pilot: Mapping[str, Any]) -> int:
+    """How many candidates an entry says were tried with the criterion that it has now.
+
+    What was tried with one that was replaced begins with words, not with a number.
+    """
+    return sum(str(line)[0].isdigit() for line in pilot.get("tried") or ())
+
+
 def levelled(steps: np.ndarray, losses: np.ndarray) -> float:
     """How much a loss [k] at steps [k] still changes, as a share of its way since the first one.
 

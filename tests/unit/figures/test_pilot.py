@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gp_lab.errors import BadInput
-from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, unproven
+from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, tried, unproven
 from gp_lab.launching.config_groups import figure_file, figure_ids
 
 STEPS = np.arange(0, 1000, 10)
@@ -104,17 +104,17 @@ def test_a_pilot_has_a_criterion_and_candidates_and_no_entry_its_seeds(name: str
 @pytest.mark.parametrize("name", PILOTS)
 def test_the_miniature_is_the_first_candidate_that_passed(name: str) -> None:
     text = PILOTS[name]
-    # What was tried with a criterion that was replaced begins with words, not with a number.
-    tried = [line.split(" ", 2) for line in text["pilot"].get("tried", ()) if line[0].isdigit()]
-    assert [int(number) for number, _, _ in tried] == list(range(1, len(tried) + 1))
-    passed = [int(number) for number, outcome, _ in tried if outcome == "passes:"]
-    assert passed in ([], [len(tried)])
+    known, lines = tried(text["pilot"]), text["pilot"].get("tried", ())
+    of_this = [line.split(" ", 2) for line in lines if line[0].isdigit()]
+    assert [int(number) for number, _, _ in of_this] == list(range(1, known + 1))
+    passed = [int(number) for number, outcome, _ in of_this if outcome == "passes:"]
+    assert passed in ([], [known])
     miniature = text["scales"]["miniature"]
     chosen = {key: miniature[key] for key in ("overrides", "cells") if key in miniature}
     if miniature == text["scales"]["paper"]:
         return  # it needs no pilot: what was tried for a smaller one stays on record
     # Before one has passed it is one of them all the same, so that nobody starts weeks of training.
-    assert chosen == text["pilot"]["candidates"][(passed or [max(1, len(tried))])[0] - 1]
+    assert chosen == text["pilot"]["candidates"][(passed or [max(1, known)])[0] - 1]
 
 
 KEPT = sorted((Path(__file__).parents[3] / "outputs" / "reference").glob("*/*/miniature*"))
