@@ -272,6 +272,17 @@ def test_a_seed_with_a_diverged_lambda_is_left_out_of_the_correlation() -> None:
     assert claim_of("zero_gp/robust", rows, text).test.n_dropped == 1
 
 
+def test_a_lambda_that_diverges_on_every_seed_leaves_the_others_to_be_compared() -> None:
+    cell = {**robust.FIG2, "method": "zero_gp", "lr": "0.003"}
+    rows = rows_of("zero_gp/robust", 9, modes=8)
+    for weight, power in POWERS.items():
+        rows = changed(rows, {**cell, "weight": weight}, power=power)
+    rows = changed(rows, {**cell, "weight": "10000"}, power=np.nan)
+    test = claim_of("zero_gp/robust", rows, "the larger lambda").test
+    assert (test.verdict, test.n) == (Verdict.SUPPORTED, 9)
+    assert "lambda (0.01, 1, 10, 100) and" in test.quantity
+
+
 def test_the_largest_region_must_be_larger_than_each_of_the_others() -> None:
     rows = rows_of("zero_gp/robust", 9, modes=3, power=0.0)
     for weight, power in POWERS.items():
@@ -279,7 +290,7 @@ def test_the_largest_region_must_be_larger_than_each_of_the_others() -> None:
             mine = {"method": "zero_gp", "lr": lr, "weight": weight}
             rows = changed(rows, mine, modes=8, power=power)
     before = verdicts("zero_gp/robust", rows)
-    assert sum("region" in text for text in before) == 4
+    assert sum("region" in text for text in before) == 3 + len(robust.REGIONS)
     assert {v for text, v in before.items() if "region" in text} == {Verdict.SUPPORTED}
     assert {v for text, v in before.items() if "lambda grows" in text} == {Verdict.SUPPORTED}
     for optimizer in ("adam.5", "adam.9"):
