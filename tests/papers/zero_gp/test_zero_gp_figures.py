@@ -278,7 +278,8 @@ def test_a_lambda_that_diverges_on_every_seed_leaves_the_others_to_be_compared()
     for weight, power in POWERS.items():
         rows = changed(rows, {**cell, "weight": weight}, power=power)
     rows = changed(rows, {**cell, "weight": "10000"}, power=np.nan)
-    test = claim_of("zero_gp/robust", rows, "the larger lambda").test
+    text = "the larger lambda, the less 0-GP's discriminator discriminates"
+    test = claim_of("zero_gp/robust", rows, text).test
     assert (test.verdict, test.n) == (Verdict.SUPPORTED, 9)
     assert "lambda (0.01, 1, 10, 100) and" in test.quantity
 
