@@ -23,20 +23,27 @@ from gp_lab.papers.wgan_gp._scores import SCORE, given, named
 WON, TRIALS = 100, 177
 """The paper's: two-sided wins, and those of both, which are more than the 174 that it names."""
 
-EVEN = (0.4, 0.6)
-""""Slightly better": neither wins more than three of five."""
+EVEN = (0.35, 0.65)
+""""Slightly better": neither wins two of three. The paper's own 100 of 177 is inside."""
+
+
+def differences(table: Table, method: str = "one_sided") -> np.ndarray:
+    """By architecture [n], the score with two sides minus that with `method`; NaN where neither has
+    learnt, for the scores of such networks are chance."""
+    ours, other = scores(table, method="two_sided"), scores(table, method=method)
+    return np.where(np.fmax(ours, other) > LEARNT, ours - other, np.nan)
 
 
 def wins(table: Table, method: str = "one_sided") -> tuple[int, int]:
     """On how many architectures two sides score higher than `method`, and how many differ."""
-    difference = scores(table, method="two_sided") - scores(table, method=method)
+    difference = differences(table, method)
     return int((difference > 0).sum()), int((np.nan_to_num(difference) != 0).sum())
 
 
 def claims(table: Table) -> list[Claim]:
     said = f"share of the architectures on which two sides score higher; {SCORE}"
     won, differ = wins(table)
-    difference = scores(table, method="two_sided") - scores(table, method="one_sided")
+    difference = differences(table)
     ahead, behind = (
         np.where(np.isnan(difference), np.nan, so) for so in (difference > 0, difference < 0)
     )
@@ -49,7 +56,7 @@ def claims(table: Table) -> list[Claim]:
         {
             "the two-sided penalty does better than the one-sided one":
                 given(learns, paired_share_greater(ahead, behind, quantity=said), who),
-            "it does so only slightly: neither wins on more than three of five architectures": even,
+            "it does so only slightly: neither wins on two of three architectures": even,
         },
         paper=round(WON / TRIALS, 3),
     )  # fmt: skip

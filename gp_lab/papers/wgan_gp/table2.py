@@ -18,7 +18,7 @@ from gp_lab.figures.plots import score_table
 from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Table
 from gp_lab.figures.verdicts import Verdict
-from gp_lab.papers.wgan_gp._random import above, measure, scores
+from gp_lab.papers.wgan_gp._random import LEARNT, above, measure, scores
 from gp_lab.papers.wgan_gp._scores import SCORE, named
 
 PAPER = {
@@ -41,8 +41,9 @@ MOST = 12
 TOLD = (3.0, 5.0, 7.0)
 """Those of Table 2 at which neither all nor none succeed."""
 
-NEAR = 0.1
-"""A share of pairs is the paper's within this: twice its standard deviation with 100 pairs."""
+NEAR = 0.15
+"""A share of pairs is the paper's within this: the exact interval of 200 pairs, at the level of
+seven claims, is .2 wide."""
 
 
 def counts(table: Table, threshold: float) -> list[int]:
@@ -70,9 +71,12 @@ def at_most_thresholds(table: Table) -> Test:
 
 def claims(table: Table) -> list[Claim]:
     ours = f"WGAN-GP trains more of the random architectures than the standard GAN, {SCORE} above"
-    tests = {f"{ours} a threshold, at {MOST} of {len(PAPER)} of them": at_most_thresholds(table)}
-    tests |= {f"{ours} {threshold:g}": more_often(table, threshold) for threshold in TOLD}
-    found = stated("wgan_gp, sec. 5.1, Tables 2 and 5", tests)
+    most = {f"{ours} a threshold, at {MOST} of {len(PAPER)} of them": at_most_thresholds(table)}
+    place = "wgan_gp, sec. 5.1, Tables 2 and 5"
+    found = stated(place, most, needs_paper=True)  # small nets come to none of the upper half
+    for threshold in TOLD:
+        more = {f"{ours} {threshold:g}": more_often(table, threshold)}
+        found += stated(place, more, needs_paper=threshold > LEARNT)
     for threshold in TOLD:
         only, share = counts(table, threshold), PAPER[threshold][1] / PAIRS
         said = f"share of pairs that only WGAN-GP trains to a score > {threshold:g}"

@@ -108,6 +108,21 @@ def test_clipping_that_learns_and_a_midpoint_like_the_others_contradict_it() -> 
     assert (score, dcgan, resnet) == (Verdict.SUPPORTED,) * 3
 
 
+def test_clipping_that_fails_with_the_dcgan_too_says_nothing_of_the_resnet() -> None:
+    rows = changed(table2(clipping=5), {"network": "dcgan", "method": "clipping"}, fid=500.0)
+    clipping, *_ = told("mu_wgan/table2", rows).values()
+    assert clipping == Verdict.INCONCLUSIVE
+
+
+def test_a_measure_of_which_nothing_is_known_does_not_hide_one_that_is_not_similar() -> None:
+    rows = table2(real=2.5)
+    for row in rows:
+        if row["method"] == "anchor":
+            row["fid"] *= 9.0 ** (row["seed"] % 2)
+    *_, dcgan, resnet = list(told("mu_wgan/table2", rows).values())[:5]
+    assert (dcgan, resnet) == (Verdict.INCONCLUSIVE, Verdict.NOT_SUPPORTED)
+
+
 def test_one_measure_that_is_not_similar_is_enough() -> None:
     *_, dcgan, resnet = list(told("mu_wgan/table2", table2(anchor=2)).values())[:5]
     assert (dcgan, resnet) == (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED)

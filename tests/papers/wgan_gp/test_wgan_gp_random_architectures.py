@@ -116,6 +116,11 @@ def test_networks_that_learn_nothing_decide_nothing_about_a_penalty() -> None:
     assert sides(200, score=1.5) == sides(300, score=1.5) == [Verdict.INCONCLUSIVE] * 2
 
 
+def test_architectures_that_neither_penalty_trains_are_no_trials() -> None:
+    rows = scored(SIDES, two_sided=[4, 2, 2.9, 5], one_sided=[2, 1, 2.8, 6])
+    assert appC.wins(Table(rows, grid_of(figure_file(SIDES)))) == (1, 2)
+
+
 def test_equal_scores_and_failed_runs_are_no_trials() -> None:
     rows = scored(SIDES, two_sided=[4, 5, 6, 7], one_sided=[3, 5, 7, 6])
     rows = changed(rows, {"method": "one_sided", "seed": "3"}, state="failed", score=np.nan)

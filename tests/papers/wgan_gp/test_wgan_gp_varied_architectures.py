@@ -49,6 +49,17 @@ def test_one_architecture_that_wgan_gp_does_not_train_contradicts_it(failure: Ro
     assert verdicts(NAME, changed(papers(), one, **failure))[OURS] == Verdict.NOT_SUPPORTED
 
 
+def test_an_architecture_that_wgan_gp_does_not_train_either_is_held_against_nobody() -> None:
+    found = verdicts(NAME, changed(rows(), {"architecture": "resnet"}, learnt=0))
+    assert set(found.values()) == {Verdict.NOT_SUPPORTED}
+
+
+def test_runs_that_nothing_has_judged_decide_nothing() -> None:
+    unknown = {"architecture": "resnet", "method": "wgan_gp"}
+    found = verdicts(NAME, changed(rows(), unknown, fid=np.nan, learnt=np.nan))
+    assert set(found.values()) == {Verdict.INCONCLUSIVE}
+
+
 def test_nothing_is_held_against_a_method_whose_baseline_does_not_train() -> None:
     found = claim_of(NAME, changed(papers(), {"method": "dcgan"}, learnt=0), DCGAN)
     assert found.test.verdict == Verdict.INCONCLUSIVE

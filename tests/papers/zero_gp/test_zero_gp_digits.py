@@ -95,6 +95,14 @@ def test_a_discriminator_that_overfits_as_much_under_zero_gp_contradicts_the_pap
     assert verdict == Verdict.NOT_SUPPORTED
 
 
+def test_a_discriminator_that_does_nothing_does_not_overfit_less() -> None:
+    rows = changed(of_the_paper("zero_gp/sec61"), {"method": "zero_gp"}, learnt=0, by_heart=0.0)
+    rows = [row | {"by_heart": row["by_heart"] + row["seed"] / 1000} for row in rows]
+    found = verdicts("zero_gp/sec61", rows)
+    (verdict,) = {v for text, v in found.items() if text.startswith("the discriminator of 0-GP")}
+    assert verdict == Verdict.INCONCLUSIVE
+
+
 def write_lines(run: Run, share: float) -> None:
     numbers = {"confidence_share": share, "class_entropy": 2.0, "spread": 4.0, "spread_real": 5.0}
     for probe, names in (("classifier", list(numbers)[:2]), ("neighbours", list(numbers)[2:])):
