@@ -225,8 +225,10 @@ def figures(arguments: list[str]) -> Exit:
         print(f"{count}: all are looked at before the first one starts", file=sys.stderr)
     for name in names:
         try:
-            methods = args.methods if figure_file(name, own).get("joins") else NO_METHODS
-            plans.append(plan := plan_of(name, args.overrides, args.config_dir, methods))
+            file = figure_file(name, own)
+            methods = args.methods if file.get("joins") else NO_METHODS
+            words = [w for w in args.overrides if file.get("grid") or not w.startswith("seed=")]
+            plans.append(plan := plan_of(name, words, args.config_dir, methods))
             if not args.cfg:
                 plan.check()
         except BadInput as error:  # before the first one starts
@@ -234,7 +236,7 @@ def figures(arguments: list[str]) -> Exit:
     if args.cfg:
         print("\n\n".join(plan.shown() for plan in plans))
         return Exit.OK
-    worst, began, minutes = Exit.OK, time.monotonic(), dict[str, float]()
+    worst, began, minutes = Exit.OK, time.monotonic(), dict[tuple[str, str], float]()
     for number, plan in enumerate(plans, 1):
         left = sum(later.minutes or 0 for later in plans[number - 1 :])
         print(f"\n== {number} of {len(plans)}, about {duration(left)} left: {plan.name}")
@@ -249,7 +251,7 @@ def figures(arguments: list[str]) -> Exit:
             traceback.print_exc()
             print(f"gp-lab: {plan.name} failed: {error}; the others go on", file=sys.stderr)
             worst = max(worst, Exit.FAILED)
-        minutes[plan.name] = (time.monotonic() - began) / 60
+        minutes[plan.name, plan.scale] = (time.monotonic() - began) / 60
         began = time.monotonic()
     if quiet():
         return worst

@@ -16,15 +16,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets, tried
+from gp_lab.errors import Exit
+from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets, tried, unproven
 from gp_lab.launching.config_groups import figure_file
 
 
 def main(name: str, out: str = "outputs/pilot") -> int:
     text = figure_file(name)
     pilot, root = text["pilot"], Path(out) / name
-    print("  tried:", flush=True)
     known = tried(pilot)
+    if not unproven(text):
+        print(f"{name}: a candidate has passed, or none is needed")
+        return 0
+    if known == len(pilot["candidates"]):
+        print(f"{name}: no candidate is left; write another one down")
+        return 1
+    print("  tried:", flush=True)
     for number, candidate in enumerate(pilot["candidates"][known:], known + 1):
         began = time.monotonic()
         drawn = draw(name, text, candidate, number, root)
@@ -55,8 +62,11 @@ def draw(
         seeds = f"seed=range({first},{first + SEEDS})"
         command = [sys.executable, "-m", "gp_lab", "figure", own, f"--config-dir={folder}"]
         command += ["scale=miniature", seeds, f"out={root}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return root / "figures" / own / "miniature"
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    drawn = sorted((root / "figures" / own).glob("miniature*"))
+    if not drawn or done.returncode not in (Exit.OK, Exit.FAILED):  # a failed run fails a candidate
+        sys.exit(done.returncode)
+    return drawn[0]
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
     python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
 
-What was made with settings of one's own, on pilot seeds, or at scale smoke is passed over. Pictures
+What was made with settings or seeds of one's own or at scale smoke is passed over. Pictures
 are reduced to 256 colours; data.csv is left out where it is large. The gallery is
 outputs/reference/README.md.
 """
 
 import argparse
 import html
+import io
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from gp_lab.figures.methods import comparisons_table
-from gp_lab.figures.publishing import ANIMATION, moves, published, summary_of
+from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, summary_of
 from gp_lab.figures.sentences import why_open
 from gp_lab.figures.verdicts import Verdict
 from gp_lab.launching.config_groups import figure_ids
@@ -42,22 +42,28 @@ VERDICTS = [v for v in Verdict if v != Verdict.NEEDS_MINIATURE]
 
 
 def collect(outputs: Path, reference: Path) -> None:
-    """Copy each entry's results."""
+    """Copy each entry's results. Of two methods that have one name the later one is refused."""
+    taken: dict[str, Path] = {}
     for source in published(outputs / "figures"):
         new = summary_of(source)
         if new["scale"] not in SCALES or new["overrides"]:
             continue
+        if (other := taken.setdefault(place(new), source)) != source:
+            raise SystemExit(f"{source}: would be kept where {other} is; rename its method")
         folder = reference / place(new)
         kept = folder / "claims.json"
         folder.mkdir(parents=True, exist_ok=True)
         own = {k: v for k, v in new.items() if k != "files"}  # the picture here is another file
         kept.write_text(json.dumps(own, indent=1) + "\n")
-        table = source.with_name("data.csv")
-        if table.stat().st_size <= LARGEST_TABLE:
-            shutil.copyfile(table, folder / "data.csv")
-        small(source.with_name("figure.png"), folder / "figure.png")
+        files = {"data.csv": belonging(source, "data.csv", new)}
         if moves(new):
-            shutil.copyfile(source.with_name(ANIMATION), folder / ANIMATION)
+            files[ANIMATION] = belonging(source, ANIMATION, new)
+        for name in ("data.csv", ANIMATION):
+            (folder / name).unlink(missing_ok=True)  # of an earlier drawing
+        for name, data in files.items():
+            if name != "data.csv" or len(data) <= LARGEST_TABLE:
+                (folder / name).write_bytes(data)
+        small(belonging(source, "figure.png", new), folder / "figure.png")
 
 
 def place(summary: dict[str, Any]) -> str:
@@ -68,9 +74,9 @@ def place(summary: dict[str, Any]) -> str:
     return f"{summary['figure']}/{scale}"
 
 
-def small(source: Path, target: Path) -> None:
+def small(source: bytes, target: Path) -> None:
     """The picture, no wider than `WIDEST`, in 256 colours."""
-    with Image.open(source) as picture:
+    with Image.open(io.BytesIO(source)) as picture:
         image = picture.convert("RGB")
         if image.width > WIDEST:
             height = round(image.height * WIDEST / image.width)

@@ -18,7 +18,6 @@ from gp_lab.figures.claims import Claim
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid, is_at
 from gp_lab.runs.folder import RunFolder, State
-from gp_lab.runs.metrics import last_values
 
 UNITS = "units"
 """The probe that tells dead networks."""
@@ -63,8 +62,8 @@ class Run:
         head: Row = {**self.cell, "seed": self.seed, "state": self.state}
         if UNITS not in (self.folder.config.get("probe") or {}):
             return head
-        dead = last_values(self.folder.inside("metrics.jsonl"), [UNITS]).get(f"{UNITS}/dead")
-        return head if dead is None else head | {"dead": int(dead.value)}
+        dead = self.metric(f"{UNITS}/dead")
+        return head | {"dead": int(dead[-1])} if len(dead) else head
 
 
 @dataclass(frozen=True)

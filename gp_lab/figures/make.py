@@ -25,7 +25,7 @@ from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
 from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style, settle
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.grid import Cell, Grid, grid_of
+from gp_lab.launching.grid import Cell, Grid, Panel, grid_of
 from gp_lab.launching.jobs import Job, settings_of
 from gp_lab.launching.methods import NO_METHODS, PAPER, Methods, joins_of, methods_of
 from gp_lab.overrides import group_of
@@ -89,7 +89,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     datasets = [job.config["dataset"] for job in jobs]
     chosen = [known for known in known_datasets(text) if f"dataset={known}" in user]
     iterations = ", ".join(f"{n:,}" for n in steps)
-    changed = changes(user, text, datasets)
+    changed = [*changes(user, text, datasets), *other_seeds(user, text, scale, runs)]
     unseen = [] if all(map(is_checked, datasets)) else _places(user)
     return _publish(
         plan,
@@ -202,7 +202,7 @@ def _publish(
     name, text, scale = plan.name, plan.file, plan.scale
     joined = [f"method.{method}={';'.join(own)}" for method, own in methods.items()]
     folder = plan.out / "figures" / name / "-".join([scale, *chosen, *_own([*changed, *joined])])
-    of_user = [o for o in changed if group_of(o) not in BUDGET]
+    of_user = [o for o in changed if group_of(o) not in BUDGET | FREE]
     last = {o.partition("=")[0]: o for o in of_user}  # cells of a scale may differ in a key
     both = [*not_budget(text["scales"][scale]), *of_user]
     apart = list(dict.fromkeys(last.get(o.partition("=")[0], o) for o in both))
@@ -228,6 +228,8 @@ def _publish(
         "command": shlex.join(
             [
                 *("gp-lab", "figure", name, f"scale={scale}"),
+                *([f"--config-dir={plan.config_dir}"] if plan.config_dir else []),
+                *(o for o in plan.words if group_of(o) == "trust"),
                 *(f"dataset={d}" for d in chosen),
                 *places,
                 *changed,
@@ -237,6 +239,7 @@ def _publish(
         "dataset": chosen[0] if chosen else None,
         "overrides": list(changed),
         "not_the_papers": apart,
+        "papers": {own: papers_values(text, scale, own, own in of_user) for own in apart},
         "stand_ins": list(stand_ins),
         "left_out": list(left_out),
         "unproven": warned,
@@ -294,6 +297,32 @@ def changes(
     if all(is_checked(d) or _is_declared(d, text) for d in datasets):
         free |= set(_places(user))
     return [o for o in user if o not in free and group_of(o) not in FREE]
+
+
+def other_seeds(user: Sequence[str], text: Mapping[str, Any], scale: str, runs: Runs) -> list[str]:
+    """The user's word for the seeds, unless they are those that the scale has."""
+    usual = set(range(text["scales"][scale]["seeds"]))
+    same = {run.seed for run in runs.every} == usual
+    return [] if same else [o for o in user if group_of(o) == "seed"]
+
+
+def papers_values(text: Mapping[str, Any], scale: str, own: str, everywhere: bool) -> list[str]:
+    """What a key that is not the paper's has at its scale: `own` is what it has here.
+
+    In the panels that have it here, which is `everywhere` if the user said so; none where the
+    paper's scale leaves it to a choice.
+    """
+    if not text.get("grid") or "paper" not in text["scales"]:
+        return []
+    key, _, ours = own.partition("=")
+
+    def last(scale: str, panel: Panel) -> str | None:
+        said = [o for o in settings_of(text, scale, panel) if o.startswith(f"{key}=")]
+        return said[-1].partition("=")[2] if said else None
+
+    panels = [p for p in grid_of(text).panels if everywhere or last(scale, p) == ours]
+    values = dict.fromkeys(last("paper", panel) for panel in panels)
+    return [value for value in values if value not in (None, ours)]
 
 
 def not_budget(scale: Mapping[str, Any]) -> list[str]:

@@ -64,8 +64,8 @@ def comparisons(table: Table, joins: Joins) -> list[dict[str, Any]]:
                 by_setting |= {f"mean of {len(by_setting)} settings": _means(by_setting)}
             for where, values in by_setting.items():
                 one = {"method": method, "score": score, "better": better, "where": where}
-                if len(values) > 1:
-                    found.append(one | _against_best(values, method, better))
+                if beside := _against_best(values, method, better):
+                    found.append(one | beside)
     return found
 
 
@@ -106,10 +106,14 @@ def _measured(table: Table, joins: Joins, score: str, cell: Cell) -> dict[str, n
     found = {}
     for panel in table.grid.at(**other):
         values, level = np.array(table.values(score, **panel.cell)), panel.cell[joins.axis]
-        enough = 2 * np.isfinite(values).sum() >= max(1, len(values))
-        if level == cell[joins.axis] or (enough and not panel.own):
+        if level == cell[joins.axis] or (_enough(values) and not panel.own):
             found[level] = values
     return found
+
+
+def _enough(values: np.ndarray) -> bool:
+    """Whether a score is measured in at least half of its seeds [n]."""
+    return bool(2 * np.isfinite(values).sum() >= max(1, len(values)))
 
 
 def _means(by_setting: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -119,19 +123,33 @@ def _means(by_setting: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.n
     return {level: np.mean([of[level] for of in every], axis=0) for level in levels}
 
 
-def _against_best(values: Mapping[str, np.ndarray], method: str, better: str) -> dict[str, Any]:
+def _against_best(
+    values: Mapping[str, np.ndarray], method: str, better: str
+) -> dict[str, Any] | None:
+    """Nothing where no rival is measured in enough of its seeds."""
     of = {level: GOODNESS[better](seeds) for level, seeds in values.items()}
-    rivals = {level: np.nanmean(seeds) for level, seeds in of.items() if level != method}
+    rivals = {
+        level: np.nanmean(seeds)
+        for level, seeds in of.items()
+        if level != method and _enough(seeds)
+    }
+    if not rivals:
+        return None
     best = max(rivals, key=lambda level: rivals[level])
     difference = paired_difference(of[method], of[best])
     interval = mean_interval(difference)
     bounds = {k: getattr(interval, k) for k in ("estimate", "low", "high")}
     known = {k: v if np.isfinite(v) else None for k, v in bounds.items()}
-    mean = float(np.nanmean(values[method]))
+    shown = {  # of a score that is to be near 0, how far it is from there
+        level: float(np.nanmean(np.abs(seeds) if better == "near_zero" else seeds))
+        for level, seeds in values.items()
+        if level in (method, best) and not np.isnan(seeds).all()
+    }
+    means = {level: mean if np.isfinite(mean) else None for level, mean in shown.items()}
     return {
-        "mean": mean if np.isfinite(mean) else None,
+        "mean": means.get(method),
         "best": best,
-        "mean_of_best": float(np.nanmean(values[best])),
+        "mean_of_best": means.get(best),
         "advantage": known["estimate"],
         "low": known["low"],
         "high": known["high"],

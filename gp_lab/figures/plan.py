@@ -10,8 +10,10 @@ from gp_lab.extras import check_extra
 from gp_lab.figures.settings import FREE, check_kind
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
 from gp_lab.launching.config_groups import entry_of, figure_file
-from gp_lab.launching.jobs import jobs_table
+from gp_lab.launching.jobs import Job, jobs_table
 from gp_lab.launching.methods import NO_METHODS, Methods
+from gp_lab.overrides import group_of
+from gp_lab.runs.filters import flat
 
 MINIATURE = "miniature"
 """The scale that an entry has if none is asked for."""
@@ -23,7 +25,7 @@ class Plan:
 
     file: the entry's file as it is written; words: the overrides; out: the root of its runs and
     pictures; trust: packages of one's own; sweep: its runs, None for an entry that is calculated;
-    node: such an entry's composed file.
+    node: such an entry's composed file; config_dir: files of one's own.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Plan:
     trust: Sequence[str]
     sweep: Sweep | None = None
     node: Mapping[str, Any] = field(default_factory=dict)
+    config_dir: str | None = None
 
     @property
     def minutes(self) -> float | None:
@@ -66,15 +69,16 @@ class Plan:
 
         Raises `BadInput` for a scale or a setting that the entry does not have.
         """
-        file, free = self.file, FREE | {"scale"}
+        file, free = self.file, FREE - {"seed"} | {"scale"}
         changed = [
             o for o in self.words if o.partition("=")[0] not in free and not o.startswith("hydra")
         ]
+        read = {f"figure.settings.{key}" for key in file["settings"]}
         for override in changed:
-            if override.partition("=")[0].removeprefix("figure.settings.") not in file["settings"]:
+            if override.partition("=")[0] not in read:
                 raise BadInput(
                     f"{override}: {self.name} is a calculation without runs; it reads"
-                    f" {', '.join(f'figure.settings.{k}' for k in file['settings'])}"
+                    f" {', '.join(sorted(read))}"
                 )
         if self.scale not in file["scales"]:
             raise bad_choice("scale", self.scale, file["scales"])
@@ -108,6 +112,12 @@ def plan_of(
     """
     folder = Path(config_dir) if config_dir else None
     name = entry_of(name, folder)
+    for word in words:
+        if group_of(word) == "figure" and not word.startswith("figure.settings."):
+            raise BadInput(
+                f"{word}: of an entry's file the command line changes figure.settings.KEY alone,"
+                " where it has some; name a run's key (steps=100), or write an entry of your own"
+            )
     overrides, file = [f"figure={name}", *words], figure_file(name, folder)
     if MINIATURE in file.get("scales", {}) and not any(w.startswith("scale=") for w in words):
         overrides.append(f"scale={MINIATURE}")
@@ -123,6 +133,7 @@ def plan_of(
             sweep = None
         else:
             sweep, node = sweep_of(hydra, overrides, methods), {}
+            _refuse_several(sweep.jobs)
             file |= {"methods": sweep.methods}
             config = sweep.jobs[0].config
     scale, out, trust = config["scale"]["name"], Path(config["out"]), config["trust"]
@@ -130,4 +141,16 @@ def plan_of(
         from gp_lab.figures.entry import entry
 
         entry(name, file, trust)
-    return Plan(name, file, scale, tuple(words), out, trust, sweep, node)
+    return Plan(name, file, scale, tuple(words), out, trust, sweep, node, config_dir)
+
+
+def _refuse_several(jobs: Sequence[Job]) -> None:
+    """Raises `BadInput` where a cell of an entry would have several runs of one seed."""
+    first: dict[tuple[str, int], Job] = {}
+    for job in jobs:
+        other = first.setdefault((str(job.panel), job.config["seed"]), job)
+        if other is not job and other.config != job.config:
+            one, two = dict(flat(other.config)), dict(flat(job.config))
+            key = next(k for k in two if one.get(k) != two[k])
+            values = f"{show(one.get(key))} and {show(two[key])}"
+            raise BadInput(f"{key}={values}: an entry is drawn with one value of a key; give one")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, counted
-from gp_lab.figures.claims import UNDECIDED, Verdict
+from gp_lab.figures.claims import UNDECIDED
 from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import published, summary_of
+from gp_lab.figures.verdicts import MIN_SEEDS, Verdict
 from gp_lab.terminal import aligned
 
 TABLE_HEAD = ("entry", "scale", "seeds", *(str(v) for v in Verdict), "minutes")
@@ -33,8 +34,11 @@ def claims_table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def summary_table(root: Path, minutes: dict[str, float]) -> str:
-    """Entry, scale, seeds, how many claims of each verdict, and the time it took this time."""
+def summary_table(root: Path, minutes: Mapping[tuple[str, str], float]) -> str:
+    """Entry, scale, seeds, how many claims of each verdict, and the time it took this time.
+
+    minutes: (entry, scale) -> how long; of one that was not drawn now nothing is shown.
+    """
     table = [list(TABLE_HEAD)]
     for path in published(root / "figures"):
         try:
@@ -44,7 +48,8 @@ def summary_table(root: Path, minutes: dict[str, float]) -> str:
             continue
         found = [claim["verdict"] for claim in summary["claims"]]
         counts = [str(found.count(str(v))) for v in Verdict]
-        took = f"{minutes.get(summary['figure'], 0):.1f}"
+        spent = minutes.get((summary["figure"], summary["scale"]))
+        took = "" if spent is None else f"{spent:.1f}"
         table.append([entry_text(summary), summary["scale"], str(summary["seeds"]), *counts, took])
     return "\n".join(aligned(table))
 
@@ -97,7 +102,10 @@ def why_open(claim: Mapping[str, Any]) -> str:
     if claim["quantity"].startswith(UNDECIDED):
         return str(claim["quantity"].removeprefix(UNDECIDED).partition(") ")[0])
     if claim["estimate"] is None:
-        return f"nothing could be measured: {interval_text(dict(claim))}"
+        why = "a value is infinite" if claim["n"] else "nothing could be measured"
+        return f"{why}: {interval_text(dict(claim))}"
+    if claim["n"] < MIN_SEEDS:
+        return f"{claim['n']} of the {MIN_SEEDS} that are needed: {interval_text(dict(claim))}"
     return (
         f"the interval reaches across the border: {interval_text(dict(claim))}; {claim['method']}"
     )

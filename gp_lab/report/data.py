@@ -108,7 +108,10 @@ class Gathered:
 
 
 def page_of(runs: Path, figures_of: Mapping[str, Sequence[str]]) -> Page:
-    """All runs below a folder; `figures_of`: the id of a run to the entries that read it."""
+    """All runs below a folder; `figures_of`: the id of a run to the entries that read it.
+
+    A run that is cleared while the page is made is not on it.
+    """
     page = Page(runs)
     groups = compare(runs, figures=True)
     telling = telling_metrics(groups)
@@ -118,7 +121,8 @@ def page_of(runs: Path, figures_of: Mapping[str, Sequence[str]]) -> Page:
         page.folders.append(folder)
         page.runs.append(_run(page, folder, figures_of))
     places = {folder.path: i for i, folder in enumerate(page.folders)}
-    gathered = [_group(page, group, places) for group in groups]
+    there = [group for group in groups if any(path in places for path in group.folders)]
+    gathered = [_group(page, group, places) for group in there]
     bands = [rows for of_group in gathered for rows in of_group.bands.values()]
     curves = [c for of_group in gathered for own in of_group.curves.values() for c in own.values()]
     page.points = fitting(bands, CURVE_BYTES / 2), fitting(curves, CURVE_BYTES / 2)
@@ -183,10 +187,15 @@ def _run(page: Page, folder: RunFolder, figures_of: Mapping[str, Sequence[str]])
 
 def _group(page: Page, group: Group, places: Mapping[Path, int]) -> Gathered:
     """Adds a group to the page, but for its curves."""
-    runs = [places[path] for path in group.folders]
+    seeds = {
+        places[path]: seed
+        for path, seed in zip(group.folders, group.seeds, strict=True)
+        if path in places
+    }
+    runs = list(seeds)
     metrics = {name: i for i, name in enumerate(page.metrics)}
     shown = {metrics[name]: score for name, score in group.scores.items() if name in metrics}
-    for i, seed in zip(runs, group.seeds, strict=True):
+    for i, seed in seeds.items():
         values = {m: score.by_seed.get(show(seed)) for m, score in shown.items()}
         page.runs[i]["last"] = {m: _plain(x) for m, x in values.items() if x is not None}
     page.groups.append(

@@ -82,17 +82,15 @@ def by_budget(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def beside_the_papers(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(key, the paper's value, ours) of each setting that is not the paper's.
 
-    The paper's is what an entry says before a budget changes it; empty where it leaves the key to
-    a choice, as `architecture.width` to `architecture`. Panels that differ are named together.
+    The paper's is that of its own scale, of the panels that have ours here; empty where the entry
+    leaves the key to a choice, as `architecture.width` to `architecture`. Panels that differ are
+    named together.
     """
+    papers = summary.get("papers", {})
     rows = []
     for own in map(str, summary.get("not_the_papers", [])):
         key, _, ours = own.partition("=")
-        before: dict[str, None] = {}
-        for overrides in summary["settings"].values():
-            values = [str(o).partition("=")[2] for o in overrides if str(o).startswith(f"{key}=")]
-            before |= dict.fromkeys(v for v in values[-2:-1] if v != ours)
-        rows.append((key, ", ".join(before), ours))
+        rows.append((key, ", ".join(map(str, papers.get(own, ()))), ours))
     return rows
 
 

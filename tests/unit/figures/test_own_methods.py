@@ -44,6 +44,21 @@ def test_claims_see_the_papers_rows_and_grid_alone() -> None:
     assert "mine" not in papers.grid.titles("method")
 
 
+def test_a_rival_that_lost_other_seeds_in_each_setting_is_not_the_best_of_their_mean() -> None:
+    lost = np.nan
+    table = table_of(
+        OURS, b=[5.0, 5.2, 5.4, 5.1], c=[9.0] * 4, mine=[6.0, 6.4, 6.2, 6.1],
+        ring_a=[lost, lost, 1.0, 1.1], roll_a=[1.0, 1.2, lost, lost], a=[0.0],
+    )  # fmt: skip
+    *_, mean = comparisons(table, joins_of(OURS))
+    assert (mean["where"], mean["best"], mean["n"]) == ("mean of 2 settings", "b", 4)
+    one_left = table_of(
+        OURS, b=[lost] * 4, c=[lost] * 4, mine=[6.0, 6.4, 6.2, 6.1],
+        ring_a=[lost, lost, 1.0, 1.1], roll_a=[1.0, 1.2, lost, lost], a=[0.0],
+    )  # fmt: skip
+    assert [one["where"] for one in comparisons(one_left, joins_of(OURS))] == ["ring", "roll"]
+
+
 def test_a_method_is_compared_by_seed_with_the_papers_best() -> None:
     table = table_of(
         OURS, a=[3.0, 4.0, 5.0], b=[2.0, 3.0, 1.0], c=[9.0, 9.0, 9.0],

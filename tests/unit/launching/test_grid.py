@@ -195,7 +195,7 @@ def test_rivals_are_called_by_their_titles(table: Table) -> None:
 
 
 def test_the_best_against_all_others_is_one_line() -> None:
-    rows = [row(m, s, quality=v + 0.01 * s) for m, v in (("a", 3.0), ("b", 1.0), ("c", 2.0))
+    rows = [row(m, s, quality=v + 0.01 * s * v) for m, v in (("a", 3.0), ("b", 1.0), ("c", 2.0))
             for s in range(6)]  # fmt: skip
     found = Table(rows, grid_of(METHODS))
     rivals = found.by("method", "quality", ["b", "c"])
@@ -225,3 +225,26 @@ def test_a_number_of_an_entrys_file_is_the_one_that_hydra_reads(word: str, tmp_p
     wanted = OmegaConf.load(file)["grid"]["lr"]["each"]
     assert found == OmegaConf.to_container(wanted)
     assert type(found[0]) is type(wanted[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "says"),
+    [
+        ("zero_gp/fig1", "figure=zero_gp/fig2", "changes figure.settings.KEY alone"),
+        ("zero_gp/fig1", "figure.scales.miniature.seeds=2", "changes figure.settings.KEY alone"),
+        ("zero_gp/fig1", "~figure.common", "changes figure.settings.KEY alone"),
+        ("mu_wgan/lemma1", "figure=mu_wgan/lemma2", "changes figure.settings.KEY alone"),
+        ("zero_gp/fig1", "optimizer.lr=0.1,0.2", "optimizer.lr=0.1 and 0.2: an entry is drawn"),
+        ("mu_wgan/table1", "seed=3", "seed=3: mu_wgan/table1 is a calculation without runs"),
+    ],
+)
+def test_what_would_make_an_entry_another_under_its_name_is_refused(
+    name: str, word: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=says):
+        plan_of(name, [word, f"out={tmp_path}"]).check()
+
+
+def test_a_seed_may_be_named_twice_and_a_setting_of_a_calculation_changed(tmp_path: Path) -> None:
+    plan_of("zero_gp/fig1", ["scale=smoke", "seed=0,0", f"out={tmp_path}"]).check()
+    plan_of("mu_wgan/table1", ["figure.settings.seed=3", f"out={tmp_path}"]).check()

@@ -90,6 +90,18 @@ def test_the_runs_curves_stand_on_the_page_with_their_extremes(make: Make, tmp_p
     assert steps[shown.argmax()] == 1234
 
 
+def test_a_run_that_is_cleared_while_the_page_is_made_is_not_on_it(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, cleared = (make(f"seed={n}", metrics=[{"step": 1, "loss_d": n}]) for n in (0, 1))
+    alone = make("seed=0", "steps=7", metrics=[{"step": 1, "loss_d": 2.0}])
+    monkeypatch.setattr(data, "find_runs", lambda _: [kept])
+    page = Page(write_report(tmp_path)).data
+    assert [run["name"] for run in page["runs"]] == [kept.path.name]
+    assert [group["runs"] for group in page["groups"]] == [[0]]
+    assert all(run.path.exists() for run in (cleared, alone))
+
+
 def unpacked(page: dict[str, Any], place: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(page["packed"][place]), "<f4")
 
@@ -260,12 +272,8 @@ def test_arrays_that_cannot_be_drawn_are_named(
 
 
 def test_the_papers_settings_stand_beside_ours() -> None:
-    settings = {
-        "a": ["lr=1", "width=8", "lr=2"],
-        "b": ["lr=3", "lr=2", "width=8"],
-        "c": ["lr=2"],
-    }
-    rows = edition.beside_the_papers({"not_the_papers": ["lr=2", "width=8"], "settings": settings})
+    papers = {"lr=2": ["1", "3"], "width=8": []}
+    rows = edition.beside_the_papers({"not_the_papers": ["lr=2", "width=8"], "papers": papers})
     assert rows == [("lr", "1, 3", "2"), ("width", "", "8")]
 
 
