@@ -47,6 +47,11 @@ class Distribution(Protocol):
         they lie about none."""
         return None
 
+    def polyline(self, n: int) -> Tensor | None:
+        """n points [n, dim] on the way along that curve, both ends included, in equal steps of its
+        parameter; a row of NaN lies between pieces that are not joined."""
+        return self.curve(torch.linspace(0, 1, n, dtype=torch.float64))
+
 
 def float64(values: tuple[object, ...]) -> Tensor:
     """Numbers, points or matrices as a tensor."""

@@ -67,6 +67,14 @@ class ImageFolder(Checked):
     crop: Count | None = None
     prepared: PathText | None = None
 
+    def __post_init__(self) -> None:
+        train, test = Path(self.train), self.test and Path(self.test)
+        if test and (test.is_relative_to(train) or train.is_relative_to(test)):
+            raise ValueError(
+                f"test={self.test}: lies in the same folder as train={self.train}, so that held-out"
+                " pictures would be trained on; name two folders that lie beside each other"
+            )
+
     @property
     def download(self) -> bool:
         """Whether pictures that are missing are fetched; only some sets are anywhere."""

@@ -217,6 +217,14 @@ class Circles(Checked, Distribution):
         """Points of the circles [k, 2] at u [k] in [0, 1]: round one after the other."""
         return round_circles(self.radii, u)
 
+    def polyline(self, n: int) -> Tensor:
+        """About n points, as many on each circle, whose first one is its last, too."""
+        each = max(3, n // len(self.radii))
+        angle = torch.linspace(0, 2 * math.pi, each, dtype=torch.float64)
+        circles = [polar(torch.full_like(angle, r), angle) for r in self.radii]
+        gap = torch.full((1, 2), math.nan, dtype=torch.float64)
+        return torch.cat([part for circle in circles for part in (gap, circle)][1:])
+
     def plus_noise(self, std: float) -> "Circles":
         return replace(self, noise=math.hypot(self.noise, std))
 
@@ -394,7 +402,7 @@ class Points(Supply):
         return None if centers is None else self.scale * centers
 
     def curve(self, n: int) -> Tensor | None:
-        """n points [n, 2] along the curve that the data lie about, scaled, float64; None if they
-        lie about none. Equal steps of the curve's parameter, both ends included."""
-        curve = self.distribution.curve(torch.linspace(0, 1, n, dtype=torch.float64))
+        """The distribution's `polyline` of n points, scaled, float64 [n, 2]; None if the data lie
+        about no curve."""
+        curve = self.distribution.polyline(n)
         return None if curve is None else self.scale * curve

@@ -141,8 +141,13 @@ class Damaged(BadInput):
 
     def __init__(self, path: Path, why: str, else_: str = "") -> None:
         more = f", or {else_}" if else_ else ""
-        super().__init__(f"{path}: {why}; fetch it again (dataset.download=true does){more}")
+        self.said = f"{path}: {why}; fetch it again (dataset.download=true does){more}"
+        super().__init__(self.said)
         self.path, self.why = path, why
+        self.args = (path, why, else_)  # what a worker process sends: it is made again from these
+
+    def __str__(self) -> str:
+        return self.said
 
 
 def check_md5(path: Path, found: str, published: str) -> None:

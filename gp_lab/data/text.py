@@ -109,8 +109,15 @@ class Text(Dataset):
                 )
             # Not from `rng`, which is the run's own: all seeds are to be judged by the same lines.
             shuffled = torch.randperm(n, generator=generator(0, "text_held_out", 0))
-            held_out = train[shuffled[: self.held_out]] if self.held_out else None
-            train = train[shuffled[self.held_out :]] if self.held_out else train
+            if self.held_out:
+                held_out, train = train[shuffled[: self.held_out]], train[shuffled[self.held_out :]]
+                train = train[~_among(train, held_out)]  # the same words may be in two lines
+            else:
+                held_out = None
+            if not len(train):
+                raise BadInput(
+                    f"dataset.held_out={self.held_out}: each line that is left is held out, too"
+                )
         if self.size is not None:
             if self.size > len(train):
                 raise BadInput(f"dataset.size={self.size}: larger than the {len(train)} lines")
@@ -210,3 +217,10 @@ class PythonTopics(Text):
 
     def _corpus(self) -> Corpus:
         return python_topics(self.length, self.vocabulary, self.lines, self.spelt)
+
+
+def _among(sequences: Tensor, others: Tensor) -> Tensor:
+    """Which of the sequences [n, length] are among the others [m, length], bool [n]."""
+    weights = torch.randint(2**62, (sequences.shape[1],), generator=generator(0, "text_hash", 0))
+    hashed, its = ((codes.long() * weights).sum(1) for codes in (sequences, others))
+    return torch.isin(hashed, its)

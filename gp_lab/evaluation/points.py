@@ -119,12 +119,15 @@ def wasserstein(a: ArrayLike, b: ArrayLike, order: Literal[1, 2] = 1) -> float:
 def distance_to_curve(samples: ArrayLike, curve: ArrayLike) -> Array:
     """Distance of each sample `[n, d]` to the polyline through `curve` `[m, d]` -> `[n]`.
 
-    To the point itself if `curve` is one point; a closed curve repeats its first. NaN for a sample
-    that is not finite. Raises ValueError for shapes that do not match or an empty curve.
+    To the point itself if `curve` is one point; a closed curve repeats its first, and rows of NaN
+    part pieces that are not joined. NaN for a sample that is not finite. Raises ValueError for
+    shapes that do not match or an empty curve.
     """
     samples, curve = _matching(samples, curve, "curve")
     curve = np.repeat(curve, 2, axis=0) if len(curve) == 1 else curve
     start, along = curve[:-1], np.diff(curve, axis=0)
+    joined = np.isfinite(along).all(1)
+    start, along = start[joined], along[joined]
     squared_length = (along**2).sum(1)
     finite = np.isfinite(samples.sum(1))
     samples = np.where(finite[:, None], samples, 0.0)
@@ -146,11 +149,14 @@ def distance_to_curve(samples: ArrayLike, curve: ArrayLike) -> Array:
 
 
 def coverage(samples: ArrayLike, curve: ArrayLike, radius: float) -> float:
-    """Share of the points of `curve` `[m, d]` with a sample `[n, d]` within `radius`.
+    """Share of the points of `curve` `[m, d]` with a sample `[n, d]` within `radius`; rows of NaN,
+    which part its pieces, are none.
 
     0 for no samples. Raises ValueError for shapes that do not match, an empty curve or a negative
     radius.
     """
+    curve = np.asarray(curve, dtype=np.float64)
+    curve = curve[~np.isnan(curve).any(-1)] if curve.ndim == 2 else curve
     near = _distances(samples, curve, radius, "curve") <= radius
     return float(np.any(near, axis=0).mean())
 

@@ -16,6 +16,7 @@ from gp_lab.launching.workers import Refusals, Workers, attempt
 from gp_lab.machine import cores, open_files, runs_at_once
 from gp_lab.runs.folder import RunFolder, State, writing_to
 from gp_lab.runs.identity import Config, canonical, folder_of, packages_of, run_hash
+from gp_lab.runs.kept import check_best
 from gp_lab.runs.result import RunResult, result_of
 from gp_lab.runs.settings import Settings
 from gp_lab.tracking import sweeps
@@ -121,6 +122,7 @@ def train_one(config: Config, folder: RunFolder | None = None) -> RunResult:
         folders = [folder] if folder else None
         [config] = [config] if folder else identified([config])
         if _is_finished(config, folder):
+            check_best(config.get("keep_best"), config.get("probe") or {})
             say_what_is_skipped([config], [])
             _tell_agent(config, folder)
             if not several():

@@ -83,8 +83,8 @@ class Averages(ScoreProbe):
         first = next(batches)
         shown = as_levels(first[:SHOWN]).to(torch.uint8).numpy()
         found = {"images": shown, **self._fid(view, "fid", self.count, chain([first], batches))}
-        if dataset.held_out_rows is None:
-            return found
+        if dataset.held_out_rows is None or len(dataset.held_out_rows) < 2:
+            return found  # FID asks for a covariance
         count = min(self.count, len(dataset.held_out_rows))
         held_out = dataset.to_bytes(dataset.fresh(view.rng("averages_held_out"), count)).cpu()
         real = iter(signed(held_out).split(BATCH))

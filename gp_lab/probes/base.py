@@ -98,7 +98,7 @@ class View:
         fakes are kept. So a fake does not depend on how many are asked for.
         """
         if not self.couples:
-            return self.fakes_of(*self.latents(rng, n, labels, real))
+            return self.fakes_of(*self.latents(rng, n, labels, self.partners(rng, n, real)))
         size, made = self.batch_size, []
         for start in range(0, max(n, 1), size):
             some = self.partners(rng, size, None if real is None else real[start : start + size])

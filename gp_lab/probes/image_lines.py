@@ -8,11 +8,12 @@ import numpy as np
 from gp_lab.evaluation.neighbours import nearest_of_batches
 from gp_lab.evaluation.paths import step_lengths
 from gp_lab.fields import Few
+from gp_lab.instantiate import Run
 from gp_lab.probes.base import Arrays, View, to_numpy
 from gp_lab.probes.paths import latent_lines
 from gp_lab.probes.references import set_aside
 from gp_lab.probes.scored_images import brightness, images_at, images_of, places, rows_at_once
-from gp_lab.probes.scores import ScoreProbe
+from gp_lab.probes.scores import ScoreProbe, check_several
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class ImageLines(ScoreProbe):
     def __post_init__(self) -> None:
         if self.points < 2:
             raise ValueError(f"points={self.points}: a line has two ends")
+
+    def check(self, key: str, run: Run) -> None:
+        super().check(key, run)
+        check_several(key, run)
 
     def measure(self, view: View) -> Arrays:
         dataset = images_of(view)

@@ -37,7 +37,7 @@ class LatentPaths(Probe):
         with torch.no_grad():
             codes = view.encode(real)
         path = [
-            to_numpy(view.fakes_of(interpolate(codes, latent, torch.full_like(real[:, 0], u))))
+            to_numpy(view.fakes_of(interpolate(codes, latent, real.new_full((len(real),), u))))
             for u in np.linspace(0, 1, self.points)
         ]
         return {"real": to_numpy(real), "path": np.stack(path, axis=1), "codes": to_numpy(codes)}

@@ -136,6 +136,8 @@ class WeightHistogram(Probe):
 
     bins: Few = 100
 
+    knows_classes: ClassVar[bool] = True  # it asks the networks about nothing
+
     def measure(self, view: View) -> Arrays:
         weights = {k: to_numpy(p).ravel() for k, p in view.d.items()}
         counts, edges = zip(*(np.histogram(w, self.bins) for w in weights.values()), strict=True)

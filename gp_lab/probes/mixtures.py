@@ -10,6 +10,7 @@ from torch import nn
 
 from gp_lab.errors import BadInput
 from gp_lab.fields import Count
+from gp_lab.instantiate import Run
 from gp_lab.networks.layers import LeakyReLU, ReLU, SoftplusELU
 from gp_lab.networks.mlp import MLP
 from gp_lab.probes.base import Arrays, Probe, View, to_numpy, values_and_gradients
@@ -39,6 +40,11 @@ class Mixtures(Probe):
     """
 
     pairs: Count = 2000
+
+    def check(self, key: str, run: Run) -> None:
+        super().check(key, run)
+        net = run.game.discriminator
+        lipschitz_of(net, dict(net.named_parameters()))
 
     def measure(self, view: View) -> Arrays:
         rng = view.rng("mixtures")

@@ -34,7 +34,8 @@ def generated(view: View, stream: str, count: int) -> Fakes:
     def batches() -> Iterator[Tensor]:
         rng = view.rng(stream)
         for i, n in enumerate(sizes[:end]):
-            latents = view.latents(rng, n)  # all of them: the numbers are those of one rank
+            real = view.partners(rng, n)
+            latents = view.latents(rng, n, None, real)  # of all: the numbers are those of one rank
             if i >= begin:
                 fakes = view.fakes_of(*latents)
                 levels = signed(images_of(view).to_bytes(fakes))

@@ -177,6 +177,12 @@ class InceptionScores(ScoreProbe):
         return {name: np.array(x) for name, x in scores.items()}
 
 
+def check_several(key: str, run: Run) -> None:
+    """Raises `BadInput` for too few images for half of them to be looked for among the others."""
+    if run.dataset.count < 4:
+        raise BadInput(f"{key}: compares training images, and there are fewer than 4")
+
+
 def check_classifier(key: str, dataset: Images) -> None:
     """Raises `BadInput` for images of which no classifier can be trained, or tested."""
     assert dataset.train_rows is not None
@@ -191,6 +197,11 @@ def check_classifier(key: str, dataset: Images) -> None:
         raise BadInput(
             f"{key}: its classifier is tested on held-out images, and there are none;"
             " set dataset.held_out to a number of images"
+        )
+    if dataset.held_out_rows.part.labels is None:
+        raise BadInput(
+            f"{key}: its classifier is tested on held-out images, and these have no classes; add"
+            " them, or set dataset.held_out to a number of training images"
         )
     n = len(dataset.train_rows.part.images)
     if dataset.held_out is None:  # else the held-out images are some of these
@@ -290,8 +301,7 @@ class Neighbours(ScoreProbe):
 
     def check(self, key: str, run: Run) -> None:
         super().check(key, run)
-        if run.dataset.count < 4:
-            raise BadInput(f"{key}: compares training images, and there are fewer than 4")
+        check_several(key, run)
 
     def measure(self, view: View) -> Arrays:
         dataset = images_of(view)

@@ -59,17 +59,17 @@ class StackedModes(ScoreProbe):
             digits = probabilities.argmax(1).reshape(-1, stacked)
             places = kinds ** torch.arange(stacked - 1, -1, -1, device=digits.device)
             shares = (digits * places).sum(1).bincount(minlength=modes).double() / self.count
-            hit, kl = float((shares > 0).sum()), divergence(shares.cpu(), of_data(dataset))
+            hit, kl = float((shares > 0).sum()), divergence(shares.cpu(), of_data(dataset, kinds))
         found = {"hit": hit, "modes": modes, "kl": kl, "accuracy": classifier.accuracy}
         return {name: np.array(x) for name, x in found.items()}
 
 
-def of_data(dataset: Images) -> Tensor:
-    """Shares [modes] of the data: channels are drawn independently from the training images."""
+def of_data(dataset: Images, kinds: int) -> Tensor:
+    """Shares [kinds ** channels] of the data: channels are drawn independently from the training
+    images, which may lack a kind."""
     assert dataset.train_rows is not None
     labels = dataset.train_rows.labels(torch.arange(len(dataset.train_rows)))
     assert labels is not None
-    kinds = round(dataset.classes ** (1 / dataset.stacked))
     one = labels.bincount(minlength=kinds).double() / len(labels)
     every = one
     for _ in range(dataset.stacked - 1):

@@ -24,8 +24,11 @@ from gp_lab.runs.metrics import Value, last_values, values_of
 from gp_lab.runs.older import NEW_GROUPS
 from gp_lab.runs.settings import ProbeNode
 
-WHEN_AND_WHERE = keys(ProbeNode, Execution, Budget)
+WHEN_AND_WHERE = keys(ProbeNode, Execution, Budget) - {"precision"}
 """Settings of a probe that change nothing about what it measures."""
+
+USUAL = {"precision": "fp32"}
+"""What a probe has where its settings do not say: those of an older run."""
 
 OF_NO_ACCOUNT = frozenset({"seed", "probe"})
 """Keys of a run's identity that do not tell groups apart: probes look on, and change no number."""
@@ -140,15 +143,23 @@ def _with_metrics(run: Measured, folder: RunFolder) -> Measured:
     return replace(run, last=_last(folder, run.config.get("probe") or {}))
 
 
+def _telling_settings(node: Any) -> str:
+    """A probe's settings as a text, without those that change nothing, or are the usual ones."""
+    own = without(WHEN_AND_WHERE, node)
+    if isinstance(own, Mapping):
+        own = {k: v for k, v in own.items() if USUAL.get(k) != v}
+    return canonical(own)
+
+
 def _last(folder: RunFolder, probes: Mapping[str, Any]) -> dict[str, tuple[Value, str]]:
-    settings = {name: canonical(without(WHEN_AND_WHERE, node)) for name, node in probes.items()}
+    settings = {name: _telling_settings(node) for name, node in probes.items()}
     found = {
         name: (value, settings.get(name.partition("/")[0], ""))
         for name, value in last_values(folder.inside("metrics.jsonl"), settings).items()
     }
     for line in folder.evaluations():
         scores = line["scores"] if isinstance(line.get("scores"), Mapping) else {}
-        made_with = canonical(without(WHEN_AND_WHERE, line.get("settings")))
+        made_with = _telling_settings(line.get("settings"))
         for quantity, value in values_of(scores | {"step": line["step"]}).items():
             name = f"{line.get('probe')}/{quantity}"
             if name not in found or found[name][0].step <= value.step:

@@ -1,5 +1,6 @@
 """Pictures in folders, trees and data bases, and arrays of them: what is read, what refused."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,20 @@ def test_a_folder_is_read_recursively_in_sorted_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(parts.train.images, np.stack(expected))
     assert parts.train.labels is None
     assert parts.held_out is None
+
+
+@pytest.mark.parametrize(("train", "test"), [(".", "test"), ("a", "a"), ("a/b", "a")])
+def test_held_out_pictures_below_the_training_ones_are_refused(train: str, test: str) -> None:
+    with pytest.raises(ValueError, match=f"test={test}: lies in the same folder as train={train}"):
+        ImageFolder("nowhere", train=train, test=test)
+    assert ImageFolder("nowhere", train="a", test="ab").test == "ab"
+
+
+def test_a_damaged_file_that_a_worker_finds_is_told_to_its_parent() -> None:
+    error = sources.Damaged(Path("a/b.png"), "not a picture", "leave it out")
+    told = pickle.loads(pickle.dumps(error))
+    assert (str(told), told.path, told.why) == (str(error), error.path, error.why)
+    assert str(error).endswith("fetch it again (dataset.download=true does), or leave it out")
 
 
 def test_a_picture_is_cut_to_its_centre_and_resized(tmp_path: Path) -> None:

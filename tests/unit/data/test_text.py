@@ -206,7 +206,7 @@ def written(text: Text, codes: torch.Tensor) -> View:
     """A run whose generator writes these sequences [n, length], one after another."""
 
     class Sequences:
-        shape = (1,)
+        shape, follows_reals = (1,), False
 
         def draw(self, rng: torch.Generator, n: int, real: Any = None) -> torch.Tensor:
             return torch.arange(n)[:, None]
@@ -309,3 +309,20 @@ def test_a_batch_is_made_where_the_run_trains(tmp_path: Path) -> None:
     x = text.draw(rng(1), 4)
     assert torch.equal(x.sum(-1), torch.ones(4, 8))
     assert set(text.decode(x)) <= {"abcdefgh", "hgfedcba"}
+
+
+def test_a_line_that_is_held_out_is_not_among_the_training_ones_either(tmp_path: Path) -> None:
+    words = [f"line {n % 50:03d}" for n in range(400)]  # each of them eight times
+    (tmp_path / "own.txt").write_text("\n".join(words) + "\n")
+    text = Text(tmp_path, length=8, held_out=20).prepare(rng())
+    assert text.train_codes is not None
+    assert text.held_out_codes is not None
+    kept, held_out = (
+        {tuple(row) for row in part.tolist()} for part in (text.train_codes, text.held_out_codes)
+    )
+    assert len(text.held_out_codes) == 20
+    assert not kept & held_out
+    assert len(kept | held_out) == 50
+    assert len(text.train_codes) == 400 - 8 * len(held_out)
+    with pytest.raises(BadInput, match="each line that is left is held out, too"):
+        Text(tmp_path, length=5, held_out=20).prepare(rng())

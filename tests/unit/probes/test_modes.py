@@ -12,6 +12,7 @@ from lab import config_of, trained
 
 from gp_lab.data.points import Circles, GaussianRing, Mixture, Points, SwissRoll
 from gp_lab.errors import BadInput
+from gp_lab.evaluation.points import coverage, distance_to_curve
 from gp_lab.launching.compose import compose, hydra_session
 from gp_lab.probes.base import View
 from gp_lab.probes.modes import Curve, Modes
@@ -52,14 +53,20 @@ def test_data_of_the_plane_bring_their_score_unless_other_probes_are_asked_for(s
             assert list(own) == ["surface"]
 
 
-def test_circles_are_a_curve_that_goes_round_one_after_the_other() -> None:
+def test_circles_are_a_curve_of_pieces_that_are_not_joined() -> None:
     circles = Points(Circles(radii=(0.5, 1.0), noise=0.0), scale=2.0)
     curve = circles.curve(9)
     assert curve is not None
     radius, angle = curve.norm(dim=1), torch.atan2(curve[:, 1], curve[:, 0])
-    np.testing.assert_allclose(radius, [1, 1, 1, 1, 2, 2, 2, 2, 2])
-    quarters = np.array([0, 1, 2, -1, 0, 1, 2, -1, 0]) * np.pi / 2
-    np.testing.assert_allclose(np.cos(angle - quarters), 1)
+    np.testing.assert_allclose(radius, [1, 1, 1, 1, np.nan, 2, 2, 2, 2])
+    thirds = np.array([0, 1, 2, 0]) * 2 * np.pi / 3
+    np.testing.assert_allclose(np.cos(angle[:4] - thirds), 1)
+    between = np.array([[1.5, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    fine = circles.curve(2000)
+    assert fine is not None
+    np.testing.assert_allclose(distance_to_curve(between, fine), [0.5, 0, 0], atol=1e-5)
+    assert coverage(between, fine, 0.1) < 0.1
+    assert coverage(fine[~fine.isnan().any(1)], fine, 1e-9) == 1
     numbers = Curve(radius=0.05).scalars(Curve(radius=0.05).measure(view_of(circles, circles)))
     assert (numbers["near"], numbers["coverage"]) == (1, 1)
 

@@ -58,7 +58,7 @@ def test_each_channel_is_a_digit_of_its_own(mnist: Path, monkeypatch: pytest.Mon
     of = {(0, 1, 2): 2 / 4, (9, 9, 9): 1 / 4, (2, 1, 0): 1 / 4}
     kl = sum(p * math.log(p / np.prod(share[list(mode)])) for mode, p in of.items())
     assert found["kl"] == pytest.approx(kl)
-    every = of_data(dataset).reshape(10, 10, 10)
+    every = of_data(dataset, 10).reshape(10, 10, 10)
     np.testing.assert_allclose(every, np.einsum("i,j,k->ijk", share, share, share))
 
 

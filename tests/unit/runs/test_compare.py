@@ -89,6 +89,18 @@ def test_keys_that_change_no_number_split_no_group(make: Make, tmp_path: Path) -
     assert (group.values, group.seeds) == ({}, (0, 1, 2))
 
 
+def test_fids_of_two_precisions_are_not_of_one_kind(make: Make, tmp_path: Path) -> None:
+    for seed, precision in enumerate(("fp32", "fp32", "bf16")):
+        words = (
+            "dataset=mnist",
+            "probe=[surface,samples,inception]",
+            f"probe.inception.precision={precision}",
+        )
+        make(f"seed={seed}", *words, metrics=[{"step": 1, "inception/fid": 20.0 + seed}])
+    (group,) = gp_lab.compare(tmp_path)
+    assert len(group.scores["inception/fid"].settings) == 2
+
+
 def test_runs_of_one_seed_that_differ_in_their_probes_are_one_with_the_numbers_of_both(
     make: Make, tmp_path: Path
 ) -> None:
