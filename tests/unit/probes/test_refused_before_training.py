@@ -39,7 +39,7 @@ def test_a_classifier_is_not_tested_on_images_without_classes(tmp_path: Path) ->
     for name, n in (("train", 12), ("test", 6)):
         np.save(tmp_path / f"{name}.npy", random_bytes(n, 1, 8, 8))
     np.save(tmp_path / "train_labels.npy", np.arange(12) % 3)
-    source = ("dataset.source.image_size=8", "dataset.source.channels=1")
+    source = ("dataset.source.image_size=8", "dataset.source.channels=1", "batch_size=4")
     words = ("dataset=image_array", f"dataset.root={tmp_path}", *source, *DIGITS[1:])
     with pytest.raises(BadInput, match="these have no classes"):
         setup(

@@ -327,3 +327,11 @@ def test_a_note_that_is_damaged_is_named_and_nothing_is_dropped(
         assert main(command) == Exit.BAD_INPUT
         assert "kept.json" in capsys.readouterr().err
     assert checkpoint.steps(run) == steps
+
+
+def test_a_score_that_nobody_measures_is_refused_for_a_finished_run_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained("steps=2", f"out={tmp_path}")
+    assert main(["resume", str(run.path), "keep_best=foo"]) == Exit.BAD_INPUT
+    assert "keep_best=foo: no such choice" in capsys.readouterr().err
