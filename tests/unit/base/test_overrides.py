@@ -68,7 +68,7 @@ def test_every_path_of_a_part_may_begin_with_the_home_folder(home: Path) -> None
     images = home / "my data"
     images.mkdir()
     np.save(images / "train.npy", np.zeros((8, 3, 8, 8), np.uint8))
-    (images / "text.txt").write_text("some lines\nof text\n" * 9)
+    (images / "text.txt").write_text("".join(f"{n} of some lines\n" for n in range(18)))
     (images / "a.png").touch()
     (images / "weights.pth").touch()
     for node, key, path in [
@@ -117,7 +117,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with a run on a text in a folder whose name needs quotes."""
     place = tmp_path_factory.mktemp("texts")
     (place / "a=b, c [d]").mkdir()
-    (place / "a=b, c [d]" / "t.txt").write_text("some lines\nof plain text\n" * 40)
+    (place / "a=b, c [d]" / "t.txt").write_text("".join(f"{n} of some lines\n" for n in range(80)))
     trained(
         "dataset=text", f"dataset.root={quoted(str(place / 'a=b, c [d]'))}", "dataset.length=8",
         "architecture=char_cnn", "architecture.characters=null", "architecture.filters=4",
