@@ -361,3 +361,17 @@ def test_the_part_of_ones_own_that_a_page_shows_trains(
         assert main(["sample", str(found[0].path), "trust=my_package"]) == Exit.OK
     for name in [name for name in sys.modules if name.startswith("my_package")]:
         del sys.modules[name]
+
+
+SHOWN = re.compile(r"outputs/reference/(\S+?)/figure\.png.*\| (.*?) \|$", re.MULTILINE)
+
+
+def test_the_first_page_counts_verdicts_as_they_came_out() -> None:
+    rows = SHOWN.findall(PAGES["README.md"])
+    assert len(rows) == 5
+    for place, said in rows:
+        path = CLONE / "outputs" / "reference" / place / "claims.json"
+        found = [claim["verdict"] for claim in json.loads(path.read_text())["claims"]]
+        words = {"supported": "supported", "not supported": "not", "inconclusive": "open"}
+        counts = [f"{found.count(v)} {word}" for v, word in words.items() if found.count(v)]
+        assert said.removeprefix("in miniature ") == ", ".join(counts)
