@@ -124,7 +124,7 @@ def view_of(loss: Loss, dataset: Any, critic: Any) -> View:
     """G makes zeros; D is this function."""
 
     class Nothing:
-        shape = (2,)
+        shape, follows_reals = (2,), False
 
         def draw(self, rng: torch.Generator, n: int, real: Tensor | None = None) -> Tensor:
             return torch.zeros(n, 2)
