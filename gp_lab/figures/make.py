@@ -300,10 +300,12 @@ def changes(
 
 
 def other_seeds(user: Sequence[str], text: Mapping[str, Any], scale: str, runs: Runs) -> list[str]:
-    """The user's word for the seeds, unless they are those that the scale has."""
-    usual = set(range(text["scales"][scale]["seeds"]))
-    same = {run.seed for run in runs.every} == usual
-    return [] if same else [o for o in user if group_of(o) == "seed"]
+    """The user's word for the seeds, or that of an experiment, unless the scale has the same."""
+    seeds = {run.seed for run in runs.every}
+    if seeds == set(range(int(text["scales"][scale]["seeds"]))):
+        return []
+    words = [o for o in user if group_of(o) == "seed"]
+    return words or [f"seed={','.join(map(str, sorted(seeds)))}"]
 
 
 def papers_values(text: Mapping[str, Any], scale: str, own: str, everywhere: bool) -> list[str]:

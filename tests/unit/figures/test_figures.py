@@ -300,3 +300,13 @@ def test_the_table_counts_verdicts_and_says_what_an_entry_took(tmp_path: Path) -
         ["b/two", "miniature", "5", "0", "1", "0", "0", "0"],
     ]
     assert [line.index("miniature") for line in lines] == [header.index("scale")] * 2
+
+
+def test_other_seeds_than_the_scales_own_have_a_folder_and_stand_in_the_command(
+    known: Path,
+) -> None:
+    summary = claims_of(known)
+    assert known.name.startswith("miniature-seed")
+    assert summary["overrides"] == ["seed=0,1,2,3,4,5"]
+    assert summary["command"].endswith("scale=miniature seed=0,1,2,3,4,5")
+    assert not [own for own in summary["not_the_papers"] if own.startswith("seed")]
