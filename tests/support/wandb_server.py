@@ -10,11 +10,14 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from lab import free_port
+
 KEY = "1f0e" * 10
 
 Behaviour = Literal["answers", "error", "hangs", "trickles", "closes", "refuses"]
 """How it meets a request: as it should, with status 500, never, with one byte a second, by hanging
-up; or it does not listen any more."""
+up; or it does not listen any more. Its port is then free, and below those that systems hand out:
+nobody else answers there."""
 
 
 class WandbServer:
@@ -38,7 +41,7 @@ class WandbServer:
         self.views: dict[str, dict[str, Any]] = {}
         self.over = threading.Event()
         self._http: _Http | None = None
-        self._listen(0)
+        self._listen(free_port())
         assert self._http is not None
         self.address = f"127.0.0.1:{self._http.server_address[1]}"
         self.url = f"http://{self.address}"
