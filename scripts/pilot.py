@@ -2,13 +2,14 @@
 
     python scripts/pilot.py zero_gp/fig2 [outputs/pilot]
 
-Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up), until
-one passes; what came out, and what it cost, is printed as YAML for the file (`tried:`). Those that
-the file says were tried are not trained again; finished runs are kept, so the script goes on where
-it was stopped.
+Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up), in the
+cells that the criterion looks at, until one passes; what came out, and what it cost, is printed as
+YAML for the file (`tried:`). No claim is tested and no picture drawn. Those that the file says were
+tried are not trained again; finished runs are kept, so the script goes on where it was stopped.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,27 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import Exit
-from gp_lab.figures.pilot import FIRST_SEED, SEEDS, measured, meets, tried, unproven
+from gp_lab.figures.pilot import (
+    FIRST_SEED,
+    SEEDS,
+    measured,
+    meets,
+    tried,
+    unmeasured,
+    unproven,
+)
 from gp_lab.launching.config_groups import figure_file
+
+MEASURED = "measured_alone"
+"""The module of an entry that measures as another one does, and claims and draws nothing."""
+
+ENTRY = """
+from gp_lab.figures.entry import Entry
+from matplotlib.figure import Figure
+from {module} import ENTRY as whole
+
+ENTRY = Entry(whole.measure, lambda table: [], lambda runs, table: Figure())
+"""
 
 
 def main(name: str, out: str = "outputs/pilot") -> int:
@@ -49,20 +69,24 @@ def main(name: str, out: str = "outputs/pilot") -> int:
 def draw(
     name: str, text: dict[str, Any], candidate: dict[str, Any], number: int, root: Path
 ) -> Path:
-    """The entry with a candidate for its miniature, on pilot seeds; the folder of its picture."""
+    """The entry's runs with a candidate for its miniature, on pilot seeds, measured; the folder of
+    what was measured."""
     own = f"pilot/{name.replace('/', '-')}-{number}"
     module = f"gp_lab.papers.{name.replace('/', '.').replace('-', '_')}"
     scales = {"miniature": {"seeds": SEEDS, **candidate}}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "figure", f"{own}.yaml")
         file.parent.mkdir(parents=True)
-        node = text | {"id": own, "module": module, "scales": scales}
+        node = text | {"id": own, "module": MEASURED, "scales": scales, "without": unmeasured(text)}
         file.write_text("# @package figure\n" + json.dumps(node))  # YAML whose words stay words
+        Path(folder, f"{MEASURED}.py").write_text(ENTRY.format(module=module))
         first = text["pilot"].get("first_seed", FIRST_SEED)
         seeds = f"seed=range({first},{first + SEEDS})"
         command = [sys.executable, "-m", "gp_lab", "figure", own, f"--config-dir={folder}"]
-        command += ["scale=miniature", seeds, f"out={root}"]
-        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        command += ["scale=miniature", seeds, f"out={root}", f"trust=[{MEASURED}]"]
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        known = os.environ | {"PYTHONPATH": path}
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=known)
     drawn = sorted((root / "figures" / own).glob("miniature*"))
     if not drawn or done.returncode not in (Exit.OK, Exit.FAILED):  # a failed run fails a candidate
         sys.exit(done.returncode)

@@ -22,7 +22,7 @@ import numpy as np
 from gp_lab.errors import BadInput, bad_choice
 from gp_lab.figures.publishing import summary_of
 from gp_lab.figures.table import Row
-from gp_lab.launching.grid import is_at
+from gp_lab.launching.grid import grid_of, is_at
 from gp_lab.runs.folder import RunFolder
 
 FIRST_SEED = 1000
@@ -54,6 +54,15 @@ def tried(pilot: Mapping[str, Any]) -> int:
     What was tried with one that was replaced begins with words, not with a number.
     """
     return sum(str(line)[0].isdigit() for line in pilot.get("tried") or ())
+
+
+def unmeasured(figure: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`without:` of an entry's file for its pilot: also the cells that the criterion's `where`
+    passes over."""
+    where = figure["pilot"]["measured"].get("where", {})
+    axes = grid_of(figure).axes
+    over = {a: [x for x in axes[a] if not is_at({a: x}, {a: where[a]})] for a in where}
+    return [*figure.get("without", ()), *({a: levels} for a, levels in over.items() if levels)]
 
 
 def levelled(steps: np.ndarray, losses: np.ndarray) -> float:

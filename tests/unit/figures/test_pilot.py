@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from gp_lab.errors import BadInput
-from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, tried, unproven
+from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, tried, unmeasured, unproven
 from gp_lab.launching.config_groups import figure_file, figure_ids
+from gp_lab.launching.grid import grid_of, is_at
 
 STEPS = np.arange(0, 1000, 10)
 
@@ -69,6 +70,15 @@ def test_only_the_rows_that_it_names_are_looked_at() -> None:
         meets(AT_LEAST | {"where": {"method": "c"}}, found)
     with pytest.raises(BadInput, match=r"measured=best: no such choice"):
         meets(AT_LEAST | {"best": 1}, found)
+
+
+@pytest.mark.parametrize("name", ["wgan_gp/fig2", "zero_gp/robust", "lipschitz/fig8-12"])
+def test_a_pilot_trains_the_cells_that_its_criterion_looks_at_and_no_others(name: str) -> None:
+    file = figure_file(name)
+    whole = [panel.cell for panel in grid_of(file).panels]
+    piloted = [panel.cell for panel in grid_of(file | {"without": unmeasured(file)}).panels]
+    assert piloted == [cell for cell in whole if is_at(cell, file["pilot"]["measured"]["where"])]
+    assert 0 < len(piloted) < len(whole)
 
 
 def test_a_miniature_whose_pilot_nothing_has_passed_says_so() -> None:
