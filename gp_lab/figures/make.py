@@ -25,7 +25,7 @@ from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
 from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style, settle
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.grid import Cell, Grid, Panel, grid_of
+from gp_lab.launching.grid import Cell, Grid, Panel, grid_of, seeds_of
 from gp_lab.launching.jobs import Job, settings_of
 from gp_lab.launching.methods import NO_METHODS, PAPER, Methods, joins_of, methods_of
 from gp_lab.overrides import group_of
@@ -302,7 +302,7 @@ def changes(
 def other_seeds(user: Sequence[str], text: Mapping[str, Any], scale: str, runs: Runs) -> list[str]:
     """The user's word for the seeds, or that of an experiment, unless the scale has the same."""
     seeds = {run.seed for run in runs.every}
-    if seeds == set(range(int(text["scales"][scale]["seeds"]))):
+    if seeds == set(seeds_of(text, scale)):
         return []
     words = [o for o in user if group_of(o) == "seed"]
     return words or [f"seed={','.join(map(str, sorted(seeds)))}"]

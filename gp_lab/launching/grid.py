@@ -190,6 +190,13 @@ def scale_overrides(figure: Mapping[str, Any], scale: str, panel: Panel) -> list
     return found
 
 
+def seeds_of(figure: Mapping[str, Any], scale: str) -> range:
+    """The seeds of an entry at a scale: `seeds` of them, from `first_seed` on, or from 0."""
+    node = figure["scales"][scale]
+    first = int(node.get("first_seed", 0))
+    return range(first, first + int(node["seeds"]))
+
+
 def _grid(figure: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     grid = figure.get("grid") or {}
     if not grid:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gp_lab.errors import counted
-from gp_lab.launching.grid import Panel, grid_of, scale_overrides
+from gp_lab.launching.grid import Panel, grid_of, scale_overrides, seeds_of
 from gp_lab.runs.identity import Config, run_id
 from gp_lab.runs.lookup import folders_of
 from gp_lab.terminal import aligned
@@ -28,15 +28,15 @@ def panel_overrides(
 
     The entry's `common` overrides come first, then the panel's, then the scale's, then the
     user's, which may be sweeps (key -> values), and last what is fixed in a panel: of a key that
-    is, the user's values are not for it. Seeds are 0 .. n-1, n by scale, unless the user says
-    which. Raises `BadInput` if the entry has no grid or no such scale.
+    is, the user's values are not for it. Seeds are the scale's, unless the user says which.
+    Raises `BadInput` if the entry has no grid or no such scale.
     """
     found = []
     for panel in grid_of(figure).panels:
         fixed = {override.partition("=")[0] for override in panel.fixed}
         swept = {key: values for key, values in user.items() if key.lstrip("+") not in fixed}
         own = settings_of(figure, scale, panel)
-        swept.setdefault("seed", [str(n) for n in range(int(figure["scales"][scale]["seeds"]))])
+        swept.setdefault("seed", [*map(str, seeds_of(figure, scale))])
         runs = [merged([*own, f"panel={panel.name}", *choice]) for choice in product(swept)]
         found.append((panel.name, runs))
     return found

@@ -10,7 +10,7 @@ import pytest
 from gp_lab.errors import BadInput
 from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, tried, unmeasured, unproven
 from gp_lab.launching.config_groups import figure_file, figure_ids
-from gp_lab.launching.grid import grid_of, is_at
+from gp_lab.launching.grid import grid_of, is_at, seeds_of
 
 STEPS = np.arange(0, 1000, 10)
 
@@ -106,7 +106,7 @@ def test_a_pilot_has_a_criterion_and_candidates_and_no_entry_its_seeds(name: str
     assert pilot["criterion"]
     assert set(pilot["measured"]) & {"some", "every"}
     assert all(set(candidate) <= {"overrides", "cells"} for candidate in pilot["candidates"])
-    assert all(scale["seeds"] < FIRST_SEED for scale in text["scales"].values())
+    assert all(max(seeds_of(text, scale)) < FIRST_SEED for scale in text["scales"])
     axes = next(v for k, v in pilot["measured"].items() if k in ("some", "every"))
     assert set(axes) <= set(text["grid"])
 

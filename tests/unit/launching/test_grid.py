@@ -117,6 +117,14 @@ def of_key(runs: list[list[str]], key: str) -> list[str]:
     return [o for run in runs for o in run if o.partition("=")[0].lstrip("+") == key]
 
 
+def test_a_second_look_has_seeds_from_its_first_one_on_unless_the_user_says_which() -> None:
+    file = entry(scales={"miniature": {"seeds": 3, "first_seed": 100}})
+    own = panel_overrides(file, "miniature", {})[0][1]
+    assert [run[-1] for run in own] == ["seed=100", "seed=101", "seed=102"]
+    users = panel_overrides(file, "miniature", {"seed": ["7"]})[0][1]
+    assert [run[-1] for run in users] == ["seed=7"]
+
+
 @pytest.mark.parametrize("key", ["steps", "++steps"])
 def test_what_is_fixed_in_a_level_no_scale_and_no_word_of_the_user_changes(key: str) -> None:
     layers = {"4": [], "16": {"set": ["architecture.depth=16"], "fixed": ["steps=1"]}}
