@@ -3,7 +3,8 @@
     python scripts/reference.py outputs      copy from outputs/figures, rewrite the gallery
 
 What was made with settings or seeds of one's own or at scale smoke is passed over. Pictures
-are reduced to 256 colours; data.csv is left out where it is large. The gallery is
+are reduced to 256 colours; data.csv is left out where it is large. Verdicts are worked out anew
+from what is kept of the rows, also of entries that are not copied. The gallery is
 outputs/reference/README.md.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 
+from gp_lab.figures.judging import judged_again
 from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, summary_of
 from gp_lab.figures.sentences import why_open
@@ -64,6 +66,14 @@ def collect(outputs: Path, reference: Path) -> None:
             if name != "data.csv" or len(data) <= LARGEST_TABLE:
                 (folder / name).write_bytes(data)
         small(belonging(source, "figure.png", new), folder / "figure.png")
+
+
+def judge(reference: Path) -> None:
+    """Today's verdicts of what is kept."""
+    for path in published(reference):
+        summary = summary_of(path)
+        claims = judged_again(path.parent, summary)
+        path.write_text(json.dumps(summary | {"claims": claims}, indent=1) + "\n")
 
 
 def place(summary: dict[str, Any]) -> str:
@@ -163,6 +173,7 @@ def main() -> None:
     arguments = parser.parse_args()
     reference = Path(__file__).resolve().parent.parent / "outputs" / "reference"
     collect(arguments.outputs, reference)
+    judge(reference)
     kept = {summary_of(path)["figure"] for path in published(reference)}
     absent = ", ".join(name for name in figure_ids() if name not in (*kept, "none"))
     left = f"Not run yet: {absent}.\n\n" if absent else ""

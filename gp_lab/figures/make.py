@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from gp_lab.errors import BadInput, LabError, counted, one_line, show
 from gp_lab.fields import Budget
-from gp_lab.figures.claims import SMOKE, Claim, family
+from gp_lab.figures.claims import SMOKE, Claim
 from gp_lab.figures.entry import Calculation, Entry, Run, Runs, entry
+from gp_lab.figures.judging import judged, told
 from gp_lab.figures.methods import comparisons, only, without_methods
 from gp_lab.figures.pilot import unproven
 from gp_lab.figures.plan import MINIATURE, Plan
@@ -95,7 +96,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         plan,
         changed,
         table.rows,
-        _judged(what.claims, papers, scale),
+        judged(what.claims, papers, scale),
         lambda: _pictures(what, runs, table, papers.grid),
         f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
         chosen=chosen,
@@ -130,7 +131,7 @@ def make_calculation(plan: Plan) -> str:
     with _blamed_on(changed, name):
         rows, arrays = what.calculate(settings)
         table = Table(rows)
-        claims = _judged(what.claims, table, plan.scale)
+        claims = judged(what.claims, table, plan.scale)
 
     def draw() -> Pictures:
         with _blamed_on(changed, name):
@@ -169,12 +170,6 @@ def _blamed_on(changed: Sequence[str], name: str) -> Iterator[None]:
     except BLAMED as error:
         why = f"{name} cannot work with it ({one_line(error)})"
         raise BadInput(f"{' '.join(changed)}: {why}") from error
-
-
-def _judged(claims: Callable[[Table], list[Claim]], table: Table, scale: str) -> list[Claim]:
-    """An entry's claims, tested as one family, with the verdicts that scale and networks allow."""
-    with family(len(claims(table))):
-        return [claim.at(scale, table.dead(claim.about)) for claim in claims(table)]
 
 
 def _publish(
@@ -243,7 +238,7 @@ def _publish(
         "stand_ins": list(stand_ins),
         "left_out": list(left_out),
         "unproven": warned,
-        "claims": [c.as_dict() | {"stand_in": bool(stand_ins)} for c in claims],
+        "claims": told(claims, bool(stand_ins)),
         "assumptions": text.get("assumptions", []),
         "minutes": text.get("minutes", {}),
         "methods": {method: list(own) for method, own in methods.items()},
