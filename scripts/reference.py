@@ -23,7 +23,7 @@ from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, summary_of
 from gp_lab.figures.sentences import why_open
 from gp_lab.figures.verdicts import Verdict
-from gp_lab.launching.config_groups import figure_ids
+from gp_lab.launching.config_groups import figure_file, figure_ids
 
 SCALES = ("miniature", "paper")
 LARGEST_TABLE = 200_000
@@ -69,11 +69,13 @@ def collect(outputs: Path, reference: Path) -> None:
 
 
 def judge(reference: Path) -> None:
-    """Today's verdicts of what is kept."""
+    """Today's verdicts of what is kept, and today's words of the entries' files."""
     for path in published(reference):
         summary = summary_of(path)
-        claims = judged_again(path.parent, summary)
-        path.write_text(json.dumps(summary | {"claims": claims}, indent=1) + "\n")
+        text = figure_file(summary["figure"])
+        said = {key: text[key] for key in ("assumptions", "minutes") if key in text}
+        today = said | {"claims": judged_again(path.parent, summary)}
+        path.write_text(json.dumps(summary | today, indent=1) + "\n")
 
 
 def place(summary: dict[str, Any]) -> str:

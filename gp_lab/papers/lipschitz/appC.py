@@ -16,6 +16,7 @@ from gp_lab.figures.claims import (
     less,
     paired_greater,
     stated,
+    undecided,
 )
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panels
@@ -29,6 +30,9 @@ BETWEEN = (0.6, 0.8)
 
 BEGIN = 0.1
 """The share of a run after which coming near is looked at: D knows nothing before."""
+
+APPROACH = 0.5
+"""Fakes come near along a run if no more than this of W1's first quarter is left in the last."""
 
 NEAR = 0.02
 """Fakes nearer than this to a real have arrived: no direction is left to point in."""
@@ -55,6 +59,7 @@ def measure(run: Run) -> Row:
     if run.cell["fakes"] == "moving":
         _, found = _course(run)
         row["correlation"] = rank_correlation(found["cosine"], found["w1"])
+        row["w1_left"] = share_left(found["w1"])
     return row
 
 
@@ -75,6 +80,12 @@ def _course(run: Run) -> tuple[list[int], dict[str, np.ndarray]]:
     steps = [step for step in run.steps("pairs") if step >= BEGIN * run.step]
     found = [_at(run, step) for step in steps]
     return steps, {q: np.array([row[q] for row in found]) for q in ("cosine", "w1")}
+
+
+def share_left(w1: np.ndarray) -> float:
+    """W1 [k] along a run: its mean over the last quarter over that of the first."""
+    first, *_, last = np.array_split(w1, 4)
+    return float(last.mean() / first.mean()) if len(w1) >= 4 else float("nan")
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -116,6 +127,10 @@ def claims(table: Table) -> list[Claim]:
         values = table.values("correlation", fakes="moving", noise=level)
         text = f"the nearer p_G is to p_data, the better gradients point to one target ({title})"
         test = less(values, 0.0, quantity=along, within=COSINE)  # a correlation's range, too
+        left = known_mean(np.array(table.values("w1_left", fakes="moving", noise=level)))
+        if not left < APPROACH:
+            why = f"fakes come no nearer: of W1's first quarter {left:.0%} is left in the last"
+            test = undecided(test, why)
         found += stated(where, {text: test}, about={"fakes": "moving", "noise": level})
     return found
 

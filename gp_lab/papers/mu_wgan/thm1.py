@@ -151,7 +151,7 @@ def _of_rates(table: Table) -> list[Claim]:
     of_growth = "least ratio of the rates at two successive weights"
     of_error = "largest |rate - 2 rho E_mu* x^2|, from Lemma 2's spectrum"
     return [
-        *stated("mu_wgan, sec. 1 and 4.2", {
+        *stated("mu_wgan, sec. 1 (the weight \"might affect the speed\") and 4.2", {
             f"the rate grows with the weight, up to {UNDERDAMPED:g}":
                 computed(least_growth(slow), above=1.0, quantity=of_growth),
             "the rate grows with the weight, at all weights":
@@ -170,11 +170,12 @@ def _of_curves(table: Table) -> list[Claim]:
     of_end = "largest |theta| in the last half of the steps"
     away = table.column("last_distance", case="curve", shape="two_sided").min()
     simple = table.one(case="curve", shape="squared")["last_distance"]
-    return stated("mu_wgan, sec. 2.2", {
+    swings = stated("mu_wgan, sec. 2.2 (\"not necessarily stable\"; that it oscillates is ours)", {
         f"WGAN-GP, lambda {row['weight']:g}: the dynamics keep oscillating about the equilibrium":
             computed(row["last_swing"], above=OSCILLATES, quantity=f"{of_swing}, {of_gan}")
         for row in table.at(case="curve", shape="two_sided").rows
-    } | {
+    })  # fmt: skip
+    return swings + stated("mu_wgan, sec. 2.2", {
         "WGAN-GP does not come to rest at the equilibrium, whatever lambda":
             computed(away, above=OSCILLATES, quantity=f"{of_end}, least over lambda"),
         "with the simple penalty the dynamics come to rest there":

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, less, paired_greater
+from gp_lab.figures.claims import Claim, Verdict, greater, less, paired_greater, undecided
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import curves, legend_above
 from gp_lab.figures.style import COLOURS
@@ -48,18 +48,19 @@ def measure(run: Run) -> Row:
 
 
 def claims(table: Table) -> list[Claim]:
-    where, found = "wgan_gp, sec. 5.5 and Table 4", []
+    where, falls, keeps = "wgan_gp, sec. 5.5 and Table 4", [], []
     about: Where = {"method": "gan"}  # dead nets would not say what the objective does
-    for method, does, is_so in (
-        ("wgan_gp", "falls by more than half", less),
-        ("gan", "keeps more than half", greater),
-    ):
-        for n in range(1, LARGEST + 1):
-            text = f"{table.title(method=method)}: the divergence of its {n}-grams {does}"
-            quantity = f"share left of the untrained JS-{n} over the floor, held-out text"
-            values = table.values(f"js{n}_held_out_left", method=method)
-            of = about if method == "gan" else {}
-            found.append(Claim(text, is_so(values, HALF, quantity=quantity), where, about=of))
+    for n in range(1, LARGEST + 1):
+        said = f"share left of the untrained JS-{n} over the floor, held-out text"
+        wgan_gp, gan = (table.values(f"js{n}_held_out_left", method=m) for m in ("wgan_gp", "gan"))
+        text = f"{table.title(method='wgan_gp')}: the divergence of its {n}-grams falls by more"
+        learns = Claim(f"{text} than half", less(wgan_gp, HALF, quantity=said), where)
+        fails = greater(gan, HALF, quantity=said)
+        if learns.test.verdict != Verdict.SUPPORTED:  # to fail beside a failure says nothing
+            fails = undecided(fails, "WGAN-GP's own is not below half")
+        text = f"{table.title(method='gan')}: the divergence of its {n}-grams keeps more than half"
+        falls.append(learns)
+        keeps.append(Claim(text, fails, where, about=about))
     gan, wgan_gp = (table.values("left_held_out", method=m) for m in ("gan", "wgan_gp"))
     text = "the standard GAN's results are not comparable to WGAN-GP's"
     quantity = (
@@ -67,7 +68,7 @@ def claims(table: Table) -> list[Claim]:
         " standard GAN minus WGAN-GP"
     )
     test = paired_greater(gan, wgan_gp, quantity=quantity)
-    return [*found, Claim(text, test, where, about=about)]
+    return [*falls, *keeps, Claim(text, test, where, about=about)]
 
 
 def draw(runs: Runs, table: Table) -> Figure:
