@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, Test, paired_greater, share_of, stated, undecided
+from gp_lab.figures.claims import Claim, Test, Verdict, paired_greater, share_of, stated, undecided
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panel
 from gp_lab.figures.style import new_panels
@@ -100,7 +100,7 @@ def share_once_clipped(weights: Arrays, c: float) -> float:
 def claims(table: Table) -> list[Claim]:
     """Dead networks excuse none (no `about=`): a gradient that has vanished is what they claim.
 
-    What training does to weights is undecided where no gradient reaches them.
+    That training does nothing to weights is undecided where no gradient reaches them.
     """
     at_bound = "share of weights within 1 % of +-c, minus that of the initial weights, clipped"
     others = table.grid.titles("method", OTHERS)
@@ -153,7 +153,7 @@ def _on_most_seeds(table: Table, method: str, *wanted: str) -> Test:
 def _where_it_trains(table: Table, method: str, test: Test) -> Test:
     found = seen(table, method)
     vanished = found.count(VANISH)
-    if vanished <= len(found) / 2:
+    if test.verdict == Verdict.SUPPORTED or vanished <= len(found) / 2:
         return test
     return undecided(test, f"its gradients vanish on {vanished} of {len(found)} seeds")
 

@@ -230,6 +230,20 @@ def test_a_cosine_that_rises_as_the_distance_falls_has_rank_correlation_minus_on
     assert np.isnan(appC.rank_correlation(np.ones(4), distance))
 
 
+def test_what_comes_near_at_once_is_not_said_to_come_near_along_a_run() -> None:
+    assert appC.share_left(np.array([1.0, 1, 0.8, 0.5, 0.4, 0.2, 0.1, 0.1])) == pytest.approx(0.1)
+    assert appC.share_left(np.full(8, 0.1)) == pytest.approx(1)
+    assert np.isnan(appC.share_left(np.ones(3)))
+    rows = rows_of("lipschitz/appC", 10, cosine=0.9, cosine_second=0.3)
+    for row in rows:
+        row |= {"correlation": -0.9 + 0.01 * row["seed"], "w1_left": 0.1}
+    words = "the nearer p_G is to p_data"
+    near = {text: v for text, v in verdicts("lipschitz/appC", rows).items() if words in text}
+    assert set(near.values()) == {Verdict.SUPPORTED}
+    still = verdicts("lipschitz/appC", [row | {"w1_left": 0.9} for row in rows])
+    assert {still[text] for text in near} == {Verdict.INCONCLUSIVE}
+
+
 def test_fig3_says_what_the_k_of_its_titles_is(tmp_path: Path) -> None:
     small = [word for word in SMALL if not word.startswith("probe.samples")]
     folder = trained(

@@ -207,6 +207,15 @@ def test_gradients_that_do_not_vanish_are_evidence_against_it_and_so_is_a_steep_
     assert list(said.values()).count(Verdict.NOT_SUPPORTED) == 2
 
 
+def test_weights_that_no_gradient_reaches_do_not_speak_against_clipping() -> None:
+    still = [row | {"share_at_bound": 0.6 + 0.001 * (row["seed"] % 3)} for row in deep()]
+    words = "pushes weights"
+    assert those(verdicts(fig1b.ENTRY, "fig1b", still), words) == {Verdict.INCONCLUSIVE}
+    rows = deep(**dict.fromkeys(fig1b.CLIPPING, "explode"))
+    moved = [row | {"share_at_bound": 0.6 + 0.001 * (row["seed"] % 3)} for row in rows]
+    assert those(verdicts(fig1b.ENTRY, "fig1b", moved), words) == {Verdict.NOT_SUPPORTED}
+
+
 def test_half_of_the_seeds_decide_nothing() -> None:
     said = deep_verdicts(**{"clipping_1e-1": lambda seed: ("neither", "explode")[seed % 2]})
     assert those(said, "0.1", "exponentially") == {Verdict.INCONCLUSIVE}

@@ -196,6 +196,12 @@ def test_a_standard_gan_that_writes_better_is_a_result_too(tmp_path: Path) -> No
     assert verdicts(claims[4:]) == [Verdict.NOT_SUPPORTED] * 5
 
 
+def test_a_standard_gan_that_fails_as_wgan_gp_does_says_nothing_of_it(tmp_path: Path) -> None:
+    claims = table4.claims(table_of(table4.ENTRY, texts(tmp_path, {"wgan_gp": 0.8, "gan": 0.92})))
+    assert verdicts(claims[:4]) == [Verdict.NOT_SUPPORTED] * 4
+    assert verdicts(claims[4:8]) == [Verdict.INCONCLUSIVE] * 4
+
+
 def test_what_is_half_way_down_is_not_decided_and_a_dead_gan_is_no_verdict_on_it(
     tmp_path: Path,
 ) -> None:

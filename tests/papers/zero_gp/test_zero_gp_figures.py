@@ -172,6 +172,16 @@ def test_one_gp_that_learns_the_large_roll_contradicts_the_paper() -> None:
     assert set(verdicts("zero_gp/fig6", diverged).values()) == {Verdict.SUPPORTED}
 
 
+def test_that_a_method_does_not_learn_a_roll_that_none_learns_says_nothing_of_it() -> None:
+    rows = rows_of("zero_gp/fig6", 10, learnt=0)
+    small = ["1-GP learns the swiss roll at scale 1", "0-GP learns the swiss roll at scale 1"]
+    found = verdicts("zero_gp/fig6", rows)
+    assert [found[text] for text in small] == [Verdict.INCONCLUSIVE] * 2
+    alone = [row | {"learnt": int(row["method"] == "none")} for row in rows]
+    found = verdicts("zero_gp/fig6", alone)
+    assert [found[text] for text in small] == [Verdict.NOT_SUPPORTED] * 2
+
+
 # -- the maps of robustness ----------------------------------------------------------------
 
 
