@@ -98,7 +98,8 @@ def draw(runs: Runs, table: Table) -> Figure:
             curves(axes, first, partial(_layers, of), name, color=colour)
     middle[0].set(title="loss of D, first seed", xlabel="iteration")
     middle[1].set(title="norm of its gradient, first seed", xlabel="iteration", yscale="log")
-    middle[1].minorticks_off()  # their labels would reach the images beside
+    for place in (middle[1].yaxis.set_major_formatter, middle[1].yaxis.set_minor_formatter):
+        place("{x:g}")
     if runs.at(images="rectangles"):
         middle[0].legend()
     faces = [one.cell["batch"] for one in runs.grid.at(images="faces")]
