@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from gp_lab.figures.claims import (
     LEVEL,
@@ -98,8 +99,9 @@ def draw(runs: Runs, table: Table) -> Figure:
             curves(axes, first, partial(_layers, of), name, color=colour)
     middle[0].set(title="loss of D, first seed", xlabel="iteration")
     middle[1].set(title="norm of its gradient, first seed", xlabel="iteration", yscale="log")
-    for place in (middle[1].yaxis.set_major_formatter, middle[1].yaxis.set_minor_formatter):
-        place("{x:g}")
+    middle[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    middle[1].yaxis.set_major_formatter("{x:g}")
+    middle[1].minorticks_off()
     if runs.at(images="rectangles"):
         middle[0].legend()
     faces = [one.cell["batch"] for one in runs.grid.at(images="faces")]
