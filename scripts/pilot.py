@@ -73,7 +73,8 @@ def draw(
     what was measured."""
     own = f"pilot/{name.replace('/', '-')}-{number}"
     module = f"gp_lab.papers.{name.replace('/', '.').replace('-', '_')}"
-    scales = {"miniature": {"seeds": SEEDS, **candidate}}
+    seeds = int(text["pilot"].get("seeds", SEEDS))
+    scales = {"miniature": {"seeds": seeds, **candidate}}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "figure", f"{own}.yaml")
         file.parent.mkdir(parents=True)
@@ -81,9 +82,9 @@ def draw(
         file.write_text("# @package figure\n" + json.dumps(node))  # YAML whose words stay words
         Path(folder, f"{MEASURED}.py").write_text(ENTRY.format(module=module))
         first = text["pilot"].get("first_seed", FIRST_SEED)
-        seeds = f"seed=range({first},{first + SEEDS})"
+        of_pilot = f"seed=range({first},{first + seeds})"
         command = [sys.executable, "-m", "gp_lab", "figure", own, f"--config-dir={folder}"]
-        command += ["scale=miniature", seeds, f"out={root}", f"trust=[{MEASURED}]"]
+        command += ["scale=miniature", of_pilot, f"out={root}", f"trust=[{MEASURED}]"]
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
         known = os.environ | {"PYTHONPATH": path}
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=known)

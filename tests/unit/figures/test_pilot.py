@@ -47,6 +47,18 @@ def test_some_method_has_to_do_it_on_every_seed() -> None:
     assert not meets(every, rows(a=[8, 8, 8], b=[8, 2, 8]))[0]
 
 
+def test_where_a_seed_is_an_architecture_more_than_half_of_them_have_to_do_it() -> None:
+    most = AT_LEAST | {"of": "most"}
+    assert meets(most, rows(a=[8, 0, 9], b=[8, 3, 0])) == (True, {"a": 8, "b": 3})
+    assert not meets(most, rows(a=[8, 8, 0, 0]))[0]  # a half
+    assert meets(most, rows(a=[8, 8, 9, 0])) == (True, {"a": 8})
+    at_most = {"some": ["method"], "quantity": "modes", "at_most": 3, "of": "most"}
+    assert meets(at_most, rows(a=[8, 1, 3])) == (True, {"a": 3})
+    assert not meets(at_most, rows(a=[8, 8, 3, 1]))[0]
+    with pytest.raises(BadInput, match=r"measured\.of"):
+        meets(AT_LEAST | {"of": "some"}, rows(a=[8]))
+
+
 def test_a_seed_that_diverged_has_not_done_it() -> None:
     assert not meets(AT_LEAST, rows(a=[8, float("nan"), 8]))[0]
     at_most = {"some": ["method"], "quantity": "modes", "at_most": 8}
