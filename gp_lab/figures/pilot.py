@@ -4,6 +4,7 @@
       criterion: some method hits all 8 modes on every seed
       measured: {some: [method], quantity: modes, at_least: 8}
       first_seed: 1003                      # 1000 where it is not said
+      seeds: 8                              # 3 where it is not said
       candidates:                           # what the scale would set, as under `scales:`
         - {overrides: [architecture.width=64]}
         - {overrides: [architecture.width=64], cells: [{method: none, set: [steps=500]}]}
