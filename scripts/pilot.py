@@ -2,10 +2,11 @@
 
     python scripts/pilot.py zero_gp/fig2 [outputs/pilot]
 
-Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up), in the
-cells that the criterion looks at, until one passes; what came out, and what it cost, is printed as
-YAML for the file (`tried:`). No claim is tested and no picture drawn. Those that the file says were
-tried are not trained again; finished runs are kept, so the script goes on where it was stopped.
+Candidates are trained in the order of the entry's file, on three pilot seeds (1000 and up, or as
+many as the file says), in the cells that the criterion looks at, until one passes; what came out,
+and what it cost, is printed as YAML for the file (`tried:`). No claim is tested and no picture
+drawn. Those that the file says were tried are not trained again; finished runs are kept, so the
+script goes on where it was stopped.
 """
 
 import json

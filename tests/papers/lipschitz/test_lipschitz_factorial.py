@@ -59,7 +59,7 @@ def test_critics_that_have_not_fitted_are_not_held_against_those_that_have() -> 
             row["error"] = 0.2 if row["activation"] == "relu" else 0.05
         if row["optimiser"] == "sgd" and row["activation"] == "selu":
             row["roughness"] *= 8
-    np.testing.assert_allclose(fig8_12.effect(table, "optimiser").mean(), 1, atol=0.1)
+    np.testing.assert_allclose(fig8_12.effect(table, "optimiser"), 1, atol=0.2)  # of SELU alone
     for row in table.rows:
         row["error"] = 0.2
     assert np.isnan(fig8_12.effect(table, "optimiser")).all()
