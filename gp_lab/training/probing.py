@@ -24,18 +24,35 @@ class Probing:
         """Whether any probe is due after this step; the runs of a stack have the same ones."""
         return any(p.due(step, self.steps) for p in self.replicas[0].setup.probes.values())
 
-    def measure(self, step: int, state: dict[str, Any]) -> None:
-        """Measure the due probes of the runs at a state whose parameters are numbers."""
-        for r, replica in enumerate(self.replicas):
+    def left(self, step: int) -> list[list[str]]:
+        """By run, the probes that are due at a step and have written nothing there."""
+        return self.ranks.broadcast_from_main(
+            lambda: [
+                [name for name in due if step not in replica.folder.array_steps(name)]
+                for replica, due in zip(self.replicas, self._due(step), strict=True)
+            ]
+        )
+
+    def measure(
+        self, step: int, state: dict[str, Any], due: Sequence[Sequence[str]] | None = None
+    ) -> None:
+        """Measure those due, or by run these probes, at a state whose parameters are numbers."""
+        due = self._due(step) if due is None else due
+        for r, (replica, names) in enumerate(zip(self.replicas, due, strict=True)):
             own = one_of(state, r, len(self.replicas))
-            if replica.trains and finite(own):
-                self._measure_one(replica, view_of(replica.setup, own, step))
+            if names and replica.trains and finite(own):
+                self._measure_one(replica, view_of(replica.setup, own, step), names)
             # otherwise the next iteration's metrics, or the end, say that it diverged
 
-    def _measure_one(self, replica: Replica, view: View) -> None:
-        """All due probes of a run: some are made by all ranks together, the rest are dealt out."""
+    def _due(self, step: int) -> list[list[str]]:
+        return [
+            [name for name, p in replica.setup.probes.items() if p.due(step, self.steps)]
+            for replica in self.replicas
+        ]
+
+    def _measure_one(self, replica: Replica, view: View, due: Sequence[str]) -> None:
+        """Probes of a run: some are made by all ranks together, the rest are dealt out."""
         probes, shared = replica.setup.probes, replace(view, share=self.share)
-        due = [name for name, p in probes.items() if p.due(view.step, self.steps)]
         found = {name: probes[name].measure(shared) for name in due if probes[name].shared}
         own = [name for name in due if name not in found][self.ranks.rank :: self.ranks.world]
         found |= self.ranks.gather({name: probes[name].measure(view) for name in own})

@@ -5,7 +5,7 @@ each leaves the folder that it would have left alone.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -209,8 +209,8 @@ class _Training:
             replica.track()
         self.timing.start(self.step)
         with self.progress.bar(name_of(self.replicas), self.step, last) as line:
-            if self.step == 0:
-                self.probes.measure(0, state)
+            if any(left := self.probes.left(self.step)):  # at the start; behind one that failed
+                self._measure(state, left)
             while self.step < last and not vote.reached and self._any_trains:
                 state, metrics = iterate(engine, state, self.step)
                 self.step += 1
@@ -222,13 +222,24 @@ class _Training:
                     self.status.update(self.step, self.timing.rate)
                 if self.probes.due(self.step):
                     self.metrics.write()
-                    self.probes.measure(self.step, state)
+                    self._measure(state)
                 if self.checkpoints.due(self.step):
                     self.metrics.write()
                     self.checkpoints.save(self.step, state)
                 line.update()
             line.refresh()
         self._end(stop, state)
+
+    def _measure(self, state: dict[str, Any], left: Sequence[Sequence[str]] | None = None) -> None:
+        """Measure the probes; if one fails, save what has been trained, so that whoever goes on has
+        but what is left to measure before it."""
+        try:
+            self.probes.measure(self.step, state, left)
+        except Exception:
+            if self.ranks.world == 1 and self.step > 0:  # others would not come to save
+                with suppress(Exception):  # what the probe raised is the reason
+                    self.checkpoints.save(self.step, state)
+            raise
 
     def _iterate_first(self, engine: Engine, state: dict[str, Any], vote: StopVote) -> None:
         """One iteration of the first run of a stack by itself, whose result is dropped."""

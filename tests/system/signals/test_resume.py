@@ -7,11 +7,14 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lab import (
     PATIENCE,
+    QUICK,
     SMALL,
+    STACK,
     Forked,
     SignalAt,
     assert_same_run,
@@ -29,9 +32,11 @@ from lab import (
 )
 
 from gp_lab.errors import LabError
+from gp_lab.probes.base import View
+from gp_lab.probes.plane import ValueSurface
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, find_runs
-from gp_lab.runs.identity import folder_of
+from gp_lab.runs.identity import Config, folder_of
 from gp_lab.training.trainer import train
 
 STEPS = 300
@@ -356,3 +361,34 @@ def test_a_status_that_cannot_be_written_leaves_the_old_one(
     with pytest.raises(OSError, match="No space left"):
         folder.set_status(State.RUNNING, step=1)
     assert (folder.path / "status.json").read_text() == before
+
+
+@pytest.mark.parametrize("step", [5, 10])
+def test_what_was_trained_outlives_a_probe_that_fails(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state before the probe is saved, though no checkpoint was due; whoever goes on measures
+    what is left, once, and leaves what a run would have that met no failure."""
+    words = [*QUICK, *STACK, "steps=10", "checkpoint_every=1000", "probe.surface.every=5"]
+    stack = [[*words, f"seed={seed}"] for seed in (0, 1)]
+    whole = _together([config_of(*one, f"out={tmp_path}/whole") for one in stack])
+    measure, seen = ValueSurface.measure, list[int]()
+
+    def failing(self: ValueSurface, view: View) -> dict[str, np.ndarray]:
+        seen.append(view.step)
+        if seen.count(step) == 2:  # that of the second run
+            raise OSError("no space left on the device")
+        return measure(self, view)
+
+    monkeypatch.setattr(ValueSurface, "measure", failing)
+    configs = [config_of(*one, f"out={tmp_path}/failed") for one in stack]
+    with pytest.raises(OSError, match="no space"):
+        _together(configs)
+    failed = _together(configs)
+    assert seen.count(step) == 3
+    for a, b in zip(whole, failed, strict=True):
+        assert_same_run(a, b)
+
+
+def _together(configs: list[Config]) -> list[RunFolder]:
+    return [result.folder for result in train(configs, progress=False)]
