@@ -83,6 +83,11 @@ def undecided(test: "Test", why: str) -> "Test":
     return replace(test, verdict=Verdict.INCONCLUSIVE, quantity=said)
 
 
+def only_if(premise: "Test", test: "Test", why: str) -> "Test":
+    """A test that says something only where another one is supported; `why` it does not."""
+    return test if premise.verdict == Verdict.SUPPORTED else undecided(test, why)
+
+
 def learnt_on(learns: "Test") -> str:
     """On how many of the seeds of a share that is: "3 of 10 seeds"."""
     seeds = learns.interval

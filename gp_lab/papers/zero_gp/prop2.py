@@ -27,10 +27,9 @@ EXPONENT = (-1.05, -0.95)
 
 DATA = {
     "MNIST": (60_000, 784),
-    "CIFAR-10": (50_000, 3072),
     "ImageNet 64x64": (1_281_167, 12_288),
 }
-"""Training samples and d_x of the paper's own data sets, and of CIFAR-10 for comparison."""
+"""Training samples and d_x of the paper's own data sets."""
 
 SHOWN = 20
 """How many of the random sets are drawn."""

@@ -1,6 +1,7 @@
 """The robustness that zero_gp claims (contribution 4, secs. 5.2, 5.3, 6.2), as maps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from gp_lab.figures.claims import (
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.style import heat_map, new_panels
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.grid import Where
+from gp_lab.launching.grid import Cell, Where
 from gp_lab.papers.zero_gp._reading import MODES, centers, mode_scores, power
 from gp_lab.runs.folder import State
 
@@ -53,31 +54,44 @@ def all_kept(table: Table, **cell: str) -> np.ndarray:
     return np.where(np.isnan(known), np.nan, np.array(known) == MODES)
 
 
-def share_kept(table: Table, method: str, *regions: Where) -> np.ndarray:
+def share_kept(
+    table: Table, method: str, *regions: Where, living: Sequence[str] = ()
+) -> np.ndarray:
     """By seed [n], the share of the cells in which it keeps all modes; a diverged run keeps none.
 
-    Without a penalty each lambda is the same run, which counts once for each. NaN for a seed that
-    has neither finished nor diverged in one of them.
+    Of the cells in which the networks of all `living` methods are. Without a penalty each lambda is
+    the same run, which counts once for each. NaN for a seed that has neither finished nor diverged
+    in one of them.
     """
-    kept = []
-    for where in regions:
-        cells = table.grid.at(method=method, **where)
-        lambdas = len(table.grid.at(method="zero_gp", **where)) // len(cells)
-        kept += [all_kept(table, **panel.cell) for panel in cells * lambdas]
-    return np.asarray(np.mean(kept, axis=0))
+    cells = cells_of(table, *regions, living=living)
+    return np.asarray(np.mean([all_kept(table, **_with(method, cell)) for cell in cells], axis=0))
+
+
+def cells_of(table: Table, *regions: Where, living: Sequence[str] = ()) -> list[Cell]:
+    """The cells of 0-GP in these regions, less those in which networks of a `living` method are
+    dead in most seeds."""
+    cells = [panel.cell for where in regions for panel in table.grid.at(method="zero_gp", **where)]
+    return [c for c in cells if not any(table.dead(_with(method, c)) for method in living)]
+
+
+def _with(method: str, cell: Cell) -> Cell:
+    """A cell of 0-GP with another method."""
+    return {**cell, "method": method} | ({"weight": "0"} if method == "none" else {})
 
 
 def claims(table: Table) -> list[Claim]:
     regions, largest = "the region in which all 8 modes are kept is", dict[str, Test]()
-    quantity = "share of the cells in which a seed keeps all modes, 0-GP"
-    mine, others = _shares(table, *REGIONS.values())
-    for title, its in others.items():
+    titles = table.grid.titles("method")
+    others = {method: title for method, title in titles.items() if method != "zero_gp"}
+    for method, title in others.items():
+        mine, its, quantity = _shares(table, [method], *REGIONS.values())
         largest[f"{regions} larger with 0-GP than with {title}: all settings"] = paired_greater(
-            mine, its, quantity=f"{quantity} minus {title}"
+            mine, its[title], quantity=f"{quantity}, 0-GP minus {title}"
         )
     for varied, region in REGIONS.items():
+        mine, its, quantity = _shares(table, list(others), region)
         largest[f"{regions} the largest with 0-GP: {varied}"] = paired_greatest(
-            *_shares(table, region), quantity=quantity
+            mine, its, quantity=f"{quantity}, 0-GP"
         )
     cell = {**FIG2, "method": "zero_gp", "lr": "0.003"}
     of_lambda = {w: table.values("power", **cell, weight=w) for w in _weights(table)}
@@ -94,8 +108,7 @@ def claims(table: Table) -> list[Claim]:
     pairs = "share of the seeds with all 8 modes in one of the two that have them"
     fewer = f"{pairs} in {LOW} dimensions, not in {HIGH}"
     more = f"{pairs} with 0-GP, not with 1-GP, in {HIGH} dimensions"
-    # Of dead networks only those of 1-GP in many dimensions are no answer: settings that kill a
-    # method are outside its region, and gradients that vanish are what a large lambda is about.
+    # Gradients that vanish are what a large lambda is about: no `about` there.
     return [
         *stated("zero_gp, contribution 4 and sec. 6.2", largest),
         *stated("zero_gp, sec. 5.2", {
@@ -114,11 +127,16 @@ def claims(table: Table) -> list[Claim]:
     ]  # fmt: skip
 
 
-def _shares(table: Table, *regions: Where) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """`share_kept` with 0-GP, and by title with each of the others."""
-    titles = table.grid.titles("method")
-    shares = {title: share_kept(table, m, *regions) for m, title in titles.items()}
-    return shares.pop(titles["zero_gp"]), shares
+def _shares(
+    table: Table, others: Sequence[str], *regions: Where
+) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
+    """`share_kept` with 0-GP, and by title with each of some others, and what that is: in the cells
+    in which the others' networks live, for dead ones say nothing of a penalty."""
+    every, living = (len(cells_of(table, *regions, living=of)) for of in ((), others))
+    said = f"share of the {living} of {every} cells with living networks in which a seed keeps all"
+    kept = partial(share_kept, table, living=others)
+    beside = {table.title(method=method): kept(method, *regions) for method in others}
+    return kept("zero_gp", *regions), beside, f"{said} modes"
 
 
 def _weights(table: Table) -> list[str]:
