@@ -169,7 +169,7 @@ def shared_claims(table: Table, theorem: str, appendix: str, formula: str) -> li
             f"the variance of theta is of order 1/m (slope -1 within {SLOPE_MARGIN:g})":
                 inside(slope, -1 - SLOPE_MARGIN, -1 + SLOPE_MARGIN, quantity=order),
         }),
-        *stated("anomalous, Eqs. 25 and 28", {
+        *stated("anomalous, Eqs. 25 and 28 (ours: the loop that is simulated)", {
             f"{m}: the alternating loop with unit steps of t has Var theta = {loop} at {at}"
             f" (within {MARGIN:.0%}; the flow: {flow})":
                 met("loop_ratio", m, "that of the loop's recursion"),

@@ -16,6 +16,7 @@ from gp_lab.figures.claims import (
     greater,
     learnt_on,
     less,
+    only_if,
     paired_greater,
     rank_correlations,
     share_of,
@@ -67,6 +68,10 @@ def claims(table: Table) -> list[Claim]:
         "more of FGD's codes have right images than of MGD's":
             paired_greater(right["64"], right["16"], quantity=f"{share}, FGD minus MGD"),
     }  # fmt: skip
+    converged, ahead = converges
+    converges[ahead] = only_if(
+        converges[converged], converges[ahead], "both still learn, and FGD has seen more data"
+    )
     sizes = [one.cell["batch"] for one in table.grid.at(images="faces")]
     fid = [table.values("fid", images="faces", batch=size) for size in sizes]
     correlations = rank_correlations([int(size) for size in sizes], np.array(fid).T)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gp_lab.figures.claims import Test, Verdict, equivalent, less, undecided
+from gp_lab.figures.claims import Test, equivalent, less, only_if
 from gp_lab.figures.table import Table
 from gp_lab.papers._scores import LEARNT, judge
 
@@ -32,7 +32,5 @@ def similar_fid(
 
 def given(learnt: Test, test: Test) -> Test:
     """The verdict where WGAN-GP learns the data: to share a failure is not to be similar."""
-    if learnt.verdict == Verdict.SUPPORTED:
-        return test
     left = f"{learnt.quantity} {learnt.interval.estimate:.2f}"
-    return undecided(test, f"WGAN-GP itself may not learn the data: {left}")
+    return only_if(learnt, test, f"WGAN-GP itself may not learn the data: {left}")

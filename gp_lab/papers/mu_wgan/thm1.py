@@ -134,6 +134,8 @@ def claims(table: Table) -> list[Claim]:
                 computed(of("largest_real").max(), below=0.0, quantity=of_real),
             f"{label}: what the projection takes away are zero eigenvalues and no others":
                 computed(differ, below=0.5, quantity=of_differ),
+        })  # fmt: skip
+        found += stated(f"{where} (ours: the paper's is the flow)", {
             f"{label}: the alternating update of the trainer contracts as well":
                 computed(1 - of("alternating_radius").max(), above=0.0, quantity=of_inside),
         })  # fmt: skip
@@ -151,7 +153,7 @@ def _of_rates(table: Table) -> list[Claim]:
     of_growth = "least ratio of the rates at two successive weights"
     of_error = "largest |rate - 2 rho E_mu* x^2|, from Lemma 2's spectrum"
     return [
-        *stated("mu_wgan, sec. 1 (the weight \"might affect the speed\") and 4.2", {
+        *stated("mu_wgan, sec. 1 (the weight \"might affect the speed\")", {
             f"the rate grows with the weight, up to {UNDERDAMPED:g}":
                 computed(least_growth(slow), above=1.0, quantity=of_growth),
             "the rate grows with the weight, at all weights":

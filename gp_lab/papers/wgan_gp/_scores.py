@@ -1,7 +1,7 @@
 """What the image entries of wgan_gp judge samples by: the Inception network at the paper's scale, a
 small classifier of the data in miniature."""
 
-from gp_lab.figures.claims import Test, Verdict, learnt_on, undecided
+from gp_lab.figures.claims import Test, learnt_on, only_if
 from gp_lab.figures.entry import Run
 from gp_lab.figures.table import Row
 from gp_lab.papers._scores import JUDGES, probe_of
@@ -25,6 +25,4 @@ def named(runs: list[Run], what: str) -> str:
 
 def given(learns: Test, test: Test, who: str) -> Test:
     """The verdict where `who` learns on most seeds: to fail beside a failure says nothing."""
-    if learns.verdict == Verdict.SUPPORTED:
-        return test
-    return undecided(test, f"{who} learns on {learnt_on(learns)}")
+    return only_if(learns, test, f"{who} learns on {learnt_on(learns)}")
