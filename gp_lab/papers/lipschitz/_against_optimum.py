@@ -24,6 +24,7 @@ class Comparison:
         k = self.slope()
         return {
             "error": self.error(),
+            "error_of_shape": self.error_of_shape(),
             "cosine": float(np.nanmean(self.coupled_cosines())),
             "k": k,
             "k_exact": self.optimum.k,
@@ -41,6 +42,15 @@ class Comparison:
         measure = rmse_up_to_offset if self.loss == "wasserstein" else rmse
         deviation = rmse_up_to_offset(np.zeros_like(exact), exact, weights)
         return measure(trained, exact, weights) / deviation
+
+    def error_of_shape(self) -> float:
+        """`error` of the multiple of f, about an offset, that is the nearest to f*."""
+        trained, exact, weights = self._on_points_and_segments()
+        off, of_f = (x - np.average(x, weights=weights) for x in (exact, trained))
+        spread = np.sum(weights * of_f**2)
+        scale = max(0.0, np.sum(weights * off * of_f) / spread) if spread else 0.0
+        left = np.average((off - scale * of_f) ** 2, weights=weights)
+        return float(np.sqrt(left / np.average(off**2, weights=weights)))
 
     def slope(self) -> float:
         """k(f) of the trained D over coupled segments and between all points."""

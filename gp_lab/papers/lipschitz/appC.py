@@ -11,7 +11,6 @@ from gp_lab.evaluation.points import cosines, wasserstein
 from gp_lab.figures.claims import (
     COSINE,
     Claim,
-    greater,
     inside,
     less,
     paired_greater,
@@ -102,6 +101,7 @@ def claims(table: Table) -> list[Claim]:
     nearest, second = (
         still.values(quantity, targets="two", noise="0") for quantity in ("cosine", "cosine_second")
     )
+    noisy = still.values("cosine_second", targets="two", noise="0.01")
     alone = {"fakes": "fixed", "targets": "two", "noise": "0"}
     of = "mean cosine of grad f with the"
     noise = "mean cosine with the nearest target, with noise minus without"
@@ -114,10 +114,10 @@ def claims(table: Table) -> list[Claim]:
             inside(second, *BETWEEN, quantity=f"{of} second target", within=COSINE),
     }, paper=0.707, about=alone)  # fmt: skip
     found += stated(where, {
-        "more strictly, it is a combination of the ways to both (n = 2: not a right angle with the"
-        " other)":
-            greater(second, 0.0, quantity=f"{of} second target", within=COSINE),
-    }, about=alone)  # fmt: skip
+        "more strictly, it is a combination of the ways to both (n = 2: more of the way to the"
+        " other one than with noise, which is said to leave none)":
+            paired_greater(second, noisy, quantity=f"{of} second target, without noise minus with"),
+    }, about={"fakes": "fixed", "targets": "two"})  # fmt: skip
     for targets, n in table.grid.titles("targets").items():
         without, with_noise = still.by("noise", "cosine", targets=targets).values()
         text = f"noise on the fakes turns gradients to single targets ({n})"

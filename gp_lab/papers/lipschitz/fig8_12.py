@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import Claim, greater, paired_greatest, stated
+from gp_lab.figures.claims import Claim, greater, paired_greatest, stated, undecided
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, panel
 from gp_lab.figures.style import COLOURS, surface
@@ -98,6 +98,10 @@ def claims(table: Table) -> list[Claim]:
             log_roughness(table, name), rivals, quantity=f"log2 roughness, {name}"
         )
         about = [cell_of(figure) for figure in (*SIMPLE, name)]
+        if rough := [
+            figure for figure in (*SIMPLE, name) if not has_fitted(table, cell_of(figure))
+        ]:
+            test = undecided(test, f"{', '.join(rough)}: error above {FITTED:g}")
         seen += stated("lipschitz, App. G, Figs. 8 to 12", {text: test}, about=about)
     return seen
 

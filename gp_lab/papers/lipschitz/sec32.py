@@ -78,7 +78,7 @@ def claims(table: Table) -> list[Claim]:
             f" (mean cosine within {UNDIRECTED} of 0)":
                 inside(pairs, -UNDIRECTED, UNDIRECTED, quantity=mean, within=COSINE),
         }, about={"method": "pairs"}),
-        *stated("lipschitz, sec. 3.2", {
+        *stated("lipschitz, sec. 3 and Lemma 3.3.2", {
             f"with the Lipschitz constraint they point to the reals (cosine > {POINTING})":
                 greater(constrained, POINTING, quantity=mean, within=COSINE),
         }, about={"method": "lipschitz"}),

@@ -176,7 +176,7 @@ def claims(table: Table) -> list[Claim]:
         }),
         *stated(f"{theorem}, fourth bullet", {
             "p_G = p_data: k(f*) = 0": less(equal, VANISHED, quantity=of_equal),
-            "p_G other than p_data: k(f*) > 0, so no equilibrium":
+            "p_G other than p_data: k(f*) > 0":
                 greater(other, VANISHED, quantity=of_other),
         }),
         *stated("lipschitz, Lemma 3.3.2", {
