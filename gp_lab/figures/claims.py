@@ -88,6 +88,11 @@ def only_if(premise: "Test", test: "Test", why: str) -> "Test":
     return test if premise.verdict == Verdict.SUPPORTED else undecided(test, why)
 
 
+def supported_only_if(premise: "Test", test: "Test", why: str) -> "Test":
+    """A test whose support counts only where another one is supported; its refusal counts."""
+    return only_if(premise, test, why) if test.verdict == Verdict.SUPPORTED else test
+
+
 def learnt_on(learns: "Test") -> str:
     """On how many of the seeds of a share that is: "3 of 10 seeds"."""
     seeds = learns.interval

@@ -228,15 +228,16 @@ def _most(
     for config in configs:
         key = structure_key(config)
         wanted[key] = wanted.get(key, 0) + 1
-    found = {}
+    found = dict.fromkeys(wanted, 1)
     for key, count in wanted.items():
+        if count == 1:  # nothing to stack it with: what it takes need not be worked out
+            continue
         run = setups[key]
         each, free = bytes_per_replica(run), free_bytes(run.device)
         if max_stack == "auto":
             fit = int(SHARE_OF_MEMORY * free / processes / each)
-            share = -(
-                -len(configs) // processes
-            )  # a core that waits costs more than a smaller stack
+            # A core that waits costs more than a smaller stack.
+            share = -(-len(configs) // processes)
             found[key] = max(1, min(ENOUGH[run.device.type], fit, share, open_at_once))
         elif (size := min(count, max_stack)) * each > free:
             raise BadInput(

@@ -11,12 +11,11 @@ from scipy.stats import multivariate_normal
 from gp_lab.figures.claims import (
     Claim,
     Test,
-    Verdict,
     greater,
     less,
-    only_if,
     paired_greater,
     stated,
+    supported_only_if,
 )
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, legend_above, panel
@@ -151,9 +150,8 @@ def _tiny_gradients(table: Table) -> dict[str, Test]:
         share = table.values("slope_train_share", **cell)
         test = less(share, TINY, within=(0, math.inf), quantity=words)
         train, unseen = (table.values(f"slope_{x}_mean", **cell) for x in ("train", "held_out"))
-        if test.verdict == Verdict.SUPPORTED:  # the largest may stand in one sharp place
-            smaller = paired_greater(unseen, train)
-            test = only_if(smaller, test, "they may be no smaller than at held-out points")
+        smaller = paired_greater(unseen, train)  # the largest may stand in one sharp place
+        test = supported_only_if(smaller, test, "they may be no smaller than at held-out points")
         tiny[f"{name}: {text} (below {TINY:.0%})"] = test
     return tiny
 

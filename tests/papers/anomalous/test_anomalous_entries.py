@@ -156,7 +156,7 @@ def test_networks_whose_slope_is_not_the_product_of_their_layers_are_refused() -
 
 FINE: Row = {
     "method": "none", "seed": 0, "slack_min": 1e-12, "premise_pairs": 9, "not_real": 0,
-    "premise": 0.1, "assumption_2": 0.8, "real_assumed": 0.99,
+    "premise": 0.1, "assumption_2": 0.8, "real_of_any": 0.99,
 }  # fmt: skip
 
 
@@ -194,6 +194,6 @@ def test_how_often_the_theorem_is_vacuous_is_a_mean_share_of_the_pairs_it_is_abo
 ) -> None:
     rows = [FINE | {"seed": s, "premise": premise + 0.01 * (s % 3 - 1)} for s in range(9)]
     assert of(thm3_verdicts(*rows), "no penalty: the theorem is not vacuous") == verdict
-    few = [row | {"real_assumed": 0.4 + 0.01 * row["seed"]} for row in rows]
+    few = [row | {"real_of_any": 0.4 + 0.01 * row["seed"]} for row in rows]
     assert of(thm3_verdicts(*rows), "no penalty: combinations") == Verdict.SUPPORTED
     assert of(thm3_verdicts(*few), "no penalty: combinations") == Verdict.NOT_SUPPORTED

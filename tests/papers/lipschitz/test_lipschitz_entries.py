@@ -277,8 +277,9 @@ def test_that_the_others_fail_to_converge_says_something_where_max_gp_converges(
 ) -> None:
     rows = rows_of("lipschitz/appA", 12, lemma_error=0.0, k_share=1.0, state="finished")
     for row in rows:
-        row |= {"slope_at_start": 1e-3, "spread_at_start": 1e-3}
+        row["slope_at_start"] = 1e-3
         row["error"] = (max_gp if row["method"] == "max_gp" else 0.3) + 0.001 * (row["seed"] % 3)
+        row["error_of_shape"] = row["error"]
     found = verdicts("lipschitz/appA", rows)
     others = {text: v for text, v in found.items() if "fails to converge" in text}
     assert len(others) == 4

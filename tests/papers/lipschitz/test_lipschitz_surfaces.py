@@ -139,17 +139,32 @@ def verdicts(claims: Any, table: Table, words: str) -> list[Verdict]:
 def test_gradients_have_no_direction_where_their_mean_cosine_is_small(
     cosines: list[float], verdict: Verdict
 ) -> None:
-    for claims, name, axis, level in (
-        (fig1.claims, "lipschitz/fig1", "surface", "complex"),
-        (sec32.claims, "lipschitz/sec32", "method", "pairs"),
+    for claims, name, axis, level, words in (
+        (fig1.claims, "lipschitz/fig1", "surface", "complex", "do not lead"),
+        (sec32.claims, "lipschitz/sec32", "method", "pairs", "no direction"),
     ):
         rows = [
-            {axis: level, "seed": seed, "cosine": c, "cosine_border": c}
+            {
+                axis: level,
+                "seed": seed,
+                "cosine": c,
+                "cosine_border": c,
+                "error": 0.01 + 0.001 * seed,
+            }
             for seed, c in enumerate(cosines)
         ]
         rows += sec32.exact() if claims is sec32.claims else []
         table = Table(rows, grid_of(figure_file(name)))
-        assert verdicts(claims, table, "no direction")[-1] == verdict
+        assert verdicts(claims, table, words)[-1] == verdict
+
+
+def test_gradients_of_an_f_that_has_learnt_nothing_are_no_answer() -> None:
+    rows = [
+        {"surface": "complex", "seed": seed, "cosine_border": 0.1 * seed, "error": 0.8}
+        for seed in range(6)
+    ]
+    table = Table(rows, grid_of(figure_file("lipschitz/fig1")))
+    assert verdicts(fig1.claims, table, "complex: gradients") == [Verdict.INCONCLUSIVE]
 
 
 def test_fig1_measures_how_far_f_is_from_alpha_at_fakes_and_beta_at_reals() -> None:
@@ -220,7 +235,7 @@ def test_fig2_asks_both_networks_for_the_vast_majority(share: float, verdict: Ve
     grid = grid_of(figure_file("lipschitz/fig2"))
     rows = [
         {**panel.cell, "seed": seed, "share_vanish": share + d, "share_lost": share + d}
-        | {"cosine_border": (0.8 if panel.cell["network"] == "deep" else 0.1) + d}
+        | {"rmse": 0.05 + d, "cosine_border": (0.8 if panel.cell["network"] == "deep" else 0.1) + d}
         for panel in grid.panels
         for seed, d in enumerate((-0.01, 0.0, 0.02, 0.01, -0.02))
     ]

@@ -47,7 +47,10 @@ OVERFITS = "with more samples D without penalty still overfits, by more than a p
 
 
 def fig1_rows() -> list[Row]:
-    rows = rows_of(FIG1, 10, rmse_weighted=0.1, accuracy_gap=0.2, slope_train_share=0.01)
+    rows = rows_of(
+        FIG1, 10, rmse_weighted=0.1, accuracy_gap=0.2, slope_train_share=0.01,
+        slope_train_mean=0.1, slope_held_out_mean=0.3,
+    )  # fmt: skip
     errors = {"none": 0.4, "one_gp": 0.2, "zero_gp_sample": 0.4}
     for method, error in errors.items():
         rows = changed(rows, {"method": method}, rmse_weighted=error)
@@ -64,8 +67,8 @@ def test_every_sentence_of_fig1_is_supported_where_everything_is_as_the_paper_sa
         (OVERFITS, "accuracy_gap", 0.009, (-0.5, 0.5)),
         (SURFACE, "explained", 0.8, (0.0, 1.0)),
         ("0-GP with a tenth of the samples comes nearer to D*", "rmse_weighted", 0.05, (0.0, 0.2)),
-        ("no penalty, more samples: gradients on training points are tiny beside those between them"
-         " (below 10%)", "slope_train_share", 0.34, (0.0, 0.3)),
+        ("no penalty, more samples: gradients on training points are tiny beside the largest, and"
+         " beside those elsewhere (below 10%)", "slope_train_share", 0.34, (0.0, 0.3)),
     ],
 )  # fmt: skip
 def test_more_samples_that_help_contradict_what_is_said_of_b_and_a_wide_spread_decides_nothing(
@@ -78,6 +81,15 @@ def test_more_samples_that_help_contradict_what_is_said_of_b_and_a_wide_spread_d
         for r in fig1_rows()
     ]
     assert claim_of(FIG1, spread, text).test.verdict == Verdict.INCONCLUSIVE
+
+
+def test_gradients_are_tiny_on_training_points_only_if_held_out_ones_have_larger() -> None:
+    alike = verdicts(FIG1, changed(fig1_rows(), {}, slope_held_out_mean=0.1))
+    tiny = {v for text, v in alike.items() if "tiny" in text}
+    assert tiny == {Verdict.INCONCLUSIVE}
+    large = changed(fig1_rows(), {}, slope_held_out_mean=0.1, slope_train_share=0.34)
+    tiny = {v for text, v in verdicts(FIG1, large).items() if "tiny" in text}
+    assert tiny == {Verdict.NOT_SUPPORTED}
 
 
 # -- Figure 2 ------------------------------------------------------------------------------
@@ -153,6 +165,18 @@ def test_growth_that_all_methods_share_is_no_explosion() -> None:
     grows, stays, *beside = of_ttur(verdicts(FIG2, rows))
     assert (grows, stays) == (Verdict.SUPPORTED, Verdict.SUPPORTED)
     assert beside == [Verdict.NOT_SUPPORTED] * 4
+
+
+def test_where_nothing_explodes_nothing_is_prevented_and_a_tenth_of_a_run_shows_who_is_ahead() -> (
+    None
+):
+    """Of a D that falls behind by the end, all that TTUR did was to be early."""
+    rows = changed(fig2_rows(), {"method": "none_ttur"}, **norms(1.0, 0.2, 0.1))
+    rows = changed(rows, {"method": "zero_gp_ttur"}, **norms(0.1, -2.0, 0.1))
+    grows, stays, early, end, persists, prevents = of_ttur(verdicts(FIG2, rows))
+    assert (grows, stays) == (Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED)
+    assert Verdict.SUPPORTED not in (end, persists)
+    assert (early, prevents) == (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
 
 
 def test_0_gp_prevents_an_explosion_if_it_is_an_order_of_magnitude_below() -> None:
