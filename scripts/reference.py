@@ -5,13 +5,14 @@
 What was made with settings or seeds of one's own or at scale smoke is passed over. Pictures
 are reduced to 256 colours; data.csv is left out where it is large. Verdicts are worked out anew
 from what is kept of the rows, also of entries that are not copied. The gallery is
-outputs/reference/README.md.
+outputs/reference/README.md; the tables of the papers' pages follow, too.
 """
 
 import argparse
 import html
 import io
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, su
 from gp_lab.figures.sentences import why_open
 from gp_lab.figures.verdicts import Verdict
 from gp_lab.launching.config_groups import figure_file, figure_ids
+
+ROOT = Path(__file__).resolve().parent.parent
 
 SCALES = ("miniature", "paper")
 LARGEST_TABLE = 200_000
@@ -169,11 +172,30 @@ def cell(reference: Path, summary: dict[str, Any], otherwise: list[str]) -> str:
     )
 
 
+def claims_shown(page: str) -> str:
+    """A paper's page with the rows of its table of sentences as its kept `claims.json` has them."""
+    found = re.search(r"\((?:\.\./)+(outputs/reference/\S+/claims\.json)\)", page)
+    head, rule, below = page.partition("\n|---|---|---|\n")
+    if found is None or not rule:
+        return page
+    rows = [row_of(claim) for claim in summary_of(ROOT / found[1])["claims"]]
+    return "".join([head, rule, *rows, "\n", below.split("\n\n", 1)[1]])
+
+
+def row_of(claim: dict[str, Any]) -> str:
+    """A line of a page's table; what is open is not in bold."""
+    verdict, digits = claim["verdict"], 4 if abs(claim["estimate"]) < 1e-3 else 3
+    shown = verdict if verdict == Verdict.INCONCLUSIVE else f"**{verdict}**"
+    value, low, high = (f"{claim[key]:.{digits}f}" for key in ("estimate", "low", "high"))
+    text, quantity = (plain(claim[key]).replace("|", "\\|") for key in ("text", "quantity"))
+    return f"| {text} | {shown} | {quantity}: {value} [{low}, {high}] |\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("outputs", type=Path, help="the folder whose figures are copied")
     arguments = parser.parse_args()
-    reference = Path(__file__).resolve().parent.parent / "outputs" / "reference"
+    reference = ROOT / "outputs" / "reference"
     collect(arguments.outputs, reference)
     judge(reference)
     kept = {summary_of(path)["figure"] for path in published(reference)}
@@ -182,6 +204,8 @@ def main() -> None:
     (reference / "README.md").write_text(
         f"{HEAD}{left}{decided(reference)}\n\n{gallery(reference)}\n"
     )
+    for page in (ROOT / "gp_lab" / "papers").glob("*/README.md"):
+        page.write_text(claims_shown(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     panel(said, rectangles, "mean logit of D", _scores)
     panel(averages, faces, "samples nearest to averages", _averages)
     panel(distances, faces, "distance of samples (DIF)", _distances)
-    panel(pictures, faces, f"samples, {table.title(images='faces')}", _samples)
+    panel(pictures, faces, "samples", _samples)
     return figure
 
 

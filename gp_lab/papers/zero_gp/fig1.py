@@ -128,11 +128,11 @@ def _more_samples(table: Table) -> dict[str, Test]:
         "with more samples D without penalty still overfits, by more than a point":
             greater(gap, A_POINT, within=(-1, 1),
                     quantity="accuracy on training minus on held-out samples, (b)"),
-        f"its surface is very different from D*: explains less than {EXPLAINED:.0%} of its"
+        f"(b): its surface is very different from D*: explains less than {EXPLAINED:.0%} of its"
         " variance":
             less(share, EXPLAINED, within=(-math.inf, 1),
                  quantity="share of the variance of D* by p_r + p_g, (b)"),
-        "0-GP with a tenth of the samples comes nearer to D*":
+        "(b): 0-GP with a tenth of the samples comes nearer to D*":
             paired_greater(error, mine, quantity="RMSE to D* by p_r + p_g, (b) minus 0-GP, (e)"),
     }  # fmt: skip
 

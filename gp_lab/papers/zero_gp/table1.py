@@ -44,9 +44,6 @@ BOUNDED = -0.5
 SAME = 0.01
 """Two ways to the equilibrium are as long as one another within these powers of ten."""
 
-JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
-"""A radius of exactly 1 does not converge."""
-
 DISTANCES = np.geomspace(1.0, 1e-3, 13)
 LR, WEIGHT = 0.1, 1.0
 
@@ -106,7 +103,7 @@ def verdict(table: Table, method: str, what: Property, holds: bool = True) -> Te
             of += " (at least 1 / distance: it leaves D free between them)"
     else:
         value = _exact(table, method, "spectral_radius")
-        above, below = (-math.inf, 1.0) if holds else (JUST_BELOW_ONE, math.inf)
+        above, below = (-math.inf, 1.0) if holds else (1.0, math.inf)
         of = "spectral radius of the discrete Dirac-GAN"
     return computed(value, above, below, quantity=of)
 

@@ -363,6 +363,17 @@ def test_the_part_of_ones_own_that_a_page_shows_trains(
         del sys.modules[name]
 
 
+@pytest.mark.parametrize(
+    "page", ["gp_lab/papers/zero_gp/README.md", "gp_lab/papers/wgan_gp/README.md"]
+)
+def test_a_papers_page_tells_the_verdicts_that_are_kept(page: str) -> None:
+    (kept,) = re.findall(r"(outputs/reference/\S+/claims\.json)", PAGES[page])
+    claims = json.loads((CLONE / kept).read_text())["claims"]
+    told = re.findall(r"^\| (.*?) \| \**([a-z ]+?)\** \|", PAGES[page], re.MULTILINE)
+    wanted = [(c["text"].replace("*", "\\*"), c["verdict"]) for c in claims]
+    assert [row for row in told if row in wanted] == wanted  # python scripts/reference.py outputs
+
+
 SHOWN = re.compile(r"outputs/reference/(\S+?)/figure\.png.*\| (.*?) \|$", re.MULTILINE)
 
 
