@@ -26,6 +26,9 @@ from gp_lab.theory.dynamics import (
 GAUSSIAN, NOTHING = "exp(-psi^2)", "0"
 """The masses M(psi, theta)."""
 
+EQUAL = 0.01
+"""The basin is the ball if its radius is R within this share."""
+
 CLOSED = 1e-6
 """A curve counts as a circle if its radius varies by less than this over the picture's turns."""
 
@@ -59,13 +62,17 @@ def calculate(settings: Settings) -> tuple[list[Row], Arrays]:
 
 
 def claims(table: Table) -> list[Claim]:
-    found = []
+    found, beyond = [], 0.0
     for row in table.at(mass=GAUSSIAN).rows:
         measured, least = row["measured_radius"], row["guaranteed_radius"]
         of = f"measured radius {measured:.3f} minus R = {least:.3f}"
         text = f"M = exp(-psi^2), rho {row['rho']:g}: the basin holds the ball of radius R"
         test = computed(measured - least, above=0.0, quantity=of)
         found.append(Claim(text, test, "mu_wgan, Lemma 1 and App. A"))
+        beyond = max(beyond, measured / least - 1)
+    of = "largest of the measured radii over R, minus 1"
+    test = computed(beyond, below=EQUAL, quantity=of)
+    found.append(Claim("the basin is that ball, and no more", test, "mu_wgan, Lemma 1"))
     of = "largest minus smallest radius over two turns"
     text = "M = 0: the curves are circles about the equilibrium, which attracts nothing"
     test = computed(table.one(mass=NOTHING)["radius_variation"], below=CLOSED, quantity=of)
