@@ -8,6 +8,7 @@ from lab import config_of
 from stacks import bare
 
 import gp_lab.training.memory
+import gp_lab.training.stacking
 from gp_lab.errors import BadInput
 from gp_lab.launching.local import train_all
 from gp_lab.runs.folder import State, find_runs
@@ -30,6 +31,20 @@ def test_a_stack_that_is_too_large_for_the_memory_is_refused_before_anything_run
     monkeypatch.setattr(gp_lab.training.memory, "free_bytes", lambda device: int(4.5 * each))
     results = train_all(configs, max_stack="auto")  # half of the memory is for two
     assert [o.folder.status["stack"] for o in results] == [2] * 4
+
+
+def test_what_a_replica_takes_is_worked_out_for_those_alone_that_can_be_stacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred architectures, each in one run, would cost minutes before the first one trains."""
+    asked = []
+    stacking = gp_lab.training.stacking
+    monkeypatch.setattr(stacking, "bytes_per_replica", lambda run: asked.append(run) or 1)
+    words = [("seed=0",), ("seed=1",), ("architecture.width=4",), ("architecture.depth=1",)]
+    configs = [bare(*one, "steps=1", f"out={tmp_path}") for one in words]
+    results = train_all(configs, max_stack="auto")
+    assert [o.folder.status["stack"] for o in results] == [2, 2, 1, 1]
+    assert len(asked) == 1
 
 
 def test_a_stack_that_runs_out_of_memory_is_halved_until_it_fits(
