@@ -88,11 +88,16 @@ def draw(
         command += ["scale=miniature", of_pilot, f"out={root}", f"trust=[{MEASURED}]"]
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
         known = os.environ | {"PYTHONPATH": path}
+        began = time.time()
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=known)
-    drawn = sorted((root / "figures" / own).glob("miniature*/data.csv"), key=os.path.getmtime)
+    drawn = [
+        table.parent  # one of other seeds, of an earlier criterion, may lie beside it
+        for table in (root / "figures" / own).glob("miniature*/data.csv")
+        if table.stat().st_mtime >= began
+    ]
     if not drawn or done.returncode not in (Exit.OK, Exit.FAILED):  # a failed run fails a candidate
         sys.exit(done.returncode)
-    return drawn[-1].parent  # one of other seeds may lie beside it, of an earlier criterion
+    return drawn[0]
 
 
 if __name__ == "__main__":

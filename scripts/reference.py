@@ -184,9 +184,12 @@ def claims_shown(page: str) -> str:
 
 def row_of(claim: dict[str, Any]) -> str:
     """A line of a page's table; what is open is not in bold."""
-    verdict, digits = claim["verdict"], 4 if abs(claim["estimate"]) < 1e-3 else 3
+    verdict, digits = claim["verdict"], 4 if abs(claim["estimate"] or 1) < 1e-3 else 3
     shown = verdict if verdict == Verdict.INCONCLUSIVE else f"**{verdict}**"
-    value, low, high = (f"{claim[key]:.{digits}f}" for key in ("estimate", "low", "high"))
+    value, low, high = (
+        "-" if claim[key] is None else f"{claim[key]:.{digits}f}"
+        for key in ("estimate", "low", "high")
+    )
     text, quantity = (plain(claim[key]).replace("|", "\\|") for key in ("text", "quantity"))
     return f"| {text} | {shown} | {quantity}: {value} [{low}, {high}] |\n"
 

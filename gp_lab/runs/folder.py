@@ -21,7 +21,7 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -279,6 +279,11 @@ class RunFolder:
             temporary.open("wb") as file,
         ):
             np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    def drop_arrays(self, probes: Iterable[str], step: int) -> None:
+        """Delete what probes wrote at a step, part of which could not be written."""
+        for probe in probes:
+            self._array_path(probe, step).unlink(missing_ok=True)
 
     def set_aside(self, paths: Sequence[Path]) -> Path:
         """Move files and folders of this run to `set-aside/<n>/`, under their own names; which n.

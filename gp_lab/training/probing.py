@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from gp_lab.probes.base import Share, View
 from gp_lab.training.ranks import Ranks
 from gp_lab.training.replicas import Replica, finite
@@ -56,10 +58,20 @@ class Probing:
         found = {name: probes[name].measure(shared) for name in due if probes[name].shared}
         own = [name for name in due if name not in found][self.ranks.rank :: self.ranks.world]
         found |= self.ranks.gather({name: probes[name].measure(view) for name in own})
+        if self.ranks.is_main:
+            self._write(replica, view.step, {name: found[name] for name in due})
+
+    def _write(self, replica: Replica, step: int, found: dict[str, dict[str, np.ndarray]]) -> None:
+        """All that a run's probes found, or nothing: what has arrays has been measured."""
         scalars: dict[str, float] = {}
-        for name in due if self.ranks.is_main else ():
-            replica.write_arrays(name, view.step, found[name])
-            numbers = probes[name].scalars(found[name]).items()
+        for name, arrays in found.items():
+            numbers = replica.setup.probes[name].scalars(arrays).items()
             scalars |= {f"{name}/{k}": v for k, v in numbers if math.isfinite(v)}
-        if scalars:
-            replica.log([{"step": view.step} | scalars])
+        try:
+            for name, arrays in found.items():
+                replica.write_arrays(name, step, arrays)
+            if scalars:
+                replica.log([{"step": step} | scalars])
+        except Exception:
+            replica.folder.drop_arrays(found, step)
+            raise

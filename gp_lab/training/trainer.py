@@ -211,6 +211,8 @@ class _Training:
         with self.progress.bar(name_of(self.replicas), self.step, last) as line:
             if any(left := self.probes.left(self.step)):  # at the start; behind one that failed
                 self._measure(state, left)
+                if self.step and self.checkpoints.due(self.step):  # with its score, for keep_best
+                    self.checkpoints.save(self.step, state)
             while self.step < last and not vote.reached and self._any_trains:
                 state, metrics = iterate(engine, state, self.step)
                 self.step += 1
@@ -235,8 +237,8 @@ class _Training:
         but what is left to measure before it."""
         try:
             self.probes.measure(self.step, state, left)
-        except Exception:
-            if self.ranks.world == 1 and self.step > 0:  # others would not come to save
+        except Exception:  # of whatever rank: then the others lose it, rank 0 among them
+            if self.step > 0:
                 with suppress(Exception):  # what the probe raised is the reason
                     self.checkpoints.save(self.step, state)
             raise

@@ -16,11 +16,11 @@ from gp_lab.figures.claims import (
     greater,
     learnt_on,
     less,
-    only_if,
     paired_greater,
     rank_correlations,
     share_of,
     stated,
+    supported_only_if,
     undecided,
 )
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
@@ -69,7 +69,7 @@ def claims(table: Table) -> list[Claim]:
             paired_greater(right["64"], right["16"], quantity=f"{share}, FGD minus MGD"),
     }  # fmt: skip
     converged, ahead = converges
-    converges[ahead] = only_if(
+    converges[ahead] = supported_only_if(
         converges[converged], converges[ahead], "both still learn, and FGD has seen more data"
     )
     sizes = [one.cell["batch"] for one in table.grid.at(images="faces")]

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gp_lab.figures.claims import SHARE, Claim, less, only_if, paired_greater, stated
+from gp_lab.figures.claims import SHARE, Claim, less, paired_greater, stated, supported_only_if
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import panel
 from gp_lab.figures.style import new_panels
@@ -37,7 +37,7 @@ def claims(table: Table) -> list[Claim]:
                            " of the run, MGD minus FGD"),
     }  # fmt: skip
     stable, beyond, _ = tests
-    tests[beyond] = only_if(
+    tests[beyond] = supported_only_if(
         tests[stable], tests[beyond], "FGD's are not few, and it has seen more data"
     )
     return stated("anomalous, App. E and Fig. 6", tests)

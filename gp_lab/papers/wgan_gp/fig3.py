@@ -118,8 +118,12 @@ def claims(table: Table) -> list[Claim]:
     said |= {text: given(learns("gp_adam"), test, who("Adam")) for text, test in tests.items()}
     further, _, slower, _ = tests
     said[further] = given(learns("gp_rmsprop"), said[further], who("RMSProp"))
-    if len({*of("gp_adam", "hours_of_one")}) == 1:  # one measurement, however many seeds
-        said[slower] = undecided(said[slower], "all seeds were timed together, as one stack")
+    for method in ("gp_adam", "dcgan"):
+        known = of(method, "hours_of_one")
+        known = known[~np.isnan(known)]
+        if len(set(known)) < len(known):  # as many measurements as there were stacks
+            said[slower] = undecided(said[slower], "seeds were timed together, as stacks")
+            break
     return stated("wgan_gp, sec. 5.3 and Fig. 3", said)
 
 

@@ -1,7 +1,6 @@
 """The robustness that zero_gp claims (contribution 4, secs. 5.2, 5.3, 6.2), as maps."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,14 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import (
     Claim,
     Test,
+    greater,
     inside,
     less,
-    paired_greater,
     paired_greatest,
     paired_share_greater,
     rank_correlations,
     stated,
+    undecided,
 )
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.style import heat_map, new_panels
@@ -54,45 +54,54 @@ def all_kept(table: Table, **cell: str) -> np.ndarray:
     return np.where(np.isnan(known), np.nan, np.array(known) == MODES)
 
 
-def share_kept(
-    table: Table, method: str, *regions: Where, living: Sequence[str] = ()
-) -> np.ndarray:
+def share_kept(table: Table, method: str, *regions: Where, living: str = "") -> np.ndarray:
     """By seed [n], the share of the cells in which it keeps all modes; a diverged run keeps none.
 
-    Of the cells in which the networks of all `living` methods are. Without a penalty each lambda is
+    Of the cells in which the networks of the `living` method are. Without a penalty each lambda is
     the same run, which counts once for each. NaN for a seed that has neither finished nor diverged
-    in one of them.
+    in one of them, and for all where there is no cell.
     """
-    cells = cells_of(table, *regions, living=living)
-    return np.asarray(np.mean([all_kept(table, **_with(method, cell)) for cell in cells], axis=0))
+    cells = [_with(table, method, cell) for cell in cells_of(table, *regions, living=living)]
+    unknown = np.full(len(_seeds(table)), np.nan)
+    return np.asarray(np.mean([all_kept(table, **cell) for cell in cells] or [unknown], axis=0))
 
 
-def cells_of(table: Table, *regions: Where, living: Sequence[str] = ()) -> list[Cell]:
-    """The cells of 0-GP in these regions, less those in which networks of a `living` method are
-    dead in most seeds."""
+def cells_of(table: Table, *regions: Where, living: str = "") -> list[Cell]:
+    """The cells of 0-GP in these regions, less those in which the networks of the `living` method
+    are dead in most seeds."""
     cells = [panel.cell for where in regions for panel in table.grid.at(method="zero_gp", **where)]
-    return [c for c in cells if not any(table.dead(_with(method, c)) for method in living)]
+    return [c for c in cells if not (living and table.dead(_with(table, living, c)))]
 
 
-def _with(method: str, cell: Cell) -> Cell:
-    """A cell of 0-GP with another method."""
-    return {**cell, "method": method} | ({"weight": "0"} if method == "none" else {})
+def _with(table: Table, method: str, cell: Cell) -> Cell:
+    """A cell of 0-GP with another method: of its lambda, or of the one that the method has."""
+    rest = {axis: level for axis, level in cell.items() if axis not in ("method", "weight")}
+    own = [panel.cell for panel in table.grid.at(method=method, **rest)]
+    return next((c for c in own if c["weight"] == cell["weight"]), own[0])
+
+
+def _seeds(table: Table) -> set[int]:
+    return {row["seed"] for row in table.rows}
 
 
 def claims(table: Table) -> list[Claim]:
     regions, largest = "the region in which all 8 modes are kept is", dict[str, Test]()
     titles = table.grid.titles("method")
     others = {method: title for method, title in titles.items() if method != "zero_gp"}
+    quantity = "share of the cells with living networks in which a seed keeps all modes, 0-GP"
     for method, title in others.items():
-        mine, its, quantity = _shares(table, [method], *REGIONS.values())
-        largest[f"{regions} larger with 0-GP than with {title}: all settings"] = paired_greater(
-            mine, its[title], quantity=f"{quantity}, 0-GP minus {title}"
-        )
+        behind, cells = _behind(table, method, *REGIONS.values())
+        where = "where its networks live: all settings"
+        text = f"{regions} larger with 0-GP than with {title}, {where}"
+        largest[text] = greater(-behind, 0.0, quantity=f"{quantity} minus {title} ({cells})")
     for varied, region in REGIONS.items():
-        mine, its, quantity = _shares(table, list(others), region)
-        largest[f"{regions} the largest with 0-GP: {varied}"] = paired_greatest(
-            mine, its, quantity=f"{quantity}, 0-GP"
-        )
+        of = {method: _behind(table, method, region) for method in others}
+        rivals = {f"{others[m]} ({cells})": behind for m, (behind, cells) in of.items()}
+        test = paired_greatest(np.zeros(len(_seeds(table))), rivals, quantity=quantity)
+        if dead := [others[m] for m, (behind, _) in of.items() if np.isnan(behind).all()]:
+            test = undecided(test, f"no networks of {', '.join(dead)} live")
+        text = f"{regions} the largest with 0-GP, where the others' networks live: {varied}"
+        largest[text] = test
     cell = {**FIG2, "method": "zero_gp", "lr": "0.003"}
     of_lambda = {w: table.values("power", **cell, weight=w) for w in _weights(table)}
     most = list(of_lambda)[-1]
@@ -127,16 +136,12 @@ def claims(table: Table) -> list[Claim]:
     ]  # fmt: skip
 
 
-def _shares(
-    table: Table, others: Sequence[str], *regions: Where
-) -> tuple[np.ndarray, dict[str, np.ndarray], str]:
-    """`share_kept` with 0-GP, and by title with each of some others, and what that is: in the cells
-    in which the others' networks live, for dead ones say nothing of a penalty."""
-    every, living = (len(cells_of(table, *regions, living=of)) for of in ((), others))
-    said = f"share of the {living} of {every} cells with living networks in which a seed keeps all"
-    kept = partial(share_kept, table, living=others)
-    beside = {table.title(method=method): kept(method, *regions) for method in others}
-    return kept("zero_gp", *regions), beside, f"{said} modes"
+def _behind(table: Table, method: str, *regions: Where) -> tuple[np.ndarray, str]:
+    """By how much the `share_kept` with a method is above that with 0-GP, by seed [n], and in how
+    many cells: those in which its networks live, for dead ones say nothing of a penalty."""
+    mine, its = (share_kept(table, m, *regions, living=method) for m in ("zero_gp", method))
+    living, every = (len(cells_of(table, *regions, living=of)) for of in (method, ""))
+    return its - mine, f"{living} of {every}"
 
 
 def _weights(table: Table) -> list[str]:

@@ -97,8 +97,12 @@ def test_the_papers_shares_support_every_claim_of_fig_1_but_those_of_its_own_sca
 
 def test_corrections_that_make_it_worse_contradict_fig_1() -> None:
     found = verdicts("anomalous/fig1", shares(vanilla=0.9, pcr=0.5, sc=0.3, sc_pcr=0.1))
-    assert found.pop("SC + PCR is at least as good as SC") == Verdict.INCONCLUSIVE  # as none is
     assert set(found.values()) == {Verdict.NOT_SUPPORTED}
+
+
+def test_sc_that_does_nothing_is_easily_matched() -> None:
+    found = verdicts("anomalous/fig1", shares(**fig1.PAPERS | {"sc": 0.2}))
+    assert found["SC + PCR is at least as good as SC"] == Verdict.INCONCLUSIVE
 
 
 def test_where_most_samples_show_no_rectangles_their_number_says_nothing() -> None:
@@ -182,10 +186,13 @@ def test_figs_2_and_6_hold_the_full_batch_against_mini_batches(full_is_better: b
             row["fid"] = (order if full_is_better else -order) * noise
             row["learnt"] = 1
         found = verdicts(entry, rows)
-        if not full_is_better:  # what is held beside FGD where FGD itself has not learnt
-            (beside,) = (t for t in found if "than of MGD's" in t or "beyond those of FGD" in t)
-            assert found.pop(beside) == Verdict.INCONCLUSIVE
         assert set(found.values()) == {said}
+        for row in rows:  # FGD learns still, and is ahead as it has seen more
+            row["codes_correct"] -= 0.2
+            row["wrong_late"] += 0.2
+        (beside,) = (t for t in found if "than of MGD's" in t or "beyond those of FGD" in t)
+        ahead = Verdict.INCONCLUSIVE if full_is_better else said
+        assert verdicts(entry, rows)[beside] == ahead
 
 
 def test_fid_by_batch_size_is_undecided_where_a_batch_size_has_learnt_nothing() -> None:

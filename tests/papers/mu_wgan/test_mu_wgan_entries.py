@@ -13,7 +13,7 @@ from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of, is_at
-from gp_lab.papers.mu_wgan import fig4, lemma2, lemma3, table1, thm1
+from gp_lab.papers.mu_wgan import fig4, lemma1, lemma2, lemma3, table1, thm1
 from gp_lab.runs.folder import RunFolder
 
 
@@ -189,3 +189,24 @@ def test_the_scattered_points_are_those_of_table_1() -> None:
     along = (arrays["anchor"] - arrays["fake"]) / (anchor - arrays["fake"])
     np.testing.assert_allclose(along[:, 0], along[:, 1], atol=1e-3)
     assert ((along[:, 0] >= 0) & (along[:, 0] <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("inscribed", "farthest", "verdict"),
+    [
+        (1.001, 1.002, Verdict.SUPPORTED),
+        (1.0, 1.5, Verdict.NOT_SUPPORTED),  # it holds the ball, and reaches beyond it
+        (0.5, 0.5, Verdict.NOT_SUPPORTED),
+        (np.nan, np.nan, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_basin_is_the_ball_if_it_reaches_to_r_and_no_farther(
+    inscribed: float, farthest: float, verdict: Verdict
+) -> None:
+    radii = {"guaranteed_radius": 1.0, "measured_radius": inscribed, "farthest": farthest}
+    rows: list[Row] = [
+        {"mass": lemma1.GAUSSIAN, "rho": 1.0, **radii},
+        {"mass": lemma1.NOTHING, "rho": 1.0, "radius_variation": 0.0},
+    ]
+    found = {claim.text: claim.test.verdict for claim in lemma1.claims(Table(rows))}
+    assert found["the basin is that ball, and no more"] == verdict

@@ -59,7 +59,7 @@ def test_an_architecture_that_has_not_learnt_yet_is_neither_unstable_nor_collaps
     others = {"method": ["dcgan", "lsgan", "clipping"], "architecture": "resnet"}
     found = verdicts(NAME, changed(rows(), others, fid=20.0, learnt=0))
     assert found.pop(OURS) == Verdict.SUPPORTED
-    assert set(found.values()) == {Verdict.NOT_SUPPORTED}
+    assert set(found.values()) == {Verdict.INCONCLUSIVE}
     diverged = verdicts(NAME, changed(rows(), others, **DIVERGED, spread_share=np.nan))
     assert set(diverged.values()) == {Verdict.SUPPORTED}
 

@@ -257,6 +257,38 @@ def test_no_penalty_is_the_same_at_each_lambda_and_counts_for_each() -> None:
     assert share == pytest.approx(5 / 27)
 
 
+def regions(rows: list[Row]) -> dict[str, Verdict]:
+    return {t: v for t, v in verdicts("zero_gp/robust", rows).items() if "region" in t}
+
+
+def test_a_region_is_compared_where_the_networks_of_the_other_method_live() -> None:
+    rows = changed(rows_of("zero_gp/robust", 9, modes=3, dead=0), {"method": "zero_gp"}, modes=8)
+    assert set(regions(rows).values()) == {Verdict.SUPPORTED}
+    assert set(regions(changed(rows, {"method": "zero_gp"}, modes=3)).values()) != {
+        Verdict.SUPPORTED
+    }
+    dead = changed(rows, {"method": "one_gp"}, dead=1)
+    found = regions(dead)
+    (of_dead,) = (t for t in found if "than with 1-GP" in t)
+    assert found.pop(of_dead) == Verdict.INCONCLUSIVE
+    assert {t for t, v in found.items() if v == Verdict.INCONCLUSIVE} == {
+        t for t in found if "the largest" in t
+    }
+    some = changed(rows, {"method": "one_gp", "lr": ["0.001", "0.003"]}, dead=1)
+    assert set(regions(some).values()) == {Verdict.SUPPORTED}
+    (text,) = (t for t in regions(some) if "than with 1-GP" in t)
+    assert "(9 of 27)" in claim_of("zero_gp/robust", some, text).test.quantity
+
+
+def test_a_method_that_has_one_lambda_stands_for_each() -> None:
+    _, grid = entry_of("zero_gp/robust")
+    own = [p for p in grid.panels if p.cell["method"] != "one_gp" or p.cell["weight"] == "10"]
+    rows = [row for row in rows_of("zero_gp/robust", 1, modes=8) if row["weight"] in ("0", "10")
+            or row["method"] != "one_gp"]  # fmt: skip
+    table = Table(rows, replace(grid, panels=tuple(own)))
+    assert robust.share_kept(table, "one_gp", *robust.REGIONS.values()) == [1]
+
+
 POWERS = {"0.01": 0.5, "1": 0.4, "10": 0.3, "100": 0.2, "10000": 0.0}
 
 

@@ -7,7 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from lab import (
@@ -32,11 +31,11 @@ from lab import (
 )
 
 from gp_lab.errors import LabError
-from gp_lab.probes.base import View
 from gp_lab.probes.plane import ValueSurface
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of
+from gp_lab.training.probing import Probing
 from gp_lab.training.trainer import train
 
 STEPS = 300
@@ -363,31 +362,59 @@ def test_a_status_that_cannot_be_written_leaves_the_old_one(
     assert (folder.path / "status.json").read_text() == before
 
 
-@pytest.mark.parametrize("step", [5, 10])
+PROBED = (
+    "probe=[surface,samples,modes]",
+    "probe.modes.count=200",
+    *(f"probe.{name}.every=5" for name in ("surface", "samples", "modes")),
+)
+
+
+@pytest.mark.parametrize("step", [10, 20])
+@pytest.mark.parametrize(
+    ("where", "name", "after"),
+    [
+        (ValueSurface, "measure", 1),  # of the second run
+        (ValueSurface, "scalars", 1),
+        (RunFolder, "write_arrays", 4),  # of the second run's second probe
+        (RunFolder, "append_metrics", 0),
+    ],
+)
 def test_what_was_trained_outlives_a_probe_that_fails(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: type, name: str, after: int, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state before the probe is saved, though no checkpoint was due; whoever goes on measures
-    what is left, once, and leaves what a run would have that met no failure."""
-    words = [*QUICK, *STACK, "steps=10", "checkpoint_every=1000", "probe.surface.every=5"]
-    stack = [[*words, f"seed={seed}"] for seed in (0, 1)]
+    what is left, and leaves what a run would have that met no failure."""
+    words = [*QUICK, *STACK, "steps=20", "checkpoint_every=1000", "precision=fp64", *PROBED]
+    words += ["optimizer.lr=0.1", "keep_best=modes/w1"]
+    stack = [[*words, f"seed={seed}"] for seed in (3, 2)]
     whole = _together([config_of(*one, f"out={tmp_path}/whole") for one in stack])
-    measure, seen = ValueSurface.measure, list[int]()
+    assert checkpoint.steps(whole[1]) == [10, 15, 20]  # the best one, and the last two
+    once, at, failures = getattr(where, name), 0, 0
+    measure = Probing.measure
 
-    def failing(self: ValueSurface, view: View) -> dict[str, np.ndarray]:
-        seen.append(view.step)
-        if seen.count(step) == 2:  # that of the second run
+    def measuring(self: Probing, now: int, *rest: object) -> None:
+        nonlocal at
+        at = now
+        measure(self, now, *rest)
+        at = 0
+
+    def failing(self: object, *given: object) -> object:
+        nonlocal failures
+        failures += at == step
+        if failures == after + 1:
+            failures = 100
             raise OSError("no space left on the device")
-        return measure(self, view)
+        return once(self, *given)
 
-    monkeypatch.setattr(ValueSurface, "measure", failing)
+    monkeypatch.setattr(Probing, "measure", measuring)
+    monkeypatch.setattr(where, name, failing)
     configs = [config_of(*one, f"out={tmp_path}/failed") for one in stack]
     with pytest.raises(OSError, match="no space"):
         _together(configs)
     failed = _together(configs)
-    assert seen.count(step) == 3
     for a, b in zip(whole, failed, strict=True):
         assert_same_run(a, b)
+        assert checkpoint.steps(a) == checkpoint.steps(b)
 
 
 def _together(configs: list[Config]) -> list[RunFolder]:
