@@ -237,7 +237,7 @@ class _Training:
         but what is left to measure before it."""
         try:
             self.probes.measure(self.step, state, left)
-        except Exception:  # of whatever rank: then the others lose it, rank 0 among them
+        except Exception:  # of several ranks: if it is rank 0's, which alone could save
             if self.step > 0:
                 with suppress(Exception):  # what the probe raised is the reason
                     self.checkpoints.save(self.step, state)

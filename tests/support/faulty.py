@@ -1,13 +1,16 @@
-"""A loss that goes wrong: what `trust=[faulty]` admits in the tests."""
+"""A loss and a probe that go wrong: what `trust=[faulty]` admits in the tests."""
 
 import os
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from torch import Tensor
 
 from gp_lab.objectives.losses import Wasserstein
+from gp_lab.probes.base import View
+from gp_lab.probes.plane import ValueSurface
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,13 @@ class FaultyLoss(Wasserstein):
         if self.fault == "error":
             time.sleep(60)
         return f * float("nan") if second else f
+
+
+@dataclass(frozen=True)
+class FaultySurface(ValueSurface):
+    """A value surface that the rank `FAULTY_RANK` of the environment cannot measure."""
+
+    def measure(self, view: View) -> dict[str, np.ndarray]:
+        if os.environ.get("FAULTY_RANK") == os.environ.get("RANK", "0"):
+            raise ValueError("nothing to be seen on this rank")
+        return super().measure(view)

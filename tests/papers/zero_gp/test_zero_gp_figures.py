@@ -277,7 +277,7 @@ def test_a_region_is_compared_where_the_networks_of_the_other_method_live() -> N
     some = changed(rows, {"method": "one_gp", "lr": ["0.001", "0.003"]}, dead=1)
     assert set(regions(some).values()) == {Verdict.SUPPORTED}
     (text,) = (t for t in regions(some) if "than with 1-GP" in t)
-    assert "(9 of 27)" in claim_of("zero_gp/robust", some, text).test.quantity
+    assert "(11 of 27)" in claim_of("zero_gp/robust", some, text).test.quantity
 
 
 def test_a_method_that_has_one_lambda_stands_for_each() -> None:

@@ -27,7 +27,8 @@ from lab import (
     wait_for,
 )
 
-from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs import checkpoint
+from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import folder_of
 from gp_lab.training.trainer import train
 
@@ -163,6 +164,24 @@ def test_an_error_on_one_rank_ends_all_with_its_message(tmp_path: Path) -> None:
     assert status["state"] == State.FAILED
     assert "gp-lab: rank 1: ValueError: no such thing on this rank" in output
     assert "in phi" in trace  # where it happened is told by the rank itself
+
+
+def test_what_was_trained_outlives_a_probe_that_fails_on_rank_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Probes are dealt out to the ranks; an error on another one ends rank 0 before it can save."""
+    words = ("steps=20", "checkpoint_every=1000", "probe=[surface,samples]", "trust=[faulty]",
+             "probe.surface._target_=faulty.FaultySurface")  # fmt: skip
+    assert [status for status, _ in ended(tasks(tmp_path / "whole", *words))] == [0, 0]
+    monkeypatch.setenv("FAULTY_RANK", "0")
+    assert [status for status, _ in ended(tasks(tmp_path / "failed", *words))] == [1, 1]
+    (failed,) = find_runs(tmp_path / "failed")
+    assert failed.status["why"] == "rank 0: ValueError: nothing to be seen on this rank"
+    assert (checkpoint.steps(failed), failed.array_steps("surface")) == ([20], [])
+    monkeypatch.delenv("FAULTY_RANK")
+    assert [status for status, _ in ended(tasks(tmp_path / "failed", *words))] == [0, 0]
+    (whole,) = find_runs(tmp_path / "whole")
+    assert_same_run(whole, failed)
 
 
 def test_a_sweep_goes_on_after_a_run_that_failed_on_all_ranks(tmp_path: Path) -> None:
