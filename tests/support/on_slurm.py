@@ -31,12 +31,15 @@ from gp_lab.probes.base import Probe
 @dataclass(frozen=True)
 class Waiting(Probe):
     '''Holds the run up at a step, in the first lives of its job, until it is asked to stop.'''
-    def measure(self, view):
-        step, lives = map(int, os.environ.get("WAIT", "-1,0").split(","))
-        stop = signal.getsignal(signal.SIGTERM)
+    def due(self, step, steps):  # asked in each life, also where it has measured in one before
+        held, lives = map(int, os.environ.get("WAIT", "-1,0").split(","))
+        stop = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
         life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-        while view.step == step and life < lives and not stop.__self__.asked:
+        while step == held and life < lives and stop is not None and not stop.asked:
             time.sleep(0.05)
+        return super().due(step, steps)
+
+    def measure(self, view):
         return {"step": np.array(view.step)}
 """
 HELD_UP = (

@@ -98,7 +98,8 @@ def write_fig1(folder: RunFolder, panel: str, seed: int) -> None:
     held = {"train_real": points, "train_fake": points + 1}
     for part, logit in (("train", train), ("held_out", held_out)):
         for kind, sign in (("real", 1), ("fake", -1)):
-            held |= {f"{part}_{kind}_logit": sign * logit, f"{part}_{kind}_slope": slopes}
+            steep = slopes if part == "train" else 8 * slopes
+            held |= {f"{part}_{kind}_logit": sign * logit, f"{part}_{kind}_slope": steep}
     folder.write_arrays("held_out", step, held)
 
 
