@@ -187,8 +187,9 @@ def _scores(axes: Axes, run: Run) -> None:
     for (name, title), colour in zip(CURVES.items(), COLOURS, strict=False):
         steps, values = run.course("rectangles", itemgetter(name))
         axes.plot(steps, values, label=title, color=colour, lw=1)
-    axes.set_xlabel("iteration")
-    axes.legend(fontsize=6)
+    low, high = axes.get_ylim()
+    axes.set(xlabel="iteration", ylim=(low, high + 0.35 * (high - low)))  # above: the legend
+    axes.legend(fontsize=6, loc="upper center", ncols=2)
 
 
 def _averages(axes: Axes, run: Run) -> str:
@@ -213,6 +214,7 @@ def _distances(axes: Axes, run: Run) -> str:
             axes.hist(at[name], bins=30, histtype="step", label=title, color=colour)
     axes.axvline(SAME, color="0.6", lw=0.8, ls="--")
     axes.set(xlabel="smallest distance", ylabel="samples")
+    axes.set_ylim(top=1.4 * axes.get_ylim()[1])  # above: the legend
     axes.legend(fontsize=6)
     return f"dashed: {SAME}, the same"
 

@@ -76,7 +76,7 @@ def claims(table: Table) -> list[Claim]:
     of = "largest minus smallest radius over two turns"
     text = "M = 0: the curves are circles about the equilibrium, which attracts nothing"
     test = computed(table.one(mass=NOTHING)["radius_variation"], below=CLOSED, quantity=of)
-    return [*found, Claim(text, test, "mu_wgan, Lemma 1 (ours: what its penalty is for)")]
+    return [*found, Claim(text, test, "mu_wgan, Lemma 1 (ours: without its penalty)")]
 
 
 def draw(arrays: Arrays, table: Table) -> Figure:

@@ -80,7 +80,7 @@ def some_broken(table: Table, method: str) -> tuple[np.ndarray, np.ndarray]:
     each, its = _of_all(broken, table, method), _of_all(trained, table, OURS)
     fails = _of_all(trained, table, method) == 0
     known = ~(np.isnan(each) | np.isnan(its)).any(0)
-    some, may = (((so) & (its == 1))[:, known].any(0) for so in (each == 1, (each == 1) | fails))
+    some, may = ((so & (its == 1))[:, known].any(0) for so in (each == 1, (each == 1) | fails))
     return np.asarray(some), np.asarray(may)
 
 

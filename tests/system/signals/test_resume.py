@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lab import (
@@ -31,6 +32,7 @@ from lab import (
 )
 
 from gp_lab.errors import LabError
+from gp_lab.probes.base import View
 from gp_lab.probes.plane import ValueSurface
 from gp_lab.runs import checkpoint
 from gp_lab.runs.folder import RunFolder, State, find_runs
@@ -419,3 +421,22 @@ def test_what_was_trained_outlives_a_probe_that_fails(
 
 def _together(configs: list[Config]) -> list[RunFolder]:
     return [result.folder for result in train(configs, progress=False)]
+
+
+def test_a_run_that_is_stopped_in_its_first_look_has_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*QUICK, "probe.surface.start=true", "probe=[surface,samples,modes]"]
+    words += ["probe.modes.start=true", f"out={tmp_path}"]
+    measure = ValueSurface.measure
+
+    def stopped(self: ValueSurface, view: View) -> dict[str, np.ndarray]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return measure(self, view)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ValueSurface, "measure", stopped)
+        folder = trained(*words)
+    assert (folder.state, folder.status["step"]) == (State.PREEMPTED, 0)
+    trained(*words)
+    assert [line["step"] for line in folder.metrics() if "modes/w1" in line] == [0, 10]
