@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from threading import Lock, Thread
 from typing import Any
 
 from gp_lab.errors import LabError
@@ -38,6 +39,10 @@ from gp_lab.training.stacking import Slower, Unstackable, one_of, refuse_to_stac
 from gp_lab.training.status import StatusWriter
 from gp_lab.training.stopping import Stop, StoppedEarly, listening
 from gp_lab.training.timing import Timing
+
+SAVING = 6.0
+"""Seconds that rank 0 has to save what has been trained once another rank has failed: less than the
+10 for which that one waits (`heartbeat.py`), and `GRACE` of them are over."""
 
 
 def train(
@@ -148,6 +153,7 @@ class _Training:
         self.status = StatusWriter(replicas, ranks)
         self.timing = Timing(replicas, ranks)
         self.step, self.why_alone = 0, why_alone
+        self.saving = Lock()
         self.blocks_of_first: Blocks | None = None
 
     def run(self) -> None:
@@ -233,15 +239,28 @@ class _Training:
         self._end(stop, state)
 
     def _measure(self, state: dict[str, Any], left: Sequence[Sequence[str]] | None = None) -> None:
-        """Measure the probes; if one fails, save what has been trained, so that whoever goes on has
-        but what is left to measure before it."""
+        """Measure the probes; if one fails, here or on another rank, save what has been trained, so
+        that whoever goes on has but what is left to measure before it."""
+
+        def when_lost(why: str, ending: State) -> None:  # from a thread: this one may wait for ever
+            self.status.fail(why, ending)
+            saving = Thread(target=self._save_before_the_end, args=(state,), daemon=True)
+            saving.start()
+            saving.join(SAVING)  # as may a copy from a GPU that is in the midst of a sum
+
+        self.ranks.when_lost(when_lost)
         try:
             self.probes.measure(self.step, state, left)
-        except Exception:  # of several ranks: if it is rank 0's, which alone could save
-            if self.step > 0:
-                with suppress(Exception):  # what the probe raised is the reason
-                    self.checkpoints.save(self.step, state)
+        except Exception:
+            self._save_before_the_end(state)
             raise
+        finally:
+            self.ranks.when_lost(self.status.fail)
+
+    def _save_before_the_end(self, state: dict[str, Any]) -> None:
+        if self.step > 0:
+            with self.saving, suppress(Exception):  # what the probe raised is the reason
+                self.checkpoints.save(self.step, state)
 
     def _iterate_first(self, engine: Engine, state: dict[str, Any], vote: StopVote) -> None:
         """One iteration of the first run of a stack by itself, whose result is dropped."""

@@ -166,17 +166,18 @@ def test_an_error_on_one_rank_ends_all_with_its_message(tmp_path: Path) -> None:
     assert "in phi" in trace  # where it happened is told by the rank itself
 
 
-def test_what_was_trained_outlives_a_probe_that_fails_on_rank_0(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rank, probes", [(0, "[surface,samples]"), (1, "[samples,surface]")])
+def test_what_was_trained_outlives_a_probe_that_fails_on_a_rank(
+    rank: int, probes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Probes are dealt out to the ranks; an error on another one ends rank 0 before it can save."""
-    words = ("steps=20", "checkpoint_every=1000", "probe=[surface,samples]", "trust=[faulty]",
+    """Probes are dealt out to the ranks, in their order; rank 0 saves for the one that fails."""
+    words = ("steps=20", "checkpoint_every=1000", f"probe={probes}", "trust=[faulty]",
              "probe.surface._target_=faulty.FaultySurface")  # fmt: skip
     assert [status for status, _ in ended(tasks(tmp_path / "whole", *words))] == [0, 0]
-    monkeypatch.setenv("FAULTY_RANK", "0")
+    monkeypatch.setenv("FAULTY_RANK", str(rank))
     assert [status for status, _ in ended(tasks(tmp_path / "failed", *words))] == [1, 1]
     (failed,) = find_runs(tmp_path / "failed")
-    assert failed.status["why"] == "rank 0: ValueError: nothing to be seen on this rank"
+    assert failed.status["why"] == f"rank {rank}: ValueError: nothing to be seen on this rank"
     assert (checkpoint.steps(failed), failed.array_steps("surface")) == ([20], [])
     monkeypatch.delenv("FAULTY_RANK")
     assert [status for status, _ in ended(tasks(tmp_path / "failed", *words))] == [0, 0]
