@@ -26,7 +26,7 @@ from gp_lab.figures.sentences import claims_table
 from gp_lab.figures.settings import FREE
 from gp_lab.figures.style import OWN, footer, header, hide_unused, paper_style, settle
 from gp_lab.figures.table import Row, Table
-from gp_lab.launching.grid import Cell, Grid, Panel, grid_of, seeds_of
+from gp_lab.launching.grid import Cell, Grid, Panel, grid_of, seeds_of, titled
 from gp_lab.launching.jobs import Job, settings_of
 from gp_lab.launching.methods import NO_METHODS, PAPER, Methods, joins_of, methods_of
 from gp_lab.overrides import group_of
@@ -80,7 +80,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     assert plan.sweep is not None
     jobs = plan.sweep.jobs
     _refuse_unfinished(name, results)
-    grid = grid_of(text)
+    grid = titled(grid_of(text), text, scale)
     runs = _runs(grid, jobs, results)
     table = Table(what.rows(runs), grid)
     seeds = len({run.seed for run in runs.every})
@@ -97,7 +97,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         changed,
         table.rows,
         judged(what.claims, papers, scale),
-        lambda: _pictures(what, runs, table, papers.grid),
+        lambda: _pictures(what, runs, table, titled(papers.grid, text, scale)),
         f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],

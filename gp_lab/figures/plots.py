@@ -1,6 +1,7 @@
 """What the pictures of several entries have in common: pages of panels, curves, tables."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from gp_lab.evaluation.intervals import mean_interval
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.style import empty, new_figure
-from gp_lab.launching.grid import Where
+from gp_lab.launching.grid import Where, is_at
 
 Course = Callable[[Run], tuple[Any, Any]]
 """A run -> steps [k], or hours, and a quantity [k] at each."""
@@ -72,6 +73,13 @@ def panels(axes: Iterable[Axes], runs: Runs, cells: Mapping[str, Where], draw: D
     """Draw the first run of each titled cell into axes of its own; those in which there is one."""
     titled = zip(axes, cells.items(), strict=False)
     return [one for one, (title, at) in titled if panel(one, runs.first(**at), title, draw)]
+
+
+def learning_rate(runs: Runs, **where: str | Collection[str]) -> str:
+    """The one with which the runs at these levels were trained, which have the same: a scale may
+    have another than the level's. Empty where there are none."""
+    rates = (run.folder.config["optimizer"]["lr"] for run in runs.every if is_at(run.cell, where))
+    return "".join(f"{rate:g}" for rate in itertools.islice(rates, 1))
 
 
 def colour_bar(axes: Iterable[Axes], label: str = "", **look: Any) -> None:

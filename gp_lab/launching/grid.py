@@ -20,7 +20,7 @@ A cell that several lines of `cells` name is one cell, with the overrides of the
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -188,6 +188,25 @@ def scale_overrides(figure: Mapping[str, Any], scale: str, panel: Panel) -> list
             of_method = panel.like and figure["joins"]["axis"] in where
             found += not_renamed(line["set"], panel.own) if of_method else line["set"]
     return found
+
+
+def titled(grid: Grid, figure: Mapping[str, Any], scale: str) -> Grid:
+    """The grid with the titles that a scale has for its pictures, where a level's own one tells a
+    setting of the paper's which is another there: `titles: {axis: {level: title}}`.
+
+    Sentences keep the paper's, so that those of two scales can be compared. Raises `BadInput` for
+    an axis or a level that the grid does not have.
+    """
+    axes = {axis: dict(levels) for axis, levels in grid.axes.items()}
+    for axis, titles in (figure["scales"][scale].get("titles") or {}).items():
+        key = f"figure={figure.get('id')}: scales.{scale}.titles"
+        if axis not in axes:
+            raise bad_choice(key, axis, axes)
+        for level, title in titles.items():
+            if str(level) not in axes[axis]:
+                raise bad_choice(f"{key}.{axis}", str(level), axes[axis])
+            axes[axis][str(level)] = replace(axes[axis][str(level)], title=str(title))
+    return replace(grid, axes=axes)
 
 
 def seeds_of(figure: Mapping[str, Any], scale: str) -> range:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, paired_greatest, stated, undecided
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import colour_bar, panel
+from gp_lab.figures.plots import colour_bar, learning_rate, panel
 from gp_lab.figures.style import COLOURS, surface
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell
@@ -130,16 +130,16 @@ def draw(runs: Runs, table: Table) -> Figure:
     for x, name in enumerate(FIGURES):
         cell = cell_of(name)
         top.append(figure.add_subplot(grid[0, 8 * x : 8 * x + 8], xticks=[], yticks=[]))
-        capacity, activation, optimiser, rate = _titles(table, cell)
-        title = f"{name}: {optimiser} {rate}\n{activation} {capacity}"
+        capacity, activation, optimiser, rate = _titles(runs, cell)
+        title = f"{name}\n{optimiser} {rate}\n{activation} {capacity}"
         panel(top[-1], runs.first(**cell), title, with_roughness)
     for i, cell in enumerate(CELLS):
         y, x = divmod(i, len(CELLS) // 2)
         axes = figure.add_subplot(grid[1 + y, 5 * x : 5 * x + 5], xticks=[], yticks=[])
         if not panel(axes, runs.first(**cell), "", _surface):
             axes.texts[0].set_fontsize(5)
-        axes.set_ylabel(cell["capacity"] if x == 0 else "")
-    _draw_roughness(figure.add_subplot(grid[3, :]), table)
+        axes.set_ylabel(_titles(runs, cell)[0] if x == 0 else "")
+    _draw_roughness(figure.add_subplot(grid[3, :]), runs, table)
     colour_bar(top, shrink=0.9, **BAR)
     return figure
 
@@ -149,7 +149,7 @@ def _surface(axes: Axes, run: Run) -> None:
     surface(axes, at["axis"], at["axis_y"], at["logit"], LEVELS, extend="both")
 
 
-def _draw_roughness(axes: Axes, table: Table) -> None:
+def _draw_roughness(axes: Axes, runs: Runs, table: Table) -> None:
     axes.set_yscale("log")  # before the points: afterwards it would fail where there are none
     for capacity, colour, shift in zip(FACTORS["capacity"], COLOURS, (-0.08, 0.08), strict=False):
         cells = [cell for cell in CELLS if cell["capacity"] == capacity]
@@ -157,9 +157,9 @@ def _draw_roughness(axes: Axes, table: Table) -> None:
             found = table.values("roughness", **cell)
             axes.plot(
                 [x + shift] * len(found), found, "o", ms=4, mec="black", mew=0.3, color=colour,
-                label=capacity if x == 0 else None,
+                label=_titles(runs, cell)[0] if x == 0 else None,
             )  # fmt: skip
-        axes.set_xticks(range(len(cells)), ["\n".join(_titles(table, cell)[1:]) for cell in cells])
+        axes.set_xticks(range(len(cells)), ["\n".join(_titles(runs, cell)[1:]) for cell in cells])
     for place in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         place("{x:g}")
     axes.set_ylabel("roughness")
@@ -170,8 +170,10 @@ def _draw_roughness(axes: Axes, table: Table) -> None:
     axes.set_title(f"the factorial; effects on log2 roughness: {texts}")
 
 
-def _titles(table: Table, cell: Cell) -> list[str]:
-    return [table.title(**{axis: level}) for axis, level in cell.items()]
+def _titles(runs: Runs, cell: Cell) -> list[str]:
+    """What a cell's levels are called; its rate is the one that it was trained with."""
+    *titles, _ = (runs.grid.title(axis, level) for axis, level in cell.items())
+    return [*titles, learning_rate(runs, **cell)]
 
 
 ENTRY = Entry(measure, claims, draw)

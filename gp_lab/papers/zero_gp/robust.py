@@ -20,6 +20,7 @@ from gp_lab.figures.claims import (
     undecided,
 )
 from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import learning_rate
 from gp_lab.figures.style import heat_map, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Where
@@ -161,19 +162,20 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure, grid = new_panels(rows, 3, 2.2 * rows)
     panels = iter(grid.flat)
     none, *penalties = methods.items()
+    network = table.title(network=str(FIG2["network"]))
     for name, method in penalties:
         lines = {"0 (none)": none[1]}
         lines |= {weight: {**method, "weight": weight} for weight in _weights(table)}
         axes = next(panels)
-        _map(axes, table, f"{name}, SGD, 2 x 512 ReLU", lines, FIG2)
+        _map(axes, runs, table, f"{name}, SGD, {network}", lines, FIG2)
         axes.set_ylabel("lambda")
     for axis, level in maps:
         title = f"{table.title(**{axis: level})}, lambda 10"
-        cells = _map(next(panels), table, title, methods, {axis: level})
+        cells = _map(next(panels), runs, table, title, methods, {axis: level})
     ring = {"dataset": "repeated_ring"}
     tried = {name: method for name, method in methods.items() if table.grid.at(**ring, **method)}
-    title = "SGD, 2 x 512 ReLU, lambda 10"
-    _map(next(panels), table, title, tried, ring, "dim", "dimension")
+    title = f"SGD, {network}, lambda 10"
+    _map(next(panels), runs, table, title, tried, ring, "dim", "dimension")
     axes = next(panels)
     for y, method in enumerate(methods.values()):
         sizes = share_kept(table, method["method"], *REGIONS.values())
@@ -188,7 +190,7 @@ def draw(runs: Runs, table: Table) -> Figure:
 
 
 def _map(
-    axes: Axes, table: Table, title: str, lines: Mapping[str, Where], where: Where,
+    axes: Axes, runs: Runs, table: Table, title: str, lines: Mapping[str, Where], where: Where,
     across: str = "lr", label: str = "learning rate",
 ) -> Any:  # fmt: skip
     """The share of seeds that keep all modes: titled lines, a column for each level of an axis."""
@@ -200,7 +202,8 @@ def _map(
             if len(modes):
                 shares[y, x] = np.mean(modes == MODES)
     axes.set(title=title, xlabel=label)
-    return heat_map(axes, shares, levels, list(lines))
+    rates = [learning_rate(runs, **where, lr=level) for level in levels if across == "lr"]
+    return heat_map(axes, shares, rates or levels, list(lines))
 
 
 ENTRY = Entry(measure, claims, draw)

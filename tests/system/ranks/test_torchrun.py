@@ -166,7 +166,7 @@ def test_an_error_on_one_rank_ends_all_with_its_message(tmp_path: Path) -> None:
     assert "in phi" in trace  # where it happened is told by the rank itself
 
 
-@pytest.mark.parametrize("rank, probes", [(0, "[surface,samples]"), (1, "[samples,surface]")])
+@pytest.mark.parametrize(("rank", "probes"), [(0, "[surface,samples]"), (1, "[samples,surface]")])
 def test_what_was_trained_outlives_a_probe_that_fails_on_a_rank(
     rank: int, probes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

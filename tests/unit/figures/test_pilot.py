@@ -1,6 +1,8 @@
 """How a miniature is chosen: criteria that look at no claim, on seeds that no entry uses."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from gp_lab.errors import BadInput
 from gp_lab.figures.pilot import FIRST_SEED, levelled, meets, tried, unmeasured, unproven
 from gp_lab.launching.config_groups import figure_file, figure_ids
-from gp_lab.launching.grid import grid_of, is_at, seeds_of
+from gp_lab.launching.grid import grid_of, is_at, scale_overrides, seeds_of, titled
 
 STEPS = np.arange(0, 1000, 10)
 
@@ -146,3 +148,30 @@ KEPT = sorted((Path(__file__).parents[3] / "outputs" / "reference").glob("*/*/mi
 def test_no_run_of_a_kept_miniature_has_a_pilot_seed(folder: Path) -> None:
     runs = json.loads((folder / "claims.json").read_text())["runs"]
     assert all(run["seed"] < FIRST_SEED for run in runs)
+
+
+IN_PICTURES = {("lipschitz/fig8-12", "rate"), ("zero_gp/robust", "lr")}
+"""Axes whose levels a picture calls by what the runs were trained with."""
+
+
+@pytest.mark.parametrize("name", [n for n in figure_ids() if "grid" in figure_file(n)])
+def test_a_picture_of_a_miniature_tells_no_number_of_the_papers_that_is_another_there(
+    name: str,
+) -> None:
+    """Of the settings of a level, and of the width of all."""
+    file = figure_file(name)
+    grid, wrong = titled(grid_of(file), file, "miniature"), set()
+    width = [o for o in file.get("common", ()) if o.startswith("architecture.width=")]
+    for panel in grid.panels:
+        here = last(scale_overrides(file, "miniature", panel))
+        for axis, level in panel.cell.items():
+            numbers = re.findall(r"[\d.]+(?:e-\d+)?", grid.title(axis, level))
+            for key, value in last([*width, *grid.axes[axis][level].overrides]).items():
+                if value in numbers and here.get(key, value) != value:
+                    wrong.add((name, axis))
+    assert wrong <= IN_PICTURES
+
+
+def last(overrides: Sequence[str]) -> dict[str, str]:
+    """Key -> value: the last one counts."""
+    return {key: value for key, _, value in (o.partition("=") for o in overrides)}

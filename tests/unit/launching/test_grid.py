@@ -13,7 +13,7 @@ from gp_lab.figures.plan import plan_of
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
 from gp_lab.launching.config_groups import figure_file
-from gp_lab.launching.grid import grid_of
+from gp_lab.launching.grid import grid_of, titled
 from gp_lab.launching.jobs import panel_overrides
 
 GRID = {
@@ -54,6 +54,29 @@ def test_levels_have_titles_and_each_writes_one_for_every_value() -> None:
     (panel,) = grid.at(dataset="roll", method="zero_gp", lr="0.01")
     own = ("dataset=swiss_roll", "penalty=zero_gp", "optimizer.lr=0.01", "log_every=0.01")
     assert panel.overrides == own
+
+
+def test_a_scale_may_have_titles_of_its_own_for_its_pictures() -> None:
+    scale = {"seeds": 1, "titles": {"lr": {0.01: "rate .08"}, "dataset": {"ring": "a ring"}}}
+    file = entry(scales={"miniature": scale, "paper": {"seeds": 2}})
+    drawn, papers = (titled(grid_of(file), file, scale) for scale in ("miniature", "paper"))
+    assert drawn.titles("lr") == {"0.001": "rate 0.001", "0.01": "rate .08"}
+    assert drawn.titles("dataset") == {"ring": "a ring", "roll": "roll"}
+    assert papers == grid_of(file)
+    assert [p.overrides for p in drawn.panels] == [p.overrides for p in papers.panels]
+
+
+@pytest.mark.parametrize(
+    ("titles", "message"),
+    [
+        ({"rate": {}}, r"scales\.miniature\.titles=rate: no such choice"),
+        ({"lr": {"0.1": "x"}}, r"titles\.lr=0\.1: no such choice"),
+    ],
+)
+def test_a_title_of_what_the_grid_lacks_is_refused(titles: Any, message: str) -> None:
+    file = entry(scales={"miniature": {"seeds": 1, "titles": titles}})
+    with pytest.raises(BadInput, match=message):
+        titled(grid_of(file), file, "miniature")
 
 
 def test_cells_are_the_blocks_that_are_named_and_those_named_twice_have_both_settings() -> None:
