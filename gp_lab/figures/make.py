@@ -8,6 +8,7 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     assert plan.sweep is not None
     jobs = plan.sweep.jobs
     _refuse_unfinished(name, results)
-    grid = titled(grid_of(text), text, scale)
+    grid = grid_of(text)
     runs = _runs(grid, jobs, results)
     table = Table(what.rows(runs), grid)
     seeds = len({run.seed for run in runs.every})
@@ -97,7 +98,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         changed,
         table.rows,
         judged(what.claims, papers, scale),
-        lambda: _pictures(what, runs, table, titled(papers.grid, text, scale)),
+        lambda: _pictures(what, runs, table, papers.grid, lambda g: titled(g, text, scale)),
         f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
@@ -251,9 +252,13 @@ def _publish(
     return claims_table(summary) + f"\npicture, data, claims: {folder}{os.sep}"
 
 
-def _pictures(what: Entry, runs: Runs, table: Table, papers: Grid) -> Pictures:
-    """An entry's picture; where methods joined an axis that it lacks, one for each beside it."""
-    grid = table.grid
+def _pictures(
+    what: Entry, runs: Runs, table: Table, papers: Grid, title: Callable[[Grid], Grid]
+) -> Pictures:
+    """An entry's picture, with its scale's titles; where methods joined an axis that it lacks, one
+    for each beside it."""
+    grid, papers = title(table.grid), title(papers)
+    runs, table = replace(runs, grid=grid), Table(table.rows, grid)
     if not grid.own or grid.joined in papers.axes:
         return {"figure": what.draw(runs, table)}
     names = {PAPER: "figure"} | {method: f"figure-{method}" for method in grid.own}

@@ -10,6 +10,7 @@ from gp_lab.extras import check_extra
 from gp_lab.figures.settings import FREE, check_kind
 from gp_lab.launching.compose import Sweep, compose_figure, hydra_session, sweep_of
 from gp_lab.launching.config_groups import entry_of, figure_file
+from gp_lab.launching.grid import grid_of, titled
 from gp_lab.launching.jobs import Job, jobs_table
 from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of
@@ -136,6 +137,7 @@ def plan_of(
             _refuse_several(sweep.jobs)
             file |= {"methods": sweep.methods}
             config = sweep.jobs[0].config
+            titled(grid_of(file), file, config["scale"]["name"])  # before anything is trained
     scale, out, trust = config["scale"]["name"], Path(config["out"]), config["trust"]
     if "module" in file:  # one's own: what is wrong with it is said before anything is trained
         from gp_lab.figures.entry import entry

@@ -1,6 +1,5 @@
 """What the pictures of several entries have in common: pages of panels, curves, tables."""
 
-import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -75,11 +74,12 @@ def panels(axes: Iterable[Axes], runs: Runs, cells: Mapping[str, Where], draw: D
     return [one for one, (title, at) in titled if panel(one, runs.first(**at), title, draw)]
 
 
-def learning_rate(runs: Runs, **where: str | Collection[str]) -> str:
-    """The one with which the runs at these levels were trained, which have the same: a scale may
-    have another than the level's. Empty where there are none."""
+def learning_rate(runs: Runs, level: str, **where: str | Collection[str]) -> str:
+    """The learning rate of the runs at these levels, which share one: a scale may set another than
+    that of the level, which is told where it is the same or where there are no runs."""
     rates = (run.folder.config["optimizer"]["lr"] for run in runs.every if is_at(run.cell, where))
-    return "".join(f"{rate:g}" for rate in itertools.islice(rates, 1))
+    rate = next(rates, float(level))
+    return level if rate == float(level) else f"{rate:g}"
 
 
 def colour_bar(axes: Iterable[Axes], label: str = "", **look: Any) -> None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from gp_lab.errors import BadInput, bad_choice
+from gp_lab.errors import BadInput, bad_choice, show
 from gp_lab.launching.methods import (
     NO_METHODS,
     PAPER,
@@ -49,7 +49,8 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Level:
-    """One value of an axis: how it is called in pictures and sentences, and what it sets."""
+    """One value of an axis: how it is called in sentences, and in pictures where a scale has no
+    title of its own for it; and what it sets."""
 
     title: str
     overrides: tuple[str, ...] = ()
@@ -191,22 +192,28 @@ def scale_overrides(figure: Mapping[str, Any], scale: str, panel: Panel) -> list
 
 
 def titled(grid: Grid, figure: Mapping[str, Any], scale: str) -> Grid:
-    """The grid with the titles that a scale has for its pictures, where a level's own one tells a
-    setting of the paper's which is another there: `titles: {axis: {level: title}}`.
+    """The grid with the titles that a scale has for its pictures, where a level's own title names a
+    setting that this scale changes: `titles: {axis: {level: title}}`.
 
-    Sentences keep the paper's, so that those of two scales can be compared. Raises `BadInput` for
-    an axis or a level that the grid does not have.
+    Only what is drawn has them: sentences keep the paper's, so that those of two scales can be
+    compared. Raises `BadInput` for an axis or a level that the grid does not have.
     """
     axes = {axis: dict(levels) for axis, levels in grid.axes.items()}
-    for axis, titles in (figure["scales"][scale].get("titles") or {}).items():
-        key = f"figure={figure.get('id')}: scales.{scale}.titles"
+    key = f"figure={figure.get('id')}: scales.{scale}.titles"
+    for axis, titles in _mapping(key, figure["scales"][scale].get("titles") or {}).items():
         if axis not in axes:
             raise bad_choice(key, axis, axes)
-        for level, title in titles.items():
+        for level, title in _mapping(f"{key}.{axis}", titles).items():
             if str(level) not in axes[axis]:
                 raise bad_choice(f"{key}.{axis}", str(level), axes[axis])
             axes[axis][str(level)] = replace(axes[axis][str(level)], title=str(title))
     return replace(grid, axes=axes)
+
+
+def _mapping(key: str, node: Any) -> Mapping[Any, Any]:
+    if not isinstance(node, Mapping):
+        raise BadInput(f"{key}={show(node)}: titles are written as {{axis: {{level: title}}}}")
+    return node
 
 
 def seeds_of(figure: Mapping[str, Any], scale: str) -> range:

@@ -32,6 +32,10 @@ GRACE = 3.0
 LEAVING = 20.0
 """... then to tidy up; torchrun kills after 30."""
 
+LAST_WORDS = LEAVING / 2
+"""Seconds for which ranks that are lost stay until the one that speaks for all has done so: Slurm
+may kill it once another has ended in an error."""
+
 WITHOUT_SERVER = "rank 0, or torchrun, was killed, or its machine is gone"
 """Why the words of the others cannot be read any more."""
 
@@ -198,7 +202,12 @@ class Watch(threading.Thread):
             if self.speaks:
                 announce(printable(failure.why))
                 call.last_word(failure.why, failure.state)
-            self._store.set(f"{call.number}/ended/{self._rank}", "lost")
+            self._store.set(_ended(call, self._rank), "lost")
+            left = (r for r in range(self._world) if r not in failure.lost)
+            speaker = next(left, self._rank)
+            end = time.monotonic() + LAST_WORDS
+            while not self._store.check([_ended(call, speaker)]) and time.monotonic() < end:
+                time.sleep(0.05)
         finally:
             os._exit(failure.status)
 
@@ -217,15 +226,15 @@ class Watch(threading.Thread):
     def all_raised(self, how: str) -> bool:
         """Whether all ranks end in errors of their own, alike in `how`; waits until they have.
 
-        Slurm may kill rank 0, before it has written why, once another has ended in an error.
+        So that the one that speaks for all is not ended before it has.
         """
         call = self.call
         lost = call.failure.lost if call.failure else ()
         left = [r for r, beat in enumerate(self._beats()) if beat and r not in lost]
-        names = [f"{call.number}/ended/{rank}" for rank in left]
-        end = time.monotonic() + LEAVING / 2
+        names = [_ended(call, rank) for rank in left]
+        end = time.monotonic() + LAST_WORDS
         try:
-            self._store.set(f"{call.number}/ended/{self._rank}", how)
+            self._store.set(_ended(call, self._rank), how)
             while not self._store.check(names):
                 if time.monotonic() > end:
                     return False
@@ -290,6 +299,10 @@ def gone(rank: int) -> str:
 
 def _with_its_kind(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _ended(call: Call, rank: int) -> str:
+    return f"{call.number}/ended/{rank}"
 
 
 def _beat(rank: int) -> str:

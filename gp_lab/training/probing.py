@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ from gp_lab.training.views import view_of
 
 
 class Probing:
-    """Measures the probes that are due of each run, with all ranks, and writes what they found."""
+    """Measures the probes that are due of each run, with all ranks, and writes what they found.
+
+    writing: held while that is under way.
+    """
 
     def __init__(self, replicas: Sequence[Replica], ranks: Ranks) -> None:
         self.replicas, self.ranks = replicas, ranks
         self.steps = replicas[0].setup.settings.steps
         self.share = Share(ranks.rank, ranks.world, ranks.all_reduce)
+        self.writing = Lock()
 
     def due(self, step: int) -> bool:
         """Whether any probe is due after this step; the runs of a stack have the same ones."""
@@ -59,7 +64,8 @@ class Probing:
         own = [name for name in due if name not in found][self.ranks.rank :: self.ranks.world]
         found |= self.ranks.gather({name: probes[name].measure(view) for name in own})
         if self.ranks.is_main:
-            self._write(replica, view.step, {name: found[name] for name in due})
+            with self.writing:
+                self._write(replica, view.step, {name: found[name] for name in due})
 
     def _write(self, replica: Replica, step: int, found: dict[str, dict[str, np.ndarray]]) -> None:
         """All that a run's probes found, or nothing: what has arrays has been measured."""

@@ -4,7 +4,7 @@ It takes a list of configs that can be stacked (one is the usual case) and train
 each leaves the folder that it would have left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ from gp_lab.training.distributed import joined
 from gp_lab.training.engine import Engine, sharded, threads_and_precision
 from gp_lab.training.engine_selection import EngineSelector
 from gp_lab.training.failures import advice
-from gp_lab.training.heartbeat import nothing
+from gp_lab.training.heartbeat import BEAT, GRACE, LAST_WORDS, nothing
 from gp_lab.training.iteration import Iteration
 from gp_lab.training.metrics import MetricsLogger
 from gp_lab.training.plan import PlannedRun, fail_before_training, folders_of, plan
@@ -40,9 +40,9 @@ from gp_lab.training.status import StatusWriter
 from gp_lab.training.stopping import Stop, StoppedEarly, listening
 from gp_lab.training.timing import Timing
 
-SAVING = 6.0
-"""Seconds that rank 0 has to save what has been trained once another rank has failed: less than the
-10 for which that one waits (`heartbeat.py`), and `GRACE` of them are over."""
+SAVING = LAST_WORDS - GRACE - 2 * BEAT
+"""Seconds that rank 0 has to save what has been trained once another rank has failed: the others
+wait for `LAST_WORDS`, and it has learnt of it after the rest of them."""
 
 
 def train(
@@ -127,6 +127,19 @@ def _parts(count: int, size: int) -> str:
     return "trained one after another" if size == 1 else f"{-(-count // size)} of {size} instead"
 
 
+class _Once:
+    """What is done once, by whichever thread comes first, while no other holds the lock."""
+
+    def __init__(self, do: Callable[[], None], lock: Lock) -> None:
+        self.do, self.lock, self.done = do, lock, False
+
+    def __call__(self) -> None:
+        with self.lock:
+            if not self.done:
+                self.done = True
+                self.do()
+
+
 class _Training:
     """The training of one stack of runs."""
 
@@ -153,7 +166,6 @@ class _Training:
         self.status = StatusWriter(replicas, ranks)
         self.timing = Timing(replicas, ranks)
         self.step, self.why_alone = 0, why_alone
-        self.saving = Lock()
         self.blocks_of_first: Blocks | None = None
 
     def run(self) -> None:
@@ -239,28 +251,33 @@ class _Training:
         self._end(stop, state)
 
     def _measure(self, state: dict[str, Any], left: Sequence[Sequence[str]] | None = None) -> None:
-        """Measure the probes; if one fails, here or on another rank, save what has been trained, so
-        that whoever goes on has but what is left to measure before it."""
+        """Measure the probes; if one fails, save what has been trained, so that whoever goes on has
+        only what is left to measure before it.
+
+        So does rank 0 where another rank fails meanwhile, unless it waits for a GPU's sum with it.
+        """
+        keep = _Once(partial(self._save_before_the_end, self.step, state), self.probes.writing)
 
         def when_lost(why: str, ending: State) -> None:  # from a thread: this one may wait for ever
             self.status.fail(why, ending)
-            saving = Thread(target=self._save_before_the_end, args=(state,), daemon=True)
+            saving = Thread(target=keep, daemon=True)
             saving.start()
-            saving.join(SAVING)  # as may a copy from a GPU that is in the midst of a sum
+            saving.join(SAVING)
 
         self.ranks.when_lost(when_lost)
         try:
             self.probes.measure(self.step, state, left)
         except Exception:
-            self._save_before_the_end(state)
+            keep()
             raise
         finally:
-            self.ranks.when_lost(self.status.fail)
+            with self.probes.writing:  # what a thread saves is whole before anything else is
+                self.ranks.when_lost(self.status.fail)
 
-    def _save_before_the_end(self, state: dict[str, Any]) -> None:
-        if self.step > 0:
-            with self.saving, suppress(Exception):  # what the probe raised is the reason
-                self.checkpoints.save(self.step, state)
+    def _save_before_the_end(self, step: int, state: dict[str, Any]) -> None:
+        if step > 0:
+            with suppress(Exception):  # what the probe raised is the reason
+                self.checkpoints.save(step, state)
 
     def _iterate_first(self, engine: Engine, state: dict[str, Any], vote: StopVote) -> None:
         """One iteration of the first run of a stack by itself, whose result is dropped."""

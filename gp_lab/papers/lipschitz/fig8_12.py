@@ -173,7 +173,7 @@ def _draw_roughness(axes: Axes, runs: Runs, table: Table) -> None:
 def _titles(runs: Runs, cell: Cell) -> list[str]:
     """What a cell's levels are called; its rate is the one that it was trained with."""
     *titles, _ = (runs.grid.title(axis, level) for axis, level in cell.items())
-    return [*titles, learning_rate(runs, **cell)]
+    return [*titles, learning_rate(runs, cell["rate"], **cell)]
 
 
 ENTRY = Entry(measure, claims, draw)

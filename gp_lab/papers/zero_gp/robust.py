@@ -202,7 +202,7 @@ def _map(
             if len(modes):
                 shares[y, x] = np.mean(modes == MODES)
     axes.set(title=title, xlabel=label)
-    rates = [learning_rate(runs, **where, lr=level) for level in levels if across == "lr"]
+    rates = [learning_rate(runs, level, **where, lr=level) for level in levels if across == "lr"]
     return heat_map(axes, shares, rates or levels, list(lines))
 
 

@@ -71,6 +71,8 @@ def test_a_scale_may_have_titles_of_its_own_for_its_pictures() -> None:
     [
         ({"rate": {}}, r"scales\.miniature\.titles=rate: no such choice"),
         ({"lr": {"0.1": "x"}}, r"titles\.lr=0\.1: no such choice"),
+        ({"lr": None}, r"titles\.lr=null: titles are written as \{axis: \{level: title\}\}"),
+        (["lr"], r"titles=.*lr.*: titles are written as"),
     ],
 )
 def test_a_title_of_what_the_grid_lacks_is_refused(titles: Any, message: str) -> None:
