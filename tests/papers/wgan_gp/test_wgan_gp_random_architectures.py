@@ -7,6 +7,7 @@ from lab import config_of
 from made_up import changed, claim_of, rows_of, verdicts
 
 from gp_lab.figures.claims import Claim, Verdict
+from gp_lab.figures.judging import judged
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.config_groups import figure_file
 from gp_lab.launching.grid import grid_of, scale_overrides
@@ -99,17 +100,38 @@ def test_narrower_nets_are_those_of_the_list_with_fewer_filters() -> None:
 MANY = 400
 
 
-def sides(won: int, score: float = 6.0) -> list[Verdict]:
-    """Of so many architectures on which two sides win, of `MANY` that differ."""
-    ahead = np.where(np.arange(MANY) < won, 0.1, -0.1)
-    rows = scored(SIDES, two_sided=score + ahead, one_sided=np.full(MANY, score))
-    return list(verdicts(SIDES, rows).values())
+def sides(won: int, score: float = 6.0, of: int = MANY) -> list[Verdict]:
+    """Of so many architectures on which two sides win, of all those that differ."""
+    ahead = np.where(np.arange(of) < won, 0.1, -0.1)
+    rows = scored(SIDES, two_sided=score + ahead, one_sided=np.full(of, score))
+    table = Table(rows, grid_of(figure_file(SIDES)))
+    return [claim.test.verdict for claim in judged(appC.claims, table, "paper")]
 
 
-def test_who_wins_and_whether_by_little_are_two_questions() -> None:
+def test_who_two_sidesand_whether_by_little_are_two_questions() -> None:
     assert sides(200) == [Verdict.INCONCLUSIVE, Verdict.SUPPORTED]
     assert sides(300) == [Verdict.SUPPORTED, Verdict.NOT_SUPPORTED]
     assert sides(100) == [Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED]
+
+
+def test_what_it_takes_to_decide_is_as_the_entry_s_file_says() -> None:
+    better, even = (
+        [Verdict.SUPPORTED, Verdict.INCONCLUSIVE],
+        [Verdict.INCONCLUSIVE, Verdict.SUPPORTED],
+    )
+    for of, least, most, two_sides in ((174, 76, 98, 103), (120, 55, 65, 73)):
+        assert sides(least, of=of) == sides(most, of=of) == even
+        assert even not in (sides(least - 1, of=of), sides(most + 1, of=of))
+        assert sides(two_sides, of=of) == better
+        assert sides(two_sides - 1, of=of) == [Verdict.INCONCLUSIVE] * 2
+    assert sides(100, of=174) == [Verdict.INCONCLUSIVE] * 2
+    assert sides(100, of=177) == even
+
+
+def test_a_two_sided_penalty_that_trains_less_is_refuted_though_it_fails_on_most() -> None:
+    of = np.arange(MANY)
+    rows = scored(SIDES, two_sided=np.where(of < 100, 5, 2), one_sided=np.full(MANY, 6))
+    assert list(verdicts(SIDES, rows).values()) == [Verdict.NOT_SUPPORTED] * 2
 
 
 def test_networks_that_learn_nothing_decide_nothing_about_a_penalty() -> None:

@@ -36,7 +36,7 @@ def of_the_paper(name: str) -> list[Row]:
 def test_the_papers_outcome_supports_every_claim(name: str) -> None:
     rows = [row | {"by_heart": row["by_heart"] + row["seed"] / 1000} for row in of_the_paper(name)]
     found = verdicts(name, rows)
-    assert len(found) == {"zero_gp/fig7": 4, "zero_gp/fig8": 3, "zero_gp/sec61": 8}[name]
+    assert len(found) == {"zero_gp/fig7": 4, "zero_gp/fig8": 5, "zero_gp/sec61": 8}[name]
     assert set(found.values()) == {Verdict.SUPPORTED}
 
 
@@ -45,8 +45,8 @@ def test_one_gp_that_learns_contradicts_what_is_said_of_it_alone(name: str) -> N
     rows = changed(of_the_paper(name), {"method": "one_gp"}, confident=1, learnt=1)
     found = verdicts(name, rows)
     refuted = [text for text, verdict in found.items() if verdict == Verdict.NOT_SUPPORTED]
-    (text,) = refuted
-    assert text.startswith("1-GP")
+    assert len(refuted) == (2 if name == "zero_gp/fig8" else 1)
+    assert all("1-GP" in text for text in refuted)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -57,9 +57,9 @@ def test_zero_gp_that_learns_nothing_contradicts_the_paper(name: str) -> None:
     said |= {text: verdict for text, verdict in found.items() if text.startswith("0-GP:")}
     assert set(said.values()) == {Verdict.NOT_SUPPORTED}
     # That the others have learnt nothing either is no finding about them.
-    others = {text: verdict for text, verdict in found.items() if "nothing" in text}
+    others = {text: v for text, v in found.items() if "nothing" in text or " not " in text}
     assert set(others.values()) == {Verdict.INCONCLUSIVE}
-    assert len(others) == {"zero_gp/fig7": 3, "zero_gp/fig8": 2, "zero_gp/sec61": 3}[name]
+    assert len(others) == {"zero_gp/fig7": 3, "zero_gp/fig8": 4, "zero_gp/sec61": 3}[name]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -71,13 +71,13 @@ def test_a_rival_whose_units_died_shows_nothing_of_its_penalty(name: str) -> Non
 
 
 def test_a_collapsed_gan_is_no_gan_that_has_learnt_nothing() -> None:
-    """Fig. 7's sentence is met by collapse, that of Fig. 8 and sec. 6.1 is not."""
-    for name, verdict in zip(
-        FIGURES, (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.NOT_SUPPORTED), strict=True
-    ):
+    """Figs. 7's sentence is met by collapse, that of sec. 6.1 is not; Fig. 8 asks both."""
+    yes, no = Verdict.SUPPORTED, Verdict.NOT_SUPPORTED
+    for name, expected in zip(FIGURES, ([yes], [no, yes], [no]), strict=True):
         rows = changed(of_the_paper(name), {"method": "one_gp"}, confident=1, learnt=0)
-        (found,) = (v for text, v in verdicts(name, rows).items() if text.startswith("1-GP"))
-        assert found == verdict, name
+        said = verdicts(name, rows).items()
+        found = [v for text, v in said if "1-GP" in text and "discriminator" not in text]
+        assert found == expected, name
 
 
 def test_what_d_has_learnt_by_heart_is_its_accuracy_on_reals_seen_minus_others(run: Run) -> None:
