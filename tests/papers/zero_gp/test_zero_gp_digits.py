@@ -71,7 +71,7 @@ def test_a_rival_whose_units_died_shows_nothing_of_its_penalty(name: str) -> Non
 
 
 def test_a_collapsed_gan_is_no_gan_that_has_learnt_nothing() -> None:
-    """Figs. 7's sentence is met by collapse, that of sec. 6.1 is not; Fig. 8 asks both."""
+    """Fig. 7's sentence is met by collapse, that of sec. 6.1 is not; Fig. 8 asks both."""
     yes, no = Verdict.SUPPORTED, Verdict.NOT_SUPPORTED
     for name, expected in zip(FIGURES, ([yes], [no, yes], [no]), strict=True):
         rows = changed(of_the_paper(name), {"method": "one_gp"}, confident=1, learnt=0)

@@ -27,7 +27,9 @@ def test_a_rank_that_looks_on_stays_until_the_one_that_speaks_has_spoken(
     assert ended == []
     call = speaks.begin(lambda why, _: said.append(why))
     call.failure = failure
-    threading.Thread(target=speaks._end, args=(call, failure), name="speaks").start()
-    thread.join(5.0)
+    other = threading.Thread(target=speaks._end, args=(call, failure), name="speaks")
+    other.start()
+    for one in (thread, other):
+        one.join(5.0)
     assert said == ["rank 3: no memory"]
     assert sorted(ended) == ["looks on", "speaks"]
