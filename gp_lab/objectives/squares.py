@@ -4,18 +4,16 @@ Images are float [n, 1, H, W] on the scale that the networks see; a pixel is on 
 which is mid grey (one that is not finite is off). The squares have edges of `square` pixels along
 the axes.
 
-The algorithm. A window of square x square pixels is full if at most `tolerance` of its pixels are
-off. Of the full windows take the one with most on-pixels that no window before has covered, the
-first in raster order among equals, as long as it covers more than `tolerance` of them; the windows
-taken are the squares.
+The algorithm. Of all windows of square x square pixels take the one with most on-pixels that no
+window before has covered, the first in raster order among equals, as long as it lacks no more than
+`tolerance` of them; the windows taken are the squares.
 
-Without tolerance it is exact for squares that are disjoint or touch: the first uncovered on-pixel
-in raster order is the corner of a square, for the pixels above and left of it are off or covered.
-That square's window covers square^2 new pixels, the most there can be, and no window before it
-does, as their corners are off or covered. So it is taken, what is left uncovered are the other
-squares, and so on. Two different squares that overlap are two as well: the first in raster order is
-taken first, for the same reason, and the window that covers most of the rest is the other one. Of
-three and more that overlap it is an upper bound of how many are needed.
+Without tolerance it is exact for squares that are disjoint or touch, as the data's are: the first
+uncovered on-pixel in raster order is the corner of a square, for the pixels above and left of it
+are off or covered. That square's window covers square^2 new pixels, the most there can be, and no
+window before it does, as their corners are off or covered. So it is taken, what is left uncovered
+are the other squares, and so on. Squares that overlap are no two: what the first leaves of the
+second is no square, nor is the rim of one that has come out too large.
 """
 
 import torch
@@ -36,10 +34,10 @@ def count_squares(images: Tensor, square: int, tolerance: int = 0) -> tuple[Tens
     on = _on(images, square, tolerance)
     counts, exacts = [], []
     for some in on.split(_CHUNK):
-        full, covered = _full(some, square, tolerance), torch.zeros_like(some)
+        covered = torch.zeros_like(some)
         count = torch.zeros(len(some), dtype=torch.int64, device=some.device)
         while True:
-            covered, taken = _take(some, full, covered, square, tolerance)
+            covered, taken = _take(some, covered, square, tolerance)
             if not taken.any():
                 break
             count = count + taken
@@ -57,12 +55,12 @@ def has_squares(images: Tensor, count: int, square: int, tolerance: int = 0) -> 
     if count < 0:
         raise ValueError(f"count={count}: must not be negative")
     on = _on(images, square, tolerance)
-    full, covered = _full(on, square, tolerance), torch.zeros_like(on)
+    covered = torch.zeros_like(on)
     so_many = torch.ones_like(on[:, 0, 0])
     for _ in range(count):
-        covered, taken = _take(on, full, covered, square, tolerance)
+        covered, taken = _take(on, covered, square, tolerance)
         so_many = so_many & taken
-    _, more = _take(on, full, covered, square, tolerance)
+    _, more = _take(on, covered, square, tolerance)
     return so_many & ~more & (_left(on, covered) <= tolerance * count)
 
 
@@ -79,18 +77,11 @@ def _on(images: Tensor, square: int, tolerance: int) -> Tensor:
     return images[:, 0] > 0
 
 
-def _full(on: Tensor, square: int, tolerance: int) -> Tensor:
-    """Which windows are full, bool [n, H - square + 1, W - square + 1], by their first pixel."""
-    return _sums(on, square) >= square**2 - tolerance
-
-
-def _take(
-    on: Tensor, full: Tensor, covered: Tensor, square: int, tolerance: int
-) -> tuple[Tensor, Tensor]:
+def _take(on: Tensor, covered: Tensor, square: int, tolerance: int) -> tuple[Tensor, Tensor]:
     """One more window of each image: what is covered then [n, H, W], and whether there was one."""
-    new = torch.where(full, _sums(on & ~covered, square), 0)
+    new = _sums(on & ~covered, square)
     most, place = new.flatten(1).max(1)  # the first among equals
-    taken = most > tolerance
+    taken = most >= square**2 - tolerance
     row, column = (x[:, None] for x in (place // new.shape[2], place % new.shape[2]))
     y, x = (torch.arange(size, device=on.device) for size in on.shape[1:])
     rows = (y >= row) & (y < row + square)
