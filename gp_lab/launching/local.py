@@ -1,9 +1,11 @@
 """Many runs on one machine: one after another or in processes, alone or stacked."""
 
-import itertools
+import heapq
+import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,11 +66,9 @@ def groups(
     met: dict[str, int] = {}
     for config in configs:
         key, folder = structure_key(config), RunFolder(where(config))
-        status = {} if config["force"] else folder.status
-        begun = status.get("state", State.QUEUED) != State.QUEUED or "engine" in status
         own = ""
-        if max_stack == 1 or begun:
-            own = (max_stack > 1 and status.get("stack_id")) or str(folder.path)
+        if max_stack == 1 or _begun(config, folder):
+            own = (max_stack > 1 and folder.status.get("stack_id")) or str(folder.path)
         found.setdefault((key, own), []).append(config)
         met.setdefault(key, len(met))
     stacks = []
@@ -77,8 +77,38 @@ def groups(
         size = min(max_stack, (most or {}).get(key, max_stack))
         count = -(-len(group) // size)
         ends = [-(-len(group) * i // count) for i in range(count + 1)]
-        stacks += [group[i:j] for i, j in itertools.pairwise(ends)]
+        stacks += [group[i:j] for i, j in pairwise(ends)]
     return stacks
+
+
+def _begun(config: Config, folder: RunFolder) -> bool:
+    """Whether a run goes on from where it stands."""
+    status = {} if config["force"] else folder.status
+    return status.get("state", State.QUEUED) != State.QUEUED or "engine" in status
+
+
+def evened(batches: list[list[Config]], workers: int) -> list[list[Config]]:
+    """The last stacks in parts, where a worker would else have nothing to do while another trains.
+
+    3 stacks of 10 for 2 workers become 10, 10, 5 and 5. Stacks that have begun stay as they are.
+    """
+    over = len(batches) % workers
+    last = batches[len(batches) - over :]
+    if any(_begun(config, RunFolder(folder_of(config))) for batch in last for config in batch):
+        return batches
+    parts = workers // math.gcd(over, workers)
+    ends = [[len(batch) * i // parts for i in range(parts + 1)] for batch in last]
+    smaller = [batch[i:j] for batch, at in zip(last, ends, strict=True) for i, j in pairwise(at)]
+    found = batches[: len(batches) - over] + [batch for batch in smaller if batch]
+    return min(batches, found, key=lambda stacks: _longest(stacks, workers))
+
+
+def _longest(batches: list[list[Config]], workers: int) -> int:
+    """Iterations of the worker that has the most to do, where the next free one takes the next."""
+    until = [0] * workers
+    for batch in batches:
+        heapq.heapreplace(until, until[0] + sum(config["steps"] for config in batch))
+    return max(until)
 
 
 def train_all(
@@ -101,6 +131,8 @@ def train_all(
         else:
             most = _most(todo, setups, max_stack, processes or _cores())
             batches = groups(todo, max(most.values()), most)
+            if max_stack == "auto":
+                batches = evened(batches, processes or _cores())
             _explain(batches)
         lost = _train_groups(batches, processes)
     elif several():

@@ -9,7 +9,7 @@ from lab import config_of
 from gp_lab.cli import main
 from gp_lab.errors import Exit
 from gp_lab.launching.compose import compose, hydra_session, sweep_of
-from gp_lab.launching.local import groups, train_all
+from gp_lab.launching.local import evened, groups, train_all
 from gp_lab.runs.folder import RunFolder, State, find_runs
 from gp_lab.runs.identity import Config, folder_of, run_hash, run_id
 
@@ -44,6 +44,37 @@ def test_a_killed_stack_goes_on_together_and_a_run_begun_alone_goes_on_alone(
         together = run_id(configs[0]) if config["seed"] < 2 else None
         folder.set_status(State.RUNNING, stack_id=together)
     assert seeds_of(groups(configs, 64)) == [[0, 1], [2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "workers", "wanted"),
+    [
+        ([10, 10, 10], 2, [10, 10, 5, 5]),
+        ([10, 10], 2, [10, 10]),
+        ([10, 10, 10], 1, [10, 10, 10]),
+        ([10, 10, 10, 10, 10], 3, [10, 10, 10, 3, 3, 4, 3, 3, 4]),
+        ([1, 1, 1], 2, [1, 1, 1]),
+        ([2] * 15, 16, [2] * 15),  # thirty runs alone would take sixteen workers as long
+    ],
+)
+def test_the_last_stacks_are_divided_where_a_worker_would_have_nothing_to_do(
+    sizes: list[int], workers: int, wanted: list[int], tmp_path: Path
+) -> None:
+    [config, *_] = sweep(tmp_path, range(1))
+    seeds = iter(range(sum(sizes)))
+    batches = [[config | {"seed": next(seeds)} for _ in range(size)] for size in sizes]
+    found = evened(batches, workers)
+    assert [len(batch) for batch in found] == wanted
+    assert [seed for batch in seeds_of(found) for seed in batch] == [*range(sum(sizes))]
+
+
+def test_a_stack_that_has_begun_is_not_divided(tmp_path: Path) -> None:
+    one_gp, none = sweep(tmp_path, range(4))[:4], sweep(tmp_path, range(4))[4:]
+    assert [len(batch) for batch in evened([none, one_gp, none], 2)] == [4, 4, 2, 2]
+    folder = RunFolder(folder_of(none[3]))
+    folder.create(none[3], run_id(none[3]))
+    folder.set_status(State.RUNNING, stack_id=run_id(none[0]))
+    assert [len(batch) for batch in evened([one_gp, one_gp, none], 2)] == [4, 4, 4]
 
 
 @pytest.mark.seconds
