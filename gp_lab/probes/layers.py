@@ -71,16 +71,17 @@ class LayerGradients(Probe):
 
 @dataclass(frozen=True)
 class DeadUnits(Probe):
-    """Units that never fire, and inputs at which D is exactly flat.
+    """Units that never fire, inputs at which D is exactly flat, a G that makes one sample only.
 
     Looked at on `count` reals and as many fakes. A unit is dead if what it puts out is exactly 0
     for all of them (for a channel of an image: everywhere); only units of ReLU's kind can be. D is
     flat at an input if the logit's gradient there is exactly 0 in every coordinate; a loss that
-    saturates, or a small gradient, is neither. The network is dead (`dead` 1) if all units of one
-    of a network's layers are, or D is flat at most inputs.
+    saturates, or a small gradient, is neither. The networks are dead (`dead` 1) if D is flat at
+    most inputs, or all samples of a G that has nonlinearities are exactly the same. A layer whose
+    units are all dead does so much, unless there is a way past it, as in a residual network.
 
     Arrays: discriminator [layers], generator [layers] shares of dead units, input first; flat the
-    share of inputs.
+    share of inputs; constant, 1 if the samples are all the same.
     """
 
     count: Count = 512
@@ -102,10 +103,12 @@ class DeadUnits(Probe):
             critic = partial(_of_classes, view.critic, torch.cat([classes, classes]))
         with _firing(view.discriminator, of_discriminator):
             _, gradient = values_and_gradients(critic, both)
+        same = bool(of_generator) and bool((fake == fake[:1]).all())
         return {
             "discriminator": _dead(of_discriminator),
             "generator": _dead(of_generator),
             "flat": np.array(np.mean((gradient.reshape(len(both), -1) == 0).all(1))),
+            "constant": np.array(float(same)),
         }
 
     def _reals(
@@ -122,7 +125,7 @@ class DeadUnits(Probe):
         return {
             "dead_units": float(np.mean(shares)) if shares else 0.0,
             "flat": flat,
-            "dead": float(flat > 0.5 or 1.0 in shares),
+            "dead": float(flat > 0.5 or arrays["constant"] == 1),
         }
 
 

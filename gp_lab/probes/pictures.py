@@ -75,22 +75,23 @@ def grid_picture(
     """Images uint8 [n, C, H, W] row by row, uint8 [h, w, 3]; about a square without `columns`.
 
     Small ones are enlarged by a whole factor, pixel by pixel. One channel is grey, three are
-    colours; of any other number the mean is shown. `frames`, uint8 [n, 3], are the colours round
-    the images, else white.
+    colours; of any other number the mean is shown. `frames`, uint8 [n, 3], are the colours of a
+    frame round each image.
     """
     if images.shape[1] not in (1, 3):
         images = images.mean(axis=1, keepdims=True).round().astype(np.uint8)
     n, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     factor = max(1, min(LEAST // max(height, width), WIDEST // (columns * width)))
-    height, width = height * factor + GAP, width * factor + GAP
-    picture = np.full((-(-n // columns) * height + GAP, columns * width + GAP, 3), 255, np.uint8)
+    height, width, frame = height * factor, width * factor, 0 if frames is None else GAP
+    down, right = height + 2 * frame + GAP, width + 2 * frame + GAP
+    picture = np.full((-(-n // columns) * down + GAP, columns * right + GAP, 3), 255, np.uint8)
     for k, image in enumerate(images.transpose(0, 2, 3, 1)):
-        y, x = k // columns * height + GAP, k % columns * width + GAP
-        enlarged = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        y, x = k // columns * down + GAP + frame, k % columns * right + GAP + frame
         if frames is not None:
-            picture[y - GAP : y + height, x - GAP : x + width] = frames[k]
-        picture[y : y + height - GAP, x : x + width - GAP] = enlarged
+            picture[y - frame : y + height + frame, x - frame : x + width + frame] = frames[k]
+        enlarged = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        picture[y : y + height, x : x + width] = enlarged
     return picture
 
 

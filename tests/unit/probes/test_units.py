@@ -69,6 +69,17 @@ def test_a_dead_generator_is_seen_and_a_saturated_discriminator_is_not_dead() ->
     assert arrays["flat"] == scalars["dead"] == scalars["dead_units"] == 0
 
 
+def test_a_dead_layer_that_has_a_way_past_it_is_no_dead_network() -> None:
+    own = ("architecture=mlp", "architecture.connection=concatenate", "architecture.depth=3")
+    run = setup(config_of(*own, "architecture.width=16", base=BARE))
+    for net in (run.game.discriminator, run.game.generator):
+        kill(net.hidden[1], 16)  # type: ignore[index]
+    arrays, scalars = seen(run)
+    assert 1 in arrays["discriminator"]
+    assert 1 in arrays["generator"]
+    assert arrays["flat"] == scalars["dead"] == 0
+
+
 @pytest.mark.parametrize("probe", ["[units]", "[]"])
 def test_whether_it_was_watched_tells_no_runs_apart(probe: str) -> None:
     assert run_hash(config_of(f"probe={probe}", base=BARE)) == run_hash(config_of(base=BARE))
