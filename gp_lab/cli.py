@@ -182,8 +182,8 @@ def figure(arguments: list[str]) -> Exit:
 
 def _made(plan: "Plan") -> Exit:
     """Train what an entry lacks, then draw it; the status of its runs."""
-    if plan.minutes is not None and not quiet():
-        print(f"{plan.name}, {plan.scale}: about {duration(plan.minutes)} on two idle cores")
+    if (left := plan.minutes_left()) is not None and not quiet():
+        print(f"{plan.name}, {plan.scale}: about {duration(left)} on two idle cores")
     if plan.sweep is None:
         if quiet():
             return Exit.OK
@@ -237,9 +237,11 @@ def figures(arguments: list[str]) -> Exit:
         print("\n\n".join(plan.shown() for plan in plans))
         return Exit.OK
     worst, began, minutes = Exit.OK, time.monotonic(), dict[tuple[str, str], float]()
+    each = [plan.minutes_left() for plan in plans]
     for number, plan in enumerate(plans, 1):
-        left = sum(later.minutes or 0 for later in plans[number - 1 :])
-        print(f"\n== {number} of {len(plans)}, about {duration(left)} left: {plan.name}")
+        known = [cost for cost in each[number - 1 :] if cost is not None]
+        left = f", about {duration(sum(known))} left" if known else ""
+        print(f"\n== {number} of {len(plans)}{left}: {plan.name}")
         try:
             worst = max(worst, _made(plan))
         except LabError as error:

@@ -104,6 +104,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
         left_out=table.left_out(),
+        dead=table.dead_cells(),
         others=animated(what.animate(runs)),
         methods=own,
         comparisons=comparisons(table, joins_of(text)) if own else [],
@@ -185,6 +186,7 @@ def _publish(
     chosen: Sequence[str] = (),
     places: Sequence[str] = (),
     left_out: Sequence[str] = (),
+    dead: Sequence[str] = (),
     others: Mapping[str, bytes] = NOTHING,
     **more: Any,
 ) -> str:
@@ -216,7 +218,11 @@ def _publish(
             settle(picture)
             if above:
                 header(picture, "; ".join(above))
-            footer(picture, f"{name}, scale {scale}: {made_from}{not_papers}{beside}", left_out)
+            footer(
+                picture,
+                f"{name}, scale {scale}: {made_from}{not_papers}{beside}",
+                {"left out": left_out, "dead networks": dead},
+            )
     summary = {
         "figure": name,
         "title": text["title"],
@@ -238,6 +244,7 @@ def _publish(
         "papers": {own: papers_values(text, scale, own, own in of_user) for own in apart},
         "stand_ins": list(stand_ins),
         "left_out": list(left_out),
+        "dead": list(dead),
         "unproven": warned,
         "claims": told(claims, bool(stand_ins)),
         "assumptions": text.get("assumptions", []),

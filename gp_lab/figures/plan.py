@@ -15,6 +15,8 @@ from gp_lab.launching.jobs import Job, jobs_table
 from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of
 from gp_lab.runs.filters import flat
+from gp_lab.runs.folder import RunFolder
+from gp_lab.runs.identity import Config, folder_of
 
 MINIATURE = "miniature"
 """The scale that an entry has if none is asked for."""
@@ -39,10 +41,20 @@ class Plan:
     node: Mapping[str, Any] = field(default_factory=dict)
     config_dir: str | None = None
 
-    @property
-    def minutes(self) -> float | None:
-        """What its file says that it takes on two idle cores, where nothing of it is finished."""
-        return self.file.get("minutes", {}).get(self.scale)
+    def minutes_left(self) -> float | None:
+        """What it still takes on two idle cores, by what its file says of all of its runs.
+
+        None where nobody knows: at scale smoke, with settings or seeds of one's own.
+        """
+        whole: float | None = self.file.get("minutes", {}).get(self.scale)
+        free = FREE - {"seed"} | {"scale"}
+        if whole is None or any(group_of(word) not in free for word in self.words):
+            return None
+        if self.sweep is None:
+            return whole
+        papers = grid_of({**self.file, "methods": None}).panels
+        per_run = whole / (len(papers) * len({job.config["seed"] for job in self.sweep.jobs}))
+        return per_run * sum(_left_of(job.config) for job in self.sweep.jobs)
 
     def shown(self) -> str:
         """What `--cfg job` prints: the runs and which are finished, or what is calculated."""
@@ -144,6 +156,14 @@ def plan_of(
 
         entry(name, file, trust)
     return Plan(name, file, scale, tuple(words), out, trust, sweep, node, config_dir)
+
+
+def _left_of(config: Config) -> float:
+    """The share of a run's iterations that are still to be trained."""
+    folder, steps = RunFolder(folder_of(config)), config["steps"]
+    if config["force"]:
+        return 1
+    return 0 if folder.finished(steps) else 1 - min(1, folder.status.get("step", 0) / steps)
 
 
 def _refuse_several(jobs: Sequence[Job]) -> None:

@@ -173,10 +173,10 @@ def score_table(
 
 
 def beside_the_papers(values: Sequence[float], paper: float | None, digits: int = 2) -> str:
-    """Our mean +- half the width of its interval over seeds, and the paper's number in brackets."""
+    """Our mean ± half the width of its interval over seeds, and the paper's number in brackets."""
     known = [value for value in values if np.isfinite(value)]
     ours = f"{np.mean(known):.{digits}f}" if known else "no run"
     if len(known) > 1:
         interval = mean_interval(known)
-        ours += f" +- {(interval.high - interval.low) / 2:.{digits}f}"
+        ours += f" ± {(interval.high - interval.low) / 2:.{digits}f}"
     return ours if paper is None else f"{ours} ({paper:.{digits}f})"

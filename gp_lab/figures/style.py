@@ -1,7 +1,7 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,8 +21,8 @@ OWN = ("#E7298A", "#7570B3", "#66A61E", "#A6761D")
 
 SURFACE = "cividis"
 
-LEFT_OUT = 6
-"""Of what was left out so many lines stand below a picture."""
+NOTES = 6
+"""Of each kind so many stand below a picture."""
 
 
 @contextmanager
@@ -159,10 +159,11 @@ def header(figure: Figure, text: str) -> None:
     figure.text(0.5, 1.01, lines, ha="center", va="bottom", weight="bold")
 
 
-def footer(figure: Figure, text: str, left_out: Sequence[str] = ()) -> None:
-    """What the picture was made from, below it, and what is not in it."""
+def footer(figure: Figure, text: str, notes: Mapping[str, Sequence[str]]) -> None:
+    """What the picture was made from, below it; of each kind of `notes` those that there are."""
     lines = textwrap.wrap(text, 130)
-    if left_out:
-        more = [f"{len(left_out) - LEFT_OUT} more in claims.json"][: len(left_out) > LEFT_OUT]
-        lines += textwrap.wrap(f"left out: {'; '.join([*left_out[:LEFT_OUT], *more])}", 130)
+    for kind, found in notes.items():
+        if found:
+            more = [f"{len(found) - NOTES} more in claims.json"][: len(found) > NOTES]
+            lines += textwrap.wrap(f"{kind}: {'; '.join([*found[:NOTES], *more])}", 130)
     figure.text(0.5, -0.01, "\n".join(lines), ha="center", va="top", fontsize=7, color="0.35")

@@ -84,15 +84,21 @@ class Table:
 
     def dead(self, where: Where | Sequence[Where]) -> str:
         """Which cells at these levels have networks that are dead in most seeds; "" if none."""
-        seen: dict[str, list[int]] = {}
-        for levels in [where] if isinstance(where, Mapping) else where:
-            for cell, rows in self.at(**levels)._cells().items() if levels else ():
-                seen[cell] = [row["dead"] for row in rows if "dead" in row]
-        return ", ".join(
+        of = [where] if isinstance(where, Mapping) else where
+        found = [cell for levels in of if levels for cell in self.at(**levels).dead_cells()]
+        return ", ".join(dict.fromkeys(found))
+
+    def dead_cells(self) -> list[str]:
+        """The cells whose networks are dead in most seeds, and in how many."""
+        seen = {
+            cell: [row["dead"] for row in rows if "dead" in row]
+            for cell, rows in self._cells().items()
+        }
+        return [
             f"{cell} in {sum(dead)} of {len(dead)} seeds"
             for cell, dead in seen.items()
             if 2 * sum(dead) > len(dead)
-        )
+        ]
 
     def left_out(self) -> list[str]:
         """What no mean holds: runs that did not finish, by cell; quantities that are undefined."""

@@ -19,6 +19,31 @@ from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, summary_of
 from gp_lab.figures.sentences import budget_text, entry_text, interval_text, verdict_text
 
+PAPERS = {
+    "zero_gp": (
+        "Improving Generalization and Stability of Generative Adversarial Networks",
+        "https://arxiv.org/abs/1902.03984",
+    ),
+    "lipschitz": (
+        "Understanding the Effectiveness of Lipschitz Constraint in Training of GANs"
+        " via Gradient Analysis",
+        "https://arxiv.org/abs/1807.00751",
+    ),
+    "mu_wgan": (
+        "Local Stability and Performance of Simple Gradient Penalty mu-Wasserstein GAN",
+        "https://arxiv.org/abs/1810.02528",
+    ),
+    "wgan_gp": (
+        "Improved Training of Wasserstein GANs",
+        "https://arxiv.org/abs/1704.00028",
+    ),
+    "anomalous": (
+        "On the Anomalous Generalization of GANs",
+        "https://arxiv.org/abs/1909.12638",
+    ),
+}
+"""The papers' titles, and where they can be read."""
+
 PICTURE_BYTES = 8_000_000
 """Of the pictures and animations of all entries together."""
 
@@ -44,7 +69,8 @@ def entries_of(drawings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "figure": name,
-            "paper": name.partition("/")[0],
+            "paper": (paper := name.partition("/")[0]),
+            "of": PAPERS.get(paper),
             "anchor": anchor(name),
             "drawings": several,
         }
@@ -114,6 +140,7 @@ def _drawing(path: Path) -> dict[str, Any] | None:
             "methods": {k: [str(o) for o in own] for k, own in summary.get("methods", {}).items()},
             "compared": comparisons_table(summary.get("comparisons", ())),
             "left_out": [str(text) for text in summary.get("left_out", [])],
+            "dead": [str(text) for text in summary.get("dead", [])],
             "claims": [
                 c
                 | {

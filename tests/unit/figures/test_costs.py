@@ -1,6 +1,7 @@
 """What the files of the entries say that they take: each, the tour, all of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,8 @@ from gp_lab.figures.pilot import unproven
 from gp_lab.figures.plan import plan_of
 from gp_lab.launching.config_groups import figure_file, figure_ids
 from gp_lab.launching.jobs import Job
-from gp_lab.runs.identity import run_id
+from gp_lab.runs.folder import RunFolder, State
+from gp_lab.runs.identity import folder_of, run_id
 
 FILES = {name: figure_file(name) for name in figure_ids() if name != "none"}
 ALONE = {name: file for name, file in FILES.items() if not file.get("edition", True)}
@@ -74,3 +76,29 @@ def test_the_tour_takes_fifteen_minutes_at_most_with_every_calculation_and_what_
 @pytest.mark.parametrize("name", FILES)
 def test_the_scales_that_are_costed_are_those_there_are(name: str) -> None:
     assert set(FILES[name]["minutes"]) == {"paper", "miniature"} <= set(FILES[name]["scales"])
+
+
+def test_what_is_left_is_said_by_the_iterations_that_are_left(tmp_path: Path) -> None:
+    out, whole = f"out={tmp_path}", FILES["lipschitz/sec32"]["minutes"]["miniature"]
+    plan = plan_of("lipschitz/sec32", [out])
+    assert plan.minutes_left() == pytest.approx(whole)
+    assert plan.sweep is not None
+    first, second, *_ = (job.config for job in plan.sweep.jobs)
+    for config, state, done in ((first, State.FINISHED, 1.0), (second, State.INTERRUPTED, 0.5)):
+        folder = RunFolder(folder_of(config))
+        folder.create(config, run_id(config))
+        folder.set_status(state, step=int(done * config["steps"]))
+    left = len(plan.sweep.jobs) - 1.5
+    assert plan.minutes_left() == pytest.approx(whole * left / len(plan.sweep.jobs))
+    assert plan_of("lipschitz/sec32", [out, "force=true"]).minutes_left() == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("word", ["steps=3", "seed=0", "architecture.width=8", "scale=smoke"])
+def test_what_settings_of_ones_own_cost_is_not_guessed(word: str, tmp_path: Path) -> None:
+    assert plan_of("lipschitz/sec32", [word, f"out={tmp_path}"]).minutes_left() is None
+
+
+def test_a_method_of_ones_own_adds_what_its_runs_take(tmp_path: Path) -> None:
+    own = {"mine": ("penalty.weight=3",)}
+    plan = plan_of("lipschitz/sec32", [f"out={tmp_path}"], methods=own)
+    assert plan.minutes_left() == pytest.approx(1.5 * FILES[plan.name]["minutes"]["miniature"])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Verdict, computed, share_greater, share_of, stated
 from gp_lab.figures.entry import Run, Runs
 from gp_lab.figures.plots import colour_bar, page, panels
-from gp_lab.figures.style import FAKE, LEFT_OUT, REAL, footer, points, surface
+from gp_lab.figures.style import FAKE, NOTES, REAL, footer, points, surface
 from gp_lab.figures.table import Table
 from gp_lab.launching.grid import grid_of
 from gp_lab.runs.folder import RunFolder
@@ -79,12 +79,25 @@ def test_what_was_left_out_is_said_of_cells_that_did_not_finish_and_of_what_is_u
 
 def test_a_picture_says_below_what_it_leaves_out_and_how_many_lines_more() -> None:
     figure = Figure()
-    footer(figure, "made from", [f"cell {i}: 1 of 5 diverged" for i in range(LEFT_OUT + 2)])
-    said = " ".join(figure.texts[0].get_text().split())
+    diverged = [f"cell {i}: 1 of 5 diverged" for i in range(NOTES + 2)]
+    footer(figure, "made from", {"left out": diverged, "dead networks": ["b in 5 of 5 seeds"]})
+    lines = " ".join(figure.texts[0].get_text().split())
+    said, dead = lines.split(" dead networks: ")
     assert said.startswith("made from left out: cell 0: 1 of 5 diverged; ")
     assert said.endswith("; 2 more in claims.json")
-    footer(figure, "made from")
+    assert dead == "b in 5 of 5 seeds"
+    footer(figure, "made from", {"left out": [], "dead networks": []})
     assert figure.texts[1].get_text() == "made from"
+
+
+def test_the_cells_whose_networks_are_dead_in_most_seeds_are_named() -> None:
+    grid = grid_of({"grid": {"method": {"a": [], "b": []}}})
+    of_a = [{"method": "a", "seed": s, "state": "finished", "dead": int(s < 2)} for s in range(4)]
+    of_b = [{"method": "b", "seed": s, "state": "finished", "dead": int(s < 3)} for s in range(4)]
+    table = Table([*of_a, *of_b, {"method": "b", "seed": 4, "state": "failed"}], grid)
+    assert table.dead_cells() == ["b in 3 of 4 seeds"]
+    assert table.dead({"method": "a"}) == table.dead({}) == ""
+    assert table.dead([{"method": "a"}, {"method": "b"}, {}]) == "b in 3 of 4 seeds"
 
 
 def test_cells_are_named_by_the_axes_that_matter() -> None:

@@ -110,7 +110,7 @@ def test_seeds_are_dots_about_their_mean_and_those_that_diverged_are_left_out() 
 
 
 def test_a_score_stands_beside_the_papers() -> None:
-    assert beside_the_papers([7.0, 8.0, 9.0, np.nan], 7.86) == "8.00 +- 2.48 (7.86)"
+    assert beside_the_papers([7.0, 8.0, 9.0, np.nan], 7.86) == "8.00 ± 2.48 (7.86)"
     assert beside_the_papers([7.0], None, digits=1) == "7.0"
     assert beside_the_papers([np.nan], 7.86) == "no run (7.86)"
 

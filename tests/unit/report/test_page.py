@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from compared import Make
 from compared import make as make
 from report_page import Page, assert_self_contained
@@ -18,6 +19,8 @@ from gp_lab.report import clocks, data, edition, pictures
 from gp_lab.report.page import json_for_script, write_report
 from gp_lab.report.thin import band, extremes, packed, t_quantiles, thinned
 from gp_lab.runs.folder import RunFolder, State
+
+ROOT = Path(__file__).parents[3]
 
 BREAKS_OUT = "</script><script>alert(1)</script><!--\u2028\u2029]]>&lt;"
 
@@ -275,6 +278,16 @@ def test_the_papers_settings_stand_beside_ours() -> None:
     papers = {"lr=2": ["1", "3"], "width=8": []}
     rows = edition.beside_the_papers({"not_the_papers": ["lr=2", "width=8"], "papers": papers})
     assert rows == [("lr", "1, 3", "2"), ("width", "", "8")]
+
+
+def test_the_papers_are_named_as_they_are_cited() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"]
+    assert set(edition.PAPERS.values()) == {(of["title"], of["url"]) for of in cited}
+    page = (ROOT / "gp_lab" / "papers" / "README.md").read_text()
+    for paper, (title, url) in edition.PAPERS.items():
+        assert f"`{paper}`: [{title}]({url})" in page
+    drawings = [{"figure": name} for name in ("mu_wgan/fig4", "own/fig1")]
+    assert [e["of"] for e in edition.entries_of(drawings)] == [edition.PAPERS["mu_wgan"], None]
 
 
 def test_an_entry_has_an_address_of_its_own() -> None:
