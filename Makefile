@@ -1,7 +1,7 @@
 # make setup     the environment in .venv: three minutes, most of it a download;   make help   these lines
 # make setup TORCH='torch torchvision --index-url URL'   with another build of PyTorch; make lock: scripts/README.md
 # make figures   sets everything up; a tour of every paper in miniature, on the CPU
-# make edition   the entries in miniature, but for a few that take hours; it goes on where it was stopped
+# make edition   the entries in miniature that take at most 12 minutes; it goes on where it was stopped
 # make test      sets everything up, passes the tests;   make test-fast   units alone, two minutes
 # make figure F=zero_gp/fig1 SCALE=paper   one figure;   make figures SCALE=paper   all of them
 

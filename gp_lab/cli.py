@@ -206,9 +206,9 @@ def _made(plan: "Plan") -> Exit:
 def figures(arguments: list[str]) -> Exit:
     """`gp-lab figures [--tour]`: the entries, one after another, then the report and a table.
 
-    Those whose files say `edition: false` are left out: they take hours. --tour: those alone whose
-    files say `tour: true`; key=value, --cfg job and --config-dir=DIR: as
-    of `gp-lab figure`.
+    Those whose files say `edition: false` are left out: they take more than 12 minutes, some of
+    them hours. --tour: those alone whose files say `tour: true`; key=value, --cfg job and
+    --config-dir=DIR: as of `gp-lab figure`.
     """
     from gp_lab.figures.plan import plan_of
     from gp_lab.launching.arguments import figure_arguments

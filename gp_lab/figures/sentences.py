@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gp_lab.errors import BadInput, counted
-from gp_lab.figures.claims import UNDECIDED
+from gp_lab.figures.claims import LEVEL, UNDECIDED
 from gp_lab.figures.methods import comparisons_table
 from gp_lab.figures.publishing import published, summary_of
 from gp_lab.figures.verdicts import MIN_SEEDS, Verdict
@@ -24,6 +24,8 @@ def claims_table(summary: dict[str, Any]) -> str:
         lines.append(f"not the paper's: {', '.join(apart)}")
     lines += summary.get("unproven", [])
     lines += [f"left out: {text}" for text in summary.get("left_out", [])]
+    if any(claim["n"] > 1 for claim in summary["claims"]):
+        lines.append(f"all intervals together hold in {LEVEL:.0%} of repetitions")
     for claim in summary["claims"]:
         lines.append(f"  {verdict_text(claim, summary):>26}  {claim['text']}  [{claim['where']}]")
         lines.append(f"{'':28}  {claim['quantity']} = {interval_text(claim)}")
