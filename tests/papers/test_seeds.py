@@ -18,6 +18,9 @@ from gp_lab.figures.verdicts import MIN_SEEDS
 from gp_lab.launching.config_groups import figure_file, figure_ids
 from gp_lab.launching.grid import grid_of
 
+VANISHING = {name for name in figure_ids() if figure_file(name).get("dead_networks") == "count"}
+"""Entries whose claims are that gradients vanish, or that networks do not train."""
+
 TRAINED = [name for name in figure_ids() if figure_file(name).get("grid")]
 
 
@@ -85,3 +88,9 @@ def test_what_a_claim_is_about_are_cells_that_the_entry_trains(name: str) -> Non
         row["dead"] = 1
     for claim in found:
         assert bool(table.dead(claim.about)) == bool(claim.about), claim.text
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_dead_networks_leave_an_entry_open_unless_they_are_what_it_speaks_of(name: str) -> None:
+    _, claims = judged(name, seeds=10)
+    assert not claims or any(claim.about for claim in claims) != (name in VANISHING)

@@ -1,7 +1,10 @@
 """What anomalous's figures of squares measure: the share of right images, how it came about."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 from gp_lab.figures.entry import Arrays, Run
 from gp_lab.figures.table import Row
@@ -73,6 +76,16 @@ def framed(images: np.ndarray, run: Run, columns: int | None = None) -> np.ndarr
     """A picture of images uint8 [n, 1, H, W], the wrong ones with a red frame."""
     frames = np.where(right(images, run)[:, None], RIGHT, WRONG).astype(np.uint8)
     return grid_picture(images, columns, frames)
+
+
+def named_columns(axes: Axes, picture: np.ndarray, names: Sequence[str]) -> None:
+    """Draw a picture uint8 [h, w, 3] of images in columns, a name below each."""
+    axes.imshow(picture)
+    places = (np.arange(len(names)) + 0.5) * picture.shape[1] / len(names)
+    axes.set_xticks(places, names, fontsize=6, va="baseline")
+    axes.set_yticks([])
+    axes.tick_params(length=0, pad=7)
+    axes.spines[:].set_visible(False)
 
 
 def codes_over_time(run: Run) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from gp_lab.figures.claims import (
     LEVEL,
@@ -24,13 +24,13 @@ from gp_lab.figures.claims import (
     undecided,
 )
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
-from gp_lab.figures.plots import by_seed, curves, panel
-from gp_lab.figures.style import COLOURS, new_panels
+from gp_lab.figures.plots import by_seed, curves, legend_above, panel
+from gp_lab.figures.style import COLOURS, FAKE, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
 from gp_lab.papers.anomalous import _codes
 from gp_lab.papers.anomalous._codes import frames, gradient, loss
-from gp_lab.papers.anomalous.fig6 import over_time
+from gp_lab.papers.anomalous.fig6 import draw_over_time
 
 METHODS = {"64": "FGD", "16": "MGD"}
 """Batch size on 64 images -> what the paper calls it."""
@@ -40,6 +40,9 @@ ALL = 0.95
 
 CODES = 3
 """That the paper draws."""
+
+LOOKS = 6
+"""Moments at which they are drawn."""
 
 
 def measure(run: Run) -> Row:
@@ -86,41 +89,38 @@ def claims(table: Table) -> list[Claim]:
     better = {"after the same amount of data FID is the better the larger the batch is": falls}
     where = "anomalous, sec. 3.2 and Fig. 2"
     return (
-        stated(f"{where} (middle)", swings)
-        + stated(f"{where} (left)", converges)
-        + stated(f"{where} (right)", better)
+        stated(f"{where} (middle)", swings, about={"images": "rectangles"})
+        + stated(f"{where} (left)", converges, about={"images": "rectangles"})
+        + stated(f"{where} (right)", better, about={"images": "faces"})
     )
 
 
 def draw(runs: Runs, table: Table) -> Figure:
     figure, grid = new_panels(2, 3, height=4.6)
     left, middle, right = grid.T
+    for axes in (middle[1], right[0]):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
     for axes, (batch, name) in zip(left, METHODS.items(), strict=True):
-        axes.set_axis_off()
         panel(axes, runs.first(images="rectangles", batch=batch), f"{name}, fixed codes", _rows)
     for (batch, name), colour in zip(METHODS.items(), COLOURS, strict=False):
         for axes, of in zip(middle, (loss, gradient), strict=True):
             first = runs.at(images="rectangles", batch=batch)[:1]
-            curves(axes, first, partial(_layers, of), name, color=colour)
-    middle[0].set(title="loss of D, first seed", xlabel="iteration")
-    middle[1].set(title="norm of its gradient, first seed", xlabel="iteration", yscale="log")
-    middle[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    middle[1].yaxis.set_major_formatter("{x:g}")
-    middle[1].minorticks_off()
-    if runs.at(images="rectangles"):
-        middle[0].legend()
+            curves(axes, first, partial(_layers, of), f"{name} (batches of {batch})", color=colour)
+    middle[0].set(title="D's loss, first seed", xlabel="iteration", ylabel="loss")
+    middle[1].set(title="norm of D's gradient, first seed", xlabel="iteration", ylabel="norm")
+    legend_above(figure, middle, "upper center")
     faces = [one.cell["batch"] for one in runs.grid.at(images="faces")]
     found = {batch: table.values("fid", images="faces", batch=batch) for batch in faces}
-    by_seed(right[0], found)
-    right[0].set(title="FID at equal data", xlabel="batch size")
-    right[0].set_ylabel(f"{_scores.judge(table)} FID")
+    by_seed(right[0], found, [FAKE] * len(found))
+    right[0].set(title="FID at equal data, at the end\n(dot: a seed, line: the mean)")
+    right[0].set(xlabel="batch size", ylabel=f"{_scores.judge(table)} FID")
     right[1].set_axis_off()
-    panel(
-        right[1],
-        runs.first(images="faces", batch=faces[-1]),
-        "samples, largest batch",
-        _scores.samples,
-    )
+    best = min(faces, key=lambda batch: table.mean("fid", images="faces", batch=batch))
+    samples = f"samples, batch size {best}\n(lowest mean FID)"
+    panel(right[1], runs.first(images="faces", batch=best), samples, _samples)
     return figure
 
 
@@ -129,8 +129,12 @@ def _layers(of: Callable[[Arrays], float], run: Run) -> tuple[np.ndarray, np.nda
 
 
 def _rows(axes: Axes, run: Run) -> str:
-    axes.imshow(over_time(run, CODES, 6))
-    return f"iterations up to {run.step:,}; framed: wrong"
+    draw_over_time(axes, run, CODES, LOOKS)
+    return "red frame: not two rectangles"
+
+
+def _samples(axes: Axes, run: Run) -> None:
+    _scores.pictures(axes, run.arrays("samples")["fake"])
 
 
 def animate(runs: Runs) -> list[np.ndarray]:

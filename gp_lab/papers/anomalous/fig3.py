@@ -1,24 +1,30 @@
 """anomalous, Fig. 3: pixel-wise combinations of training images among samples, and D's word."""
 
+from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from gp_lab.figures.claims import SHARE, Claim, greater, stated
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import panel
-from gp_lab.figures.style import COLOURS, new_panels
+from gp_lab.figures.style import COLOURS, empty, new_panels
 from gp_lab.figures.table import Row, Table
+from gp_lab.papers.anomalous._squares import named_columns
 from gp_lab.probes.pictures import grid_picture
 
 OTHER, TRAINING, AND, OR = range(4)
 """What a sample is, as the probe says."""
 
-KINDS = {TRAINING: "training image", AND: "AND (2)", OR: "OR (4)", OTHER: "other"}
+KINDS = {TRAINING: "training image", AND: "AND", OR: "OR", OTHER: "other"}
 
-FRAMES = np.array([(204, 204, 204), (0, 114, 178), (213, 94, 0), (0, 158, 115)], dtype=np.uint8)
+FRAMES = np.array([(128, 128, 128), (0, 114, 178), (213, 94, 0), (0, 158, 115)], dtype=np.uint8)
+
+MORE = {TRAINING: 0, AND: -1, OR: 1}
+"""How many more rectangles there are in it than in a training image."""
 
 MOST = 0.5
 """G has learnt the two images when more than this share of its samples is one of them; anomalous
@@ -27,8 +33,11 @@ images are combinations if more than this share of them is."""
 SAME = 0.1
 """DIF below which two images are the same (sec. 5.3)."""
 
-SHOWN = 32
-"""Samples of the early panel."""
+MOMENTS = 8
+"""Columns of the panel of codes."""
+
+SHOWN = 5
+"""Codes in it."""
 
 CURVES = {"f_real": "training images", "f_and": "AND", "f_or": "OR", "f_fake": "samples"}
 
@@ -137,50 +146,96 @@ def claims(table: Table) -> list[Claim]:
                     " of others"),
     }  # fmt: skip
     where = "anomalous, sec. 4.2 and Fig. 3"
-    return stated(f"{where} (top)", tests) + stated(f"{where} (bottom)", bottom)
+    of_rectangles, of_faces = {"images": "rectangles"}, {"images": "faces"}
+    found = stated(f"{where} (top)", tests, about=of_rectangles)
+    return found + stated(f"{where} (bottom)", bottom, about=of_faces)
 
 
 def draw(runs: Runs, table: Table) -> Figure:
-    figure, grid = new_panels(2, 3, height=4.8)
+    figure, grid = new_panels(2, 3, height=6)
     (samples, of_kind, said), (averages, distances, pictures) = grid
-    for axes in (samples, averages, pictures):
-        axes.set_axis_off()
+    place = samples.get_subplotspec().subgridspec(2, 1, height_ratios=[1, 4])
+    samples.remove()
+    references, codes = place.subplots()
+    pictures.set_axis_off()
     rectangles, faces = (runs.first(images=kind) for kind in ("rectangles", "faces"))
-    panel(samples, rectangles, "codes' images, early to late", _codes)
-    panel(of_kind, rectangles, "what samples are", _shares)
-    panel(said, rectangles, "mean logit of D", _scores)
+    panel(references, rectangles, "training images, AND and OR", _references)
+    panel(codes, rectangles, "a row: images of one code", _codes)
+    if found := runs.at(images="rectangles"):
+        _shares(of_kind, found)
+    else:
+        empty(of_kind, "what samples are")
+    panel(said, rectangles, "what D says of them", _scores)
     panel(averages, faces, "samples nearest to averages", _averages)
-    panel(distances, faces, "distance of samples (DIF)", _distances)
+    panel(distances, faces, "samples and what is nearest to them", _distances)
     panel(pictures, faces, "samples", _samples)
     return figure
 
 
+def _references(axes: Axes, run: Run) -> str:
+    """The two training images, their AND and their OR, which name the colours of the frames."""
+    one, other = np.unique(run.arrays("samples")["real"], axis=0)[[0, -1]]
+    images = np.stack([one, other, np.minimum(one, other), np.maximum(one, other)])
+    kinds = [TRAINING, TRAINING, AND, OR]
+    squares = run.folder.config["dataset"]["squares"]
+    titles = ("", "", "AND: ", "OR: ")
+    names = [f"{title}{squares + MORE[kind]}" for title, kind in zip(titles, kinds, strict=True)]
+    named_columns(axes, grid_picture(images, len(kinds), FRAMES[kinds]), names)
+    for text, kind in zip(axes.get_xticklabels(), kinds, strict=True):
+        text.set_color(FRAMES[kind] / 255)
+    return "framed by number of rectangles"
+
+
+def moments(of_kind: np.ndarray) -> np.ndarray:
+    """Which looks show the codes: evenly spread from the first early one to a little after."""
+    some = np.flatnonzero(early(of_kind))
+    last = min(some[-1] + max(2, len(some) // 4), len(of_kind) - 1)
+    return np.unique(np.linspace(some[0], last, MOMENTS).round().astype(int))
+
+
 def _codes(axes: Axes, run: Run) -> str:
-    """Rows of codes, framed in the colours of the curves by how many rectangles they show."""
-    steps, images = run.course("rectangles", lambda at: at["codes"])
+    """Rows of codes, framed in the colours of the references by how many rectangles they show."""
+    steps, of_kind = shares(run)
+    _, images = run.course("rectangles", lambda at: at["codes"])
     _, kinds = run.course("rectangles", kinds_of_codes)
-    some = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
-    rows, of = images[some, :6].swapaxes(0, 1), kinds[some, :6].T
-    axes.imshow(grid_picture(rows.reshape(-1, *rows.shape[2:]), len(some), FRAMES[of.ravel()]))
-    return "framed by their rectangles"
+    some = moments(of_kind)
+    rows, of = images[some, :SHOWN].swapaxes(0, 1), kinds[some, :SHOWN].T
+    picture = grid_picture(rows.reshape(-1, *rows.shape[2:]), len(some), FRAMES[of.ravel()])
+    named_columns(axes, picture, [f"{step:,}" for step in steps[some]])
+    axes.set_xlabel("iteration")
+    return "framed likewise; grey: other"
 
 
 def kinds_of_codes(at: Arrays) -> np.ndarray:
     """By their number of rectangles: as many as the training images, one less, one more."""
     kinds = np.full(len(at["codes_count"]), OTHER)
-    for kind, more in ((TRAINING, 0), (AND, -1), (OR, 1)):
+    for kind, more in MORE.items():
         kinds[at["codes_exact"] & (at["codes_count"] == at["squares"] + more)] = kind
     return kinds
 
 
-def _shares(axes: Axes, run: Run) -> None:
-    steps, of_kind = shares(run)
-    for kind, name in KINDS.items():
-        axes.plot(steps, of_kind[:, kind], label=name, color=FRAMES[kind] / 255, lw=1)
+def _shares(axes: Axes, runs: Sequence[Run]) -> None:
+    found = [shares(run) for run in runs]
+    for i, (steps, of_kind) in enumerate(found):
+        for kind, name in KINDS.items():
+            axes.plot(
+                steps, of_kind[:, kind], "--" if kind in (OR, OTHER) else "-",
+                color=FRAMES[kind] / 255, label=None if i else name, lw=0.3 if i else 1.2,
+            )  # fmt: skip
+    steps, of_kind = found[0]
     some = steps[early(of_kind)]
-    axes.axvspan(some[0], some[-1], color="0.92", zorder=0)
-    axes.set(xlabel="iteration (grey: early)", ylabel="share of samples", ylim=(0, 1))
+    axes.axvspan(some[0], some[-1], color="0.9", zorder=0, label="early")
+    axes.set(xlabel="iteration", ylabel="share of samples", ylim=(-0.02, 1.02))
+    axes.set_title("what samples are\n(thin: other seeds)")
     axes.legend(fontsize=6)
+    _log_iterations(axes)
+
+
+def _log_iterations(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _scores(axes: Axes, run: Run) -> None:
@@ -188,35 +243,35 @@ def _scores(axes: Axes, run: Run) -> None:
         steps, values = run.course("rectangles", itemgetter(name))
         axes.plot(steps, values, label=title, color=colour, lw=1)
     low, high = axes.get_ylim()
-    axes.set(xlabel="iteration", ylim=(low, high + 0.35 * (high - low)))  # above: the legend
+    axes.set(ylim=(low, high + 0.35 * (high - low)))  # above: the legend
+    axes.set(xlabel="iteration", ylabel="mean logit of D")
     axes.legend(fontsize=6, loc="upper center", ncols=2)
+    _log_iterations(axes)
 
 
-def _averages(axes: Axes, run: Run) -> str:
+def _averages(axes: Axes, run: Run) -> None:
     at = run.arrays("averages")
     columns = [at[name] for name in ("fake", "average", "one", "other")]
     rows = np.stack(columns, axis=1)[:5]
-    axes.imshow(grid_picture(rows.reshape(-1, *rows.shape[2:]), len(columns)))
-    return "sample, average, and the two images"
+    picture = grid_picture(rows.reshape(-1, *rows.shape[2:]), len(columns))
+    named_columns(axes, picture, ("sample", "average", "of this", "and this"))
 
 
-def _distances(axes: Axes, run: Run) -> str:
+def _distances(axes: Axes, run: Run) -> None:
     at = run.arrays("averages")
-    for (name, title), colour in zip(
-        {
-            "to_training": "to a training image",
-            "to_average": "to an average",
-            "to_unseen_average": "to one of held-out images",
-        }.items(),
-        COLOURS, strict=False,
-    ):  # fmt: skip
+    titles = {
+        "to_training": "training image",
+        "to_average": "average of two",
+        "to_unseen_average": "average of two held out (ours)",
+    }
+    bins = np.histogram_bin_edges(np.concatenate([at[name] for name in titles if name in at]), 40)
+    for (name, title), colour in zip(titles.items(), COLOURS, strict=False):
         if name in at:
-            axes.hist(at[name], bins=30, histtype="step", label=title, color=colour)
-    axes.axvline(SAME, color="0.6", lw=0.8, ls="--")
-    axes.set(xlabel="smallest distance", ylabel="samples")
-    axes.set_ylim(top=1.4 * axes.get_ylim()[1])  # above: the legend
+            axes.hist(at[name], bins=bins.tolist(), histtype="step", label=title, color=colour)
+    axes.axvline(SAME, color="0.6", lw=0.8, ls="--", label=f"the same: below {SAME}")
+    axes.set(xlabel="smallest DIF", ylabel="samples")
+    axes.set_ylim(top=1.5 * axes.get_ylim()[1])  # above: the legend
     axes.legend(fontsize=6)
-    return f"dashed: {SAME}, the same"
 
 
 def _samples(axes: Axes, run: Run) -> None:

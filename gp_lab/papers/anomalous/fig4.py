@@ -1,6 +1,7 @@
 """anomalous, Fig. 4: averages of training images that look alike, beside samples of a GAN."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, Verdict, equivalent, less, stated, undecided
@@ -9,7 +10,7 @@ from gp_lab.figures.plots import beside_the_papers, panel
 from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
-from gp_lab.papers._scores import LEARNT, judge, pictures, samples
+from gp_lab.papers._scores import LEARNT, judge, pictures
 
 COMPARABLE = 1.25
 """FIDs are comparable within this factor: the paper's Table 1 calls it an improvement where one is
@@ -55,18 +56,29 @@ def draw(runs: Runs, table: Table) -> Figure:
     for axes in grid.flat:
         axes.set_axis_off()
 
-    def of(quantity: str) -> str:
-        return beside_the_papers(table.values(quantity, method=PAPERS), None)
+    def of(quantity: str, method: str = PAPERS) -> str:
+        return f"mean FID {beside_the_papers(table.values(quantity, method=method), None)}"
 
-    def averages(axes: object, run: Run) -> None:
-        pictures(gam, run.arrays("gam")["images"])
+    def averages(axes: Axes, run: Run) -> None:
+        pictures(axes, run.arrays("gam")["images"])
 
-    real.set_title(f"training images\nheld-out ones: {judge(table)} FID {of('held_out_fid')}")
+    def samples(axes: Axes, run: Run) -> None:
+        pictures(axes, run.arrays("samples")["fake"])
+
+    real.set_title(f"training images\nheld-out ones: {of('held_out_fid')}")
     if runs.finished:
         pictures(real, runs.finished[0].arrays("samples")["real"])
-    panel(gam, runs.first(method=PAPERS), f"GAM\nFID {of('gam_fid')}", averages)
+    panel(
+        gam,
+        runs.first(method=PAPERS),
+        f"averages of similar images (GAM)\n{of('gam_fid')}",
+        averages,
+    )
     for axes, (method, title) in zip(places, methods.items(), strict=True):
-        panel(axes, runs.first(method=method), title, samples)
+        panel(axes, runs.first(method=method), f"{title}\n{of('fid', method)}", samples)
+    figure.supxlabel(
+        f"{judge(table)} FID: mean over seeds ± half the width of its 95 % interval", fontsize=8
+    )
     return figure
 
 

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, paired_greater, stated, undecided
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
-from gp_lab.figures.plots import band, legend_above, panel
+from gp_lab.figures.plots import band, panel
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
 from gp_lab.papers._scores import judge, pictures
-from gp_lab.papers.anomalous._images import fids, trained
+from gp_lab.papers.anomalous._images import data_title, fids, trained
 
 LARGE = 0.2
 """SC is better by a large margin if its FID is lower by more than this share of the vanilla one."""
@@ -25,6 +25,9 @@ detail or in outline: it counts as noise."""
 ACTS = 0.01
 """SC is another method than the vanilla one if so many of its fakes are found realistic, or more;
 below, the two train alike, and nothing follows about it."""
+
+REALISTIC = 0.1
+"""DIF below which SC replaces a fake."""
 
 METHODS = ("vanilla", "sc")
 
@@ -102,12 +105,11 @@ def draw(runs: Runs, table: Table) -> Figure:
     datasets, methods = runs.grid.titles("dataset"), runs.grid.titles("method")
     figure, grid = new_panels(len(datasets), 3 + len(methods), height=4.6)
     figure.set_figwidth(1.9 * (3 + len(methods)))
-    for (real, *images, fid, distance), (dataset, title) in zip(
-        grid, datasets.items(), strict=True
-    ):
+    for (real, *images, fid, distance), dataset in zip(grid, datasets, strict=True):
         for axes in (real, *images):
             axes.set_axis_off()
-        real.set_title(f"{title}:\ntraining images")
+        here = data_title(table, dataset)
+        real.set_title(f"{here}:\ntraining images", fontsize=7)
         if found := runs.at(dataset=dataset):
             pictures(real, np.unique(found[0].arrays("samples")["real"], axis=0), SHOWN)
         for axes, (method, name), colour in zip(images, methods.items(), COLOURS, strict=False):
@@ -115,12 +117,22 @@ def draw(runs: Runs, table: Table) -> Figure:
             found = runs.at(dataset=dataset, method=method)
             band(fid, found, fids, name, color=colour)
             band(distance, found, difs, name, color=colour)
-        fid.set(title=f"{judge(table)} FID", xlabel="iteration", yscale="log")
-        distance.set(title="DIF of samples", xlabel="iteration")
+        fid.set(xlabel="iteration", ylabel=f"{judge(table)} FID", yscale="log")
+        line = distance.axhline(
+            REALISTIC, color="0.5", lw=0.8, ls="--", label="SC replaces\nfakes below"
+        )
+        distance.set(xlabel="iteration", ylabel="mean DIF of samples")
         distance.set_ylim(0, 1.05 * distance.get_ylim()[1])
         for axes in (fid, distance):
             axes.locator_params(axis="x", nbins=3, integer=True)
-    legend_above(figure, [grid[0, -1]])
+    if runs.finished:
+        grid[0, -2].legend(title="mean over seeds\n(shaded: range)", title_fontsize=7)
+        grid[0, -1].legend(handles=[line])
+    figure.supxlabel(
+        "DIF: distance to the nearest training image, as a share of the largest that there can be;"
+        " numbers above samples: of the run that is drawn",
+        fontsize=8,
+    )
     return figure
 
 

@@ -10,7 +10,7 @@ from gp_lab.figures.plots import panel
 from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Table
 from gp_lab.papers.anomalous._codes import frames, measure
-from gp_lab.papers.anomalous._squares import framed
+from gp_lab.papers.anomalous._squares import framed, named_columns
 
 FULL, MINI = "full", "mini"
 """Batches of all images (FGD), and of a quarter of them (MGD)."""
@@ -40,30 +40,40 @@ def claims(table: Table) -> list[Claim]:
     tests[beyond] = supported_only_if(
         tests[stable], tests[beyond], "FGD's are not few, and it has seen more data"
     )
-    return stated("anomalous, App. E and Fig. 6", tests)
+    return stated("anomalous, App. E and Fig. 6", tests, about={"batch": (FULL, MINI)})
 
 
 def over_time(run: Run, codes: int = CODES, looks: int = LOOKS) -> np.ndarray:
     """A row for each code, a column for each of some looks, evenly spaced, the last one the end."""
-    steps, images = run.course("rectangles", lambda at: at["codes"])
-    some = np.unique(np.linspace(0, len(steps) - 1, looks).round().astype(int))
+    _, images = run.course("rectangles", lambda at: at["codes"])
+    some = _spread(len(images), looks)
     rows = images[some, :codes].swapaxes(0, 1)
     return framed(rows.reshape(-1, *rows.shape[2:]), run, columns=len(some))
 
 
+def draw_over_time(axes: Axes, run: Run, codes: int = CODES, looks: int = LOOKS) -> None:
+    """The picture of `over_time`, the iteration below each column."""
+    steps = np.array(run.steps("rectangles"))
+    named_columns(
+        axes,
+        over_time(run, codes, looks),
+        [f"{step:,}" for step in steps[_spread(len(steps), looks)]],
+    )
+    axes.set_xlabel("iteration")
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most so many of `count` looks, evenly spread from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int))
+
+
 def draw(runs: Runs, table: Table) -> Figure:
     titles = table.grid.titles("batch")
-    figure, grid = new_panels(1, len(titles), height=3.4)
+    figure, grid = new_panels(1, len(titles), height=2.9)
     for axes, (batch, title) in zip(grid.flat, titles.items(), strict=True):
-        axes.set_axis_off()
-        panel(axes, runs.first(batch=batch), title, _rows)
-    figure.suptitle("rows: latent codes; framed: not two rectangles alone", fontsize=7)
+        panel(axes, runs.first(batch=batch), title, draw_over_time)
+    figure.suptitle("a row: one latent code; red frame: not two rectangles alone", fontsize=8)
     return figure
-
-
-def _rows(axes: Axes, run: Run) -> str:
-    axes.imshow(over_time(run))
-    return f"iterations up to {run.step:,}, from left to right"
 
 
 def animate(runs: Runs) -> list[np.ndarray]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from gp_lab.figures.claims import (
     MOST,
@@ -23,7 +24,7 @@ from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
 from gp_lab.papers._scores import judge
-from gp_lab.papers.anomalous._images import fids, trained
+from gp_lab.papers.anomalous._images import data_title, fids, trained
 
 PAPER = {
     "celeba": {
@@ -142,7 +143,7 @@ def _mean_boost(table: Table, dataset: str) -> np.ndarray:
 def draw(runs: Runs, table: Table) -> Figure:
     """The table above, FID over the iterations of each of its cells below."""
     datasets, models = (runs.grid.titles(axis) for axis in ("dataset", "model"))
-    figure = Figure(figsize=(8, 7.4), layout="constrained")
+    figure = Figure(figsize=(9.5, 7.4), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.6])
     above, below = parts
     _numbers(above, runs, table)
@@ -155,21 +156,17 @@ def draw(runs: Runs, table: Table) -> Figure:
                 found = runs.at(dataset=dataset, model=model, method=method)
                 band(axes, found, fids, name, color=colour)
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.locator_params(axis="x", nbins=4, integer=True)
             if dataset == next(iter(datasets)):
                 axes.set_title(title)
         row[0].set_ylabel(f"{datasets[dataset]}: FID")
     for axes in grid[-1]:
         axes.set_xlabel("iteration")
-    legend_above(below, grid.flat)
+    legend_above(below, grid.flat, title="mean over seeds (shaded: range)", title_fontsize=7)
     return figure
-
-
-def data_title(table: Table, dataset: str) -> str:
-    """What a data set is called, and what stands in for it."""
-    title = table.title(dataset=dataset)
-    here = next((row["data"] for row in table.at(dataset=dataset).rows if "data" in row), dataset)
-    return title if here == dataset else f"{title} ({here})"
 
 
 def _numbers(place: Any, runs: Runs, table: Table) -> None:
@@ -192,7 +189,9 @@ def _numbers(place: Any, runs: Runs, table: Table) -> None:
                 texts.append(beside_the_papers(ours, printed if method in papers else None, 1))
             rows[f"{data_title(table, dataset)}, {title}"] = texts
     heads = [*methods.values(), *(f"{name}: better by %" for name in others.values())]
-    score_table(place.subplots(), heads, rows, f"best {judge(table)} FID (paper's)")
+    axes = place.subplots()
+    score_table(axes, heads, rows, f"best {judge(table)} FID (paper's)")
+    axes.set_title("mean over seeds ± half the width of its 95 % interval")
 
 
 ENTRY = Entry(measure, claims, draw)

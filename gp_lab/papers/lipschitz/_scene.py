@@ -21,9 +21,16 @@ LEVELS = np.linspace(-1.2, 1.2, 13)
 BAR: dict[str, Any] = {"label": "f", "ticks": LEVELS[1::5]}
 """How their colour bar looks."""
 
-DRAWN_FAKES = 60
+DRAWN = 30
+"""So many reals and fakes are drawn on a surface."""
 
-LONGEST_ARROW = 0.2
+LONGEST_ARROW = 0.25
+
+AXES: dict[str, Any] = {"xlabel": "$x_1$", "ylabel": "$x_2$"}
+"""What the plane's axes are called."""
+
+ARROW: dict[str, Any] = {"color": "white", "edgecolor": "black", "linewidth": 0.3, "zorder": 1.5}
+"""How arrows look that lie on dark and on light ground, below the samples."""
 
 
 def targets(run: Run) -> tuple[float, float]:
@@ -60,23 +67,31 @@ def inside_square(x: np.ndarray, square: Mapping[str, Any], margin: float) -> np
     return offset < square["half_width"] - margin
 
 
-def draw_surface(axes: Axes, run: Run, values: np.ndarray | None = None) -> None:
-    """f of a run over its window (or `values` in its place), reals, fakes."""
+def draw_surface(
+    axes: Axes, run: Run, values: np.ndarray | None = None, fakes: Any = slice(DRAWN)
+) -> None:
+    """f of a run over its window (or `values` in its place), reals, and these of the fakes."""
     at_grid, at_data = run.arrays("surface"), run.arrays("gradients")
     shown = at_grid["logit"] if values is None else values
     surface(axes, at_grid["axis"], at_grid["axis_y"], shown, LEVELS, extend="both")
-    points(axes, at_data["real"], at_data["fake"], most=DRAWN_FAKES)
+    points(axes, at_data["real"][:DRAWN], at_data["fake"][fakes], s=14, linewidths=0.5)
 
 
-def draw_directions(axes: Axes, x: np.ndarray, gradient: np.ndarray, steep: float) -> None:
-    """Arrows from x [n, 2] along the gradient [n, 2]; their length is 1 where it is `steep`."""
+def draw_directions(axes: Axes, run: Run, fakes: Any = slice(DRAWN)) -> None:
+    """Arrows along grad f at these fakes, as long as it is steep up to `LONGEST_ARROW`."""
+    data = run.arrays("gradients")
+    x, gradient = data["fake"][fakes], data["fake_gradient"][fakes]
     norm = np.linalg.norm(gradient, axis=1, keepdims=True)
     # Longer ones would cross the picture: of them only the direction is shown.
-    scaled = gradient / steep / np.maximum(1, norm / steep / LONGEST_ARROW)
-    axes.quiver(
-        *x.T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.003, color="#D55E00",
-        zorder=3,
-    )  # fmt: skip
+    scaled = gradient / np.maximum(1, norm / LONGEST_ARROW)
+    axes.quiver(*x.T, *scaled.T, angles="xy", scale_units="xy", scale=1, width=0.006, **ARROW)
+    most = f"at most {LONGEST_ARROW:g}"
+    label_arrows(axes, rf"$\nabla f$ at a fake, as long as $|\nabla f|$ but {most}")
+
+
+def label_arrows(axes: Axes, label: str) -> None:
+    """What the legend says of the arrows, beside a small one."""
+    axes.plot([], [], color="black", marker=">", ms=5, mfc="white", mew=0.4, lw=0.8, label=label)
 
 
 def draw_plane(
@@ -92,9 +107,8 @@ def draw_units(axes: Axes, x: np.ndarray, gradient: np.ndarray, scale: float) ->
     """Arrows from fakes x [n, 2] along gradients [n, 2], all a `scale`th of the axes long."""
     size = np.linalg.norm(gradient, axis=1, keepdims=True)
     unit = np.divide(gradient, size, out=np.zeros_like(gradient), where=size > 0)
-    axes.quiver(*x.T, *unit.T, color="black", width=0.05 / scale, scale=scale, zorder=3)
-    label = "direction of grad f at a fake"
-    axes.plot([], [], color="black", marker=">", markersize=3, lw=0.8, label=label)
+    axes.quiver(*x.T, *unit.T, width=0.08 / scale, scale=scale, **ARROW)
+    label_arrows(axes, r"direction of $\nabla f$ at a fake")
 
 
 def draw_coupling(axes: Axes, optimum: OptimalDiscriminator, most: int, label: str) -> None:

@@ -25,6 +25,11 @@ FITTED = 0.1
 """f has come to its optimum if its error is below this, the pilot's bound; one that has learnt
 nothing leads nowhere either."""
 
+CAPTION = (
+    "slope inside: the median |∇f| of fakes in the inner square, as a share of a straight ramp's"
+    " from -1 to 1 over the gap;\nthe mean over seeds"
+)
+
 
 def at_fakes(run: Run) -> Row:
     """How steep f is at inner fakes, and where the gradients at inner and border fakes lead.
@@ -80,16 +85,19 @@ def claims(table: Table) -> list[Claim]:
 
 def draw(runs: Runs, table: Table) -> Figure:
     def surface(axes: Axes, run: Run) -> str:
-        scene.draw_surface(axes, run)
-        data = run.arrays("gradients")
-        fake, which = np.unique(data["fake"], axis=0, return_index=True)
+        fake, which = np.unique(run.arrays("gradients")["fake"], axis=0, return_index=True)
         border = np.abs(fake - [-1, 0]).max(1) > 0.4
         which = np.concatenate([which[border], which[~border][::60]])
-        scene.draw_directions(axes, data["fake"][which], data["fake_gradient"][which], steep=4.0)
-        return f"slope inside {table.mean('norm_inner', **run.cell):.2g} of a ramp's"
+        scene.draw_surface(axes, run, fakes=which)
+        scene.draw_directions(axes, run, which)
+        return f"{run.step:,} steps; mean slope inside {table.mean('norm_inner', **run.cell):.2g}"
 
-    figure, grid = page(runs, surface, "surface", height=2.9)
-    colour_bar(grid.flat, shrink=0.8, **scene.BAR)
+    figure, grid = page(runs, surface, "surface", height=4.2, legend={"place": "upper center"})
+    for axes in grid.flat:
+        axes.set(xlabel=scene.AXES["xlabel"])
+    grid[0, 0].set(**scene.AXES)
+    colour_bar(grid.flat, location="bottom", shrink=0.5, aspect=40, **scene.BAR)
+    figure.supxlabel(CAPTION, fontsize=7)
     return figure
 
 

@@ -28,9 +28,6 @@ FITTED = 0.2
 STEP = 1e-4
 """Of the central differences that take the gradient of f*, in the units of the plane."""
 
-DRAWN_GAP = 0.5
-"""An arrow is as long as a gradient is steep, in ramps over this gap."""
-
 
 def measure(run: Run) -> Row:
     data = run.arrays("gradients")
@@ -123,24 +120,28 @@ def claims(table: Table) -> list[Claim]:
 def draw(runs: Runs, table: Table) -> Figure:
     def trained(axes: Axes, run: Run) -> str:
         scene.draw_surface(axes, run)
-        data = run.arrays("gradients")
-        fake, gradient = data["fake"][:40], data["fake_gradient"][:40]
-        scene.draw_directions(axes, fake, gradient, steep=_ramp(run, DRAWN_GAP))
-        return f"RMSE to f* {table.mean('rmse', **run.cell):.2g}"
+        scene.draw_directions(axes, run)
+        return f"{run.step:,} steps; mean RMSE to f* {table.mean('rmse', **run.cell):.2g}"
 
     def exact(axes: Axes, run: Run) -> str:
         at_grid = run.arrays("surface")
         plane = np.stack(np.meshgrid(at_grid["axis"], at_grid["axis_y"]), axis=-1)
-        scene.draw_surface(axes, run, np.ma.masked_invalid(scene.optimum(run, plane)))
-        return "f*, Eq. 3"
+        values = np.ma.masked_invalid(scene.optimum(run, plane))
+        scene.draw_surface(axes, run, values)
+        return "f*, Eq. 3" + ", undefined off the squares (white)" * bool(values.mask.any())
 
     networks = runs.grid.titles("network")
     figure, grid = new_figure(len(networks) + 1, 2, 7.8)
     for line, network in zip(grid, networks, strict=False):
         panels(line, runs, runs.grid.named("dataset", "network", network=network), trained)
     panels(grid[-1], runs, runs.grid.named("dataset", network=next(iter(networks))), exact)
+    for axes in grid[:, 0]:
+        axes.set(ylabel=scene.AXES["ylabel"])
+    for axes in grid[-1]:
+        axes.set(xlabel=scene.AXES["xlabel"])
     colour_bar(grid.flat, shrink=0.6, **scene.BAR)
-    legend_above(figure, grid.ravel())
+    legend_above(figure, grid.ravel(), "upper center")
+    figure.supxlabel("squares: shares of the samples in the left and in the right one", fontsize=7)
     return figure
 
 

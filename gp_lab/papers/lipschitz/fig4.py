@@ -22,6 +22,17 @@ STEPS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 SHOWN = 10
 
+HEADS = ("$x$", r"$\nabla f(x)$", *(rf"${step:g}\,\epsilon^*$" for step in STEPS), "$y$")
+"""Of the columns of tiles."""
+
+CAPTION = (
+    r"a row: noise $x$; $\nabla f(x)$, grey where 0, black and white at $\pm$ its own largest"
+    r" entry; $x + \epsilon \nabla f(x)$ up to $\epsilon^*$, where it"
+    "\n"
+    r"is nearest to the real $y$; of the reals the one that it comes nearest to in shares of $|x -"
+    r" y|$; the cosine is that of $\nabla f(x)$ with $y - x$"
+)
+
 
 def flat(stored: Arrays) -> Arrays:
     """Arrays of the probe `pairs`, images and gradients [n, C, H, W] as vectors."""
@@ -78,20 +89,19 @@ def claims(table: Table) -> list[Claim]:
 
 def draw(runs: Runs, table: Table) -> Figure:
     def paths(axes: Axes, run: Run) -> str:
-        axes.imshow(grid_picture(mosaic(run.arrays("pairs")), len(STEPS) + 3))
-        axes.set_axis_off()
-        where = run.cell
-        return (
-            f"distance to the real {table.mean('miss', **where):.2f} |x - y|,"
-            f" cosine {table.mean('cosine_nearest', **where):.2f}"
-        )
+        picture = grid_picture(mosaic(run.arrays("pairs")), len(HEADS))
+        axes.imshow(picture)
+        middles = (np.arange(len(HEADS)) + 0.5) * picture.shape[1] / len(HEADS)
+        axes.xaxis.tick_top()
+        axes.set_xticks(middles, HEADS, fontsize=6)
+        axes.tick_params(length=0, pad=1)
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        miss, cosine = (table.mean(q, **run.cell) for q in ("miss", "cosine_nearest"))
+        return f"least distance to y: mean {miss:.2f} |x - y|; mean cosine {cosine:.2f}"
 
-    figure, _ = page(runs, paths, "noise", height=4.6, share=False, legend=None)
-    figure.supxlabel(
-        r"each row: $x$, $\nabla f(x)$, $x + \epsilon \nabla f(x)$ with increasing $\epsilon$"
-        r" up to the point nearest to $y$, and that real $y$; below the titles means over seeds",
-        fontsize=7,
-    )
+    figure, _ = page(runs, paths, "noise", height=4.8, share=False, legend=None)
+    figure.supxlabel(CAPTION, fontsize=7)
     return figure
 
 

@@ -1,6 +1,8 @@
 """lipschitz, Figs. 5 and 6: losses that meet Eq. 10, and how fast each comes to its optimum."""
 
+from collections.abc import Sequence
 from itertools import cycle, product
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +12,7 @@ from scipy.spatial.distance import cdist
 from gp_lab.errors import counted
 from gp_lab.figures.claims import Claim, Test, computed, paired_greater, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import band, panels
+from gp_lab.figures.plots import panels
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.eq10 import CONDITIONS, conditions, free_offset
@@ -37,8 +39,19 @@ NO_SLOPE = 1e-3
 
 LINES = (
     ("#000000", "-"), ("#0072B2", "--"), ("#009E73", "-."),
-    ("#CC79A7", ":"), ("#D55E00", "-"), ("#E69F00", "--"),
+    ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))), ("#D55E00", "-"), ("#E69F00", (0, (3, 1))),
 )  # fmt: skip
+
+TITLES = (
+    r"above: $\phi$, of a value $x$ of $f$; $\varphi(x) = \phi(-x)$; the last two (Fig. 6) combine"
+    r" two, $-\frac{\alpha}{\beta} \log\sigma(-\beta x) + x$, with $\alpha = \beta$ of 1 and .1"
+)
+
+TOOK = (
+    f"mean steps until the error stays below {CONVERGED:g},\n"
+    "and seeds that came there; one that did not\n"
+    "counts as if it had just after its end, hence ≥"
+)
 
 
 def measure(run: Run) -> Row:
@@ -150,21 +163,41 @@ def _of_loss(loss: str, row: Row) -> list[Claim]:
 def draw(runs: Runs, table: Table) -> Figure:
     """phi and varphi of each loss; below them the way of each to its optimum."""
     titles = table.grid.titles("loss")
-    figure, (top,), (below,) = panels_above_curves(1, len(titles), 1, height=5.2)
+    figure, (top,), (below,) = panels_above_curves(1, len(titles), 1, height=5.4)
     drawn = panels(top, runs, table.grid.named("loss"), _curves)
-    for (loss, title), (colour, style) in zip(titles.items(), cycle(LINES)):
-        took, seeds = table.mean("steps_to_converge", loss=loss), runs.at(loss=loss)
-        there = int(np.nansum(table.values("converged", loss=loss)))
-        label = f"{title}: {took:,.0f} steps, {there} of {counted(len(seeds), 'seed')}"
-        band(below, seeds, errors, label, np.median, color=colour, ls=style)
-    below.axhline(CONVERGED, color="0.5", lw=0.6)
+    for i, ((loss, title), look) in enumerate(zip(titles.items(), cycle(LINES), strict=False)):
+        if seeds := runs.at(loss=loss):
+            _course(below, seeds, f"{title}: {_took(table, loss)}", look, (i, len(titles)))
+    below.axhline(CONVERGED, color="0.5", lw=0.6, label="converged")
     below.set(yscale="log", xlabel="iterations", ylabel="RMSE to f* / spread of f*")
-    below.set_title("how fast each comes to its optimum (median and range over seeds)")
+    below.set_title("how fast each comes to its optimum: median over seeds, bars: quartiles")
     if drawn:
         drawn[0].legend(loc="upper center")
-        said = "mean steps to converge, seeds that did"
-        below.legend(loc="upper left", bbox_to_anchor=(1, 1), title=said)
+        top[0].set_ylabel("loss")
+        top[0].figure.supxlabel(TITLES, fontsize=8)
+        below.legend(loc="upper left", bbox_to_anchor=(1, 1), title=TOOK)
     return figure
+
+
+def _course(
+    axes: Axes, runs: Sequence[Run], label: str, look: tuple[str, Any], every: tuple[int, int]
+) -> None:
+    """The median of the errors of runs, and `every` so many steps their quartiles."""
+    found = [errors(run) for run in runs]
+    low, middle, high = np.quantile([error for _, error in found], [0.25, 0.5, 0.75], axis=0)
+    colour, style = look
+    axes.errorbar(
+        found[0][0], middle, [middle - low, high - middle], errorevery=every, label=label,
+        color=runs[0].colour or colour, ls=style, lw=1.3, elinewidth=0.8, capsize=1.5,
+    )  # fmt: skip
+
+
+def _took(table: Table, loss: str) -> str:
+    """How many steps the seeds took; a bound where some have not come there."""
+    there = table.column("converged", loss=loss)
+    bound = "" if there.all() else "≥ "
+    took = f"{bound}{table.mean('steps_to_converge', loss=loss):,.0f}" if there.any() else "never"
+    return f"{took}, {there.sum():.0f} of {counted(len(there), 'seed')}"
 
 
 def _curves(axes: Axes, run: Run) -> None:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, paired_greatest, stated, undecided
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import colour_bar, learning_rate, panel
-from gp_lab.figures.style import COLOURS, surface
+from gp_lab.figures.plots import colour_bar, learning_rate, legend_above, panel
+from gp_lab.figures.style import COLOURS, points, surface
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell
 from gp_lab.papers.lipschitz._scene import BAR, LEVELS, known_mean
@@ -49,6 +49,19 @@ SENTENCES = {
     "rate": "a large learning rate learns a simpler surface (an optimiser's larger or smaller)",
     "activation": "a strongly nonlinear activation gives a more complex surface (SELU, ReLU)",
 }
+
+SAMPLES = 25
+
+SECOND = {"capacity": "4 layers", "activation": "SELU", "optimiser": "SGD", "rate": "small rate"}
+"""The second level of each factor, whose effects are told."""
+
+CAPTION = (
+    "roughness: mean |second difference of f| along the axes of the grid over the range of f, 0 for"
+    " a plane\n"
+    "effect: + where this level is rougher than the other; over pairs of settings of which"
+    f" both have a mean error of at most {FITTED:g}\n"
+    "samples are drawn in the upper row only; all surfaces are over the same window, of one seed"
+)
 
 
 def measure(run: Run) -> Row:
@@ -119,28 +132,34 @@ def cell_of(figure: str) -> Cell:
 
 def draw(runs: Runs, table: Table) -> Figure:
     """The paper's settings, the factorial's surfaces by capacity, and below them its roughness."""
-    figure = Figure(figsize=(7.0, 5.9), layout="constrained")
-    grid = figure.add_gridspec(4, 40, height_ratios=[1.25, 0.65, 0.65, 2.2])
+    figure = Figure(figsize=(7.0, 7.0), layout="constrained")
+    grid = figure.add_gridspec(4, 40, height_ratios=[1.25, 0.75, 0.65, 2.2])
     top = []
 
-    def with_roughness(axes: Axes, run: Run) -> str:
+    def with_samples(axes: Axes, run: Run) -> str:
         _surface(axes, run)
-        return f"roughness {table.mean('roughness', **run.cell):.2g}"
+        data = run.arrays("gradients")
+        points(axes, data["real"], data["fake"], most=SAMPLES, s=7)
+        return f"mean roughness\n{table.mean('roughness', **run.cell):.2g}"
 
     for x, name in enumerate(FIGURES):
         cell = cell_of(name)
         top.append(figure.add_subplot(grid[0, 8 * x : 8 * x + 8], xticks=[], yticks=[]))
-        capacity, activation, optimiser, rate = _titles(runs, cell)
-        title = f"{name}\n{optimiser} {rate}\n{activation} {capacity}"
-        panel(top[-1], runs.first(**cell), title, with_roughness)
+        capacity, activation, *trained = _titles(runs, cell)
+        title = f"{name}, {activation} {capacity}\n{' '.join(trained)}"
+        panel(top[-1], runs.first(**cell), title, with_samples)
     for i, cell in enumerate(CELLS):
         y, x = divmod(i, len(CELLS) // 2)
         axes = figure.add_subplot(grid[1 + y, 5 * x : 5 * x + 5], xticks=[], yticks=[])
-        if not panel(axes, runs.first(**cell), "", _surface):
+        capacity, *levels = _titles(runs, cell)
+        if not panel(axes, runs.first(**cell), "" if y else "\n".join(levels), _surface):
             axes.texts[0].set_fontsize(5)
-        axes.set_ylabel(_titles(runs, cell)[0] if x == 0 else "")
+        axes.set_ylabel("" if x else capacity)
+        axes.title.set_fontsize(7)
     _draw_roughness(figure.add_subplot(grid[3, :]), runs, table)
-    colour_bar(top, shrink=0.9, **BAR)
+    colour_bar(top, location="bottom", shrink=0.4, aspect=40, **BAR)
+    legend_above(figure, top, "upper center")
+    figure.supxlabel(CAPTION, fontsize=7)
     return figure
 
 
@@ -156,24 +175,28 @@ def _draw_roughness(axes: Axes, runs: Runs, table: Table) -> None:
         for x, cell in enumerate(cells):
             found = table.values("roughness", **cell)
             axes.plot(
-                [x + shift] * len(found), found, "o", ms=4, mec="black", mew=0.3, color=colour,
-                label=_titles(runs, cell)[0] if x == 0 else None,
+                [x + shift] * len(found), found, "o", ms=4, mec=colour, mew=0.8,
+                color=colour if has_fitted(table, cell) else "white",
             )  # fmt: skip
+        axes.plot([], [], "o", ms=4, color=colour, label=_titles(runs, cells[0])[0])
         axes.set_xticks(range(len(cells)), ["\n".join(_titles(runs, cell)[1:]) for cell in cells])
+    hollow = f"hollow: mean error above {FITTED:g}"
+    axes.plot([], [], "o", ms=4, mec="black", mew=0.8, color="white", label=hollow)
     for place in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         place("{x:g}")
     axes.set_ylabel("roughness")
     axes.set_xlim(-0.5, len(CELLS) / 2 - 0.5)
     axes.legend(loc="best")
     means = {factor: known_mean(effect(table, factor)) for factor in FACTORS}
-    texts = ", ".join(f"{factor} {mean:+.2f}" for factor, mean in means.items())
-    axes.set_title(f"the factorial; effects on log2 roughness: {texts}")
+    texts = ", ".join(f"{SECOND[factor]} {mean:+.2f}" for factor, mean in means.items())
+    axes.set_title(f"factorial, not the paper's; mean effects on log2 roughness: {texts}")
 
 
 def _titles(runs: Runs, cell: Cell) -> list[str]:
     """What a cell's levels are called; its rate is the one that it was trained with."""
     *titles, _ = (runs.grid.title(axis, level) for axis, level in cell.items())
-    return [*titles, learning_rate(runs, cell["rate"], **cell)]
+    rate = float(learning_rate(runs, cell["rate"], **cell))
+    return [*titles, np.format_float_scientific(rate, trim="-", exp_digits=1)]
 
 
 ENTRY = Entry(measure, claims, draw)

@@ -109,7 +109,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         draw_units(axes, stored["fake"][some], stored["fake_gradient"][some], scale=9)
         axes.set(xlim=(-0.6, 1.6), ylim=(-0.5, 1.5))
         cosine = np.nanmean(table.column("cosine", method=method))
-        axes.set_title(f"{title}\ncosine with (1, 0): {cosine:.2f}")
+        axes.set_title(f"{title}\nmean cosine with (1, 0): {cosine:.2f}")
     colour_bar(grid, "f above its mean on fakes", shrink=0.8)
     legend_above(figure, grid, "upper center")
     return figure

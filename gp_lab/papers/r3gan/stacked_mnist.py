@@ -44,7 +44,7 @@ def claims(table: Table) -> list[Claim]:
     tests["R3GAN covers all modes"] = share_of(
         full == 1, quantity=f"share of seeds with more than {FULL:.0%} of the modes"
     )
-    return stated(where, tests)
+    return stated(where, tests, about={"method": ("gan", "wgan_gp", "r3gan")})
 
 
 def draw(runs: Runs, table: Table) -> Figure:

@@ -12,6 +12,7 @@ from gp_lab.figures.table import Row
 from gp_lab.launching.compose import hydra_session, sweep_of
 from gp_lab.papers.anomalous import _codes, _squares, fig1, fig3
 from gp_lab.papers.anomalous.fig6 import over_time
+from gp_lab.probes.pictures import GAP
 from gp_lab.runs.identity import run_hash
 
 SEEDS = 8
@@ -76,8 +77,8 @@ def test_a_training_image_is_matched_by_a_sample_of_the_same_squares() -> None:
 def test_wrong_images_have_a_red_frame() -> None:
     run: Any = MadeUp("rectangles", {1: {}})
     picture = _squares.framed(pictures(TWO, ONE), run, columns=2)
-    assert tuple(picture[0, 5]) == _squares.RIGHT
-    assert tuple(picture[0, -1]) == _squares.WRONG
+    assert tuple(picture[GAP, 5]) == _squares.RIGHT
+    assert tuple(picture[GAP, -1 - GAP]) == _squares.WRONG
 
 
 def shares(**of: float) -> list[Row]:
