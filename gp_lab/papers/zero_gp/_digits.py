@@ -14,11 +14,13 @@ from gp_lab.figures.plots import panel
 from gp_lab.figures.style import new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Where
+from gp_lab.papers.zero_gp._reading import NO_LETTER, dead_networks, of_weight
 from gp_lab.probes.pictures import grid_picture
 
 LEGEND = (
     "sure: samples whose class has a probability above .9; H: entropy of the classes in nats;\n"
-    "spread: distance to the nearest other sample, over that of real images"
+    "spread: distance to the nearest other sample, over that of real images;\n"
+    "collapsed: H below half of its maximum, or spread below 25%"
 )
 
 CONFIDENT = 0.5
@@ -102,11 +104,16 @@ def _of_most(
     return Claim(text, test, where, about={} if so else cell)
 
 
-def samples(step_of: Callable[[Run], int], axes: Axes, run: Run) -> str:
-    """Draw the samples of a step; what stands below the title."""
+def samples(table: Table, step_of: Callable[[Run], int], axes: Axes, run: Run) -> str:
+    """Draw the samples of a step, and below them whether they have collapsed and the networks are
+    dead; what stands below the title."""
     step = step_of(run)
     axes.imshow(grid_picture(run.arrays("samples", step)["fake"]))
     found = scores(run, step)
+    words = ["collapsed"] * found["collapsed"] + [dead_networks(table, run, step)]
+    axes.text(
+        0.5, -0.02, "\n".join(words), transform=axes.transAxes, ha="center", va="top", fontsize=6
+    )
     return (
         f"it. {step:,}: {found['classifier_confidence_share']:.0%} sure\n"
         f"H {found['classifier_class_entropy']:.2f}, spread {found['spread_share']:.0%}"
@@ -114,28 +121,32 @@ def samples(step_of: Callable[[Run], int], axes: Axes, run: Run) -> str:
 
 
 def page_of_samples(
-    runs: Runs, looks: Sequence[Callable[[Run], int]], letters: Mapping[str, str] = NO_LETTERS
-) -> Figure:
+    runs: Runs, table: Table, looks: Sequence[Callable[[Run], int]],
+    letters: Mapping[str, str] = NO_LETTERS,
+) -> Figure:  # fmt: skip
     """A row of samples for each look, a column for each method, training images after the last.
 
     looks: a run -> the step that is shown; letters: method -> that of its panel in the paper.
     """
     heads = runs.grid.titles("method")
     papers = len(heads) - len(runs.grid.own)  # whose panels stay as large as they are alone
-    height = 0.4 + len(looks) * (7 / (papers + 1) + 0.6)  # square ones, with what is above them
+    height = 0.2 + len(looks) * (7 / (papers + 1) + 0.8)  # square ones, with what is above them
     figure, grid = new_panels(len(looks), len(heads) + 1, height)
     figure.set_figwidth(figure.get_figwidth() * (len(heads) + 1) / (papers + 1))
     for axes in grid.flat:
         axes.set_axis_off()
     for row, step_of in zip(grid, looks, strict=True):
         for axes, (method, name) in zip(row, heads.items(), strict=False):
-            title = f"({letters[method]}) {name}" if method in letters else name
-            panel(axes, runs.first(method=method), title, partial(samples, step_of))
+            letter = f"({letters[method]}) " if method in letters else ""
+            run = runs.first(method=method)
+            title = f"{letter}{name}{of_weight(run)}"
+            panel(axes, run, title, partial(samples, table, step_of))
     real = grid[0, -1]
     real.set_title("training images")
     if runs.finished:
         real.imshow(grid_picture(runs.finished[0].arrays("samples")["real"]))
-        figure.suptitle(LEGEND, fontsize=7)
+        others = f"; {NO_LETTER}" if letters and heads.keys() - letters else ""
+        figure.suptitle(LEGEND + others, fontsize=7)
     for axes in grid.flat:
         axes.title.set_fontsize(7)
     return figure

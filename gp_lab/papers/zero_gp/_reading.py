@@ -9,7 +9,7 @@ import numpy as np
 from gp_lab.evaluation.points import balance, modes_hit, share_on_ring
 from gp_lab.figures.entry import Run
 from gp_lab.figures.plots import Course
-from gp_lab.figures.table import Row
+from gp_lab.figures.table import Row, Table
 
 if TYPE_CHECKING:
     from gp_lab.data.points import Points
@@ -24,6 +24,22 @@ MODES = 8
 
 A_POINT = 0.01
 """Differences in accuracy of more than this count."""
+
+NO_LETTER = "panels without a letter are not in the paper's figure"
+
+
+def of_weight(run: Run | None) -> str:
+    """The weight of a run's penalty, for a title; "" where it has none."""
+    weight = run.folder.config["penalty"].get("weight") if run else None
+    return "" if weight is None else f", $\\lambda$ = {weight:g}"
+
+
+def dead_networks(table: Table, run: Run, step: int) -> str:
+    """What a panel of a run at its end says where most seeds of its cell have dead networks."""
+    dead = table.column("dead", **run.cell)
+    if step < run.step or 2 * dead.sum() <= len(dead):
+        return ""
+    return f"dead networks in {dead.sum():.0f} of {len(dead)} seeds"
 
 
 def dataset(run: Run) -> "Points":

@@ -22,7 +22,7 @@ from gp_lab.figures.plots import colour_bar, legend_above, panel
 from gp_lab.figures.style import new_figure
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._drawing import LABEL, LEVELS, draw_values
-from gp_lab.papers.zero_gp._reading import A_POINT, accuracies
+from gp_lab.papers.zero_gp._reading import A_POINT, NO_LETTER, accuracies
 from gp_lab.theory.optimal import optimal_discriminator
 from gp_lab.theory.surfaces import rmse
 
@@ -32,6 +32,11 @@ D* itself is a third of it."""
 
 EXPLAINED = 0.5
 """A surface is very different from D* if it explains less than this share of its variance."""
+
+NOTE = (
+    "RMSE: to D*, weighted by p_r + p_g; (b): of 1,000 samples of each kind 200 are drawn;\n"
+    + NO_LETTER
+)
 
 NOT_BETTER = 0.05
 """0-GP-sample is called no better than no penalty if it gains less than this share."""
@@ -163,14 +168,14 @@ def _tiny_gradients(table: Table) -> dict[str, Test]:
 def draw(runs: Runs, table: Table) -> Figure:
     def trained(axes: Axes, run: Run) -> str:
         draw_values(axes, run, "train")
-        return f"RMSE {table.mean('rmse_weighted', **run.cell):.3f}"
+        return f"RMSE {measure(run)['rmse_weighted']:.3f}"
 
     def optimum(axes: Axes, run: Run) -> None:
         densities = _densities(run, run.arrays("surface")["axis"])
         draw_values(axes, run, "train", optimal_discriminator(*densities))
 
     cells = [panel.cell for panel in runs.grid.panels]
-    figure, grid = new_figure(-(-(len(cells) + 1) // 3), 3, 7.4)
+    figure, grid = new_figure(-(-(len(cells) + 1) // 3), 3, 7.8)
     places = list(grid.flat)
     panel(places.pop(5), runs.first(method="none"), "(f) D*, Eq. 2", optimum)
     for i, (axes, cell) in enumerate(zip(places, cells, strict=False)):
@@ -178,6 +183,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         panel(axes, runs.first(**cell), letter + runs.grid.name(cell), trained)
     colour_bar(grid.flat, LABEL, shrink=0.5, ticks=LEVELS)
     legend_above(figure, grid.flat)
+    figure.supxlabel(NOTE, fontsize=7)
     return figure
 
 

@@ -23,7 +23,7 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above, panel
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field
+from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field, name_arrows
 from gp_lab.papers.zero_gp._gradients import equality_across_regions, largest_norms, over_the_run
 from gp_lab.papers.zero_gp._reading import MODES, centers, mode_scores, step_at
 
@@ -164,22 +164,22 @@ def _others(table: Table) -> list[Claim]:
 def draw(runs: Runs, table: Table) -> Figure:
     methods = runs.grid.titles("method")
     reads = [*READS, *((method, 1) for method in methods if method not in dict(READS))]
-    figure, fields, (norms, modes) = panels_above_curves(-(-len(reads) // 3), 3, 2, height=9.4)
+    figure, fields, (norms, modes) = panels_above_curves(-(-len(reads) // 3), 3, 2, height=9.8)
     for axes, letter, (method, share) in zip(fields.flat, ascii_lowercase, reads, strict=False):
         title = f"({letter}) {methods[method]}"
-        panel(axes, runs.first(method=method), title, partial(_field, share))
-    legend_above(figure, fields.flat)
-    draw_evolution(norms, modes, runs, largest_norms, "largest |grad D| on segments")
+        panel(axes, runs.first(method=method), title, partial(_field, table, share))
     if runs.finished:
-        norms.legend(ncols=2, fontsize=6)
+        name_arrows(fields[0, 0])
+    legend_above(figure, fields.flat)
+    draw_evolution(norms, modes, runs, largest_norms, "largest |grad D|\nreals to fakes")
     return figure
 
 
-def _field(share: float, axes: Axes, run: Run) -> str:
+def _field(table: Table, share: float, axes: Axes, run: Run) -> str:
     step = step_at(run, "field", share)
-    longest = draw_field(axes, run, step)
+    longest = draw_field(axes, run, step, table)
     hit = mode_scores(run.arrays("samples", step)["fake"], centers(run))["modes"]
-    return f"it. {step:,}, modes: {hit}, arrows to {longest:.2g}"
+    return f"it. {step:,}, {hit} modes, arrows ≤ {longest:.2g}"
 
 
 ENTRY = Entry(measure, claims, draw)

@@ -23,6 +23,7 @@ from gp_lab.papers.zero_gp._digits import (
     samples,
     unless,
 )
+from gp_lab.papers.zero_gp._reading import NO_LETTER
 from gp_lab.probes.pictures import grid_picture
 
 READS = (
@@ -92,11 +93,11 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes,
             runs.first(method=method, weight=weight),
             title,
-            partial(samples, early if at_early else end),
+            partial(samples, table, early if at_early else end),
         )
     if runs.finished:
         real.imshow(grid_picture(runs.finished[0].arrays("samples")["real"]))
-        figure.suptitle(LEGEND, fontsize=7)
+        figure.suptitle(f"{LEGEND}; {NO_LETTER}", fontsize=7)
     real.set_title("training images")
     _against_weight(places[len(reads)], table)
     for axes in grid.flat:
@@ -107,14 +108,13 @@ def draw(runs: Runs, table: Table) -> Figure:
 def _against_weight(axes: Axes, table: Table) -> None:
     weights, entropy = by_weight(table, "classifier_class_entropy")
     axes.set_axis_on()
-    axes.semilogx(weights, entropy.T, "o-", ms=3, lw=0.8, color="#0072B2")
+    axes.semilogx(weights, entropy.T, "o-", ms=2, lw=0.6, color="#0072B2")
     axes.axhline(math.log(10), color="0.5", lw=0.6, ls="--")
     axes.set_xticks(weights, [str(weight) for weight in weights])
     axes.minorticks_off()
     axes.yaxis.tick_right()
-    axes.set_ylim(0, 1.1 * math.log(10))
-    axes.set_xlabel(r"$\lambda$ of 0-GP")
-    axes.set_title("entropy H of the classes\n(dashed: log 10)")
+    axes.set_xlabel(r"$\lambda$ of 0-GP (log scale)")
+    axes.set_title("entropy H (nats), by seed\n(dashed: log 10)")
 
 
 ENTRY = Entry(both_looks, claims, draw)

@@ -81,7 +81,9 @@ def draw(runs: Runs, table: Table) -> Figure:
     heads = runs.grid.titles("method")
     figure, ((over, end),) = new_panels(1, 2, 2.9, width_ratios=[2, 1])
     for (method, name), colour in zip(heads.items(), cycle(COLOURS)):
-        band(over, runs.at(method=method), course, name, color=colour, marker="o", ms=2)
+        found = runs.at(method=method)
+        label = f"{name}, {found[0].step:,} updates of G" if found else name
+        band(over, found, course, label, color=colour, marker="o", ms=2)
     scores = {kind(run) for run in runs.finished} - {None}
     what = " or ".join(SCORES[str(one)] for one in sorted(map(str, scores))) or "score"
     over.set(xlabel="iteration (updates of D)", ylabel=what)
@@ -89,7 +91,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     if runs.finished:
         over.legend()
     by_seed(end, table.by("method", "score"), [COLOURS[i % 7] for i in range(len(heads))])
-    end.set_title("at the end, by seed")
+    end.set(title="at the end, by seed (line: mean)", ylabel=what)
     end.tick_params(axis="x", labelsize=6)
     return figure
 

@@ -12,8 +12,8 @@ from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import legend_above
 from gp_lab.figures.style import empty, panels_above_curves
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field
-from gp_lab.papers.zero_gp._reading import MODES, evolution, over_time, steps_at
+from gp_lab.papers.zero_gp._drawing import draw_evolution, draw_field, name_arrows
+from gp_lab.papers.zero_gp._reading import MODES, evolution, of_weight, over_time, steps_at
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 1)
 """How far in the run it is drawn."""
@@ -59,7 +59,7 @@ def claims(table: Table) -> list[Claim]:
 
 def draw(runs: Runs, table: Table) -> Figure:
     methods = runs.grid.titles("method")
-    figure, grid, (errors, modes) = panels_above_curves(len(methods), len(SHARES), 2, height=5.4)
+    figure, grid, (errors, modes) = panels_above_curves(len(methods), len(SHARES), 2, height=5.9)
     for line, (method, title) in zip(grid, methods.items(), strict=True):
         run = runs.first(method=method)
         steps = steps_at(run, "samples", SHARES) if run else []
@@ -69,16 +69,18 @@ def draw(runs: Runs, table: Table) -> Figure:
             elif step is None:
                 axes.set_axis_off()
             else:
-                draw_field(axes, run, step)
-                weight = run.folder.config["penalty"].get("weight")
-                of_weight = "" if weight is None else f", $\\lambda$ = {weight:g}"
-                axes.set_title(f"{title}{of_weight}\niteration {step:,}")
+                draw_field(axes, run, step, table)
+                axes.set_title(f"{title}{of_weight(run)}\niteration {step:,}")
+        if run:
+            added = "" if method == "zero_gp" else "not in the paper's:\n"
+            rate = run.folder.config["optimizer"]["lr"]
+            line[0].set_ylabel(f"{added}learning rate {rate:g}", fontsize=7)
+    label = f"circle learnt: error below {ON_CIRCLE:g}"
+    errors.axhline(ON_CIRCLE, color="0.6", lw=0.6, ls="--", label=label)
     course = over_time("radial_error")
-    draw_evolution(errors, modes, runs, course, "median radial error / radius")
-    errors.axhline(ON_CIRCLE, color="0.6", lw=0.6, ls="--")
+    draw_evolution(errors, modes, runs, course, "median radial\nerror / radius")
     if runs.finished:
-        errors.legend()
-        grid[0, 0].plot([], [], color="0.25", marker=">", ms=3, lw=0.8, label=ARROWS)
+        name_arrows(grid[0, 0], ARROWS)
     legend_above(figure, grid.flat)
     return figure
 

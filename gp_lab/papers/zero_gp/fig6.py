@@ -11,9 +11,9 @@ from gp_lab.data.points import SwissRoll
 from gp_lab.evaluation.points import coverage, distance_to_curve, wasserstein
 from gp_lab.figures.claims import MOST, Claim, share_of, stated, undecided
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import page
+from gp_lab.figures.plots import legend_above, page
 from gp_lab.figures.table import Row, Table
-from gp_lab.papers.zero_gp._drawing import draw_field
+from gp_lab.papers.zero_gp._drawing import draw_field, name_arrows
 from gp_lab.papers.zero_gp._reading import dataset
 
 NEAR = 0.1
@@ -21,6 +21,11 @@ NEAR = 0.1
 
 COVERED = 0.9
 """The roll is covered if samples come near to this share of it."""
+
+NOTE = (
+    "distance: median of the samples' to the curve (grey), over the distance between two of its"
+    f" arms;\ncoverage: share of the curve with a sample within {NEAR:g} of that distance"
+)
 
 W1_SAMPLES = 1000
 
@@ -84,12 +89,22 @@ def draw(runs: Runs, table: Table) -> Figure:
     def field(axes: Axes, run: Run) -> str:
         curve, _ = roll(run)
         axes.plot(*curve.T, color="0.6", lw=0.6, zorder=0.5)
-        longest = draw_field(axes, run, run.step, most=400)
-        off, covered = (table.mean(q, **run.cell) for q in ("distance_median", "coverage"))
-        return f"{off:.2f} arms off, covers {covered:.0%}\narrows to {longest:.2g}"
+        longest = draw_field(axes, run, run.step, table, most=400)
+        of = scores(run.arrays("samples")["fake"], *roll(run))
+        return (
+            f"distance {of['distance_median']:.2f}, coverage {of['coverage']:.0%}\n"
+            f"arrows ≤ {longest:.2g}"
+        )
 
     # Each scale has a plane of its own, which the penalties share.
-    return page(runs, field, "method", "scale", height=4.3, share="row")[0]
+    figure, grid = page(runs, field, "method", "scale", height=5.0, legend=None, share="row")
+    for axes in grid.flat:
+        axes.title.set_fontsize(7)
+    if runs.finished:
+        name_arrows(grid[0, 0])
+    legend_above(figure, grid.flat)
+    figure.supxlabel(NOTE, fontsize=7)
+    return figure
 
 
 ENTRY = Entry(measure, claims, draw)

@@ -25,7 +25,7 @@ def claims(table: Table) -> list[Claim]:
 
 
 def draw(runs: Runs, table: Table) -> Figure:
-    return page_of_samples(runs, (end,), LETTERS)
+    return page_of_samples(runs, table, (end,), LETTERS)
 
 
 ENTRY = Entry(both_looks, claims, draw)

@@ -1,5 +1,7 @@
 """zero_gp, Fig. 9: latent interpolation of GANs on MNIST under 0-GP-sample and 0-GP."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +13,7 @@ from gp_lab.figures.plots import by_seed, panel
 from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._digits import end, scores
+from gp_lab.papers.zero_gp._reading import of_weight
 from gp_lab.probes.pictures import GAP, grid_picture
 
 LETTERS = {"zero_gp_sample": "a", "zero_gp": "b"}
@@ -21,6 +24,14 @@ SHOWN, STEPS = 8, 8
 BOXED = 2.0
 """Neighbours in the picture stand in a red box if they are so many times further apart than those
 of their line are on average (the paper's boxes are drawn by hand)."""
+
+
+NOTE = (
+    f"red: neighbours more than {BOXED:g} times as far apart as those of their line on average;\n"
+    "sure: samples whose class has a probability above .9; jump: largest over mean of 64 steps of a"
+    " line, mean of the lines;\n"
+    "nearest: distance to the nearest training image, over that of training images to one another"
+)
 
 
 def jumps(lines: Arrays) -> np.ndarray:
@@ -71,11 +82,14 @@ def draw(runs: Runs, table: Table) -> Figure:
     heads = runs.grid.titles("method")
     figure, ((*places, dots),) = new_panels(1, len(heads) + 1, 3.4)
     for axes, (method, name) in zip(places, heads.items(), strict=True):
-        title = f"({LETTERS[method]}) {name}" if method in LETTERS else name
-        panel(axes, runs.first(method=method), title, lines)
+        letter = f"({LETTERS[method]}) " if method in LETTERS else ""
+        run = runs.first(method=method)
+        panel(axes, run, f"{letter}{name}{of_weight(run)}", lines)
         axes.set_axis_off()
     by_seed(dots, table.by("method", "jump_any"), [COLOURS[i % 7] for i in range(len(heads))])
-    dots.set_title("largest step over mean step,\n64 steps, mean of the lines")
+    dots.set(title="jump, by seed (line: mean)", ylabel="largest over mean of 64 steps")
+    dots.set_ylim(bottom=1)  # of lines whose steps are all equal
+    figure.supxlabel(NOTE, fontsize=7)
     return figure
 
 
@@ -86,16 +100,17 @@ def lines(axes: Axes, run: Run) -> str:
     shown = fake[:SHOWN, which]
     picture = grid_picture(shown.reshape(-1, *shown.shape[2:]), STEPS + 1)
     axes.imshow(picture)
-    side = (picture.shape[1] - GAP) / (STEPS + 1)
+    side = (picture.shape[1] - GAP) / (STEPS + 1)  # from one image to the next
     flat = shown.reshape(*shown.shape[:2], -1).astype(float)
     steps = np.linalg.norm(np.diff(flat, axis=1), axis=2)
     for y, x in np.argwhere(steps > BOXED * steps.mean(1, keepdims=True)):
-        at, size = ((x + 0.5) * side, y * side), (side, side + GAP)
-        axes.add_patch(Rectangle(at, *size, fill=False, edgecolor="red", linewidth=1))
+        at = (x * side + GAP / 2 - 0.5, y * side + GAP / 2 - 0.5)
+        look: dict[str, Any] = {"edgecolor": "red", "linewidth": 1, "clip_on": False}
+        axes.add_patch(Rectangle(at, 2 * side, side, fill=False, **look))
     row = measure(run)
     return (
-        f"{row['classifier_confidence_share']:.0%} sure, jump {row['jump_any']:.2f},\n"
-        f"distance to training images {row['way_any']:.2f}"
+        f"it. {run.step:,}: {row['classifier_confidence_share']:.0%} sure\n"
+        f"jump {row['jump_any']:.2f}, nearest {row['way_any']:.2f}"
     )
 
 

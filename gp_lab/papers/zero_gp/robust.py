@@ -43,6 +43,12 @@ REGIONS: Mapping[str, Where] = {
 """Where a method is tried, by what is varied."""
 
 
+NOTE = (
+    "dead: networks in most seeds; regions: share of cells in which a seed keeps all 8 modes"
+    " (dots: seeds, bars: mean)"
+)
+
+
 def measure(run: Run) -> Row:
     scores = mode_scores(run.arrays("samples")["fake"], centers(run))
     return scores | {"power": power(run.arrays("segments")["logit"])}
@@ -186,6 +192,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     for left in panels:
         left.set_axis_off()
     figure.colorbar(cells, ax=grid, shrink=0.4, label="share of seeds that keep all 8 modes")
+    figure.supxlabel(NOTE, fontsize=7)
     return figure
 
 
@@ -201,6 +208,8 @@ def _map(
             modes = table.outcomes("modes", **{**where, **line, across: level})
             if len(modes):
                 shares[y, x] = np.mean(modes == MODES)
+            if table.dead({**where, **line, across: level}):
+                axes.text(x, y - 0.3, "dead", ha="center", va="center", color="white", fontsize=5)
     axes.set(title=title, xlabel=label)
     rates = [learning_rate(runs, level, **where, lr=level) for level in levels if across == "lr"]
     return heat_map(axes, shares, rates or levels, list(lines))

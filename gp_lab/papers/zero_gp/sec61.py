@@ -62,13 +62,11 @@ def claims(table: Table) -> list[Claim]:
 
 
 def draw(runs: Runs, table: Table) -> Figure:
-    figure = page_of_samples(runs, (early, end))
+    figure = page_of_samples(runs, table, (early, end))
     shown = len(runs.grid.titles("method"))
     for axes, method in zip(figure.axes[-shown - 1 :], runs.grid.titles("method"), strict=False):
-        seen, other = (
-            table.mean(f"accuracy_{k}", method=method) for k in ("train", "held_out")
-        )  # fmt: skip
-        if np.isfinite(seen):
+        if run := runs.first(method=method):
+            seen, other = (overfit(run)[f"accuracy_{k}"] for k in ("train", "held_out"))
             words = f"{axes.get_title()}\nD right: {seen:.1%},\nheld out: {other:.1%}"
             axes.set_title(words, fontsize=7)
     return figure
