@@ -1,5 +1,6 @@
 """How the lab's pictures look: colours all can tell apart, sizes that a column can hold."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,7 +156,8 @@ def settle(figure: Figure) -> None:
 
 def header(figure: Figure, text: str) -> None:
     """What nobody may overlook, above the picture."""
-    lines = textwrap.fill(text, 90)  # matplotlib's own wrapping leaves the page empty above
+    whole = re.sub(r"(\d) x (\d)", "\\1\u00a0x\u00a0\\2", text)  # 64 x 64
+    lines = textwrap.fill(whole, 90)  # matplotlib's own wrapping leaves the page empty above
     figure.text(0.5, 1.01, lines, ha="center", va="bottom", weight="bold")
 
 

@@ -59,7 +59,10 @@ def draw(runs: Runs, table: Table) -> Figure:
     colours = [COLOURS.get(method, "black") for method in methods]
     by_seed(last, table.by("method", "fid"), colours)
     last.tick_params(axis="x", rotation=90)
-    last.set(title=f"{judge(table)} FID, by seed", ylim=(0, None))
+    last.yaxis.set_ticks_position("right")
+    last.yaxis.set_label_position("right")
+    last.set(title="each seed (line: mean)", ylabel=f"{judge(table)} FID")
+    last.set_ylim(0, 1.1 * last.get_ylim()[1])
     return figure
 
 

@@ -1,5 +1,6 @@
 """mu_wgan, Fig. 4: samples of 2-D GANs under five penalty measures and two baselines."""
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,7 +18,7 @@ from gp_lab.figures.claims import (
 )
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import page
-from gp_lab.figures.style import points, window
+from gp_lab.figures.style import FAKE, window
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.mu_wgan._measures import MEASURES
 from gp_lab.runs.folder import State
@@ -38,6 +39,9 @@ SAME_W1 = 0.1
 
 WINDOW = 2.2
 """Half the side of a panel."""
+
+REALS, RIM = 100, "#D55E00"
+"""So many are drawn over the fakes, as rims of this colour."""
 
 
 def measure(run: Run) -> Row:
@@ -119,11 +123,21 @@ def _given(baseline: Test, test: Test) -> Test:
 def draw(runs: Runs, table: Table) -> Figure:
     def samples(axes: Axes, run: Run) -> str:
         window(axes, (-WINDOW, WINDOW))
-        arrays, look = run.arrays("samples"), {"s": 1.5, "marker": "o", "linewidths": 0}
-        points(axes, arrays["real"], arrays["fake"], most=None, edgecolors="face", zorder=1, **look)
-        return f"$W_1$ {table.mean('w1', **run.cell):.2f}"
+        real, fake = (run.arrays("samples")[kind] for kind in ("real", "fake"))
+        (x, y), (real_x, real_y) = fake.T, real[:REALS].T
+        axes.scatter(x, y, s=1.5, c=FAKE, linewidths=0, label="fake")
+        axes.scatter(
+            real_x, real_y, s=4, facecolors="none", edgecolors=RIM, linewidths=0.4,
+            label=f"real (the first {REALS})",
+        )  # fmt: skip
+        if outside := np.mean(np.abs(fake).max(axis=1) > WINDOW):
+            axes.text(
+                0.97, 0.03, f"{outside:.1%} outside", ha="right", fontsize=5.5,
+                transform=axes.transAxes, bbox={"fc": "white", "ec": "none", "pad": 0.5},
+            )  # fmt: skip
+        return f"mean $W_1$ {table.mean('w1', **run.cell):.2f}"
 
-    return page(runs, samples, "method", "dataset", height=4.1, legend={"markerscale": 4})[0]
+    return page(runs, samples, "method", "dataset", height=4.1, legend={"markerscale": 3})[0]
 
 
 ENTRY = Entry(measure, claims, draw)

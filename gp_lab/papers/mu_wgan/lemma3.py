@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, computed, stated
 from gp_lab.figures.entry import Arrays, Calculation, Settings
-from gp_lab.figures.style import REAL, new_panels
+from gp_lab.figures.style import FAKE, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.mu_wgan._measures import streams
 from gp_lab.theory.dynamics import conserved, squared_dirac_field, squared_dirac_limit, trajectory
@@ -94,27 +94,29 @@ def draw(arrays: Arrays, table: Table) -> Figure:
     field = partial(squared_dirac_field, rho=rho)
     streams(axes, (left, right), (low, high), field, density=1.1, arrowsize=0.7)
     edge = -3 / (4 * rho)
-    axes.axvline(edge, color="#D55E00", lw=1.2, ls="--", label=rf"nullcline $\psi$ = {edge:g}")
-    axes.axvline(0, color="#009E73", lw=1.2, ls="--", label=r"nullcline $\psi$ = 0")
-    axes.axhline(0, color="black", lw=1.2, label=r"nullcline $\theta$ = 0: equilibria")
+    axes.plot([], [], color=FAKE, lw=0.8, label="flow")
     for i, curve in enumerate(arrays["curves"]):
         axes.plot(*curve.T, color="0.35", lw=0.6, label="integrated curves" if i == 0 else None)
+    starts = {"s": 7, "color": "0.35", "zorder": 3, "label": "starts of these"}
+    axes.scatter(*arrays["curves"][:, 0].T, **starts)
     limits = table.column("limit")
     axes.scatter(
-        limits, np.zeros(len(limits)), s=16, color=REAL, edgecolors="black", linewidths=0.4,
-        zorder=3, label="exact limits (a, 0)",
+        limits, np.zeros(len(limits)), s=11, color="#CC79A7", edgecolors="black", linewidths=0.3,
+        zorder=4, label="exact limits (a, 0)",
     )  # fmt: skip
-    axes.plot(0, 0, "X", color="white", mec="black", ms=8, zorder=4, label="(0, 0), never reached")
+    axes.plot(0, 0, "X", color="white", mec="black", ms=8, zorder=5, label="(0, 0), never reached")
+    over = {"lw": 1.6, "ls": "--", "zorder": 3}
+    axes.axvline(edge, color="#D55E00", label=rf"nullcline $\psi$ = {edge:g}", **over)
+    axes.axvline(0, color="#009E73", label=r"nullcline $\psi$ = 0", **over)
+    axes.axhline(0, color="black", lw=1.2, label=r"nullcline $\theta$ = 0: equilibria")
     for name, x in (("A", (left + edge) / 2), ("B", edge / 2), ("C", right / 2)):
-        axes.text(
-            x, high - 0.06 * (high - low), name, weight="bold", ha="center", va="center",
-            bbox={"fc": "white", "ec": "none", "pad": 1.5},
-        )  # fmt: skip
+        axes.text(x, high, f"area {name}\n", weight="bold", ha="center", va="center")
     axes.set_ylabel(r"$\theta$")
     axes.set_title(
-        rf"$\dot\psi = -\theta^2(1 + 4\rho\psi/3)$,  $\dot\theta = 2\psi\theta$,  $\rho$ = {rho:g}"
+        rf"$\dot\psi = -\theta^2(1 + 4\rho\psi/3)$,  $\dot\theta = 2\psi\theta$,  $\rho$ = {rho:g}",
+        pad=16,
     )
-    figure.legend(loc="outside upper center", ncols=3)
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 

@@ -50,7 +50,7 @@ FAILED = 2.0
 
 PLACE = "mu_wgan, sec. 5.2 and Table 2"
 
-FEW = 25
+FEW = 16
 """Samples in a panel."""
 
 
@@ -158,7 +158,13 @@ def draw(runs: Runs, table: Table) -> Figure:
         for method, title in methods.items()
     }
     heads = [f"{networks[net]}: {SCORES[quantity]}" for net, quantity in columns]
-    score_table(of_table.subplots(), heads, rows, f"{judge(table)} (paper)")
+    above = of_table.subplots()
+    score_table(above, heads, rows, f"{judge(table)}'s (paper: Inception's)")
+    for text in above.texts:
+        text.set_fontsize(7)
+    of_table.supxlabel(
+        "mean over seeds ± half of its 95% interval; in brackets the paper's", fontsize=7
+    )
 
     def few(axes: Axes, run: Run) -> None:
         pictures(axes, run.arrays("samples")["fake"], FEW)

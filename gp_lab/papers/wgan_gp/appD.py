@@ -39,13 +39,15 @@ def draw(runs: Runs, table: Table) -> Figure:
         found = scores(table, **run.cell)
         known = found[~np.isnan(found)]
         above = int((known > LEARNT).sum())
-        return f"{table.mean('score', **run.cell):.2f}; {above} of {len(known)} above {LEARNT:g}"
+        mean = f"mean {table.mean('score', **run.cell):.2f}"
+        return f"{mean}; {above} of {len(known)} above {LEARNT:g}"
 
     figure, grid = page(runs, samples, "activation", "depth", height=4, share=False, legend=None)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
     what = named(runs.finished, "score")
-    figure.suptitle(f"below a nonlinearity: mean {what}; on how many seeds it is above {LEARNT:g}")
+    said = f"mean {what} over seeds; on how many seeds it is above {LEARNT:g}"
+    figure.suptitle(f"below a nonlinearity: {said}", fontsize=7)
     return figure
 
 

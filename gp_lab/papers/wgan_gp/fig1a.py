@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from gp_lab.figures.claims import Claim, less, paired_greater, paired_greatest, stated
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import colour_bar, legend_above, panel
-from gp_lab.figures.style import REAL, new_figure, surface
+from gp_lab.figures.style import new_figure, surface
 from gp_lab.figures.table import Row, Table
 from gp_lab.theory.surfaces import plane, polynomial_r2, rmse_up_to_affine
 from gp_lab.theory.transport import ExactCritic, exact_critic
+
+EXACT = "exact critic\n(not in the paper's)"
 
 
 def measure(run: Run) -> Row:
@@ -101,7 +103,7 @@ def draw(runs: Runs, table: Table) -> Figure:
 
     def critic(axes: Axes, run: Run) -> str:
         _surface(axes, run, run.arrays("surface")["logit"])
-        return f"{table.mean('w1_share', **run.cell):.0%} of W1"
+        return f"mean {table.mean('w1_share', **run.cell):.0%} of W1"
 
     def exact(axes: Axes, run: Run) -> None:
         real, fake = (run.arrays("held_out")[f"held_out_{kind}"] for kind in ("real", "fake"))
@@ -112,10 +114,14 @@ def draw(runs: Runs, table: Table) -> Figure:
         for axes, method in zip(column, methods, strict=False):
             panel(axes, runs.first(dataset=dataset, method=method), title, critic)
         panel(column[-1], runs.first(dataset=dataset), title, exact)
-    for axes, side in zip(grid[:, 0], (*methods.values(), "exact critic"), strict=True):
+    for axes, side in zip(grid[:, 0], (*methods.values(), EXACT), strict=True):
         axes.set_ylabel(side)
     colour_bar(grid.flat, "critic, scaled to the window", shrink=0.5, ticks=[0, 0.5, 1])
-    legend_above(figure, grid.flat)
+    legend_above(figure, grid.flat, "lower center")
+    figure.suptitle(
+        "% of W1: the critic's mean on reals minus that on fakes, over its largest slope, as a"
+        " share of W1; the mean over seeds", fontsize=7,
+    )  # fmt: skip
     return figure
 
 
@@ -125,7 +131,7 @@ def _surface(axes: Axes, run: Run, values: np.ndarray) -> None:
     unit = (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
     surface(axes, axis, axis, unit.reshape(len(axis), -1), np.linspace(0, 1, 15))
     x, y = run.arrays("held_out")["held_out_real"][:200].T
-    axes.scatter(x, y, s=5, c=REAL, edgecolors="black", linewidths=0.2, label="real")
+    axes.scatter(x, y, s=6, c="white", edgecolors="black", linewidths=0.5, label="real samples")
 
 
 ENTRY = Entry(measure, claims, draw)

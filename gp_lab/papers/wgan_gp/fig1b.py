@@ -164,21 +164,30 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure, grid = new_panels(2, 3, 5.0)
     for axes, methods, title in (
         (grid[0, 0], (*CLIPPING, "penalty"), "clipping and penalty"),
-        (grid[1, 0], [m for m in titles if m not in CLIPPING], "other constraints"),
+        (grid[1, 0], [m for m in titles if m not in CLIPPING], "other constraints and penalty"),
     ):
-        axes.axhline(1, color="0.85", lw=0.5, zorder=0)
+        notes = list[str]()
         for method in methods:
             for run in runs.at(method=method)[:1]:
                 norms = run.arrays("layers")["after"]
                 layer, shown = np.arange(1, len(norms) + 1), np.where(norms > 0, norms, np.nan)
                 look = {"color": colours[method], "label": titles[method]}
                 axes.semilogy(layer, shown, "o-", ms=2, lw=1, **look)
+                if zeros := layer[norms == 0].tolist():
+                    dead = "\n(dead networks)" if table.dead({"method": method}) else ""
+                    layers = f"exactly 0 in layers {zeros[-1]} to {zeros[0]}"
+                    notes.append(f"{titles[method]}:\n{layers}{dead}")
+        axes.text(0.03, 0.03, "\n".join(notes), fontsize=6, transform=axes.transAxes)
         axes.set(xlim=(12.6, 0.4), xticks=[1, 4, 7, 10], title=title)
         axes.set(xlabel="hidden layer of the critic", ylabel="gradient norm")
     for axes, method in zip(grid[:, 1:].flat, HISTOGRAMS, strict=True):
         weights = partial(_histogram, colour=colours[method])
         panel(axes, runs.first(method=method), f"weights: {titles[method]}", weights)
     legend_above(figure, grid[:, 0], "upper center", ncols=4)
+    figure.supxlabel(
+        "gradients are those of the critic's loss with respect to a hidden layer's output;"
+        " the lower row is not in the paper's figure", fontsize=7,
+    )  # fmt: skip
     return figure
 
 

@@ -26,7 +26,7 @@ are: the bound of zero_gp, Fig. 3."""
 WORSE = 2.0
 """An architecture trains if its FID is at most so many times that of the method's baseline."""
 
-SHOWN, COLUMNS = 48, 12
+SHOWN, COLUMNS = 24, 8
 """Samples in a panel, and in a row of it."""
 
 
@@ -117,16 +117,24 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.imshow(grid_picture(run.arrays("samples")["fake"][:SHOWN], COLUMNS))
         so = trained(table, **run.cell)
         seeds = so[~np.isnan(so)]
-        return f"{table.mean('fid', **run.cell):.1f}; {seeds.sum():.0f} of {len(seeds)} train"
+        mean = f"mean {table.mean('fid', **run.cell):.1f}"
+        return f"{mean}; {seeds.sum():.0f} of {len(seeds)} train"
 
     figure, grid = page(
-        runs, samples, "method", "architecture", height=7.6, share=False, legend=None
+        runs, samples, "method", "architecture", height=6.8, share=False, legend=None
     )
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
         axes.yaxis.label.set_size(7)
         axes.title.set_size(7)
-    figure.suptitle(f"below a method: mean {what}; on how many seeds it trains", fontsize=7)
+    for axes in grid[1:].flat:  # the methods head the columns
+        axes.set_title(axes.get_title().rpartition("\n")[2], fontsize=7)
+    figure.suptitle(
+        f"above a panel: mean {what} over seeds; on how many seeds the architecture trains, that"
+        f" is, the FID is at most {LEFT:g} times that\nbefore training and {WORSE:g} times the"
+        " baseline's of the same method, and the samples differ from one another (no collapse)",
+        fontsize=7,
+    )
     return figure
 
 

@@ -88,15 +88,18 @@ def draw(runs: Runs, table: Table) -> Figure:
         found = runs.at(method=method)
         curves(loss, found, course, title, color=colour)
         curves(fid, found, lambda run: (course(run)[0], fids(run)), title, color=colour)
-    loss.set(
-        ylabel="negative critic loss", xlabel="iteration", title=f"from {EARLY:.0%} of the run"
-    )
-    fid.set(ylabel=f"{judge(table)} FID", xlabel="iteration", ylim=(0, None), title="beside it")
+    loss.set(ylabel="negative critic loss", xlabel="iteration", title="estimate of $W_1$")
+    fid.set(ylabel=f"{judge(table)} FID", xlabel="iteration", ylim=(0, None))
+    fid.set_title("quality of samples (not in the paper's)")
     for one in (loss, fid):
         one.locator_params(axis="x", nbins=4, integer=True)
     if len(runs.grid.titles("method")) > 1:
         loss.legend()
     images.set_axis_off()
+    figure.supxlabel(
+        f"curves from {EARLY:.0%} of the run on; thick: the first seed, whose samples are shown,"
+        " thin: the others", fontsize=7,
+    )  # fmt: skip
     title = f"samples, {table.title(method=PAPERS)}"
     panel(images, runs.first(method=PAPERS), title, _scores.samples)
     return figure

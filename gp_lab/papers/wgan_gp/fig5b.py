@@ -1,5 +1,6 @@
 """wgan_gp, Fig. 5b: the critic's loss on digits that it has seen and on digits that it has not."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,8 @@ from gp_lab.figures.claims import (
     undecided,
 )
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import curves, page
+from gp_lab.figures.plots import curves, panel
+from gp_lab.figures.style import COLOURS, new_panels
 from gp_lab.figures.table import Row, Table
 
 APART = 0.1
@@ -77,7 +79,7 @@ def claims(table: Table) -> list[Claim]:
     apart = "(train - validation) over train, last tenth of the run"
     curve = "rank correlation of the negative critic loss with the iteration, last half of the run"
     train, held_out = (
-        table.values(f"trend_{of}", method="penalty") for of in ("train", "held_out")
+        table.outcomes(f"trend_{of}", method="penalty") for of in ("train", "held_out")
     )
     tests = {
         method: {
@@ -100,19 +102,39 @@ def claims(table: Table) -> list[Claim]:
 
 
 def draw(runs: Runs, table: Table) -> Figure:
+    """Both losses and, below them, how far they are apart: from the first measurement on that the
+    critic has been trained for."""
+    titles = runs.grid.titles("method")
+    figure, grid = new_panels(2, len(titles), height=4.4, sharex=True)
+
+    def trained(run: Run, parts: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        steps, _ = losses(run, "train")
+        found = sum(sign * losses(run, part)[1] for part, sign in parts.items())
+        return steps[steps > 0], np.asarray(found)[steps > 0]
+
     def both(axes: Axes, run: Run) -> None:
-        for part, name, colour, style in (
-            ("train", "training digits", "#0072B2", "-"),
-            ("held_out", "validation digits", "#D55E00", "--"),
-        ):
-            course = partial(losses, part=part)
-            curves(axes, runs.at(**run.cell), course, name, color=colour, ls=style)
+        train, held_out = (partial(trained, parts={part: 1}) for part in ("train", "held_out"))
+        every = runs.at(**run.cell)
+        curves(axes, every, train, "training digits", color=COLOURS[0])
+        curves(axes, every[:1], held_out, "validation digits", color=COLOURS[1], ls="--")
         axes.legend()
+
+    def apart(axes: Axes, run: Run) -> None:
+        axes.axhline(0, color="0.7", lw=0.6, zorder=0)
+        difference = partial(trained, parts={"train": 1, "held_out": -1})
+        curves(axes, runs.at(**run.cell), difference, "", color="black")
         axes.set_xlabel("iteration")
         axes.locator_params(axis="x", nbins=6, integer=True)
 
-    figure, grid = page(runs, both, "method", height=2.8, share=False, legend=None)
+    for (upper, lower), (method, title) in zip(grid.T, titles.items(), strict=True):
+        panel(upper, runs.first(method=method), title, both)
+        panel(lower, runs.first(method=method), "", apart)
     grid[0, 0].set_ylabel("negative critic loss")
+    grid[1, 0].set_ylabel("training minus validation")
+    figure.supxlabel(
+        "without iteration 0, before any update; thick: the first seed, thin: the others"
+        " (above: their training loss alone)", fontsize=7,
+    )  # fmt: skip
     return figure
 
 

