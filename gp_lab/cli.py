@@ -182,7 +182,7 @@ def figure(arguments: list[str]) -> Exit:
 
 def _made(plan: "Plan") -> Exit:
     """Train what an entry lacks, then draw it; the status of its runs."""
-    if (left := plan.minutes_left()) is not None and not quiet():
+    if (left := plan.minutes_left()) and not quiet():
         print(f"{plan.name}, {plan.scale}: about {duration(left)} on two idle cores")
     if plan.sweep is None:
         if quiet():

@@ -6,9 +6,18 @@ What was made with settings or seeds of one's own or at scale smoke is passed ov
 are reduced to 256 colours; data.csv is left out where it is large. Verdicts are worked out anew
 from what is kept of the rows, also of entries that are not copied. The gallery is
 outputs/reference/README.md; the tables of the papers' pages follow, too.
+
+A look at other seeds that is replaced by another one is not forgotten: earlier.json has its seeds
+and verdicts.
+
+Whether a picture shows what the paper's does is for somebody to say who looks at both:
+outputs/reference/pictures.yaml has, by figure, `shows` (yes, in part or no), `why`, and `picture`,
+the first eight digits of the SHA-256 of the one that was looked at. One that is drawn anew has to
+be looked at anew; this script names those that have not been.
 """
 
 import argparse
+import hashlib
 import html
 import io
 import json
@@ -17,6 +26,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import yaml
 from PIL import Image
 
 from gp_lab.figures.judging import judged_again
@@ -25,6 +35,7 @@ from gp_lab.figures.publishing import ANIMATION, belonging, moves, published, su
 from gp_lab.figures.sentences import why_open
 from gp_lab.figures.verdicts import Verdict
 from gp_lab.launching.config_groups import figure_file, figure_ids
+from gp_lab.report.edition import PAPERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,10 +49,19 @@ WIDEST = 1000
 HEAD = """# What was run
 
 In miniature, and at the paper's own scale where two cores could do it; a picture leads to its
-claims, with intervals over seeds. How each miniature was chosen stands in the entry's file
-(`pilot:`). `scripts/reference.py` writes this page.
+claims, with intervals over seeds, which for an entry hold together in 95 % of repetitions. How each
+miniature was chosen stands in the entry's file (`pilot:`). `scripts/reference.py` writes this page.
 
 """
+SHOWS = {
+    "yes": "it shows what the paper's shows",
+    "in part": "it shows in part what the paper's shows",
+    "no": "it does not show what the paper's shows",
+}
+EARLIER = "earlier.json"
+LOOK = ("text", "verdict", "quantity", "estimate", "low", "high", "n")
+"""Of a sentence at an earlier look."""
+
 COLUMNS = 3
 VERDICTS = [v for v in Verdict if v != Verdict.NEEDS_MINIATURE]
 
@@ -58,6 +78,7 @@ def collect(outputs: Path, reference: Path) -> None:
         folder = reference / place(new)
         kept = folder / "claims.json"
         folder.mkdir(parents=True, exist_ok=True)
+        remember(kept, new)
         own = {k: v for k, v in new.items() if k != "files"}  # the picture here is another file
         kept.write_text(json.dumps(own, indent=1) + "\n")
         files = {"data.csv": belonging(source, "data.csv", new)}
@@ -69,6 +90,25 @@ def collect(outputs: Path, reference: Path) -> None:
             if name != "data.csv" or len(data) <= LARGEST_TABLE:
                 (folder / name).write_bytes(data)
         small(belonging(source, "figure.png", new), folder / "figure.png")
+
+
+def remember(kept: Path, new: dict[str, Any]) -> None:
+    """Add what is kept to earlier.json if what replaces it has other seeds."""
+    if not kept.exists() or seeds_of(old := summary_of(kept)) == seeds_of(new):
+        return
+    claims = [{key: claim[key] for key in LOOK} for claim in old["claims"]]
+    looks = [*earlier(kept.parent), {"seeds": seeds_of(old), "claims": claims}]
+    (kept.parent / EARLIER).write_text(json.dumps(looks, indent=1) + "\n")
+
+
+def earlier(folder: Path) -> list[dict[str, Any]]:
+    """The looks before the one that is kept: `seeds`, and `claims` with their numbers."""
+    path = folder / EARLIER
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def seeds_of(summary: dict[str, Any]) -> list[int]:
+    return sorted({run["seed"] for run in summary.get("runs", ())})
 
 
 def judge(reference: Path) -> None:
@@ -97,13 +137,17 @@ def small(source: bytes, target: Path) -> None:
             height = round(image.height * WIDEST / image.width)
             image = image.resize((WIDEST, height), Image.Resampling.LANCZOS)
         # Not by the share of pixels that a colour has: lines would lose theirs to the surfaces.
-        image.quantize(256, Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
+        reduced = image.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3)
+        reduced.save(target, optimize=True)
 
 
-def gallery(reference: Path) -> str:
+def gallery(reference: Path, looked: dict[str, str]) -> str:
     """All kept results as an HTML table: picture, title, scale, verdicts, command."""
     kept = [summary_of(path) for path in published(reference)]
-    cells = [cell(reference, summary, other_than(summary, kept)) for summary in kept]
+    cells = [
+        cell(reference, summary, other_than(summary, kept), looked.get(place(summary), ""))
+        for summary in kept
+    ]
     rows = [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     lines = ["<table>"]
     for row in rows:
@@ -111,9 +155,35 @@ def gallery(reference: Path) -> str:
     return "\n".join([*lines, "</table>"])
 
 
+def looked_at(reference: Path) -> dict[str, str]:
+    """Folder -> what was seen in its picture beside the paper's; not of one drawn anew since."""
+    told = yaml.safe_load((reference / "pictures.yaml").read_text())
+    return {
+        f"{name}/miniature": f"{SHOWS[seen['shows']]}: {seen['why']}"
+        for name, seen in told.items()
+        if seen["picture"] == digest_of(reference / name / "miniature")
+    }
+
+
+def digest_of(folder: Path) -> str:
+    return hashlib.sha256((folder / "figure.png").read_bytes()).hexdigest()[:8]
+
+
+def is_of_the_papers(name: str) -> bool:
+    """Whether an entry is of one of the five papers, not of a later method beside them."""
+    return name.partition("/")[0] in PAPERS
+
+
+def is_a_picture(name: str) -> bool:
+    """Whether an entry draws a figure of its paper, not a table or a theorem."""
+    drawn = [name.partition("/")[2], *figure_file(name).get("also", [])]
+    return any(item.startswith("fig") for item in drawn)
+
+
 def decided(reference: Path) -> str:
     """How many of the papers' sentences are decided at each scale, and why the others are not."""
-    kept = [s for s in map(summary_of, published(reference)) if not s.get("methods")]
+    every = map(summary_of, published(reference))
+    kept = [s for s in every if not s.get("methods") and is_of_the_papers(s["figure"])]
     lines = [
         "| scale | " + " | ".join(map(str, VERDICTS)) + " |",
         "|---" * (len(VERDICTS) + 1) + "|",
@@ -150,17 +220,21 @@ def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]
     return found
 
 
-def cell(reference: Path, summary: dict[str, Any], otherwise: list[str]) -> str:
+def cell(reference: Path, summary: dict[str, Any], otherwise: list[str], seen: str) -> str:
     folder = place(summary)
-    verdicts = [claim["verdict"] for claim in summary["claims"]]
-    counts = {v: verdicts.count(v) for v in dict.fromkeys(verdicts)}
-    said = ", ".join(f"{n} {v}" for v, n in counts.items()) or "descriptive: no claim"
+    said = counted(summary["claims"]) or "descriptive: no claim"
+    for look in earlier(reference / folder):
+        first, *_, last = look["seeds"]
+        before = f"{counted(look['claims'])} at seeds {first} to {last}"
+        said += f'; <a href="{folder}/{EARLIER}">before that</a> {before}'
     if apart := summary.get("not_the_papers"):
         said += f"; not the paper's: {html.escape(', '.join(apart))}"
     for line in comparisons_table(summary.get("comparisons", ())):
         said += f"; not in the paper: {html.escape(line.strip())}"
     if otherwise:
         said += f"; the scales disagree: {html.escape('; '.join(otherwise))}"
+    if seen:
+        said += f"; {html.escape(seen)}"
     if (reference / folder / ANIMATION).exists():
         said += f'; <a href="{folder}/{ANIMATION}">over training</a>'
     title = html.escape(summary["title"]) + " (stand-in data)" * bool(summary.get("stand_ins"))
@@ -170,6 +244,11 @@ def cell(reference: Path, summary: dict[str, Any], otherwise: list[str]) -> str:
         f"<b>{summary['figure']}</b>, scale {summary['scale']}: {title}<br>"
         f"<sub>{said}<br><code>{html.escape(summary['command'])}</code></sub></td>"
     )
+
+
+def counted(claims: list[dict[str, Any]]) -> str:
+    verdicts = [claim["verdict"] for claim in claims]
+    return ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
 
 
 def claims_shown(page: str) -> str:
@@ -204,8 +283,13 @@ def main() -> None:
     kept = {summary_of(path)["figure"] for path in published(reference)}
     absent = ", ".join(name for name in figure_ids() if name not in (*kept, "none"))
     left = f"Not run yet: {absent}.\n\n" if absent else ""
+    looked = looked_at(reference)
+    unseen = sorted(f for f in kept if is_a_picture(f) and f"{f}/miniature" not in looked)
+    for name in unseen:
+        digest = digest_of(reference / name / "miniature")
+        print(f"{name}: look at it beside the paper's; in pictures.yaml it is {digest}")
     (reference / "README.md").write_text(
-        f"{HEAD}{left}{decided(reference)}\n\n{gallery(reference)}\n"
+        f"{HEAD}{left}{decided(reference)}\n\n{gallery(reference, looked)}\n"
     )
     for page in (ROOT / "gp_lab" / "papers").glob("*/README.md"):
         page.write_text(claims_shown(page.read_text()))

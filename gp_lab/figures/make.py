@@ -84,6 +84,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     grid = grid_of(text)
     runs = _runs(grid, jobs, results)
     table = Table(what.rows(runs), grid)
+    shown = Table(table.rows, titled(grid, text, scale))
     seeds = len({run.seed for run in runs.every})
     own, papers = methods_of(text), without_methods(table, grid_of({**text, "methods": None}))
     of_seeds = counted(seeds, "seed") + "; of single runs the first is drawn" * (seeds > 1)
@@ -103,8 +104,8 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),
-        left_out=table.left_out(),
-        dead=table.dead_cells(),
+        left_out=shown.left_out(),
+        dead=shown.dead_cells(),
         others=animated(what.animate(runs)),
         methods=own,
         comparisons=comparisons(table, joins_of(text)) if own else [],

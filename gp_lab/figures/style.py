@@ -22,7 +22,7 @@ OWN = ("#E7298A", "#7570B3", "#66A61E", "#A6761D")
 
 SURFACE = "cividis"
 
-NOTES = 6
+NOTES = 4
 """Of each kind so many stand below a picture."""
 
 
