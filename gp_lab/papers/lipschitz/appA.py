@@ -166,7 +166,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         label = "coupled in the exact optimum (its k in brackets)"
         draw_coupling(axes, exact, len(exact.fake), label)
         error = table.mean("error", **run.cell)
-        return f"error {error:.2f}, k = {found.slope():.2f} ({exact.k:.2f})"
+        return f"mean error {error:.2f}, k = {found.slope():.2f} ({exact.k:.2f})"
 
     cells = _trained(runs.grid)
     lines = -(-len(cells) // 3)

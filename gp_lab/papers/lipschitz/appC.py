@@ -141,7 +141,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         axis, fake, real = at_grid["axis"], stored["fake"], np.unique(stored["real"], axis=0)
         draw_plane(axes, axis, axis, at_grid["logit"], real, fake, size=18)
         draw_units(axes, fake[:16], stored["fake_gradient"][:16], scale=6)
-        return f"cosine {table.mean('cosine', **run.cell):.2f}"
+        return f"mean cosine {table.mean('cosine', **run.cell):.2f}"
 
     figure, ((*planes,),), (cosine, distance) = panels_above_curves(1, 4, 2, height=4.6)
     panels(planes, runs, runs.grid.named("targets", "noise", fakes="fixed"), surface)

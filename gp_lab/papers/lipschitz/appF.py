@@ -107,7 +107,7 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.set_aspect("equal", adjustable="datalim")
         if run.cell["gamma"] == "middle":
             axes.legend(loc="best")
-        return f"W1 {table.mean('w1', **run.cell):.2g}"
+        return f"mean W1 {table.mean('w1', **run.cell):.2g}"
 
     losses = runs.grid.named("loss", "gamma", fakes="disjoint")
     figure, grid = new_panels(2, len(losses), 4.4)

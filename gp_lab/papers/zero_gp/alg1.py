@@ -65,7 +65,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     def values(axes: Axes, run: Run) -> str:
         draw_values(axes, run, "held_out", most=500)
         modes, error = (table.mean(q, **run.cell) for q in ("modes", "rmse_optimal"))
-        return f"{modes:.1f} modes, RMSE to D* {error:.2f}"
+        return f"mean {modes:.1f} modes, RMSE to D* {error:.2f}"
 
     methods = runs.grid.named("method")
     figure, ((*surfaces, paths),) = new_panels(1, len(methods) + 1, 2.5)
