@@ -204,7 +204,8 @@ def test_networks_whose_parameters_do_not_fit_are_refused_before_they_fill_the_m
     tree: Tree, tmp_path: Path
 ) -> None:
     little(tree, 60 * MB)
-    given = (*STACK, "architecture.width=6000", f"out={tmp_path}")  # 144 MB a matrix
+    # 1.6 GB a matrix: more than what earlier tests may leave to be collected meanwhile.
+    given = (*STACK, "architecture.width=20000", f"out={tmp_path}")
     with pytest.raises(BadInput, match=r"^architecture\.\w+: too large for the memory"):
         setup(config_of(*given))
 
