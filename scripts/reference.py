@@ -51,6 +51,7 @@ HEAD = """# What was run
 In miniature, and at the paper's own scale where two cores could do it; a picture leads to its
 claims, with intervals over seeds, which for an entry hold together in 95 % of repetitions. How each
 miniature was chosen stands in the entry's file (`pilot:`). `scripts/reference.py` writes this page.
+[The sentences that the edition began with](first_sentences.md), and what became of them.
 
 """
 SHOWS = {
