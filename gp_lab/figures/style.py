@@ -4,12 +4,13 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 REAL, FAKE = "#E69F00", "#56B4E9"
 """Okabe and Ito's orange and sky blue."""
@@ -122,6 +123,15 @@ def heat_map(axes: Axes, shares: np.ndarray, columns: Sequence[str], rows: Seque
             colour = "black" if share > 0.5 else "white"
             axes.text(x, y, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=6)
     return cells
+
+
+def plain_log(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """A logarithmic axis with plain numbers, at 1, 2 and 5 of each decade."""
+    axes.set(**{f"{axis}scale": "log"})
+    of = axes.xaxis if axis == "x" else axes.yaxis
+    of.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    of.set_major_formatter("{x:g}")
+    of.set_minor_locator(NullLocator())
 
 
 def window(axes: Axes, x: Any, y: Any = None) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from gp_lab.figures.claims import (
     LEVEL,
@@ -25,7 +24,7 @@ from gp_lab.figures.claims import (
 )
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import by_seed, curves, legend_above, panel
-from gp_lab.figures.style import COLOURS, FAKE, new_panels
+from gp_lab.figures.style import COLOURS, FAKE, new_panels, plain_log
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
 from gp_lab.papers.anomalous import _codes
@@ -99,10 +98,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure, grid = new_panels(2, 3, height=4.6)
     left, middle, right = grid.T
     for axes in (middle[1], right[0]):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
+        plain_log(axes, "y")
     for axes, (batch, name) in zip(left, METHODS.items(), strict=True):
         panel(axes, runs.first(images="rectangles", batch=batch), f"{name}, fixed codes", _rows)
     for (batch, name), colour in zip(METHODS.items(), COLOURS, strict=False):

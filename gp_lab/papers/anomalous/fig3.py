@@ -6,12 +6,11 @@ from operator import itemgetter
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from gp_lab.figures.claims import SHARE, Claim, greater, stated
 from gp_lab.figures.entry import Arrays, Entry, Run, Runs
 from gp_lab.figures.plots import panel
-from gp_lab.figures.style import COLOURS, empty, new_panels
+from gp_lab.figures.style import COLOURS, empty, new_panels, plain_log
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.anomalous._squares import named_columns
 from gp_lab.probes.pictures import grid_picture
@@ -228,14 +227,7 @@ def _shares(axes: Axes, runs: Sequence[Run]) -> None:
     axes.set(xlabel="iteration", ylabel="share of samples", ylim=(-0.02, 1.02))
     axes.set_title("what samples are\n(thin: other seeds)")
     axes.legend(fontsize=6)
-    _log_iterations(axes)
-
-
-def _log_iterations(axes: Axes) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
+    plain_log(axes, "x")
 
 
 def _scores(axes: Axes, run: Run) -> None:
@@ -246,7 +238,7 @@ def _scores(axes: Axes, run: Run) -> None:
     axes.set(ylim=(low, high + 0.35 * (high - low)))  # above: the legend
     axes.set(xlabel="iteration", ylabel="mean logit of D")
     axes.legend(fontsize=6, loc="upper center", ncols=2)
-    _log_iterations(axes)
+    plain_log(axes, "x")
 
 
 def _averages(axes: Axes, run: Run) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from gp_lab.figures.claims import (
     MOST,
@@ -20,7 +19,7 @@ from gp_lab.figures.claims import (
 )
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import band, beside_the_papers, legend_above, score_table
-from gp_lab.figures.style import COLOURS
+from gp_lab.figures.style import COLOURS, plain_log
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers import _scores
 from gp_lab.papers._scores import judge
@@ -155,10 +154,7 @@ def draw(runs: Runs, table: Table) -> Figure:
             ):
                 found = runs.at(dataset=dataset, model=model, method=method)
                 band(axes, found, fids, name, color=colour)
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_locator(NullLocator())
+            plain_log(axes, "y")
             axes.locator_params(axis="x", nbins=4, integer=True)
             if dataset == next(iter(datasets)):
                 axes.set_title(title)
