@@ -225,8 +225,8 @@ def cell(reference: Path, summary: dict[str, Any], otherwise: list[str], seen: s
     folder = place(summary)
     said = counted(summary["claims"]) or "descriptive: no claim"
     for look in earlier(reference / folder):
-        first, *_, last = look["seeds"]
-        before = f"{counted(look['claims'])} at seeds {first} to {last}"
+        seeds = look["seeds"]
+        before = f"{counted(look['claims'])} at seeds {seeds[0]} to {seeds[-1]}"
         said += f'; <a href="{folder}/{EARLIER}">before that</a> {before}'
     if apart := summary.get("not_the_papers"):
         said += f"; not the paper's: {html.escape(', '.join(apart))}"

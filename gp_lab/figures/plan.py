@@ -16,7 +16,8 @@ from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of
 from gp_lab.runs.filters import flat
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config, folder_of
+from gp_lab.runs.identity import Config
+from gp_lab.runs.lookup import folders_of
 
 MINIATURE = "miniature"
 """The scale that an entry has if none is asked for."""
@@ -54,7 +55,8 @@ class Plan:
             return whole
         papers = grid_of({**self.file, "methods": None}).panels
         per_run = whole / (len(papers) * len({job.config["seed"] for job in self.sweep.jobs}))
-        return per_run * sum(_left_of(job.config) for job in self.sweep.jobs)
+        configs = [job.config for job in self.sweep.jobs]
+        return per_run * sum(map(_left_of, configs, folders_of(configs)))
 
     def shown(self) -> str:
         """What `--cfg job` prints: the runs and which are finished, or what is calculated."""
@@ -158,12 +160,13 @@ def plan_of(
     return Plan(name, file, scale, tuple(words), out, trust, sweep, node, config_dir)
 
 
-def _left_of(config: Config) -> float:
-    """The share of a run's iterations that are still to be trained."""
-    folder, steps = RunFolder(folder_of(config)), config["steps"]
-    if config["force"]:
-        return 1
-    return 0 if folder.finished(steps) else 1 - min(1, folder.status.get("step", 0) / steps)
+def _left_of(config: Config, folders: Sequence[RunFolder]) -> float:
+    """The share of a run's iterations that are still to be trained, by the folders it may have."""
+    steps = config["steps"]
+    if any(folder.finished(steps) for folder in folders) and not config["force"]:
+        return 0
+    begun = [] if config["force"] else [folder.status.get("step", 0) for folder in folders]
+    return 1 - min(1, max(begun, default=0) / steps)
 
 
 def _refuse_several(jobs: Sequence[Job]) -> None:

@@ -90,16 +90,15 @@ def _begun(config: Config, folder: RunFolder) -> bool:
 def evened(batches: list[list[Config]], workers: int) -> list[list[Config]]:
     """The last stacks in parts, where a worker would else have nothing to do while another trains.
 
-    3 stacks of 10 for 2 workers become 10, 10, 5 and 5. Stacks that have begun stay as they are.
-    """
-    over = len(batches) % workers
-    last = batches[len(batches) - over :]
+    3 stacks of 10 for 2 workers become 10, 10, 5, 5. Stacks that have begun stay as they are."""
+    whole = len(batches) - len(batches) % workers
+    found, last = batches[:whole], batches[whole:]
     if any(_begun(config, RunFolder(folder_of(config))) for batch in last for config in batch):
         return batches
-    parts = workers // math.gcd(over, workers)
-    ends = [[len(batch) * i // parts for i in range(parts + 1)] for batch in last]
-    smaller = [batch[i:j] for batch, at in zip(last, ends, strict=True) for i, j in pairwise(at)]
-    found = batches[: len(batches) - over] + [batch for batch in smaller if batch]
+    parts = workers // math.gcd(len(last), workers)  # so that each worker gets as many
+    for batch in last:
+        ends = [len(batch) * i // parts for i in range(parts + 1)]
+        found += [batch[i:j] for i, j in pairwise(ends) if i < j]
     return min(batches, found, key=lambda stacks: _longest(stacks, workers))
 
 

@@ -93,6 +93,19 @@ def test_what_is_left_is_said_by_the_iterations_that_are_left(tmp_path: Path) ->
     assert plan_of("lipschitz/sec32", [out, "force=true"]).minutes_left() == pytest.approx(whole)
 
 
+def test_a_finished_run_is_found_whatever_the_digest_of_its_data(tmp_path: Path) -> None:
+    plan = plan_of("zero_gp/fig9", [f"out={tmp_path}"])
+    assert plan.sweep is not None
+    whole, count = plan.minutes_left(), len(plan.sweep.jobs)
+    config = plan.sweep.jobs[0].config
+    seen = config | {"dataset": config["dataset"] | {"digest": "0123456789ab"}}
+    folder = RunFolder(folder_of(seen))
+    folder.create(seen, run_id(seen))
+    folder.set_status(State.FINISHED, step=seen["steps"])
+    assert whole is not None
+    assert plan.minutes_left() == pytest.approx(whole * (count - 1) / count)
+
+
 @pytest.mark.parametrize("word", ["steps=3", "seed=0", "architecture.width=8", "scale=smoke"])
 def test_what_settings_of_ones_own_cost_is_not_guessed(word: str, tmp_path: Path) -> None:
     assert plan_of("lipschitz/sec32", [word, f"out={tmp_path}"]).minutes_left() is None
