@@ -35,7 +35,6 @@ def measure(run: Run) -> Row:
         "train_end": train[-1],
         "held_out_end": held_out[-1],
         "apart": distance_at_the_end(steps, train, held_out),
-        "turned": turned(train[steps > 0]),
         "trend_train": trend(steps, train),
         "trend_held_out": trend(steps, held_out),
     }
@@ -50,18 +49,6 @@ def distance_at_the_end(steps: np.ndarray, train: np.ndarray, held_out: np.ndarr
     """Mean of train - held-out over the last tenth of the run, over the size of train's mean."""
     end = steps >= (1 - END) * steps[-1]
     return float(np.mean(train[end] - held_out[end]) / abs(np.mean(train[end])))
-
-
-def turned(values: np.ndarray) -> float:
-    """The least of what comes after a curve's [k] largest value, over that: 1 if it is the last.
-
-    Of the estimate of W1 on training digits: how far G has brought it down since the critic knew
-    it. Infinite where it is never positive, or there is none.
-    """
-    if not len(values):
-        return np.inf
-    peak = values.argmax()
-    return float(values[peak:].min() / values[peak]) if values[peak] > 0 else np.inf
 
 
 def trend(steps: np.ndarray, values: np.ndarray) -> float:

@@ -106,12 +106,6 @@ def test_what_a_dead_critic_measures_decides_nothing_about_its_method(tmp_path: 
     assert verdicts(found) == [Verdict.INCONCLUSIVE] * 3 + [Verdict.SUPPORTED]
 
 
-def test_a_curve_has_turned_by_what_is_left_of_its_largest_value_later() -> None:
-    assert fig5b.turned(np.array([0.0, 8.0, 2.0, 4.0])) == 0.25
-    assert fig5b.turned(np.array([0.0, 4.0, 8.0])) == 1
-    assert fig5b.turned(np.array([-3.0, -1.0, -2.0])) == fig5b.turned(np.zeros(0)) == np.inf
-
-
 def test_the_early_rise_of_a_curve_is_no_trend_and_a_gap_of_under_a_tenth_is_none() -> None:
     late = np.maximum(STEPS - 500, 0) / 1500
     train, held_out = 5 * EARLY - 0.1 * late, 5 * EARLY - 0.5 * late
