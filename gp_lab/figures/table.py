@@ -42,7 +42,14 @@ class Table:
 
         Raises `LookupError` if the rows are of several cells.
         """
-        return [float(row.get(quantity, np.nan)) for row in self._of_one_cell(cell)]
+        return self.values_or(np.nan, quantity, **cell)
+
+    def values_or(self, diverged: float, quantity: str, **cell: Levels) -> list[float]:
+        """As `values`, with `diverged` for a run that has ended so."""
+        return [
+            diverged if row.get("state") == State.DIVERGED else float(row.get(quantity, np.nan))
+            for row in self._of_one_cell(cell)
+        ]
 
     def outcomes(self, quantity: str, **cell: Levels) -> np.ndarray:
         """A quantity of a cell's runs [n] that finished or diverged, NaN for those that diverged.

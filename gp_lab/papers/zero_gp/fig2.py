@@ -88,9 +88,16 @@ def claims(table: Table) -> list[Claim]:
 
 def _explosion(table: Table) -> list[Claim]:
     """Of the largest gradient: within a run (whose vanishing would be no dead network but the
-    opposite of what is said), and method against method."""
+    opposite of what is said), and method against method. In a run that diverges it is infinite
+    from then on; when that was is not known, so that at a tenth of the run it says nothing."""
     of = {
-        (method, quantity): table.values(f"norm_{quantity}_probability", method=method)
+        (method, quantity): np.array(
+            table.values_or(
+                np.nan if quantity == "early" else np.inf,
+                f"norm_{quantity}_probability",
+                method=method,
+            )
+        )
         for method in ("none", "none_ttur", "zero_gp_ttur")
         for quantity in ("early", "end", "least", "growth", "stays")
     }
@@ -99,14 +106,14 @@ def _explosion(table: Table) -> list[Claim]:
     at = {"early": "at a tenth of the run", "end": "at the end", "least": "least of the last half"}
     within = {
         f"{text} {does}":
-            greater(of["none_ttur", q], 0.0, quantity=f"{norm}, {what} over a tenth of the run")
+            _above(of["none_ttur", q], None, quantity=f"{norm}, {what} over a tenth of the run")
         for q, does, what in (("growth", "grows", at["end"]), ("stays", "stays", at["least"]))
     }  # fmt: skip
 
     def more(quantity: str, other: str, margin: float = 0.0) -> Test:
         mine, words = of["none_ttur", quantity], f"{norm}, {at[quantity]}, no GP with TTUR minus"
         name = table.title(method=other)
-        return paired_greater(mine, of[other, quantity], margin, quantity=f"{words} {name}")
+        return _above(mine, of[other, quantity], margin, quantity=f"{words} {name}")
 
     early, end = (more(q, "none") for q in ("early", "end"))
     without = {
@@ -129,6 +136,23 @@ def _explosion(table: Table) -> list[Claim]:
                 {prevents: below},
                 about={"method": "zero_gp_ttur"}),
     ]  # fmt: skip
+
+
+def _above(
+    mine: np.ndarray, other: np.ndarray | None, margin: float = 0.0, *, quantity: str
+) -> Test:
+    """Are norms [n] larger than a margin, or by a margin than others, by seed? A t test of means;
+    where a run diverged, which leaves none, an exact one of the share of seeds where it is so."""
+    norms = np.array([mine] if other is None else [mine, other])
+    if not np.isposinf(norms).any():
+        if other is None:
+            return greater(mine, margin, quantity=quantity)
+        return paired_greater(mine, other, margin, quantity=quantity)
+    known = norms[:, ~np.isnan(norms).any(axis=0)]
+    larger = known[0] > (known[1] if len(known) > 1 else 0.0) + margin  # both infinite: neither
+    diverged = int(np.isposinf(known).any(axis=0).sum())
+    said = f"share of seeds ({diverged} diverged) above {margin:g}: {quantity}"
+    return share_of(larger, quantity=said)
 
 
 def _others(table: Table) -> list[Claim]:

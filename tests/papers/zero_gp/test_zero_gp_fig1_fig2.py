@@ -181,6 +181,38 @@ def test_where_nothing_explodes_nothing_is_prevented_and_a_tenth_of_a_run_shows_
     assert (early, prevents) == (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE)
 
 
+def diverged(rows: list[Row], method: str, seeds: int) -> list[Row]:
+    """The first so many seeds of a method end so, without any quantity."""
+    return [
+        {k: r[k] for k in ("method", "seed")} | {"state": "diverged"}
+        if r["method"] == method and r["seed"] < seeds
+        else r
+        for r in rows
+    ]
+
+
+@pytest.mark.parametrize("seeds", [1, 10])
+def test_a_run_that_diverges_with_ttur_speaks_for_an_explosion(seeds: int) -> None:
+    rows = diverged(fig2_rows(), "none_ttur", seeds)
+    texts = [text for text in verdicts(FIG2, rows) if "TTUR" in text and "modes" not in text]
+    grows, stays, early, *beside = (claim_of(FIG2, rows, text).test for text in texts)
+    for test in (grows, stays, *beside):
+        assert test.verdict == Verdict.SUPPORTED
+        assert test.interval.n == 10
+        assert f"({seeds} diverged)" in test.quantity
+    assert early.n_dropped == seeds  # when it diverged is not known
+
+
+def test_a_run_that_diverges_without_ttur_or_with_0_gp_speaks_against_what_they_prevent() -> None:
+    for method, part in (("none", "does not persist"), ("zero_gp_ttur", "prevents")):
+        (text,) = (t for t in verdicts(FIG2, fig2_rows()) if part in t)
+        for of in ([method], [method, "none_ttur"]):  # where both do, neither is above the other
+            rows = fig2_rows()
+            for each in of:
+                rows = diverged(rows, each, 10)
+            assert claim_of(FIG2, rows, text).test.verdict == Verdict.NOT_SUPPORTED
+
+
 def test_0_gp_prevents_an_explosion_if_it_is_an_order_of_magnitude_below() -> None:
     (text,) = (t for t in verdicts(FIG2, fig2_rows()) if "prevents" in t)
     for end, verdict in ((0.9, Verdict.SUPPORTED), (1.1, Verdict.NOT_SUPPORTED)):
