@@ -11,7 +11,7 @@ A look at other seeds that is replaced by another one is not forgotten: earlier.
 and verdicts.
 
 Whether a picture shows what the paper's does is for somebody to say who looks at both:
-outputs/reference/pictures.yaml has, by figure, `shows` (yes, in part or no), `why`, and `picture`,
+outputs/reference/pictures.yaml has, by entry, `shows` (yes, in part or no), `why`, and `picture`,
 the first eight digits of the SHA-256 of the one that was looked at. One that is drawn anew has to
 be looked at anew; this script names those that have not been.
 """
@@ -175,10 +175,12 @@ def is_of_the_papers(name: str) -> bool:
     return name.partition("/")[0] in PAPERS
 
 
-def is_a_picture(name: str) -> bool:
-    """Whether an entry draws a figure of its paper, not a table or a theorem."""
-    drawn = [name.partition("/")[2], *figure_file(name).get("also", [])]
-    return any(item.startswith("fig") for item in drawn)
+def is_looked_at(name: str) -> bool:
+    """Whether an entry's picture is to be held against its paper: a figure of it, or what networks
+    have learnt, which a table or an appendix may tell."""
+    file = figure_file(name)
+    drawn = [name.partition("/")[2], *file.get("also", [])]
+    return "grid" in file or any(item.startswith("fig") for item in drawn)
 
 
 def decided(reference: Path) -> str:
@@ -224,6 +226,9 @@ def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]
 def cell(reference: Path, summary: dict[str, Any], otherwise: list[str], seen: str) -> str:
     folder = place(summary)
     said = counted(summary["claims"]) or "descriptive: no claim"
+    if summary.get("methods"):  # drawn beside the paper's, whose own look may be another one
+        seeds = seeds_of(summary)
+        said += f", at seeds {seeds[0]} to {seeds[-1]}"
     for look in earlier(reference / folder):
         seeds = look["seeds"]
         before = f"{counted(look['claims'])} at seeds {seeds[0]} to {seeds[-1]}"
@@ -285,7 +290,7 @@ def main() -> None:
     absent = ", ".join(name for name in figure_ids() if name not in (*kept, "none"))
     left = f"Not run yet: {absent}.\n\n" if absent else ""
     looked = looked_at(reference)
-    unseen = sorted(f for f in kept if is_a_picture(f) and f"{f}/miniature" not in looked)
+    unseen = sorted(f for f in kept if is_looked_at(f) and f"{f}/miniature" not in looked)
     for name in unseen:
         digest = digest_of(reference / name / "miniature")
         print(f"{name}: look at it beside the paper's; in pictures.yaml it is {digest}")

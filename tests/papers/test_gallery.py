@@ -18,7 +18,7 @@ SCRIPT = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
 
 NAMES = [name for name in figure_ids() if name != "none"]
 TRAINED = [name for name in NAMES if figure_file(name).get("grid")]
-DRAWN = [name for name in NAMES if SCRIPT["is_a_picture"](name)]
+DRAWN = [name for name in NAMES if SCRIPT["is_looked_at"](name)]
 
 
 def looks(name: str) -> list[list[int]]:

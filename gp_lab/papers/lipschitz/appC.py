@@ -129,7 +129,9 @@ def claims(table: Table) -> list[Claim]:
         test = less(values, 0.0, quantity=along, within=COSINE)  # a correlation's range, too
         left = known_mean(np.array(table.values("w1_left", fakes="moving", noise=level)))
         if not left < APPROACH:
-            why = f"fakes come no nearer: of W1's first quarter {left:.0%} is left in the last"
+            why = (
+                f"fakes arrive in the first {BEGIN:.0%} of the run: of W1 since {left:.0%} is left"
+            )
             test = undecided(test, why)
         found += stated(where, {text: test}, about={"fakes": "moving", "noise": level})
     return found

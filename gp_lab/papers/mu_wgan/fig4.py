@@ -1,5 +1,8 @@
 """mu_wgan, Fig. 4: samples of 2-D GANs under five penalty measures and two baselines."""
 
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +25,7 @@ from gp_lab.figures.style import FAKE, window
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.mu_wgan._measures import MEASURES
 from gp_lab.runs.folder import State
+from gp_lab.theory.dynamics import Measure
 
 BASELINE = "one_gp"
 """WGAN-GP, which the paper calls the measures' results similar to."""
@@ -76,7 +80,46 @@ def claims(table: Table) -> list[Claim]:
                  for what, test in tests.items()},
                 about={"dataset": dataset, "method": (BASELINE, measure)},
             )  # fmt: skip
+        found += stated(
+            "mu_wgan, sec. 5.1 and Fig. 4",
+            {f"{name}: the five measures are similar to each other {what}": _given(learns, test)
+             for what, test in _to_each_other(table, dataset).items()},
+            about={"dataset": dataset, "method": (BASELINE, *MEASURES)},
+        )  # fmt: skip
     return found
+
+
+def _to_each_other(table: Table, dataset: str) -> dict[str, Test]:
+    """All five at once: each is tested at the claim's own level, and the test that is farthest from
+    its support is returned, as all of them have to be supported (intersection-union)."""
+    if dataset != ROLL:
+        each = (_learns(table, dataset, measure) for measure in MEASURES)
+        return {"in that each hits all modes on most seeds": min(each, key=_low)}
+    quality = {m: _quality(table.at(dataset=dataset, method=m)) for m in MEASURES}
+    w1 = {m: table.values("w1", dataset=dataset, method=m) for m in MEASURES}
+    learn = {m: _learns(table, dataset, m, LEVEL) for m in MEASURES}
+    worst = min(learn, key=lambda m: _low(learn[m]))
+    why = f"the measure {worst} learns the data on {learnt_on(learn[worst])}"
+    near = _farthest_apart(w1, SAME_W1, "exact W1 to the data")
+    return {
+        f"in the share of samples near the roll (within {SAME_QUALITY:g})":
+            _farthest_apart(quality, SAME_QUALITY, "share of samples near it"),
+        f"in the distance to the data (W1, within {SAME_W1:g})":
+            supported_only_if(learn[worst], near, why),
+    }  # fmt: skip
+
+
+def _farthest_apart(of: Mapping[Measure, Sequence[float]], margin: float, quantity: str) -> Test:
+    """Of the pairs of methods the one whose difference reaches farthest from 0."""
+    pairs = (
+        equivalent(of[a], of[b], margin, quantity=f"{quantity}, {a} minus {b}")
+        for a, b in combinations(of, 2)
+    )
+    return max(pairs, key=lambda test: max(-test.interval.low, test.interval.high))
+
+
+def _low(test: Test) -> float:
+    return test.interval.low
 
 
 def _learns(table: Table, dataset: str, method: str, level: float | None = None) -> Test:

@@ -8,14 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import (
+    MOST,
     Claim,
     Test,
     greater,
     inside,
     less,
     paired_greatest,
-    paired_share_greater,
     rank_correlations,
+    share_greater,
     stated,
     undecided,
 )
@@ -25,7 +26,6 @@ from gp_lab.figures.style import heat_map, new_panels
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Where
 from gp_lab.papers.zero_gp._reading import MODES, centers, mode_scores, power
-from gp_lab.runs.folder import State
 
 NO_POWER = 0.05
 """A discriminator that gives reals and fakes mean probabilities nearer than this has no power."""
@@ -54,11 +54,15 @@ def measure(run: Run) -> Row:
     return scores | {"power": power(run.arrays("segments")["logit"])}
 
 
+def modes_kept(table: Table, **cell: str) -> np.ndarray:
+    """The modes of a cell by seed: 0 where it diverged, NaN where they are not known."""
+    return np.array(table.values_or(0.0, "modes", **cell))
+
+
 def all_kept(table: Table, **cell: str) -> np.ndarray:
     """Whether a cell keeps all modes, by seed: not where it diverged, NaN where it is not known."""
-    rows = sorted(table.at(**cell).rows, key=lambda row: row["seed"])
-    known = [0.0 if r["state"] == State.DIVERGED else float(r.get("modes", np.nan)) for r in rows]
-    return np.where(np.isnan(known), np.nan, np.array(known) == MODES)
+    known = modes_kept(table, **cell)
+    return np.where(np.isnan(known), np.nan, known == MODES)
 
 
 def share_kept(table: Table, method: str, *regions: Where, living: str = "") -> np.ndarray:
@@ -111,19 +115,17 @@ def claims(table: Table) -> list[Claim]:
         largest[text] = test
     cell = {**FIG2, "method": "zero_gp", "lr": "0.003"}
     of_lambda = {w: table.values("power", **cell, weight=w) for w in _weights(table)}
-    most = list(of_lambda)[-1]
     ended = {w: powers for w, powers in of_lambda.items() if not np.isnan(powers).all()}
     if len(ended) < 3:  # of two every correlation is 1
         ended = of_lambda
+    most = list(ended)[-1]
     correlations = rank_correlations([*map(float, ended)], np.transpose([*ended.values()]))
     power_of = "E D(real) - E D(fake) at the end"
     one_low, one_high, zero_high = (
-        all_kept(table, dataset="repeated_ring", method=method, dim=dim)
+        modes_kept(table, dataset="repeated_ring", method=method, dim=dim)
         for method, dim in (("one_gp", LOW), ("one_gp", HIGH), ("zero_gp", HIGH))
     )
-    pairs = "share of the seeds with all 8 modes in one of the two that have them"
-    fewer = f"{pairs} in {LOW} dimensions, not in {HIGH}"
-    more = f"{pairs} with 0-GP, not with 1-GP, in {HIGH} dimensions"
+    of_pairs = "share of seeds, of those on which the numbers differ, with more modes"
     # Gradients that vanish are what a large lambda is about: no `about` there.
     return [
         *stated("zero_gp, contribution 4 and sec. 6.2", largest),
@@ -135,12 +137,18 @@ def claims(table: Table) -> list[Claim]:
                 inside(of_lambda[most], -NO_POWER, NO_POWER, within=(-1, 1), quantity=power_of),
         }),
         *stated("zero_gp, sec. 5.3", {
-            f"1-GP keeps all 8 modes in {LOW} dimensions more often than in {HIGH}":
-                paired_share_greater(one_low, one_high, quantity=fewer),
-            f"in {HIGH} dimensions 0-GP keeps all 8 modes more often than 1-GP":
-                paired_share_greater(zero_high, one_high, quantity=more),
+            f"1-GP keeps more modes in {LOW} dimensions than in {HIGH}":
+                _more(one_low, one_high, f"{of_pairs} in {LOW} dimensions than in {HIGH}"),
+            f"in {HIGH} dimensions 0-GP keeps more modes than 1-GP":
+                _more(zero_high, one_high, f"{of_pairs} with 0-GP than with 1-GP"),
         }, about={"dataset": "repeated_ring", "method": "one_gp", "dim": HIGH}),
     ]  # fmt: skip
+
+
+def _more(a: np.ndarray, b: np.ndarray, quantity: str) -> Test:
+    """Are the numbers a [n] larger than b [n] on most seeds? Exact sign test, ties left out."""
+    won, lost = int((a > b).sum()), int((a < b).sum())
+    return share_greater(won, won + lost, MOST, quantity=quantity)
 
 
 def _behind(table: Table, method: str, *regions: Where) -> tuple[np.ndarray, str]:
