@@ -49,7 +49,8 @@ Verdicts by kind, when the edition began and today:
 
 A sentence is decided if what has taken its place is supported or not supported, in miniature or at
 paper scale; several sentences in its place are supported if all are, and not if one is not. It is
-merged away if a sentence above it has the same one in its place.
+merged away if a sentence above it has the same one in its place. Of the {not_run}, {decided} are
+decided today and {undecided} are not; the last column says why.
 
 {fates}
 """
@@ -159,9 +160,10 @@ def page(reference: Path, today: Mapping[str, Mapping[str, int]]) -> str:
         lines += ["", f"## {entry}, scale {own[0].first.scale}", ""]
         lines += [_row(["sentence", "then", "now", *names, "undecided"]), _row(["---"] * 6)]
         lines += [_line(fate) for fate in own]
-    not_run = sum(fate.first.then == NOT_RUN for fate in every)
+    decided = [fate.kind == DECIDED for fate in every if fate.first.then == NOT_RUN]
     head = HEAD.format(
-        all=len(every), not_run=not_run, NOT_RUN=NOT_RUN,
+        all=len(every), not_run=len(decided), NOT_RUN=NOT_RUN,
+        decided=sum(decided), undecided=len(decided) - sum(decided),
         kinds=_kinds(every, today), fates=_fates(every),
     )  # fmt: skip
     return "\n".join([head, *lines[1:], ""])
