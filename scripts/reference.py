@@ -5,7 +5,7 @@
 What was made with settings or seeds of one's own or at scale smoke is passed over. Pictures
 are reduced to 256 colours; data.csv is left out where it is large. Verdicts are worked out anew
 from what is kept of the rows, also of entries that are not copied. The gallery is
-outputs/reference/README.md; the tables of the papers' pages follow, too.
+outputs/reference/README.md; the tables of the papers' pages follow, too, and first_sentences.md.
 
 A look at other seeds that is replaced by another one is not forgotten: earlier.json has its seeds
 and verdicts.
@@ -26,8 +26,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import first_sentences
 import yaml
 from PIL import Image
+from reference_tools import SCALES, VERDICTS, in_table, plain
 
 from gp_lab.figures.judging import judged_again
 from gp_lab.figures.methods import comparisons_table
@@ -39,7 +41,6 @@ from gp_lab.report.edition import PAPERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
-SCALES = ("miniature", "paper")
 LARGEST_TABLE = 200_000
 """Bytes of a data.csv that is kept."""
 
@@ -64,7 +65,6 @@ LOOK = ("text", "verdict", "quantity", "estimate", "low", "high", "n")
 """Of a sentence at an earlier look."""
 
 COLUMNS = 3
-VERDICTS = [v for v in Verdict if v != Verdict.NEEDS_MINIATURE]
 
 
 def collect(outputs: Path, reference: Path) -> None:
@@ -183,16 +183,27 @@ def is_looked_at(name: str) -> bool:
     return "grid" in file or any(item.startswith("fig") for item in drawn)
 
 
-def decided(reference: Path) -> str:
-    """How many of the papers' sentences are decided at each scale, and why the others are not."""
+def of_the_papers(reference: Path) -> list[dict[str, Any]]:
+    """What is kept of the five papers' entries with the methods of the papers."""
     every = map(summary_of, published(reference))
-    kept = [s for s in every if not s.get("methods") and is_of_the_papers(s["figure"])]
+    return [s for s in every if not s.get("methods") and is_of_the_papers(s["figure"])]
+
+
+def counts(kept: list[dict[str, Any]]) -> dict[str, Counter[str]]:
+    """How many sentences have each verdict, by scale."""
+    return {
+        scale: Counter(c["verdict"] for s in kept if s["scale"] == scale for c in s["claims"])
+        for scale in SCALES
+    }
+
+
+def decided(kept: list[dict[str, Any]]) -> str:
+    """How many of the papers' sentences are decided at each scale, and why the others are not."""
     lines = [
         "| scale | " + " | ".join(map(str, VERDICTS)) + " |",
         "|---" * (len(VERDICTS) + 1) + "|",
     ]
-    for scale in SCALES:
-        found = Counter(c["verdict"] for s in kept if s["scale"] == scale for c in s["claims"])
+    for scale, found in counts(kept).items():
         lines.append(f"| {scale} | " + " | ".join(str(found[v]) for v in VERDICTS) + " |")
     lines += ["", "<details><summary>What is open, and why</summary>", ""]
     for summary in kept:
@@ -201,11 +212,6 @@ def decided(reference: Path) -> str:
         if still:
             lines += [f"- **{summary['figure']}**, scale {summary['scale']}", *still]
     return "\n".join([*lines, "", "</details>"])
-
-
-def plain(text: str) -> str:
-    """Text that Markdown is to show as it is."""
-    return html.escape(text, quote=False).replace("*", "\\*")
 
 
 def other_than(summary: dict[str, Any], kept: list[dict[str, Any]]) -> list[str]:
@@ -275,7 +281,7 @@ def row_of(claim: dict[str, Any]) -> str:
         "-" if claim[key] is None else f"{claim[key]:.{digits}f}"
         for key in ("estimate", "low", "high")
     )
-    text, quantity = (plain(claim[key]).replace("|", "\\|") for key in ("text", "quantity"))
+    text, quantity = (in_table(claim[key]) for key in ("text", "quantity"))
     return f"| {text} | {shown} | {quantity}: {value} [{low}, {high}] |\n"
 
 
@@ -289,16 +295,17 @@ def main() -> None:
     kept = {summary_of(path)["figure"] for path in published(reference)}
     absent = ", ".join(name for name in figure_ids() if name not in (*kept, "none"))
     left = f"Not run yet: {absent}.\n\n" if absent else ""
-    looked = looked_at(reference)
+    papers, looked = of_the_papers(reference), looked_at(reference)
     unseen = sorted(f for f in kept if is_looked_at(f) and f"{f}/miniature" not in looked)
     for name in unseen:
         digest = digest_of(reference / name / "miniature")
         print(f"{name}: look at it beside the paper's; in pictures.yaml it is {digest}")
     (reference / "README.md").write_text(
-        f"{HEAD}{left}{decided(reference)}\n\n{gallery(reference, looked)}\n"
+        f"{HEAD}{left}{decided(papers)}\n\n{gallery(reference, looked)}\n"
     )
     for page in (ROOT / "gp_lab" / "papers").glob("*/README.md"):
         page.write_text(claims_shown(page.read_text()))
+    (reference / first_sentences.PAGE).write_text(first_sentences.page(reference, counts(papers)))
 
 
 if __name__ == "__main__":
