@@ -334,23 +334,33 @@ def share_inside(
     return _test_share(successes, trials, level, method, quantity, low, high)
 
 
+def paired_sign(
+    a: ArrayLike, b: ArrayLike, level: float | None = None, *, quantity: str = ""
+) -> Test:
+    """Is `a` greater than `b` in most of the pairs (`[n]` each) that differ? Exact sign test.
+
+    Pairs that agree say nothing, and pairs with a NaN are dropped and counted. Raises ValueError
+    for lengths that differ.
+    """
+    difference = paired_difference(a, b)
+    won, lost = int((difference > 0).sum()), int((difference < 0).sum())
+    method = "exact sign test, share of the pairs that differ > 0.5"
+    test = _test_share(won, won + lost, level, method, quantity, 0.5, math.inf)
+    return replace(test, n_dropped=int(np.isnan(difference).sum()))
+
+
 def paired_share_greater(
     a: ArrayLike, b: ArrayLike, level: float | None = None, *, quantity: str = ""
 ) -> Test:
     """Does `a` succeed more often than `b`, paired (`[n]` each of 0, 1 or NaN)? Exact McNemar.
 
-    The measured share is that of the pairs which `a` wins among those that only one of them wins,
-    against 1/2; pairs that agree say nothing, and pairs with a NaN are dropped and counted. Raises
-    ValueError for lengths that differ or other values.
+    It is `paired_sign` of successes. Raises ValueError for other values, too.
     """
-    difference = paired_difference(a, b)
     both = np.concatenate([seed_values(a), seed_values(b)])
     if not np.isin(both[~np.isnan(both)], (0, 1)).all():
         raise ValueError("successes and failures wanted: 1, 0 or NaN")
-    won, lost = int((difference == 1).sum()), int((difference == -1).sum())
     method = "exact McNemar, share of the pairs that differ > 0.5"
-    test = _test_share(won, won + lost, level, method, quantity, 0.5, math.inf)
-    return replace(test, n_dropped=int(np.isnan(difference).sum()))
+    return replace(paired_sign(a, b, level, quantity=quantity), method=method)
 
 
 def rank_correlations(levels: ArrayLike, values: ArrayLike) -> Array:

@@ -57,7 +57,7 @@ def seeds_for(method: str, family_of: int) -> int:
     bound = float(words.rpartition(" ")[2]) if words and "< share" not in method else 0.5
     if kind == "exact binomial":
         return seeds_for_share(family_of, bound if words.startswith(">") else 1 - bound)
-    return seeds_for_share(family_of) if kind == "exact McNemar" else 0
+    return seeds_for_share(family_of) if kind in ("exact McNemar", "exact sign test") else 0
 
 
 def test_what_a_test_of_a_share_needs_is_read_off_its_method() -> None:
@@ -75,8 +75,8 @@ def test_an_entry_has_the_seeds_that_its_claims_need(name: str, scale: str) -> N
     assert seeds >= MIN_SEEDS
     _, found = judged(name, seeds)
     for claim in found:
-        # Pairs of runs that agree are no trials of McNemar's; all of them might differ.
-        trials = seeds if "McNemar" in claim.test.method else claim.test.n
+        # Pairs of runs that agree are no trials; all of them might differ.
+        trials = seeds if "pairs that differ" in claim.test.method else claim.test.n
         assert trials >= seeds_for(claim.test.method, len(found)), claim.text
 
 

@@ -8,15 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import (
-    MOST,
     Claim,
     Test,
     greater,
     inside,
     less,
     paired_greatest,
+    paired_sign,
     rank_correlations,
-    share_greater,
     stated,
     undecided,
 )
@@ -126,6 +125,8 @@ def claims(table: Table) -> list[Claim]:
         for method, dim in (("one_gp", LOW), ("one_gp", HIGH), ("zero_gp", HIGH))
     )
     of_pairs = "share of seeds, of those on which the numbers differ, with more modes"
+    in_low = f"{of_pairs} in {LOW} dimensions than in {HIGH}"
+    with_zero_gp = f"{of_pairs} with 0-GP than with 1-GP"
     # Gradients that vanish are what a large lambda is about: no `about` there.
     return [
         *stated("zero_gp, contribution 4 and sec. 6.2", largest),
@@ -138,17 +139,11 @@ def claims(table: Table) -> list[Claim]:
         }),
         *stated("zero_gp, sec. 5.3", {
             f"1-GP keeps more modes in {LOW} dimensions than in {HIGH}":
-                _more(one_low, one_high, f"{of_pairs} in {LOW} dimensions than in {HIGH}"),
+                paired_sign(one_low, one_high, quantity=in_low),
             f"in {HIGH} dimensions 0-GP keeps more modes than 1-GP":
-                _more(zero_high, one_high, f"{of_pairs} with 0-GP than with 1-GP"),
+                paired_sign(zero_high, one_high, quantity=with_zero_gp),
         }, about={"dataset": "repeated_ring", "method": "one_gp", "dim": HIGH}),
     ]  # fmt: skip
-
-
-def _more(a: np.ndarray, b: np.ndarray, quantity: str) -> Test:
-    """Are the numbers a [n] larger than b [n] on most seeds? Exact sign test, ties left out."""
-    won, lost = int((a > b).sum()), int((a < b).sum())
-    return share_greater(won, won + lost, MOST, quantity=quantity)
 
 
 def _behind(table: Table, method: str, *regions: Where) -> tuple[np.ndarray, str]:

@@ -98,6 +98,10 @@ def test_mcnemar_is_the_binomial_test_of_the_pairs_that_differ() -> None:
     assert test.verdict == Verdict.SUPPORTED
     assert (test.interval.estimate, test.n, test.n_dropped) == (12 / 15, 15, 1)
     assert claims.paired_share_greater(b, a).verdict == Verdict.NOT_SUPPORTED
+    more = claims.paired_sign(7 * a, 7 * b)  # so may numbers be compared, by their signs alone
+    assert (more.verdict, more.interval, more.n_dropped) == (
+        test.verdict, test.interval, test.n_dropped
+    )  # fmt: skip
     assert claims.paired_share_greater(a, a).verdict == Verdict.INCONCLUSIVE
 
 
