@@ -237,7 +237,8 @@ def figures(arguments: list[str]) -> Exit:
         print("\n\n".join(plan.shown() for plan in plans))
         return Exit.OK
     worst, began, minutes = Exit.OK, time.monotonic(), dict[tuple[str, str], float]()
-    each = [plan.minutes_left() for plan in plans]
+    before = set[str]()
+    each = [plan.minutes_left(before) for plan in plans]
     for number, plan in enumerate(plans, 1):
         known = [cost for cost in each[number - 1 :] if cost is not None]
         left = f", about {duration(sum(known))} left" if known else ""

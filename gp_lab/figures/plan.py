@@ -16,7 +16,7 @@ from gp_lab.launching.methods import NO_METHODS, Methods
 from gp_lab.overrides import group_of
 from gp_lab.runs.filters import flat
 from gp_lab.runs.folder import RunFolder
-from gp_lab.runs.identity import Config
+from gp_lab.runs.identity import Config, run_id
 from gp_lab.runs.lookup import folders_of
 
 MINIATURE = "miniature"
@@ -42,10 +42,11 @@ class Plan:
     node: Mapping[str, Any] = field(default_factory=dict)
     config_dir: str | None = None
 
-    def minutes_left(self) -> float | None:
+    def minutes_left(self, before: set[str] | None = None) -> float | None:
         """What it still takes on two idle cores, by what its file says of all of its runs.
 
-        None where nobody knows: at scale smoke, with settings or seeds of one's own.
+        None where nobody knows: at scale smoke, with settings or seeds of one's own. before: the
+        runs of entries before it, which cost it nothing; its own are added.
         """
         whole: float | None = self.file.get("minutes", {}).get(self.scale)
         free = FREE - {"seed"} | {"scale"}
@@ -56,6 +57,9 @@ class Plan:
         papers = grid_of({**self.file, "methods": None}).panels
         per_run = whole / (len(papers) * len({job.config["seed"] for job in self.sweep.jobs}))
         configs = [job.config for job in self.sweep.jobs]
+        if before is not None:
+            configs = [config for config in configs if run_id(config) not in before]
+            before.update(map(run_id, configs))
         return per_run * sum(map(_left_of, configs, folders_of(configs)))
 
     def shown(self) -> str:

@@ -93,6 +93,14 @@ def test_what_is_left_is_said_by_the_iterations_that_are_left(tmp_path: Path) ->
     assert plan_of("lipschitz/sec32", [out, "force=true"]).minutes_left() == pytest.approx(whole)
 
 
+def test_runs_that_an_entry_before_it_has_trained_cost_nothing(tmp_path: Path) -> None:
+    before = set[str]()
+    first, second = (plan_of(f"zero_gp/{x}", [f"out={tmp_path}"]) for x in ("fig1", "table1"))
+    alone = [FILES[plan.name]["minutes"]["miniature"] for plan in (first, second)]
+    assert [plan.minutes_left() for plan in (first, second)] == pytest.approx(alone)
+    assert [plan.minutes_left(before) for plan in (first, second)] == pytest.approx([alone[0], 0])
+
+
 def test_a_finished_run_is_found_whatever_the_digest_of_its_data(tmp_path: Path) -> None:
     plan = plan_of("zero_gp/fig9", [f"out={tmp_path}"])
     assert plan.sweep is not None
