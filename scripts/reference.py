@@ -52,6 +52,9 @@ HEAD = """# What was run
 In miniature, and at the paper's own scale where two cores could do it; a picture leads to its
 claims, with intervals over seeds, which for an entry hold together in 95 % of repetitions. How each
 miniature was chosen stands in the entry's file (`pilot:`). `scripts/reference.py` writes this page.
+On another make of processor, which rounds otherwise, a trained run of the same seed is another run:
+drawn once more on such a one, the tour's 146 sentences had these verdicts but for one (of
+`zero_gp/fig2`; its file says which).
 [The sentences that the edition began with](first_sentences.md), and what became of them.
 
 """
