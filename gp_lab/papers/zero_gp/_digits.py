@@ -101,7 +101,7 @@ def _of_most(
     # A seed that diverged has learnt nothing; one whose units died says nothing of a penalty.
     happened = (table.outcomes(quantity, **cell) == 1) == so
     test = share_of(happened, quantity=f"share of seeds where the classifier is {what}")
-    return Claim(text, test, where, about={} if so else cell)
+    return Claim(text, test, where, about=cell)
 
 
 def samples(table: Table, step_of: Callable[[Run], int], axes: Axes, run: Run) -> str:
