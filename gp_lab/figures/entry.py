@@ -95,7 +95,8 @@ class Entry:
     claims: the rows -> the paper's sentences, tested;
     draw: the runs and rows -> the picture;
     exact: rows of no run, such as a closed form beside them;
-    animate: the runs -> the frames, uint8 [height, width, 3], of what moves; none of a still entry.
+    animate: the runs -> the frames, uint8 [height, width, 3], of what moves; none of a still entry;
+    singles: whether the picture shows single runs, the first seed of each, as it says below itself.
     """
 
     measure: Callable[[Run], Row]
@@ -103,6 +104,7 @@ class Entry:
     draw: Callable[[Runs, Table], Figure]
     exact: Callable[[], list[Row]] = list
     animate: Callable[[Runs], Sequence[np.ndarray]] = lambda runs: ()
+    singles: bool = True
 
     def rows(self, runs: Runs) -> list[Row]:
         """Those of data.csv: of the runs that finished, the exact ones, and of all others."""

@@ -87,11 +87,11 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
     shown = Table(table.rows, titled(grid, text, scale))
     seeds = len({run.seed for run in runs.every})
     own, papers = methods_of(text), without_methods(table, grid_of({**text, "methods": None}))
-    of_seeds = counted(seeds, "seed") + "; of single runs the first is drawn" * (seeds > 1)
+    first = "; of single runs the first is drawn" * (seeds > 1 and what.singles)
     steps = sorted({job.config["steps"] for job in jobs})
     datasets = [job.config["dataset"] for job in jobs]
     chosen = [known for known in known_datasets(text) if f"dataset={known}" in user]
-    iterations = ", ".join(f"{n:,}" for n in steps)
+    iterations = " or ".join(f"{n:,}" for n in steps)
     changed = [*changes(user, text, datasets), *other_seeds(user, text, scale, runs)]
     unseen = [] if all(map(is_checked, datasets)) else _places(user)
     return _publish(
@@ -100,7 +100,7 @@ def make_figure(plan: Plan, results: Sequence[RunResult]) -> str:
         table.rows,
         judged(what.claims, papers, scale),
         lambda: _pictures(what, runs, table, papers.grid, lambda g: titled(g, text, scale)),
-        f"{iterations} iteration{'s' * (steps != [1])}, {of_seeds}",
+        f"{iterations} iteration{'s' * (steps != [1])}, {counted(seeds, 'seed')}{first}",
         chosen=chosen,
         places=[o for o in unseen if o not in changed],
         stand_ins=stand_ins(text, datasets),

@@ -122,7 +122,7 @@ def band(
     axes: Axes, runs: Sequence[Run], course: Course, label: str,
     middle: Callable[..., Any] = np.mean, **look: Any,
 ) -> None:  # fmt: skip
-    """The `middle` of the seeds and, shaded, their range, as far as all have come."""
+    """The `middle` of the seeds and, shaded, the range of the known, as far as all have come."""
     if not runs:
         return
     look |= _own_colour(runs)
@@ -130,7 +130,7 @@ def band(
     count = min(len(steps) for steps, _ in found)
     steps, values = found[0][0][:count], np.array([of[:count] for _, of in found], dtype=float)
     (line,) = axes.plot(steps, middle(values, axis=0), label=label, lw=1.2, **look)
-    low, high = values.min(0), values.max(0)
+    low, high = np.nanmin(values, 0), np.nanmax(values, 0)
     axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, lw=0)
 
 

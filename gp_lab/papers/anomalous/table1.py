@@ -146,7 +146,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.6])
     above, below = parts
     _numbers(above, runs, table)
-    grid = below.subplots(len(datasets), len(models), sharex="col", squeeze=False)
+    grid = below.subplots(len(datasets), len(models), sharex="col", sharey="row", squeeze=False)
     for row, dataset in zip(grid, datasets, strict=True):
         for axes, (model, title) in zip(row, models.items(), strict=True):
             for (method, name), colour in zip(
@@ -158,10 +158,11 @@ def draw(runs: Runs, table: Table) -> Figure:
             axes.locator_params(axis="x", nbins=4, integer=True)
             if dataset == next(iter(datasets)):
                 axes.set_title(title)
-        row[0].set_ylabel(f"{datasets[dataset]}: FID")
+        row[0].set_ylabel(f"{data_title(table, dataset)}\nFID".replace(" (", "\n("), fontsize=7)
     for axes in grid[-1]:
         axes.set_xlabel("iteration")
-    legend_above(below, grid.flat, title="mean over seeds (shaded: range)", title_fontsize=7)
+    seeds = "mean over seeds (shaded: range)"
+    legend_above(below, grid.flat, "upper center", title=seeds, title_fontsize=7)
     return figure
 
 
@@ -187,7 +188,10 @@ def _numbers(place: Any, runs: Runs, table: Table) -> None:
     heads = [*methods.values(), *(f"{name}: better by %" for name in others.values())]
     axes = place.subplots()
     score_table(axes, heads, rows, f"best {judge(table)} FID (paper's)")
-    axes.set_title("mean over seeds ± half the width of its 95 % interval")
+    axes.set_title(
+        "mean over seeds ± half the width of its 95 % interval;"
+        " better by: mean of each seed's share"
+    )
 
 
-ENTRY = Entry(measure, claims, draw)
+ENTRY = Entry(measure, claims, draw, singles=False)

@@ -23,7 +23,7 @@ from gp_lab.figures.claims import (
 )
 from gp_lab.figures.entry import Entry, Run, Runs
 from gp_lab.figures.plots import band, by_seed, legend_above, panels
-from gp_lab.figures.style import panels_above_curves
+from gp_lab.figures.style import panels_above_curves, plain_log
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Cell, Grid
 from gp_lab.papers.lipschitz._against_optimum import Comparison, compare
@@ -165,34 +165,36 @@ def draw(runs: Runs, table: Table) -> Figure:
         draw_plane(axes, axis, axis, at_grid["logit"], exact.real, exact.fake, size=14)
         label = "coupled in the exact optimum (its k in brackets)"
         draw_coupling(axes, exact, len(exact.fake), label)
-        error = table.mean("error", **run.cell)
-        return f"mean error {error:.2f}, k = {found.slope():.2f} ({exact.k:.2f})"
+        return f"error {found.row()['error']:.2f}, k = {found.slope():.2f} ({exact.k:.2f})"
 
     cells = _trained(runs.grid)
     lines = -(-len(cells) // 3)
     figure, planes, (errors, slopes, start) = panels_above_curves(lines, 3, 3, 2.2 * (lines + 1))
     panels(planes.flat, runs, cells, surface)
     for (title, cell), colour in zip(cells.items(), cycle(COLOURS)):
-        for below, quantity in ((errors, "error"), (slopes, "k_share")):
-            band(below, runs.at(**cell), partial(_course, quantity), title, color=colour)
+        for below, quantity, first in ((errors, "error", 0), (slopes, "k_share", 1)):
+            course = partial(_course, quantity, first=first)
+            band(below, runs.at(**cell), course, title, color=colour)
     legend_above(planes[0, 0].figure, planes.ravel(), "upper center", facecolor="0.7")
-    legend_above(errors.figure, [errors], "lower center", fontsize=6)
+    seeds = "mean over seeds (shaded: range)"
+    legend_above(errors.figure, [errors], "lower center", fontsize=6, title=seeds, title_fontsize=6)
     deep = table.by("method", "slope_at_start", ["spectral_norm", "none"], layers="16")
     by_seed(start, deep, (COLOURS[0], "0.7"))
     for axes, line, words in (
-        (errors, CONVERGED, "error, as a share of the optimum's deviation"),
-        (slopes, 1.0, "k(f) over the optimum's k"),
-        (start, VANISHED, "mean |grad f| at the start, 16 layers"),
+        (errors, CONVERGED, "error, as a share of the optimum's deviation\n(dotted: converged)"),
+        (slopes, 1.0, "k(f) over the optimum's k, after the start\n(dotted: equal)"),
+        (start, VANISHED, "mean |grad f| at the start, 16 layers\n(dotted: vanished)"),
     ):
         axes.axhline(line, color="black", linewidth=0.6, linestyle=":")
         axes.set(yscale="log", xlabel="" if axes is start else "iteration")
         axes.set_title(words, fontsize=7)
+    plain_log(slopes, "y")
     return figure
 
 
-def _course(quantity: str, run: Run) -> tuple[list[int], list[float]]:
-    """The stored steps, and a quantity of the row at each."""
-    steps, last = run.steps("pairs"), _compare(run)
+def _course(quantity: str, run: Run, first: int = 0) -> tuple[list[int], list[float]]:
+    """The stored steps from the first on, and a quantity of the row at each."""
+    steps, last = run.steps("pairs")[first:], _compare(run)
     at = [replace(last, stored=run.arrays("pairs", step)) for step in steps]
     return steps, [then.row()[quantity] for then in at]
 

@@ -1,6 +1,8 @@
 # ruff: noqa: N999
 """lipschitz, App. C: gradients at fakes that have several targets, with and without noise."""
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +20,7 @@ from gp_lab.figures.claims import (
     undecided,
 )
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import legend_above, panels
+from gp_lab.figures.plots import band, legend_above, panels
 from gp_lab.figures.style import panels_above_curves
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.lipschitz._scene import draw_plane, draw_units, known_mean
@@ -143,26 +145,28 @@ def draw(runs: Runs, table: Table) -> Figure:
         axis, fake, real = at_grid["axis"], stored["fake"], np.unique(stored["real"], axis=0)
         draw_plane(axes, axis, axis, at_grid["logit"], real, fake, size=18)
         draw_units(axes, fake[:16], stored["fake_gradient"][:16], scale=6)
-        return f"mean cosine {table.mean('cosine', **run.cell):.2f}"
+        nearest, second = (table.mean(q, **run.cell) for q in ("cosine", "cosine_second"))
+        return f"mean cosine: nearest\ntarget {nearest:.2f}, second {second:.2f}"
 
     figure, ((*planes,),), (cosine, distance) = panels_above_curves(1, 4, 2, height=4.6)
     panels(planes, runs, runs.grid.named("targets", "noise", fakes="fixed"), surface)
     legend_above(planes[0].figure, planes, "upper center")
     for noise, colour in COLOURS.items():
-        courses = [_course(run) for run in runs.at(fakes="moving", noise=noise)]
+        moving, title = runs.at(fakes="moving", noise=noise), runs.grid.title("noise", noise)
         for axes, quantity in ((cosine, "cosine"), (distance, "w1")):
-            for steps, found in courses:
-                axes.plot(steps, found[quantity], color=colour, linewidth=0.4, alpha=0.6)
-            if courses:
-                mean = np.nanmean([found[quantity] for _, found in courses], axis=0)
-                title = runs.grid.title("noise", noise)
-                axes.plot(steps, mean, color=colour, linewidth=1.5, label=title)
-    title = "moving fakes: cosine of grad f with the nearest target"
+            band(axes, moving, partial(_line, quantity), title, np.nanmean, color=colour)
+    title = "moving fakes: cosine of grad f with the nearest target\n(dotted: half-way, .707)"
     cosine.set(title=title, xlabel="iteration")
-    distance.set(title="moving fakes: W1 to the reals", xlabel="iteration")
+    distance.set(title="moving fakes: W1 to the reals", xlabel="iteration", ylim=(0, None))
     cosine.axhline(np.sqrt(0.5), color="black", linewidth=0.6, linestyle=":")
-    legend_above(distance.figure, [distance], "lower center")
+    seeds = f"mean over seeds (shaded: range), after the first {BEGIN:.0%} of the run"
+    legend_above(distance.figure, [distance], "lower center", title=seeds, title_fontsize=7)
     return figure
+
+
+def _line(quantity: str, run: Run) -> tuple[list[int], np.ndarray]:
+    steps, found = _course(run)
+    return steps, found[quantity]
 
 
 ENTRY = Entry(measure, claims, draw)

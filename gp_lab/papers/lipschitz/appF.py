@@ -112,7 +112,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     losses = runs.grid.named("loss", "gamma", fakes="disjoint")
     figure, grid = new_panels(2, len(losses), 4.4)
     panels(grid[0], runs, losses, _draw_slope)
-    grid[0, 0].set_ylabel("psi'(f)")
+    grid[0, 0].set_ylabel("psi'(f), black line")
     panels(grid[1], runs, runs.grid.named("gamma", fakes="trained"), samples)
     for axes, fakes, quantity, title in (
         (grid[1, 2], "trained", "w1", "final W1 by seed"),
@@ -120,7 +120,7 @@ def draw(runs: Runs, table: Table) -> Figure:
     ):
         found = {gamma: table.values(quantity, fakes=fakes, gamma=gamma) for gamma in COLOURS}
         by_seed(axes, found, list(COLOURS.values()))
-        axes.set(ylim=(0, None), xlabel="gamma", title=title)
+        axes.set(ylim=(0, None), xlabel="gamma\n(middle: of alpha, beta)", title=title)
     return figure
 
 
@@ -128,7 +128,7 @@ def _draw_slope(axes: Axes, run: Run) -> None:
     """psi' over f, and where the fakes' and the reals' values lie."""
     curves, data = run.arrays("loss"), run.arrays("gradients")
     axes.plot(curves["f"], curves["psi_slope"], color="black", lw=1)
-    axes.set_xlabel("f")
+    axes.set_xlabel("f (at ends: all beyond)")
     least_squares = run.cell["loss"] == "least_squares"
     low, high = (-3.0, 3.0) if least_squares else (curves["f"][0], curves["f"][-1])
     axes.set_xlim(low, high)
@@ -136,12 +136,13 @@ def _draw_slope(axes: Axes, run: Run) -> None:
     density = axes.twinx()
     density.set_yticks([])
     for kind, colour in (("fake", FAKE), ("real", REAL)):
-        # Values beyond the axis stand at its ends.
         values = np.clip(data[f"{kind}_logit"], low, high)
         label = f"f({kind})"
         density.hist(values, bins=40, range=(low, high), color=colour, alpha=0.6, label=label)
     if run.cell["loss"] == "saturating":
         density.legend(loc="lower center")
+    elif least_squares:
+        density.set_ylabel("samples, bars")
 
 
 ENTRY = Entry(measure, claims, draw)

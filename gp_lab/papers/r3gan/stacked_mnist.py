@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, paired_greater, share_of, stated
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import curves, panels
-from gp_lab.figures.style import COLOURS, new_panels
+from gp_lab.figures.plots import band, panels
+from gp_lab.figures.style import COLOURS, new_panels, plain_log
 from gp_lab.figures.table import Row, Table
 from gp_lab.probes.pictures import grid_picture
 
@@ -56,7 +56,11 @@ def draw(runs: Runs, table: Table) -> Figure:
     def samples(axes: Axes, run: Run) -> str:
         axes.imshow(grid_picture(run.arrays("samples")["fake"]))
         found = run.arrays("stacked_modes")
-        return f"{int(found['hit'])} modes, KL {float(found['kl']):.2f}"
+        hit, kl = (table.mean(quantity, **run.cell) for quantity in ("hit", "kl"))
+        return (
+            f"{int(found['hit'])} of {int(found['modes'])} modes, KL {float(found['kl']):.2f}\n"
+            f"(mean of seeds: {hit:.0f}, {kl:.2f})"
+        )
 
     panels(grid[0], runs, runs.grid.named("method"), samples)
     for axes, quantity, label in zip(
@@ -65,8 +69,9 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.set_axis_on()
         for (method, title), colour in zip(methods.items(), cycle(COLOURS)):
             of = runs.at(method=method)
-            curves(axes, of, partial(course, quantity=quantity), title, color=colour)
-        axes.set(xlabel="iteration", title=label, ylim=(0, None))
+            band(axes, of, partial(course, quantity=quantity), title, color=colour)
+        axes.set(xlabel="iteration", title=f"{label}\n(mean of seeds, shaded: range)")
+    plain_log(grid[1, 1], "y")
     if runs.finished:
         grid[1, 0].legend(fontsize=7)
         grid[1, 2].imshow(grid_picture(runs.finished[0].arrays("samples")["real"]))

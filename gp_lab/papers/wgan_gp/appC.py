@@ -84,7 +84,8 @@ def draw(runs: Runs, table: Table) -> Figure:
         plane.plot(other[trial], ours[trial], "o", ms=3, color=colour, label=title)
         won, differ = wins(table, method)
         if differ:
-            _share(shares, share_greater(won, differ, 0.5, LEVEL), colour, title)
+            _share(shares, share_greater(won, differ, 0.5, LEVEL), colour, f"here, {title}")
+    plane.plot([], [], "o", ms=3, color="0.8", label=f"neither above {LEARNT:g}")
     if not runs.finished:
         plane.text(0.5, 0.5, "no finished run", ha="center", transform=plane.transAxes)
     plane.plot([1, 10], [1, 10], color="0.6", lw=0.6, zorder=0)
@@ -93,7 +94,9 @@ def draw(runs: Runs, table: Table) -> Figure:
     plane.legend(loc="upper left")
     _share(shares, share_greater(WON, TRIALS, 0.5, LEVEL), "0.4", "the paper's")
     shares.axvspan(*EVEN, color="0.93", zorder=0)
-    shares.set(xlim=(0, 1), xlabel=f"share that the two-sided penalty wins, {LEVEL:.1%}")
+    shares.axvline(0.5, color="0.6", lw=0.6, ls=":", zorder=0)
+    what = f"(bars: {LEVEL:.1%} intervals; shaded: neither much better)"
+    shares.set(xlim=(0, 1), xlabel=f"share that the two-sided penalty wins\n{what}")
     shares.margins(y=0.4)
     return figure
 
@@ -107,4 +110,4 @@ def _share(axes: Axes, test: Test, colour: str, title: str) -> None:
     )
 
 
-ENTRY = Entry(measure, claims, draw)
+ENTRY = Entry(measure, claims, draw, singles=False)

@@ -47,7 +47,8 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes.set(xticks=[], yticks=[])
     what = named(runs.finished, "score")
     said = f"mean {what} over seeds; on how many seeds it is above {LEARNT:g}"
-    figure.suptitle(f"below a nonlinearity: {said}", fontsize=7)
+    shown = "samples: the first seed's, of the same codes in both columns"
+    figure.suptitle(f"below each title: {said}\n{shown}", fontsize=7)
     return figure
 
 

@@ -90,32 +90,37 @@ def draw(runs: Runs, table: Table) -> Figure:
     figure = Figure(figsize=(7.0, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     of = {threshold: counts(table, threshold) for threshold in PAPER}
+    trained = sum(next(iter(of.values())))
     rows = {
-        f"{threshold:.1f}": [f"{n} ({p})" for n, p in zip(of[threshold], paper, strict=True)]
+        f"{threshold:.1f}": [
+            f"{100 * n / max(1, trained):.3g} ({100 * p / PAIRS:.3g})"
+            for n, p in zip(of[threshold], paper, strict=True)
+        ]
         for threshold, paper in PAPER.items()
     }
     score_table(left, OUTCOMES, rows, "min. score")
-    trained = sum(next(iter(of.values())))
     left.set_title(
-        f"of {trained} architectures (the paper's: of {PAIRS})\n"
-        "those that only the GAN trains, only WGAN-GP, both, neither"
+        f"% of {trained} architectures (the paper's: of {PAIRS})\n"
+        "that only the GAN trains, only WGAN-GP, both, neither"
     )
     for (method, title), colour in zip(table.grid.titles("method").items(), cycle(COLOURS)):
         known = scores(table, method=method)
         known, own = np.sort(known[~np.isnan(known)]), {r.colour for r in runs.at(method=method)}
         colour = next(iter(own), "") or colour
         if len(known):
-            right.step(known, 1 - np.arange(len(known)) / len(known), color=colour, label=title)
+            above_it = 1 - np.arange(len(known) + 1) / len(known)
+            right.step(np.append(known, known[-1]), above_it, color=colour, label=title)
         for_both = {"gan": (0, 2), "wgan_gp": (1, 2)}.get(method)
         if for_both:
             share = [sum(paper[i] for i in for_both) / PAIRS for paper in PAPER.values()]
             right.plot(list(PAPER), share, "o", ms=2.5, color=colour, label=f"{title}, the paper's")
     if not runs.finished:
         right.text(0.5, 0.5, "no finished run", ha="center", transform=right.transAxes)
-    right.set(xlabel=named(runs.finished, "score"), ylabel="share of architectures above it")
+    what = f"{named(runs.finished, 'score')}\n(the paper's: Inception score of ImageNet)"
+    right.set(xlabel=what, ylabel="share of architectures above it")
     right.set(xlim=(0.9, 10), ylim=(0, 1.03))
-    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return figure
 
 
-ENTRY = Entry(measure, claims, draw)
+ENTRY = Entry(measure, claims, draw, singles=False)

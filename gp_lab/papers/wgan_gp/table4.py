@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gp_lab.data.corpus import PAD
 from gp_lab.figures.claims import Claim, Verdict, greater, less, paired_greater, undecided
 from gp_lab.figures.entry import Entry, Run, Runs
-from gp_lab.figures.plots import curves, legend_above
+from gp_lab.figures.plots import band, legend_above
 from gp_lab.figures.style import COLOURS
 from gp_lab.figures.table import Row, Table
 from gp_lab.launching.grid import Where
@@ -88,12 +89,14 @@ def draw(runs: Runs, table: Table) -> Figure:
     of_n = above.subplots(1, LARGEST, sharey=True)
     for n, axes in enumerate(of_n, 1):
         _divergences(axes, runs, n)
-    of_n[0].set(ylabel="Jensen-Shannon divergence", ylim=(0, 1.03))
-    legend_above(above, of_n[:1], "lower center", ncols=3)
+    of_n[0].set(ylabel="JS divergence, bits", ylim=(-0.03, 1.03))
+    seeds = "mean over seeds (shaded: range)"
+    legend_above(above, of_n[:1], "lower center", ncols=3, title=seeds, title_fontsize=7)
     columns = [
         (title, runs.first(method=m), "codes") for m, title in runs.grid.titles("method").items()
     ]
-    columns.append(("held-out text", runs.first(), "real"))
+    columns.append((PARTS["held_out"][0], runs.first(), "real"))
+    below.supxlabel(f"{PAD} fills up a line", fontsize=7)
     for axes, (title, run, kind) in zip(below.subplots(1, len(columns)), columns, strict=True):
         text = lines(run.arrays("ngrams"), kind)[:SHOWN] if run else ["no finished run"]
         axes.set_axis_off()
@@ -113,9 +116,9 @@ def _divergences(axes: Axes, runs: Runs, n: int) -> None:
 
     for (method, title), colour in zip(runs.grid.titles("method").items(), cycle(COLOURS)):
         for part, (text, style) in PARTS.items():
-            look: Any = {"ls": style, "color": colour, "marker": "o", "ms": 1.5}
+            look: Any = {"ls": style, "color": colour}
             of_part = partial(course, part=part)
-            curves(axes, runs.at(method=method), of_part, f"{title}, {text}", **look)
+            band(axes, runs.at(method=method), of_part, f"{title}, {text}", **look)
     for run in runs.finished[:1]:
         for part, (text, style) in PARTS.items():
             floor = run.arrays("ngrams")[f"{part}_floor"][n - 1]

@@ -20,7 +20,7 @@ from gp_lab.probes.pictures import grid_picture
 LEGEND = (
     "sure: samples whose class has a probability above .9; H: entropy of the classes in nats;\n"
     "spread: distance to the nearest other sample, over that of real images;\n"
-    "collapsed: H below half of its maximum, or spread below 25%"
+    "collapsed: H below half of its maximum, or spread below 25%; all of the seed that is shown"
 )
 
 CONFIDENT = 0.5

@@ -80,8 +80,9 @@ def _paths(axes: Axes, run: Run, most: int = 12) -> str:
     real, path = arrays["real"][:most], arrays["path"][:most]
     axes.plot(*real.T, "o", color=REAL, label="real x", **dot)
     axes.plot(*path[:, 0].T, "^", color=FAKE, label="fake y = G(z)", **dot)
-    axes.plot(*path.T, color="0.3", lw=0.8)
-    missed, *_ = axes.plot(*np.stack([path[:, -1], real], 1).T, color="0.6", lw=0.6, ls=":")
+    way, *_ = axes.plot(*path.T, color="0.3", lw=0.8)
+    way.set_label("path")
+    missed, *_ = axes.plot(*np.stack([path[:, -1], real], 1).T, "k:", lw=1, zorder=4)
     missed.set_label("G(E(x)) to x")
     window(axes, run.arrays("surface")["axis"])
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)

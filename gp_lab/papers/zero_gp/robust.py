@@ -43,8 +43,8 @@ REGIONS: Mapping[str, Where] = {
 
 
 NOTE = (
-    "dead: networks in most seeds; regions: share of cells in which a seed keeps all 8 modes"
-    " (dots: seeds, bars: mean)"
+    "diverged, dead networks: in most seeds; regions: share of cells in which a seed"
+    " keeps all 8 modes (dots: seeds, bars: mean)"
 )
 
 
@@ -179,11 +179,11 @@ def draw(runs: Runs, table: Table) -> Figure:
         _map(axes, runs, table, f"{name}, SGD, {network}", lines, FIG2)
         axes.set_ylabel("lambda")
     for axis, level in maps:
-        title = f"{table.title(**{axis: level})}, lambda 10"
+        title = f"{'SGD, ' * (axis == 'network')}{table.title(**{axis: level})}, lambda 10"
         cells = _map(next(panels), runs, table, title, methods, {axis: level})
     ring = {"dataset": "repeated_ring"}
     tried = {name: method for name, method in methods.items() if table.grid.at(**ring, **method)}
-    title = f"SGD, {network}, lambda 10"
+    title = f"ring repeated, lambda 10,\nSGD {learning_rate(runs, '0.003', **ring)}, {network}"
     _map(next(panels), runs, table, title, tried, ring, "dim", "dimension")
     axes = next(panels)
     for y, method in enumerate(methods.values()):
@@ -211,11 +211,17 @@ def _map(
             modes = table.outcomes("modes", **{**where, **line, across: level})
             if len(modes):
                 shares[y, x] = np.mean(modes == MODES)
-            if table.dead({**where, **line, across: level}):
-                axes.text(x, y - 0.3, "dead", ha="center", va="center", color="white", fontsize=5)
+            dead = table.dead({**where, **line, across: level})
+            word = "diverged" if 2 * np.isnan(modes).sum() > len(modes) else "dead" if dead else ""
+            axes.text(x, y - 0.33, word, ha="center", va="center", color="white", fontsize=5)
+    titles = levels
+    if across == "lr":
+        titles = [learning_rate(runs, level, **where, lr=level) for level in levels]
+    if titles != levels:  # the cells, which are named below the picture, have the paper's scale's
+        titles = [f"{title}\n({level})" for title, level in zip(titles, levels, strict=True)]
+        label = "rate (in the cell's name)"
     axes.set(title=title, xlabel=label)
-    rates = [learning_rate(runs, level, **where, lr=level) for level in levels if across == "lr"]
-    return heat_map(axes, shares, rates or levels, list(lines))
+    return heat_map(axes, shares, titles, list(lines))
 
 
-ENTRY = Entry(measure, claims, draw)
+ENTRY = Entry(measure, claims, draw, singles=False)

@@ -67,8 +67,8 @@ def draw(runs: Runs, table: Table) -> Figure:
     for axes, method in zip(figure.axes[-shown - 1 :], runs.grid.titles("method"), strict=False):
         if run := runs.first(method=method):
             seen, other = (overfit(run)[f"accuracy_{k}"] for k in ("train", "held_out"))
-            words = f"{axes.get_title()}\nD right: {seen:.1%},\nheld out: {other:.1%}"
-            axes.set_title(words, fontsize=7)
+            words = f"D right on seen digits\n{seen:.1%}, held-out {other:.1%}"
+            axes.set_title(f"{axes.get_title()}\n{words}", fontsize=7)
     return figure
 
 

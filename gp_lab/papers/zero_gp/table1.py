@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from gp_lab.figures.claims import Claim, Test, Verdict, computed, only_if, paired_greater
 from gp_lab.figures.entry import Entry, Run, Runs
+from gp_lab.figures.plots import beside_the_papers, legend_above
 from gp_lab.figures.style import FAKE
 from gp_lab.figures.table import Row, Table
 from gp_lab.papers.zero_gp._reading import A_POINT, accuracies
@@ -24,12 +25,12 @@ WORDS: dict[Property, tuple[str, str]] = {
 }
 """What is said of a method that has a property, or lacks it."""
 
-COLUMNS: dict[Property, tuple[float, str]] = {
-    "generalises": (0.17, "improves\ngeneralisation"),
-    "prevents": (0.45, "prevents\nexploding gradients"),
-    "converges": (0.73, "convergence\nguarantee"),
+COLUMNS: dict[Property, tuple[float, str, str]] = {
+    "generalises": (0.17, "improves\ngeneralisation", "trained: mean ± half its interval"),
+    "prevents": (0.45, "prevents\nexploding gradients", "calculated: one pair's optimum"),
+    "converges": (0.73, "convergence\nguarantee", "calculated: Dirac-GAN"),
 }
-"""Where the column of a property begins, and its head."""
+"""Where the column of a property begins, its head, and what it is decided by."""
 
 PAPER: dict[str, dict[Property, bool]] = {
     "zero_gp": {"generalises": True, "prevents": True, "converges": True},
@@ -146,30 +147,34 @@ def draw(runs: Runs, table: Table) -> Figure:
         axes = figure.add_subplot(grid[1, i], sharex=shared, sharey=shared)
         way = trajectory(penalty, START, LR, WEIGHT, STEPS)
         axes.plot(way[:, 0], way[:, 1], color="#0072B2", lw=0.5)
-        axes.plot(*START, "o", color=FAKE, ms=4)
-        axes.plot(0, 0, "k+", ms=6)
+        axes.plot(*START, "o", color=FAKE, ms=4, label="start")
+        axes.plot(0, 0, "k+", ms=6, label="equilibrium")
         axes.set(title=f"Dirac-GAN: {table.title(method=penalty)}", xlabel=r"fake $\theta$")
         axes.tick_params(labelleft=shared is None)
         shared = shared or axes
     figure.axes[1].set_ylabel(r"slope $\psi$ of the logit")
+    legend_above(figure, figure.axes[1:2], "lower center")
     return figure
 
 
 def _draw_table(axes: Axes, table: Table) -> None:
     methods = table.grid.titles("method")
-    axes.set(xlim=(0, 1), ylim=(len(methods), -1))
+    axes.set(xlim=(0, 1), ylim=(len(methods), -1.2))
     axes.axis("off")
-    for left, head in COLUMNS.values():
-        axes.text(left + 0.13, -0.55, head, ha="center", va="center", weight="bold")
+    for left, head, by in COLUMNS.values():
+        axes.text(left + 0.13, -0.75, head, ha="center", va="center", weight="bold")
+        axes.text(left + 0.13, -0.2, by, ha="center", va="center", fontsize=6.5)
     for y, (method, name) in enumerate(methods.items()):
         axes.axhline(y, color="0.7", lw=0.5)
         papers = " (the paper's)" if method == "zero_gp" else ""
         axes.text(0.0, y + 0.5, name + papers, va="center")
-        for what, (left, _) in COLUMNS.items():
+        for what, (left, *_) in COLUMNS.items():
             if method in PAPER:
                 _draw_mark(axes, left + 0.045, y + 0.32, PAPER[method][what], "paper")
-            if (method, what) != ("none", "generalises"):  # that is what the others are held to
+            if (method, what) != ("none", "generalises"):
                 _draw_mark(axes, left + 0.145, y + 0.32, mark(table, method, what), "here")
+            else:
+                axes.text(left + 0.02, y + 0.32, "what the others are held to", fontsize=6.5)
             number = _number(table, method, what)
             axes.text(left + 0.02, y + 0.78, number, va="center", fontsize=6.5)
 
@@ -189,12 +194,13 @@ def _number(table: Table, method: str, what: Property) -> str:
         gap = np.array(table.values("accuracy_gap", method=method))
         if np.isnan(gap).all():
             return "no finished run"
-        return f"train - held out: {100 * np.nanmean(gap):.1f} points"
+        return f"train - held out: {beside_the_papers(list(100 * gap), None, 1)} points"
     if what == "prevents":
         near = _exact(table, method, "pair_slope_near")
         digits = ".0f" if near >= 10 else ".2g"
-        return f"slope at distance .001: {near:{digits}}"
+        least = "at least " * (method in ("none", "zero_gp_sample"))
+        return f"slope at distance .001: {least}{near:{digits}}"
     return f"spectral radius: {_exact(table, method, 'spectral_radius'):.4g}"
 
 
-ENTRY = Entry(measure, claims, draw, exact)
+ENTRY = Entry(measure, claims, draw, exact, singles=False)

@@ -1,8 +1,10 @@
 """Figures of other data than the paper's say so in picture, table, claims and report."""
 
+import itertools
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +63,19 @@ def made(
     datasets: Mapping[str, str],
     *user: str,
     scale: str = "miniature",
+    seeds: Sequence[int] = (0,),
 ) -> Path:
-    """The figure of a run for each panel, on these data sets; its folder."""
+    """The figure of a run for each panel and seed, on these data sets; its folder."""
     patch.setattr(make, "entry", lambda name, file, trust: ENTRY)
     jobs: list[Job] = []
     results: list[RunResult] = []
-    for panel, dataset in datasets.items():
+    for (panel, dataset), seed in itertools.product(datasets.items(), seeds):
         config = {
             "dataset": NODES.get(dataset, {"name": dataset}), "scale": {"name": "miniature"},
             "tracking": {"_target_": "gp_lab.tracking.base.NoTracking"},
-            "out": str(out), "seed": 0, "steps": 3,
+            "out": str(out), "seed": seed, "steps": 3,
         }  # fmt: skip
-        folder = RunFolder(out / "runs" / panel)
+        folder = RunFolder(out / "runs" / f"{panel}{seed}")
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.create(config, panel)
         folder.set_status(State.FINISHED, step=3)
@@ -121,6 +124,18 @@ def test_what_is_not_the_papers_is_named_in_claims_table_picture_and_report(
     assert summary["not_the_papers"] == own
     assert apart in claims_table(summary)
     assert f"{', '.join(own)}</b>" in write_report(tmp_path).read_text()
+
+
+@pytest.mark.parametrize("singles", [True, False])
+def test_only_a_picture_of_single_runs_says_below_that_they_are_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, singles: bool
+) -> None:
+    below: list[str] = []
+    monkeypatch.setattr(make, "footer", lambda figure, text, left_out: below.append(text))
+    monkeypatch.setitem(globals(), "ENTRY", replace(ENTRY, singles=singles))
+    made(tmp_path, monkeypatch, {"a": "mnist", "b": "mnist"}, seeds=(0, 1))
+    said = "3 iterations, 2 seeds" + "; of single runs the first is drawn" * singles
+    assert below == [f"wgan_gp/fig9, scale miniature: {said}"]
 
 
 def test_the_papers_own_data_are_not_called_a_stand_in(
