@@ -130,7 +130,7 @@ def band(
     count = min(len(steps) for steps, _ in found)
     steps, values = found[0][0][:count], np.array([of[:count] for _, of in found], dtype=float)
     (line,) = axes.plot(steps, middle(values, axis=0), label=label, lw=1.2, **look)
-    low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
     axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, lw=0)
 
 
